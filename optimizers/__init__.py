@@ -1,0 +1,1 @@
+"""Bandwidth and pruning-ratio allocation."""

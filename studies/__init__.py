@@ -1,0 +1,1 @@
+"""Studies of the papers, one plug-in a file; the command line and the reports."""

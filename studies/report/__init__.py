@@ -1,0 +1,1 @@
+"""Tables, figures and the running of many experiments."""

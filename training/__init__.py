@@ -1,0 +1,1 @@
+"""Federated training: data, models, masks, the engine and the algorithms."""

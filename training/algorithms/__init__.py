@@ -1,0 +1,1 @@
+"""Federated algorithms, one plug-in a file."""

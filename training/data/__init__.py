@@ -1,0 +1,1 @@
+"""Data sets, one plug-in a file, and their partition over clients."""

@@ -1,0 +1,1 @@
+"""Models, one plug-in a file."""

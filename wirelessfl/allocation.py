@@ -1,0 +1,204 @@
+"""The allocation problem in seconds and bits, and its answer: the two values between network, solver and training.
+
+Per client k, with x = 1 - pruning_ratio the kept fraction and b its fraction of the band,
+
+    T_k(b, x) = fixed_s + x (prunable_s + upload_bits / (b rate_bps)) + fixed_upload_bits / (b rate_bps),
+
+eq. (16)-(17) of [WFL] with the importance latency of eq. (12) inside `fixed_s`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(numerator == 0, 0.0, numerator / denominator)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AllocationProblem:
+    """min sum_k weight_k pruning_ratio_k subject to T_k <= deadline_s, sum_k b_k <= 1, ratios <= max_pruning_ratio.
+
+    Every field but `bandwidth_hz` is broadcast to (..., K) float64: K clients in the last axis, any batch axes
+    before it. `rate_bps` is the rate over the whole band; `bandwidth_hz` only turns missing band into hertz.
+
+    Raises `InputError` for values that are not finite, negative, a deadline <= 0, a cap outside [0, 1], shapes
+    that do not broadcast.
+    """
+
+    deadline_s: ArrayLike
+    fixed_s: ArrayLike
+    prunable_s: ArrayLike
+    upload_bits: ArrayLike
+    rate_bps: ArrayLike
+    fixed_upload_bits: ArrayLike = 0.0
+    weight: ArrayLike = 1.0
+    max_pruning_ratio: ArrayLike = 1.0
+    bandwidth_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self) if field.name != "bandwidth_hz"]
+        arrays = {}
+        for name in names:
+            try:
+                arrays[name] = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
+            except (TypeError, ValueError):
+                raise InputError(f"{name} must be a number or an array of numbers, got {getattr(self, name)!r}") from None
+            _check_range(name, arrays[name])
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+        except ValueError:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
+        if shape[-1] == 0:
+            raise InputError("the problem must have at least 1 client, got 0")
+        for name, array in arrays.items():
+            view = np.broadcast_to(array, shape)
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        if self.bandwidth_hz is not None and not 0 < self.bandwidth_hz < np.inf:
+            raise InputError(f"bandwidth_hz must be above 0 and finite, got {self.bandwidth_hz}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(..., K)."""
+        return np.shape(self.fixed_s)
+
+    @property
+    def slack_s(self) -> Array:
+        """S_k = deadline_s - fixed_s, what is left for the prunable part (eq. 39 of [WFL], erratum W1); (..., K)."""
+        return np.asarray(self.deadline_s) - np.asarray(self.fixed_s)
+
+    @property
+    def upload_s(self) -> Array:
+        """A_k: seconds to upload the unpruned prunable bits over the whole band; (..., K), inf at rate 0."""
+        return _ratio(np.asarray(self.upload_bits), np.asarray(self.rate_bps))
+
+    @property
+    def fixed_upload_s(self) -> Array:
+        """Seconds to upload the fixed bits over the whole band; (..., K), inf at rate 0."""
+        return _ratio(np.asarray(self.fixed_upload_bits), np.asarray(self.rate_bps))
+
+    @property
+    def min_bandwidth(self) -> Array:
+        """Smallest band fraction with which each client meets the deadline at its cap; (..., K), inf when none does."""
+        kept = 1.0 - np.asarray(self.max_pruning_ratio)
+        bits_s = _times(kept, self.upload_s) + self.fixed_upload_s
+        room_s = self.slack_s - kept * np.asarray(self.prunable_s)
+        return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, _ratio(bits_s, np.maximum(room_s, 0.0))))
+
+    def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
+        """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
+        kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
+        band = np.asarray(bandwidth_fraction, dtype=np.float64)
+        upload_s = _ratio(_times(kept, self.upload_s), band) + np.where(kept > 0, _ratio(self.fixed_upload_s, band), 0.0)
+        return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s) + upload_s
+
+
+def _times(kept: Array, seconds: Array) -> Array:
+    """kept * seconds with 0 * inf = 0: who keeps nothing uploads nothing, at any rate."""
+    with np.errstate(invalid="ignore"):
+        return np.where(kept == 0, 0.0, kept * seconds)
+
+
+def _check_range(name: str, array: Array) -> None:
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
+    if name == "deadline_s" and np.any(array <= 0):
+        raise InputError(f"deadline_s must be above 0, got {array.min():g}")
+    if np.any(array < 0):
+        raise InputError(f"{name} must be at least 0, got {array.min():g}")
+    if name == "max_pruning_ratio" and np.any(array > 1):
+        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Allocation:
+    """The answer to an `AllocationProblem`: who gets how much band and prunes how much.
+
+    `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(sum w (1 - rho)) per whole
+    band and `deadline_price` the same per second of deadline, shape (...,); 0 from allocators that optimise nothing.
+    Everything else is computed from the problem when read.
+    """
+
+    problem: AllocationProblem
+    bandwidth_fraction: Array
+    pruning_ratio: Array
+    bandwidth_price: Array
+    deadline_price: Array
+
+    @property
+    def latency_s(self) -> Array:
+        """T_k, shape (..., K): the allocation's own claim."""
+        return self.problem.latency_s(self.bandwidth_fraction, self.pruning_ratio)
+
+    @property
+    def status(self) -> NDArray[np.str_]:
+        """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`; shape (..., K)."""
+        ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
+        return np.select(
+            [self._late | self._over_cap, ratio <= 0.0, (cap < 1.0) & (ratio >= cap - 1e-12), ratio >= 1.0],
+            ["infeasible", "unpruned", "capped", "starved"],
+            "active",
+        )
+
+    @property
+    def _late(self) -> NDArray[np.bool_]:
+        return self.problem.slack_s < 0
+
+    @property
+    def _over_cap(self) -> NDArray[np.bool_]:
+        return self.pruning_ratio > np.asarray(self.problem.max_pruning_ratio) + 1e-12
+
+    @property
+    def shortfall_s(self) -> Array:
+        """Seconds by which a client misses the deadline whatever its band, at ratio 1 or at its cap; (..., K)."""
+        needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(self.problem.prunable_s)
+        over_s = np.where(self._late, 0.0, needed_s) - self.problem.slack_s
+        return np.maximum(over_s, 0.0)
+
+    @property
+    def shortfall_fraction(self) -> Array:
+        """Band missing to meet every cap, as a fraction of the band; (...,). inf when no band is enough."""
+        needed = np.where(self._late, 0.0, self.problem.min_bandwidth).sum(axis=-1)
+        return np.maximum(needed - 1.0, 0.0)
+
+    @property
+    def shortfall_hz(self) -> Array | None:
+        """`shortfall_fraction` in hertz; None when the problem has no `bandwidth_hz`."""
+        return None if self.problem.bandwidth_hz is None else self.shortfall_fraction * self.problem.bandwidth_hz
+
+    @property
+    def reason(self) -> Any:
+        """Why clients are infeasible: '' when none is; a str, or an array of str of shape (...,) for a batch."""
+        batch = self.problem.shape[:-1]
+        reasons = np.empty(batch, dtype=object)
+        for index in np.ndindex(batch):
+            reasons[index] = self._reason(index)
+        return reasons if batch else str(reasons[()])
+
+    def _reason(self, index: tuple[int, ...]) -> str:
+        late, over = self._late[index], self._over_cap[index]
+        deadline_ms = 1e3 * np.asarray(self.problem.deadline_s)[index]
+        parts = [
+            f"client {k}: its fixed work alone misses the deadline of {deadline_ms[k]:g} ms "
+            f"by {1e3 * self.shortfall_s[index][k]:.4g} ms"
+            for k in np.flatnonzero(late)
+        ]
+        over = over & ~late
+        if over.any():
+            missing = self.shortfall_fraction[index]
+            hertz = "" if self.problem.bandwidth_hz is None else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
+            band = f"{missing:.4g} of the band{hertz} is missing" if np.isfinite(missing) else "no band is enough"
+            names = ", ".join(str(k) for k in np.flatnonzero(over))
+            parts.append(f"clients {names}: max_pruning_ratio cannot be kept, {band}")
+        return "; ".join(parts)

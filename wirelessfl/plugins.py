@@ -1,0 +1,107 @@
+"""Discovery: one file is one plug-in, and the file's name is the plug-in's name.
+
+A file `equal_common.py` in the folder of its kind is the plug-in `equal-common`; it offers a class or function of the
+same name, case and underscores aside (`EqualCommon`). A study is the module itself. Files that start with an
+underscore are shared parts. Plug-ins from outside come from entry points `wirelessfl.<kind>` or from files
+`<kind>/<name>.py` in the folder that the environment variable WIRELESSFL_PLUGINS names.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from wirelessfl.errors import InputError
+
+KINDS = {
+    "channels": "channel_models",
+    "allocators": "optimizers",
+    "algorithms": "training.algorithms",
+    "models": "training.models",
+    "datasets": "training.data",
+    "studies": "studies",
+}
+
+
+def names(kind: str) -> list[str]:
+    """The names of every plug-in of `kind`, sorted; nothing is imported."""
+    return sorted(_sources(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """The class, function or (for a study) module behind a plug-in's name."""
+    sources = _sources(kind)
+    if name not in sources:
+        close = difflib.get_close_matches(name, sources, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(sorted(sources))}"
+        raise InputError(f"{kind.removesuffix('s')} {name!r} is not known{hint}")
+    return sources[name]()
+
+
+def name_of(plugin: type) -> str:
+    """The name under which a plug-in's class is found: that of its file."""
+    registered: str = getattr(plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-"))
+    return registered
+
+
+def _sources(kind: str) -> dict[str, Callable[[], Any]]:
+    if kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    package = importlib.util.find_spec(KINDS[kind])
+    folders = [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
+    found: dict[str, Callable[[], Any]] = {}
+    for folder in folders:
+        for file in _plugin_files(folder):
+            module = f"{KINDS[kind]}.{file.stem}"
+            found[_name(file)] = lambda module=module: _offered(kind, importlib.import_module(module))
+    for entry in entry_points(group=f"wirelessfl.{kind}"):
+        found[entry.name] = lambda entry=entry: _from_entry_point(entry)
+    outside = os.environ.get("WIRELESSFL_PLUGINS")
+    if outside:
+        for file in _plugin_files(Path(outside) / kind):
+            found[_name(file)] = lambda file=file: _offered(kind, _module_from_file(kind, file))
+    return found
+
+
+def _plugin_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
+
+
+def _name(file: Path) -> str:
+    return file.stem.replace("_", "-")
+
+
+def _offered(kind: str, module: ModuleType) -> Any:
+    if kind == "studies":
+        return module
+    stem = module.__name__.rpartition(".")[2]
+    wanted = stem.replace("_", "").lower()
+    for attribute, value in vars(module).items():
+        if attribute.replace("_", "").lower() == wanted and getattr(value, "__module__", None) == module.__name__:
+            return value
+    raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
+
+
+def _from_entry_point(entry: Any) -> Any:
+    plugin = entry.load()
+    if isinstance(plugin, type):
+        plugin.__plugin_name__ = entry.name  # type: ignore[attr-defined]
+    return plugin
+
+
+@cache
+def _module_from_file(kind: str, file: Path) -> ModuleType:
+    name = f"wirelessfl_plugins.{kind}.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,86 @@
+"""The whole surface between the rooms: what the round loop asks of a channel, an allocator and a trainer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, ChannelState, Demand, Scenario, StepMetrics
+
+
+class ChannelModel(Protocol):
+    """A plug-in of kind `channels`: a frozen dataclass whose fields are its parameters."""
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """The channel of the round that `rng` stands at; depends on (seed, round, client) only."""
+        ...
+
+    def mean_gain(self, scenario: Scenario) -> Array:
+        """Expected linear power gain, shape (K,)."""
+        ...
+
+
+class Allocator(Protocol):
+    """A plug-in of kind `allocators`: a frozen dataclass whose fields are its settings."""
+
+    def solve(self, problem: AllocationProblem) -> Allocation:
+        """Bandwidth and pruning ratios of shape (..., K); infeasibility is a result, never an exception."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where and how training computes; never changes what a CPU run gives."""
+
+    device: str = "cpu"
+    executor: str = "auto"
+    workers: int = 0  # 0: as many as there are cores
+    data_root: Path | None = None
+
+
+class Trainer(Protocol):
+    """Training bound to data and to a machine. `State` is opaque to everybody else and is never edited."""
+
+    def init(self, seed: int) -> Any:
+        """The state before the first round."""
+        ...
+
+    def demand(self, state: Any) -> Demand:
+        """What the coming round asks of the network."""
+        ...
+
+    def step(self, state: Any, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[Any, StepMetrics]:
+        """One round: masks, local training, aggregation of the `delivered` updates; both arrays have shape (K,)."""
+        ...
+
+    def evaluate(self, state: Any) -> float:
+        """Mean over clients of the test accuracy in [0, 1]."""
+        ...
+
+    def pack(self, state: Any) -> dict[str, NDArray[Any]]:
+        """The complete state as plain arrays, for a checkpoint."""
+        ...
+
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> Any:
+        """The state that `pack` gave."""
+        ...
+
+    def close(self) -> None:
+        """Let go of worker processes and devices."""
+        ...
+
+
+class Algorithm(Protocol):
+    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters, `task` (data, model, partition) among them."""
+
+    def demand(self, clients: int) -> Demand:
+        """What a first round of `clients` clients asks of the network; from the model's shapes alone, without data."""
+        ...
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+        """Training of this algorithm on data partitioned over `clients` clients with `seed`."""
+        ...
