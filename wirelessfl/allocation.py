@@ -52,7 +52,9 @@ class AllocationProblem:
             try:
                 arrays[name] = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
             except (TypeError, ValueError):
-                raise InputError(f"{name} must be a number or an array of numbers, got {getattr(self, name)!r}") from None
+                raise InputError(
+                    f"{name} must be a number or an array of numbers, got {getattr(self, name)!r}"
+                ) from None
             _check_range(name, arrays[name])
         try:
             shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
@@ -100,7 +102,9 @@ class AllocationProblem:
         """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
         kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
         band = np.asarray(bandwidth_fraction, dtype=np.float64)
-        upload_s = _ratio(_times(kept, self.upload_s), band) + np.where(kept > 0, _ratio(self.fixed_upload_s, band), 0.0)
+        upload_s = _ratio(_times(kept, self.upload_s), band) + np.where(
+            kept > 0, _ratio(self.fixed_upload_s, band), 0.0
+        )
         return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s) + upload_s
 
 

@@ -9,8 +9,9 @@ class InputError(ValueError):
     """Input that cannot be used; the message is one line naming field, limit and value."""
 
 
-def check_number(field: str, value: Any, *, above: float | None = None, at_least: float | None = None,
-                 at_most: float | None = None) -> None:
+def check_number(
+    field: str, value: Any, *, above: float | None = None, at_least: float | None = None, at_most: float | None = None
+) -> None:
     """Raise `InputError` unless `value` (a number or a sequence of numbers) is finite and in range."""
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):
         if isinstance(item, bool) or not isinstance(item, (int, float)) and not hasattr(item, "__float__"):

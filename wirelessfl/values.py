@@ -36,8 +36,15 @@ class Scenario:
     def __post_init__(self) -> None:
         if isinstance(self.clients, bool) or not isinstance(self.clients, int) or self.clients < 1:
             raise InputError(f"scenario.clients must be a whole number of at least 1, got {self.clients!r}")
-        for name in ("deadline_s", "bandwidth_hz", "noise_power_w", "transmit_power_w", "cpu_hz",
-                     "cycles_per_weight", "distance_range_m"):
+        for name in (
+            "deadline_s",
+            "bandwidth_hz",
+            "noise_power_w",
+            "transmit_power_w",
+            "cpu_hz",
+            "cycles_per_weight",
+            "distance_range_m",
+        ):
             check_number(f"scenario.{name}", getattr(self, name), above=0)
         if self.distance_m is not None:
             check_number("scenario.distance_m", self.distance_m, above=0)
@@ -48,7 +55,9 @@ class Scenario:
         for name in ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m"):
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.clients:
-                raise InputError(f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}")
+                raise InputError(
+                    f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
+                )
 
     def per_client(self, name: str) -> Array:
         """Field `name` as an array of shape (K,)."""
@@ -84,13 +93,22 @@ class Demand:
     prunable_upload_bits: Array
 
     @classmethod
-    def same_for_all(cls, clients: int, *, fixed_updates: float, prunable_updates: float,
-                     fixed_upload_bits: float, prunable_upload_bits: float) -> "Demand":
+    def same_for_all(
+        cls,
+        clients: int,
+        *,
+        fixed_updates: float,
+        prunable_updates: float,
+        fixed_upload_bits: float,
+        prunable_upload_bits: float,
+    ) -> "Demand":
         """The demand of `clients` clients that all ask for the same."""
-        return cls(fixed_updates=np.full(clients, float(fixed_updates)),
-                   prunable_updates=np.full(clients, float(prunable_updates)),
-                   fixed_upload_bits=np.full(clients, float(fixed_upload_bits)),
-                   prunable_upload_bits=np.full(clients, float(prunable_upload_bits)))
+        return cls(
+            fixed_updates=np.full(clients, float(fixed_updates)),
+            prunable_updates=np.full(clients, float(prunable_updates)),
+            fixed_upload_bits=np.full(clients, float(fixed_upload_bits)),
+            prunable_upload_bits=np.full(clients, float(prunable_upload_bits)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,33 @@
+"""Rayleigh block fading with a receive array."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from channel_models._path_loss import LargeScale
+from wirelessfl.errors import check_number
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, ChannelState, Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rayleigh:
+    """Path loss times Gamma(antennas, 1): independent Rayleigh branches, maximum-ratio combining, new every round.
+
+    The sum of M unit-mean exponential branch powers is Gamma(M, 1) ([WFL] says "multiple antennas"; 4 is what its Table I fits).
+    """
+
+    large_scale: LargeScale = field(default_factory=LargeScale)
+    antennas: int = 4
+
+    def __post_init__(self) -> None:
+        check_number("channel.antennas", self.antennas, at_least=1)
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """An independent draw for every (seed, round, client), known to the server."""
+        fading = [rng.generator("fading", client).standard_gamma(self.antennas) for client in range(scenario.clients)]
+        return ChannelState.known(self.large_scale.gain(scenario) * np.array(fading))
+
+    def mean_gain(self, scenario: Scenario) -> Array:
+        """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
+        return self.antennas * self.large_scale.gain(scenario)

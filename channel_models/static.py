@@ -1,0 +1,27 @@
+"""A channel without fading."""
+
+from dataclasses import dataclass, field
+
+from channel_models._path_loss import LargeScale
+from wirelessfl.errors import check_number
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, ChannelState, Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class Static:
+    """Path loss times the array gain of `antennas` receive antennas with maximum-ratio combining, the same every round."""
+
+    large_scale: LargeScale = field(default_factory=LargeScale)
+    antennas: int = 4
+
+    def __post_init__(self) -> None:
+        check_number("channel.antennas", self.antennas, at_least=1)
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """The mean gain, in every round."""
+        return ChannelState.known(self.mean_gain(scenario))
+
+    def mean_gain(self, scenario: Scenario) -> Array:
+        """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
+        return self.antennas * self.large_scale.gain(scenario)

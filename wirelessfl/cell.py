@@ -1,0 +1,109 @@
+"""The cell as discrete events: every client computes, then uploads over its share of the band (SimPy).
+
+The cell takes what was allocated and what the channel really was, and says what happened. Without losses or
+contention it equals max_k T_k of eq. (16)-(18) of [WFL].
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import simpy
+
+from wirelessfl.allocation import Allocation
+from wirelessfl.radio import shannon_rate_bps, snr
+from wirelessfl.values import Array, ChannelState, Demand, RoundTiming, Scenario
+
+ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
+SERVER = -1  # the client number of the server's own lines in a trace
+
+
+@dataclass(frozen=True, eq=False)
+class _Phases:
+    """Seconds of each client's phases, shape (K,): fixed work, prunable work, upload."""
+
+    fixed_s: Array
+    prunable_s: Array
+    upload_s: Array
+
+
+def full_band_rate_bps(scenario: Scenario, gain: Array) -> Array:
+    """Rate of each client if it had the whole band, eq. (13) of [WFL]; (K,)."""
+    ratio = snr(gain, scenario.per_client("transmit_power_w"), scenario.noise_power_w)
+    return shannon_rate_bps(scenario.bandwidth_hz, ratio)
+
+
+def compute_s(scenario: Scenario, updates: Array) -> Array:
+    """Seconds to do `updates` weight updates, cycles_per_weight * updates / cpu_hz (eq. 11-12 of [WFL]); (K,)."""
+    return scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
+
+
+def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> RoundTiming:
+    """One round of the cell, from the broadcast at second 0 until the server goes on.
+
+    Under the policy `wait` the server goes on when everybody has finished; under `drop` at the deadline at the
+    latest. A late client's upload is followed to its end either way, so `finish_s` is always known.
+    """
+    phases = _phases(scenario, channel, demand, allocation)
+    env = simpy.Environment()
+    trace: list[tuple[float, int, str]] = []
+    clients = [env.process(_client(env, k, phases, trace)) for k in range(scenario.clients)]
+    server = env.process(_server(env, clients, scenario, trace))
+    env.run()
+    finish_s = np.array([client.value for client in clients])
+    cycles = compute_s(scenario, demand.fixed_updates + _kept(allocation) * demand.prunable_updates)
+    cycles = cycles * scenario.per_client("cpu_hz")
+    return RoundTiming(
+        compute_s=phases.fixed_s + phases.prunable_s,
+        upload_s=phases.upload_s,
+        finish_s=finish_s,
+        delivered=finish_s <= scenario.deadline_s * ON_TIME,
+        energy_j=scenario.effective_capacitance * cycles * scenario.per_client("cpu_hz") ** 2
+        + scenario.per_client("transmit_power_w") * phases.upload_s,
+        round_s=float(server.value),
+        trace=tuple(trace),
+    )
+
+
+def _kept(allocation: Allocation) -> Array:
+    return 1.0 - allocation.pruning_ratio
+
+
+def _phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> _Phases:
+    kept = _kept(allocation)
+    bits = np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+    rate_bps = allocation.bandwidth_fraction * full_band_rate_bps(scenario, channel.gain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        upload_s = np.where(bits > 0, bits / rate_bps, 0.0)
+    return _Phases(
+        fixed_s=compute_s(scenario, demand.fixed_updates),
+        prunable_s=kept * compute_s(scenario, demand.prunable_updates),
+        upload_s=upload_s,
+    )
+
+
+def _client(
+    env: simpy.Environment, client: int, phases: _Phases, trace: list[tuple[float, int, str]]
+) -> Generator[simpy.Event, None, float]:
+    for seconds, event in (
+        (phases.fixed_s[client], "fixed work done"),
+        (phases.prunable_s[client], "prunable work done"),
+        (phases.upload_s[client], "uploaded"),
+    ):
+        yield env.timeout(float(seconds))
+        trace.append((env.now, client, event))
+    return float(env.now)
+
+
+def _server(
+    env: simpy.Environment, clients: list[simpy.Process], scenario: Scenario, trace: list[tuple[float, int, str]]
+) -> Generator[simpy.Event, None, float]:
+    everybody = env.all_of(clients)
+    deadline = env.timeout(scenario.deadline_s * ON_TIME)
+    yield everybody | deadline
+    if not everybody.processed:
+        trace.append((scenario.deadline_s, SERVER, "deadline"))
+        if scenario.deadline_policy == "drop":
+            return scenario.deadline_s
+        yield everybody
+    return float(env.now)

@@ -1,0 +1,186 @@
+"""Run folders: what a run leaves behind, written so that a kill at any moment loses nothing.
+
+experiment.toml     the experiment, everything resolved: enough to run it again
+rounds.jsonl        one `RoundRecord` per line
+checkpoint-N.npz    the complete state after round N (the last two are kept; plain arrays, no pickle)
+summary.json        written when the run is complete
+plots/              pictures
+"""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import InputError
+from wirelessfl.values import RoundRecord
+
+Arrays = dict[str, NDArray[Any]]
+KEPT_CHECKPOINTS = 2
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: a temporary file beside it, flushed to disk, renamed over it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's packed state."""
+
+    round: int
+    clock_s: float
+    arrays: Arrays
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def experiment_file(self) -> Path:
+        """The resolved experiment."""
+        return self.path / "experiment.toml"
+
+    @property
+    def rounds_file(self) -> Path:
+        """The record of every round."""
+        return self.path / "rounds.jsonl"
+
+    @property
+    def summary_file(self) -> Path:
+        """The summary of a complete run."""
+        return self.path / "summary.json"
+
+    @property
+    def plots(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "plots"
+
+    @classmethod
+    def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
+        """Make a new run folder in one step, so that a half-made one never exists under its name.
+
+        Raises `InputError` when `path` exists and is not an empty folder.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"--out {path} exists and is not empty: choose another folder or add --resume")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        try:
+            half_made.chmod(0o755)
+            folder = cls(half_made)
+            folder.experiment_file.write_text(experiment_toml)
+            folder.rounds_file.touch()
+            folder.plots.mkdir()
+            half_made.replace(path)
+        except BaseException:
+            shutil.rmtree(half_made, ignore_errors=True)
+            raise
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run folder; `InputError` when it is not one."""
+        if not path.is_dir():
+            raise InputError(f"{path} is not a run folder: no such folder")
+        folder = cls(path)
+        for file in (folder.experiment_file, folder.rounds_file):
+            if not file.is_file():
+                raise InputError(f"{path} is not a run folder: {file.name} is missing")
+        return folder
+
+    def records(self) -> list[dict[str, Any]]:
+        """The recorded rounds; a last line that was being written when the run was killed does not count."""
+        lines = self.rounds_file.read_bytes().split(b"\n")
+        records = []
+        for number, line in enumerate(lines[:-1], start=1):  # what follows the last line feed is a torn line
+            try:
+                record = json.loads(line)
+            except ValueError:
+                raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
+            if not isinstance(record, dict) or record.get("round") != number:
+                raise InputError(
+                    f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
+                )
+            records.append(record)
+        return records
+
+    def append(self, record: RoundRecord) -> None:
+        """Add one round's line."""
+        with self.rounds_file.open("a", encoding="utf-8") as file:
+            file.write(_line(record.as_dict()))
+
+    def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
+        """Keep the first `count` records and drop the rest; `InputError` when fewer are there.
+
+        `evaluated_last=False` removes the last record's accuracy: a run that is made longer has no evaluation where
+        it once ended, unless one was due there.
+        """
+        records = self.records()
+        if len(records) < count:
+            raise InputError(
+                f"{self.rounds_file} holds {len(records)} rounds, its checkpoint {count}: the folder is damaged"
+            )
+        kept = records[:count]
+        if kept and not evaluated_last:
+            kept[-1] = {**kept[-1], "accuracy": None}
+        write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint atomically, after the rounds it stands for, and drop all but the last two."""
+        with self.rounds_file.open("rb") as file:
+            os.fsync(file.fileno())
+        target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
+        temporary = self.path / f".{target.name}"
+        with temporary.open("wb") as file:
+            np.savez(file, **checkpoint.arrays, __clock_s=np.float64(checkpoint.clock_s))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        for old in self._checkpoint_files()[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+
+    def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
+        """The newest checkpoint that can be read; a damaged one is named in one line and the one before it is used."""
+        for file in reversed(self._checkpoint_files()):
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
+                clock_s = float(arrays.pop("__clock_s"))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                notify(f"checkpoint {file} is damaged ({error}); the one before it is used")
+                continue
+            return Checkpoint(round=int(file.stem.rpartition("-")[2]), clock_s=clock_s, arrays=arrays)
+        return None
+
+    def _checkpoint_files(self) -> list[Path]:
+        return sorted(file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name))
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write `summary.json` atomically."""
+        write_atomically(self.summary_file, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(", ", ": ")) + "\n"
