@@ -14,7 +14,8 @@ from wirelessfl.values import Array, ChannelState, Scenario
 class Rayleigh:
     """Path loss times Gamma(antennas, 1): independent Rayleigh branches, maximum-ratio combining, new every round.
 
-    The sum of M unit-mean exponential branch powers is Gamma(M, 1) ([WFL] says "multiple antennas"; 4 is what its Table I fits).
+    The sum of M unit-mean exponential branch powers is Gamma(M, 1). [WFL] says "multiple antennas"; 4 is what
+    its Table I fits.
     """
 
     large_scale: LargeScale = field(default_factory=LargeScale)

@@ -10,7 +10,7 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """Path loss times the array gain of `antennas` receive antennas with maximum-ratio combining, the same every round."""
+    """Path loss times the gain of `antennas` receive antennas with maximum-ratio combining, the same every round."""
 
     large_scale: LargeScale = field(default_factory=LargeScale)
     antennas: int = 4

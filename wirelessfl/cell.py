@@ -50,7 +50,8 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
     clients = [env.process(_client(env, k, phases, trace)) for k in range(scenario.clients)]
     server = env.process(_server(env, clients, scenario, trace))
     env.run()
-    finish_s = np.array([client.value for client in clients])
+    round_s, *finished = (process.value for process in (server, *clients))
+    finish_s = np.array(finished)
     cycles = compute_s(scenario, demand.fixed_updates + _kept(allocation) * demand.prunable_updates)
     cycles = cycles * scenario.per_client("cpu_hz")
     return RoundTiming(
@@ -60,7 +61,7 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
         delivered=finish_s <= scenario.deadline_s * ON_TIME,
         energy_j=scenario.effective_capacitance * cycles * scenario.per_client("cpu_hz") ** 2
         + scenario.per_client("transmit_power_w") * phases.upload_s,
-        round_s=float(server.value),
+        round_s=round_s,
         trace=tuple(trace),
     )
 

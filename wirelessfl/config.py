@@ -162,7 +162,7 @@ def _section_fields(section: str, cls: type) -> dict[str, Any]:
     return {**_fields(cls), **extra}
 
 
-def _fields(cls: type) -> dict[str, Any]:
+def _fields(cls: Any) -> dict[str, Any]:
     """Name and type of every key of a section: the fields of `cls`, those of nested dataclasses in place of them."""
     hints = get_type_hints(cls)
     found: dict[str, Any] = {}

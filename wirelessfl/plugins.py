@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -60,13 +60,13 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     for folder in folders:
         for file in _plugin_files(folder):
             module = f"{KINDS[kind]}.{file.stem}"
-            found[_name(file)] = lambda module=module: _offered(kind, importlib.import_module(module))
+            found[_name(file)] = partial(_from_package, kind, module)
     for entry in entry_points(group=f"wirelessfl.{kind}"):
-        found[entry.name] = lambda entry=entry: _from_entry_point(entry)
+        found[entry.name] = partial(_from_entry_point, entry)
     outside = os.environ.get("WIRELESSFL_PLUGINS")
     if outside:
         for file in _plugin_files(Path(outside) / kind):
-            found[_name(file)] = lambda file=file: _offered(kind, _module_from_file(kind, file))
+            found[_name(file)] = partial(_from_file, kind, file)
     return found
 
 
@@ -89,6 +89,14 @@ def _offered(kind: str, module: ModuleType) -> Any:
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
 
 
+def _from_package(kind: str, module: str) -> Any:
+    return _offered(kind, importlib.import_module(module))
+
+
+def _from_file(kind: str, file: Path) -> Any:
+    return _offered(kind, _module_from_file(kind, file))
+
+
 def _from_entry_point(entry: Any) -> Any:
     plugin = entry.load()
     if isinstance(plugin, type):
@@ -100,7 +108,8 @@ def _from_entry_point(entry: Any) -> Any:
 def _module_from_file(kind: str, file: Path) -> ModuleType:
     name = f"wirelessfl_plugins.{kind}.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

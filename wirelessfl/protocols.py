@@ -75,7 +75,7 @@ class Trainer(Protocol):
 
 
 class Algorithm(Protocol):
-    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters, `task` (data, model, partition) among them."""
+    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters and its task (data, model, partition)."""
 
     def demand(self, clients: int) -> Demand:
         """What a first round of `clients` clients asks of the network; from the model's shapes alone, without data."""

@@ -153,8 +153,9 @@ class RunFolder:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
         temporary = self.path / f".{target.name}"
+        archive: dict[str, Any] = {**checkpoint.arrays, "__clock_s": np.float64(checkpoint.clock_s)}
         with temporary.open("wb") as file:
-            np.savez(file, **checkpoint.arrays, __clock_s=np.float64(checkpoint.clock_s))
+            np.savez(file, **archive)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -67,7 +67,7 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> AllocationProblem:
-    """Scenario, channel and demand boiled down to seconds and bits per client, (K,); from the gain the server believes."""
+    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,)."""
     return AllocationProblem(
         deadline_s=scenario.deadline_s,
         fixed_s=cell.compute_s(scenario, demand.fixed_updates),
