@@ -50,8 +50,7 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
     clients = [env.process(_client(env, k, phases, trace)) for k in range(scenario.clients)]
     server = env.process(_server(env, clients, scenario, trace))
     env.run()
-    round_s, *finished = (process.value for process in (server, *clients))
-    finish_s = np.array(finished)
+    finish_s = np.array([client.value for client in clients])
     cycles = compute_s(scenario, demand.fixed_updates + _kept(allocation) * demand.prunable_updates)
     cycles = cycles * scenario.per_client("cpu_hz")
     return RoundTiming(
@@ -61,7 +60,7 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
         delivered=finish_s <= scenario.deadline_s * ON_TIME,
         energy_j=scenario.effective_capacitance * cycles * scenario.per_client("cpu_hz") ** 2
         + scenario.per_client("transmit_power_w") * phases.upload_s,
-        round_s=round_s,
+        round_s=float(np.float64(server.value)),
         trace=tuple(trace),
     )
 
@@ -99,12 +98,11 @@ def _client(
 def _server(
     env: simpy.Environment, clients: list[simpy.Process], scenario: Scenario, trace: list[tuple[float, int, str]]
 ) -> Generator[simpy.Event, None, float]:
-    everybody = env.all_of(clients)
     deadline = env.timeout(scenario.deadline_s * ON_TIME)
-    yield everybody | deadline
-    if not everybody.processed:
+    yield env.all_of(clients) | deadline
+    if any(client.is_alive for client in clients):
         trace.append((scenario.deadline_s, SERVER, "deadline"))
         if scenario.deadline_policy == "drop":
             return scenario.deadline_s
-        yield everybody
+        yield env.all_of(clients)
     return float(env.now)

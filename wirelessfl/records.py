@@ -7,6 +7,7 @@ summary.json        written when the run is complete
 plots/              pictures
 """
 
+import io
 import json
 import os
 import re
@@ -30,16 +31,12 @@ KEPT_CHECKPOINTS = 2
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a whole file or nothing: a temporary file beside it, flushed to disk, renamed over it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 @dataclass(frozen=True)
@@ -152,13 +149,10 @@ class RunFolder:
         with self.rounds_file.open("rb") as file:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
-        temporary = self.path / f".{target.name}"
         archive: dict[str, Any] = {**checkpoint.arrays, "__clock_s": np.float64(checkpoint.clock_s)}
-        with temporary.open("wb") as file:
-            np.savez(file, **archive)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        buffer = io.BytesIO()
+        np.savez(buffer, **archive)
+        write_atomically(target, buffer.getvalue())
         for old in self._checkpoint_files()[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
