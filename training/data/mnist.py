@@ -1,0 +1,20 @@
+"""Handwritten digits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data import _idx
+from training.data._dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Mnist:
+    """MNIST (LeCun, Cortes, Burges): 60,000 training and 10,000 test images of 28x28 pixels, 10 classes."""
+
+    def load(self, data_root: Path | None = None) -> Dataset:
+        """The data set from `<data_root>/MNIST/raw`; `InputError` on missing or damaged files."""
+        return _idx.load("mnist", data_root, folder="MNIST", classes=10)
+
+    def fetch(self, data_root: Path) -> None:
+        """Download the data set into `<data_root>/MNIST/raw`."""
+        _idx.fetch(data_root, folder="MNIST")
