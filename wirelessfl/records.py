@@ -74,14 +74,19 @@ class RunFolder:
         """The folder of pictures."""
         return self.path / "plots"
 
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Raise `InputError` when `path` exists and is not an empty folder."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"--out {path} exists and is not empty: choose another folder or add --resume")
+
     @classmethod
     def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
         """Make a new run folder in one step, so that a half-made one never exists under its name.
 
         Raises `InputError` when `path` exists and is not an empty folder.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"--out {path} exists and is not empty: choose another folder or add --resume")
+        cls.check_free(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
         try:

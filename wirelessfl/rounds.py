@@ -145,6 +145,7 @@ def run_rounds(
     """
     settings = experiment.run
     start, clock_s, state = _restore(settings, trainer, folder, notify)
+    folder.summary_file.unlink(missing_ok=True)
     for round in range(start, settings.rounds):
         state, record = run_round(experiment, trainer, state, round, clock_s)
         clock_s = record.clock_s

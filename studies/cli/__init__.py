@@ -1,1 +1,50 @@
-"""The command line."""
+"""The command line: one module per command; heavy packages are imported when a command needs them."""
+
+import sys
+
+import click
+
+from studies.cli.allocate import allocate
+from studies.cli.list import list_plugins
+from studies.cli.run import run
+from studies.cli.study import study
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl run                                   train on the embedded digits
+  wirelessfl run wfl-fmnist --data-root DATA --rounds 20
+  wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
+  wirelessfl study wfl-table1                      a table of a paper, with its claims
+  wirelessfl list                                  every plug-in
+"""
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wirelessfl")
+def cli() -> None:
+    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
+
+
+for command in (run, allocate, study, list_plugins):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: bad input is one line on standard error and exit status 2."""
+    from wirelessfl.errors import InputError
+
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except InputError as error:
+        _fail(str(error), 2)
+    except click.ClickException as error:
+        _fail(" ".join(error.format_message().split()), 2)
+    except click.Abort:
+        _fail("stopped", 130)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(status)

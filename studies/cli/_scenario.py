@@ -1,0 +1,66 @@
+"""What the commands share: which scenario is meant, and what was changed on the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PRESETS = Path(__file__).parent.parent / "presets"
+DEFAULT_PRESET = "digits"
+
+scenario_argument = click.argument("scenario", required=False)
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field; may be repeated."
+)
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    envvar="WIRELESSFL_DATA",
+    help="Folder of the data sets [environment: WIRELESSFL_DATA].",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
+    """The tables of a TOML file or of a shipped preset."""
+    from wirelessfl.config import read_tables
+    from wirelessfl.errors import InputError
+
+    presets = {file.stem: file for file in sorted(PRESETS.glob("*.toml"))}
+    if scenario in presets:
+        return read_tables(presets[scenario])
+    if scenario.endswith(".toml") or Path(scenario).exists():
+        return read_tables(Path(scenario))
+    raise InputError(f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}")
+
+
+def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any) -> dict[str, dict[str, Any]]:
+    """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
+    from wirelessfl.config import merge, parse_setting
+
+    changes: dict[str, dict[str, Any]] = {}
+    for text in settings:
+        section, field, value = parse_setting(text)
+        changes.setdefault(section, {})[field] = value
+    for name, value in fields.items():
+        section, _, field = name.partition("__")
+        if value is not None:
+            changes.setdefault(section, {})[field] = value
+    return merge(tables, changes)
+
+
+def with_progress(total: int, done: int, work: Callable[[Callable[[Any], None]], None]) -> None:
+    """Run `work(on_round)` under a progress bar of `total` rounds, `done` of them already there."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as progress:
+        bar = progress.add_task("rounds", total=total, completed=done, note="")
+
+        def on_round(record: Any) -> None:
+            note = {} if record.accuracy is None else {"note": f"accuracy {record.accuracy:.1%}"}
+            progress.update(bar, completed=record.round, **note)
+
+        work(on_round)

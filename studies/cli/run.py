@@ -1,0 +1,158 @@
+"""`wirelessfl run`: the main job, from the channel to the trained model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from studies.cli._scenario import (
+    DEFAULT_PRESET,
+    changed,
+    data_root_option,
+    json_option,
+    scenario_argument,
+    scenario_tables,
+    set_option,
+    with_progress,
+)
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl run
+  wirelessfl run wfl-mnist --data-root DATA --out runs/mnist
+  wirelessfl run --set scenario.deadline_s=0.02 --set training.learning_rate=0.05
+  wirelessfl run --out runs/mnist --resume
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@scenario_argument
+@set_option
+@click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
+@click.option("--seed", type=int, help="Seed of the run [run.seed].")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--device", help="cpu or cuda [run.device].")
+@click.option("--executor", help="loop or workers [run.executor].")
+@data_root_option
+@json_option
+def run(
+    scenario: str | None,
+    settings: tuple[str, ...],
+    rounds: int | None,
+    seed: int | None,
+    out: Path | None,
+    resume: bool,
+    device: str | None,
+    executor: str | None,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Run SCENARIO (a TOML file or a preset: digits, wfl-mnist, wfl-fmnist) and leave a run folder."""
+    from wirelessfl import config
+
+    stored = _stored(out) if resume else None
+    base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or stored is None else stored
+    tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
+    experiment = config.from_tables(tables)
+    if stored is not None:
+        _check_same(experiment, stored, out)
+    name = Path(scenario or DEFAULT_PRESET).stem
+    path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
+    summary = _run(experiment, path, stored is not None, data_root)
+    if as_json:
+        click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
+    else:
+        _report(path, experiment)
+
+
+def _stored(out: Path | None) -> dict[str, dict[str, Any]] | None:
+    """The experiment of the folder to go on with; None when there is nothing there yet."""
+    from wirelessfl.config import read_tables
+    from wirelessfl.errors import InputError
+    from wirelessfl.records import RunFolder
+
+    if out is None:
+        raise InputError("--resume needs --out DIR, the run folder to go on with")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    return read_tables(RunFolder.open(out).experiment_file)
+
+
+def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path | None) -> None:
+    """Raise `InputError` that names the first field in which `experiment` is not the one in the folder."""
+    from wirelessfl import config
+    from wirelessfl.errors import InputError
+
+    there = config.from_tables(stored)
+    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(there, with_rounds=False):
+        return
+    asked, found = config.to_tables(experiment), config.to_tables(there)
+    for section, table in found.items():
+        for field in {**table, **asked[section]}:
+            if asked[section].get(field) != table.get(field) and (section, field) != ("run", "rounds"):
+                raise InputError(
+                    f"--resume {out}: another experiment is there: {section}.{field} is {table.get(field)!r} there, "
+                    f"{asked[section].get(field)!r} here"
+                )
+
+
+def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
+    from wirelessfl.protocols import Runtime
+    from wirelessfl.records import RunFolder
+    from wirelessfl.rounds import NoTraining, check_feasible, run_rounds
+
+    settings, clients = experiment.run, experiment.scenario.clients
+    demand = experiment.algorithm.demand(clients)
+    check_feasible(experiment, demand)
+    if not resumed:
+        RunFolder.check_free(path)
+    runtime = Runtime(device=settings.device, executor=settings.executor, workers=settings.workers, data_root=data_root)
+    trainer = (
+        experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=runtime)
+        if settings.train
+        else NoTraining(demand)
+    )
+    try:
+        folder = _folder(path, experiment, resumed)
+        with_progress(
+            settings.rounds,
+            len(folder.records()),
+            lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
+        )
+    finally:
+        trainer.close()
+    from studies.report.run_figures import draw_run
+
+    draw_run(folder)
+    summary: dict[str, Any] = json.loads(folder.summary_file.read_text())
+    return summary
+
+
+def _folder(path: Path, experiment: Any, resumed: bool) -> Any:
+    """The run's folder: a new one, or the one there with its experiment brought up to date (it may be longer now)."""
+    from wirelessfl.config import to_toml
+    from wirelessfl.errors import InputError
+    from wirelessfl.records import RunFolder, write_atomically
+
+    if not resumed:
+        return RunFolder.create(path, to_toml(experiment))
+    folder = RunFolder.open(path)
+    done = len(folder.records())
+    if done > experiment.run.rounds:
+        raise InputError(
+            f"run.rounds must be at least {done}, the rounds already in {path}, got {experiment.run.rounds}"
+        )
+    write_atomically(folder.experiment_file, to_toml(experiment).encode())
+    return folder
+
+
+def _notify(line: str) -> None:
+    click.echo(f"note: {line}", err=True)
+
+
+def _report(path: Path, experiment: Any) -> None:
+    from studies.report.run_tables import print_run
+
+    print_run(path, experiment.scenario.deadline_s)

@@ -1,0 +1,63 @@
+"""Figures of one run, drawn from its folder alone."""
+
+import tomllib
+from typing import Any
+
+import numpy as np
+
+from wirelessfl.records import RunFolder
+
+
+def draw_run(folder: RunFolder) -> None:
+    """Write `plots/training.png` (where the run trained) and `plots/allocation.png`."""
+    records = folder.records()
+    deadline_s = tomllib.loads(folder.experiment_file.read_text())["scenario"]["deadline_s"]
+    folder.plots.mkdir(exist_ok=True)
+    if records[-1]["loss"] is not None:
+        _draw_training(folder, records)
+    _draw_allocation(folder, records, deadline_s)
+
+
+def _figure() -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_training(folder: RunFolder, records: list[dict[str, Any]]) -> None:
+    figure = _figure()
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    loss_axes.plot([record["clock_s"] for record in records], [record["loss"] for record in records])
+    loss_axes.set(xlabel="simulated time (s)", ylabel="training loss", title="Loss")
+    evaluated = [record for record in records if record["accuracy"] is not None]
+    accuracy_axes.plot(
+        [record["clock_s"] for record in evaluated],
+        [100 * record["accuracy"] for record in evaluated],
+        marker="o",
+        markersize=3,
+    )
+    accuracy_axes.set(xlabel="simulated time (s)", ylabel="test accuracy (%)", title="Accuracy, mean over clients")
+    for axes in (loss_axes, accuracy_axes):
+        axes.grid(alpha=0.3)
+    figure.savefig(folder.plots / "training.png", dpi=150)
+
+
+def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_s: float) -> None:
+    figure = _figure()
+    latency_axes, ratio_axes = figure.subplots(1, 2)
+    rounds = [record["round"] for record in records]
+    latency_ms = 1e3 * np.array([record["latency_s"] for record in records])
+    latency_axes.fill_between(rounds, latency_ms.min(axis=1), latency_ms.max(axis=1), alpha=0.3, label="all clients")
+    latency_axes.plot(rounds, latency_ms.max(axis=1), label="slowest client")
+    latency_axes.axhline(1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline")
+    latency_axes.set(xlabel="round", ylabel="latency (ms)", title="Latency", ylim=(0, None))
+    latency_axes.legend(loc="lower right")
+    latency_axes.grid(alpha=0.3)
+    ratios = np.array([record["pruning_ratio"] for record in records])
+    ratio_axes.boxplot(ratios, tick_labels=[str(client) for client in range(ratios.shape[1])], showfliers=False)
+    ratio_axes.set(xlabel="client", ylabel="pruning ratio", title="Pruning ratio over the rounds", ylim=(-0.03, 1.03))
+    ratio_axes.grid(alpha=0.3, axis="y")
+    figure.savefig(folder.plots / "allocation.png", dpi=150)
