@@ -48,11 +48,15 @@ def test_settings_are_the_object_itself(name):
     assert plugins.name_of(dataset) == name
 
 
+def _complaint(name: str, data_root: Path) -> str | None:
+    try:
+        plugins.load("datasets", name)().load(data_root)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("name", plugins.names("datasets"))
 def test_an_empty_folder_is_enough_or_is_named_in_one_line(name, tmp_path):
-    try:
-        plugins.load("datasets", name)().load(tmp_path)
-    except InputError as error:
-        assert name in str(error)
-        assert str(tmp_path) in str(error)
-        assert "\n" not in str(error)
+    complaint = _complaint(name, tmp_path)
+    assert complaint is None or (repr(name) in complaint and str(tmp_path) in complaint and "\n" not in complaint)

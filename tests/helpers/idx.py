@@ -17,7 +17,7 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
 
 
 def write_mnist_like(root: Path, name: str, *, train: int = 200, test: int = 100, side: int = 28) -> Path:
-    """Data set `name` under `root`: labels 0..9 in turn, image i of the one grey level i mod 251; returns its folder."""
+    """Data set `name` under `root`: labels 0..9 in turn, image i all of grey level i mod 251."""
     raw = root / FOLDERS[name] / "raw"
     for part, count in (("train", train), ("t10k", test)):
         grey = (np.arange(count) % 251).astype(np.uint8)

@@ -48,7 +48,7 @@ def test_data_root_defaults_to_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("WIRELESSFL_DATA", str(tmp_path))
     assert len(Mnist().load().train_labels) == 200
     monkeypatch.delenv("WIRELESSFL_DATA")
-    with pytest.raises(InputError, match="data set 'mnist' needs a folder .* --data-root or set WIRELESSFL_DATA"):
+    with pytest.raises(InputError, match=r"data set 'mnist' needs a folder .* --data-root or set WIRELESSFL_DATA"):
         Mnist().load()
 
 
