@@ -1,0 +1,34 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check format lint types contract clean
+
+demo: .venv/installed  ## train on the embedded digits and show the result
+	rm -rf runs/demo
+	$(BIN)/wirelessfl run digits --out runs/demo
+
+test: .venv/installed  ## the whole test suite
+	$(BIN)/python -m pytest -q -n auto
+
+check: format lint types contract test  ## everything that must hold before a change lands
+
+format: .venv/installed
+	$(BIN)/ruff format --check .
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+contract: .venv/installed
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv runs/demo
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
