@@ -1,1 +1,23 @@
-"""Bandwidth and pruning-ratio allocation."""
+"""Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer."""
+
+from optimizers._certificate import Certificate, certify
+from optimizers._solve import solve
+from optimizers.equal import Equal
+from optimizers.equal_common import EqualCommon
+from optimizers.exact import Exact
+from optimizers.fixed_ratio import FixedRatio
+from optimizers.min_latency import MinLatency
+from wirelessfl.allocation import Allocation, AllocationProblem
+
+__all__ = [
+    "Allocation",
+    "AllocationProblem",
+    "Certificate",
+    "Equal",
+    "EqualCommon",
+    "Exact",
+    "FixedRatio",
+    "MinLatency",
+    "certify",
+    "solve",
+]

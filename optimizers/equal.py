@@ -1,0 +1,34 @@
+"""Equal resource pruning: every client gets the same band and prunes as much as its own deadline asks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wirelessfl.allocation import Allocation, AllocationProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equal:
+    """b_k = 1/K and rho_k = clip(1 - (S_k - A0_k/b_k) / (T_c,k + A_k/b_k), 0, 1), the own-ratio reading of [WFL].
+
+    A0_k is the upload time of the fixed bits over the whole band. Shapes (..., K). A client with S_k < 0 gets no
+    band and rho = 1. A cap on the ratio gives way to the deadline: `Allocation.status` names the clients above it.
+    Prices are 0.
+    """
+
+    def solve(self, problem: AllocationProblem) -> Allocation:
+        """The allocation; never fails."""
+        slack_s, clients = problem.slack_s, problem.shape[-1]
+        late = slack_s < 0
+        room_s = np.maximum(slack_s - clients * problem.fixed_upload_s, 0.0)
+        work_s = np.asarray(problem.prunable_s) + clients * problem.upload_s
+        fits = (work_s <= room_s) & ~late
+        kept = np.where(fits, 1.0, room_s / np.where(work_s > 0, work_s, 1.0))
+        free = np.zeros(problem.shape[:-1])
+        return Allocation(
+            problem=problem,
+            bandwidth_fraction=np.where(late, 0.0, 1.0 / clients),
+            pruning_ratio=np.where(late, 1.0, 1.0 - kept),
+            bandwidth_price=free,
+            deadline_price=free,
+        )

@@ -1,0 +1,26 @@
+"""Equal resource pruning with one ratio for all clients."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizers.equal import Equal
+from wirelessfl.allocation import Allocation, AllocationProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualCommon:
+    """b_k = 1/K and the same rho for all: the mean over clients of the ratios that `Equal` gives.
+
+    This reading of "Equal Resource Pruning" reproduces Table I of [WFL]: clients that would need more than the mean
+    ratio finish after the deadline. Shapes (..., K). A client with S_k < 0 gets no band and rho = 1, and does not
+    count in the mean. Prices are 0.
+    """
+
+    def solve(self, problem: AllocationProblem) -> Allocation:
+        """The allocation; never fails."""
+        own = Equal().solve(problem)
+        late = problem.slack_s < 0
+        sharing = np.maximum((~late).sum(axis=-1, keepdims=True), 1)
+        mean = np.where(late, 0.0, own.pruning_ratio).sum(axis=-1, keepdims=True) / sharing
+        return replace(own, pruning_ratio=np.where(late, 1.0, mean))

@@ -1,0 +1,61 @@
+"""The band that makes the slowest client fastest, at a given pruning ratio."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from wirelessfl.errors import check_number
+
+_MAX_STEPS = 100  # Newton's method needs about 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinLatency:
+    """min over b of max_k T_k at the ratio `pruning_ratio`; "only personalisation" of [WFL] with its default 0.
+
+    Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k = e_k / (T - d_k),
+    with d_k = T_v,k + T_hat,k + (1 - rho) T_c,k and e_k = (1 - rho) A_k. Deadline and caps are ignored: T is whatever
+    it comes to. Shapes (..., K); prices are 0. A client of rate 0 can never finish, gets no band and does not hold
+    up the others' optimum.
+
+    Raises `InputError` for a ratio outside [0, 1].
+    """
+
+    pruning_ratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
+
+    def solve(self, problem: AllocationProblem) -> Allocation:
+        """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
+        kept = 1.0 - self.pruning_ratio
+        compute_s = np.asarray(problem.fixed_s) + kept * np.asarray(problem.prunable_s)
+        upload_s = kept * problem.upload_s + problem.fixed_upload_s if kept > 0 else np.zeros(problem.shape)
+        free = np.zeros(problem.shape[:-1])
+        return Allocation(
+            problem=problem,
+            bandwidth_fraction=_fastest_band(compute_s, np.where(upload_s < np.inf, upload_s, 0.0)),
+            pruning_ratio=np.full(problem.shape, float(self.pruning_ratio)),
+            bandwidth_price=free,
+            deadline_price=free,
+        )
+
+
+def _fastest_band(compute_s: Array, upload_s: Array) -> Array:
+    """Bands with which all clients that upload finish together; (..., K), summing to 1 where anybody uploads."""
+    uploads = upload_s > 0
+    alone_s = np.max(compute_s + upload_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
+    first_s = np.min(compute_s, axis=-1, keepdims=True, where=uploads, initial=np.inf)
+    finish_s = np.maximum(alone_s, first_s + upload_s.sum(axis=-1, keepdims=True))
+    # 1 / sum(band) is concave and increasing in T, so Newton's method climbs from this lower bound to the root.
+    for _ in range(_MAX_STEPS):
+        left_s = np.where(uploads, finish_s - compute_s, np.inf)
+        band = upload_s / left_s
+        total = band.sum(axis=-1, keepdims=True)
+        slope = (band / left_s).sum(axis=-1, keepdims=True)
+        step_s = np.where(total > 1.0, total * (total - 1.0) / np.where(slope > 0, slope, 1.0), 0.0)
+        if np.all(step_s <= 4e-16 * finish_s):
+            break
+        finish_s = finish_s + step_s
+    return band / np.where(total > 0, total, 1.0)
