@@ -1,0 +1,81 @@
+"""What a round costs: floating-point operations and bits, as functions of the masks alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from training.layout import Layout
+from training.models._macs import layer_macs
+from training.program import Mask, Part, Program, Prune
+
+BITS_PER_WEIGHT = 32
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer with weights: `macs` per sample, its weights in the flat vector, whether they are personal."""
+
+    macs: int
+    weights: slice
+    personal: bool
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """Counts the floating-point operations (FLOPs) of local programs for one model; layers in forward order.
+
+    A multiply-accumulate is 2 FLOPs. Per sample a step costs the forward pass of the whole model, plus as much again
+    for the weight gradient of every layer that is trained, plus as much again for the input gradient of every layer
+    behind the first trained one. A layer counts by the fraction of its weights that is kept. Biases, activations,
+    pools, the loss and the update itself (less than 1 % together) are not counted, nor is evaluation.
+    """
+
+    layers: tuple[_Layer, ...]
+    layout: Layout
+
+    @classmethod
+    def of(cls, model: nn.Module, layout: Layout) -> "Accounting":
+        """The accounting of `model`, from its shapes."""
+        entries = {entry.name: entry for entry in layout.entries}
+        layers = []
+        for name, macs in layer_macs(model).items():
+            entry = entries[f"{name}.weight"]
+            layers.append(_Layer(macs, entry.slice, entry.offset < layout.personal_size))
+        return cls(tuple(layers), layout)
+
+    def flops(self, program: Program, mask: Mask, batch_size: int) -> float:
+        """FLOPs of `program` for one client whose shared part got `mask` (N_u,); the importance steps run unpruned.
+
+        They are counted for pruning ratio 0 too, where the simulation can leave them out: the client's latency
+        has them as well.
+        """
+        kept, total = np.ones(len(self.layers)), 0.0
+        for phase in program:
+            if isinstance(phase, Prune):
+                total += phase.steps * self._step("shared", kept)
+                kept = self._kept(mask)
+            else:
+                total += phase.steps * self._step(phase.part, kept)
+        return total * batch_size
+
+    def _kept(self, mask: Mask) -> NDArray[np.float64]:
+        full = np.concatenate([np.ones(self.layout.personal_size, dtype=np.bool_), mask])
+        return np.array([full[layer.weights].mean() for layer in self.layers])
+
+    def _step(self, part: Part, kept: NDArray[np.float64]) -> float:
+        """FLOPs of one step per sample."""
+        macs = kept * np.array([layer.macs for layer in self.layers], dtype=np.float64)
+        trained = np.array([part == "all" or (part == "personal") == layer.personal for layer in self.layers])
+        behind = np.arange(len(self.layers)) > np.argmax(trained) if trained.any() else np.zeros_like(trained)
+        return float(2.0 * (macs.sum() + macs[trained].sum() + macs[behind].sum()))
+
+
+def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
+    """Exact payload of one client's kept weights, 32 bits each, and with `count_mask_bits` one bit per weight more.
+
+    The bitmap tells the server which weights these are; [WFL] leaves it out (eq. 14). Who keeps nothing sends nothing.
+    """
+    kept = int(np.count_nonzero(mask))
+    return float(BITS_PER_WEIGHT * kept + (mask.size if count_mask_bits and kept else 0))

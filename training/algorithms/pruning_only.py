@@ -1,0 +1,46 @@
+"""Pruning without personalisation: the scheme "FL in [14]" of [WFL]."""
+
+from dataclasses import dataclass, field
+
+from training.algorithms._checks import check_rate, check_steps
+from training.federated import FederatedTrainer, Method
+from training.program import Program, Prune, Train
+from training.task import Task
+from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.values import Demand
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningOnly:
+    """Federated averaging of the whole model w, pruned per client: (6), (9), (10), (15) of [WFL] with w for u.
+
+    In a round client k ranks all N = N_u + N_v weights by `importance_steps` trial steps, prunes the ceil(rho_k N)
+    least important ones and takes `local_steps` on the rest. Nothing is personal; the accuracy is that of the dense
+    global model on each client's test samples. With `importance_steps = 0` it is plain federated averaging.
+    """
+
+    task: Task = field(default_factory=Task)
+    learning_rate: float = 0.001
+    local_steps: int = 5
+    importance_steps: int = 1
+    count_mask_bits: bool = False
+
+    def __post_init__(self) -> None:
+        check_rate("learning_rate", self.learning_rate)
+        check_steps(self, "local_steps", "importance_steps")
+
+    @property
+    def method(self) -> Method:
+        """The algorithm as a program for its clients."""
+        prune = Prune(steps=self.importance_steps, learning_rate=self.learning_rate, stream="batches/importance")
+        train = Train(part="shared", steps=self.local_steps, learning_rate=self.learning_rate, stream="batches/shared")
+        program: Program = (prune, train) if self.importance_steps else (train,)
+        return Method(task=self.task, program=program, personalised=False, count_mask_bits=self.count_mask_bits)
+
+    def demand(self, clients: int) -> Demand:
+        """Fixed: tau_hat N updates; prunable: tau N updates and 32 N bits."""
+        return self.method.demand(clients)
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+        """Training on data divided over `clients` clients with `seed`."""
+        return FederatedTrainer(self.method, clients=clients, seed=seed, runtime=runtime)

@@ -1,0 +1,123 @@
+"""Workers: persistent processes of one torch thread each, bitwise equal to the loop for any number of them."""
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.data._federated import FederatedData
+from training.engine import EngineSpec
+from training.program import EvaluationWork, LocalResult, LocalWork
+
+
+class WorkerError(RuntimeError):
+    """A worker process ended by itself; the message says with what last word."""
+
+
+class Workers:
+    """Runs the work in `count` processes `training.executors.process`; each takes the next client when it is free.
+
+    Work and results travel as pickles over the processes' pipes. The data are written once and mapped into every
+    process, which share the memory. Started as plain commands, not by `multiprocessing`, the processes need no
+    `if __name__ == "__main__"` in the user's script. They end when the pipe does: at `close` or with the parent.
+    """
+
+    def __init__(self, spec: EngineSpec, data: FederatedData, count: int) -> None:
+        self._workers = [_Worker(number) for number in range(count)]
+        try:
+            with tempfile.TemporaryDirectory(prefix="wirelessfl-") as folder:
+                file = Path(folder) / "data.pt"
+                torch.save(vars(data), file)
+                for worker in self._workers:
+                    worker.send((spec, str(file)))
+                for worker in self._workers:
+                    worker.receive()  # mapped: from here on the file's name is not needed
+        except BaseException:
+            self._stop()
+            raise
+        self._free: queue.Queue[_Worker] = queue.Queue()
+        for worker in self._workers:
+            self._free.put(worker)
+        self._threads = ThreadPoolExecutor(count)
+
+    def train(self, works: Sequence[LocalWork]) -> list[LocalResult]:
+        """One result for each work, in order; `InputError` as from the loop, `WorkerError` when a process died."""
+        return list(self._threads.map(self._run, works))
+
+    def evaluate(self, works: Sequence[EvaluationWork]) -> list[float]:
+        """One accuracy for each work, in order; errors as for `train`."""
+        return list(self._threads.map(self._run, works))
+
+    def close(self) -> None:
+        """End the processes and wait for them."""
+        self._threads.shutdown(cancel_futures=True)
+        self._stop()
+
+    def _run(self, work: LocalWork | EvaluationWork) -> Any:
+        worker = self._free.get()
+        try:
+            worker.send(work)
+            return worker.receive()
+        finally:
+            self._free.put(worker)
+
+    def _stop(self) -> None:
+        for worker in self._workers:
+            worker.close()
+
+
+class _Worker:
+    """One process and its pipes."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "training.executors.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
+
+    def send(self, message: Any) -> None:
+        try:
+            pickle.dump(message, self._input, protocol=pickle.HIGHEST_PROTOCOL)
+            self._input.flush()
+        except BrokenPipeError:
+            raise self._death() from None
+
+    def receive(self) -> Any:
+        try:
+            reply = pickle.load(self._output)
+        except EOFError:
+            raise self._death() from None
+        if isinstance(reply, ValueError):
+            raise reply
+        return reply
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+        self._output.close()
+        self._process.wait()
+        self._errors.close()
+
+    def _death(self) -> WorkerError:
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return WorkerError(f"worker {self._number} ended with status {status}: {lines[-1] if lines else 'no message'}")
