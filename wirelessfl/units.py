@@ -15,10 +15,10 @@ def linear_to_db(ratio: ArrayLike) -> NDArray[np.float64]:
 
 
 def dbm_to_watt(power_dbm: ArrayLike) -> NDArray[np.float64]:
-    """Power in watt of a level in dBm: 1e-3 * 10^(x/10); any shape."""
-    return 1e-3 * db_to_linear(power_dbm)
+    """Power in watt of a level in dBm: 10^((x - 30)/10); any shape."""
+    return db_to_linear(np.asarray(power_dbm, dtype=np.float64) - 30.0)
 
 
 def watt_to_dbm(power_w: ArrayLike) -> NDArray[np.float64]:
     """Level in dBm of a power in watt; any shape, power > 0."""
-    return linear_to_db(np.asarray(power_w, dtype=np.float64) / 1e-3)
+    return linear_to_db(power_w) + 30.0
