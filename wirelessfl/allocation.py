@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
@@ -67,8 +67,8 @@ class AllocationProblem:
             view = np.broadcast_to(array, shape)
             view.flags.writeable = False
             object.__setattr__(self, name, view)
-        if self.bandwidth_hz is not None and not 0 < self.bandwidth_hz < np.inf:
-            raise InputError(f"bandwidth_hz must be above 0 and finite, got {self.bandwidth_hz}")
+        if self.bandwidth_hz is not None:
+            check_number("bandwidth_hz", self.bandwidth_hz, above=0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ class AllocationProblem:
     def min_bandwidth(self) -> Array:
         """Smallest band fraction with which each client meets the deadline at its cap; (..., K), inf when none does."""
         kept = 1.0 - np.asarray(self.max_pruning_ratio)
-        bits_s = _times(kept, self.upload_s) + self.fixed_upload_s
+        bits_s = np.where(kept > 0, _times(kept, self.upload_s) + self.fixed_upload_s, 0.0)
         room_s = self.slack_s - kept * np.asarray(self.prunable_s)
         return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, _ratio(bits_s, np.maximum(room_s, 0.0))))
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 
@@ -14,7 +15,7 @@ def check_number(
 ) -> None:
     """Raise `InputError` unless `value` (a number or a sequence of numbers) is finite and in range."""
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):
-        if isinstance(item, bool) or (not isinstance(item, (int, float)) and not hasattr(item, "__float__")):
+        if not isinstance(item, Real) or isinstance(item, bool):
             raise InputError(f"{field} must be a number, got {item!r}")
         number = float(item)
         if not math.isfinite(number):
