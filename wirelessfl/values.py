@@ -10,13 +10,14 @@ from wirelessfl.errors import InputError, check_choice, check_number
 
 Array = NDArray[np.float64]
 PerClient = float | tuple[float, ...]
+PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m")  # the fields of that type
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
     """A cell: what does not change from round to round.
 
-    `PerClient` fields are one number for all clients or a tuple of `clients` numbers. Clients stand at
+    `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple). Clients stand at
     `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. Defaults are
     scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
     """
@@ -34,6 +35,9 @@ class Scenario:
     deadline_policy: Literal["wait", "drop"] = "wait"
 
     def __post_init__(self) -> None:
+        for name in (*PER_CLIENT, "distance_range_m"):
+            if isinstance(getattr(self, name), (list, np.ndarray)):
+                object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
         if isinstance(self.clients, bool) or not isinstance(self.clients, int) or self.clients < 1:
             raise InputError(f"scenario.clients must be a whole number of at least 1, got {self.clients!r}")
         for name in (
@@ -52,7 +56,7 @@ class Scenario:
         check_choice("scenario.deadline_policy", self.deadline_policy, ("wait", "drop"))
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
             raise InputError(f"scenario.distance_range_m must be (nearest, farthest), got {self.distance_range_m}")
-        for name in ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m"):
+        for name in PER_CLIENT:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.clients:
                 raise InputError(
