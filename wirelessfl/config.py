@@ -72,10 +72,10 @@ def merge(base: Tables, changes: Tables) -> Tables:
     for section, table in changes.items():
         old = merged.get(section, {})
         if section in SELECTORS:
-            key, kind = SELECTORS[section]
+            key = SELECTORS[section][0]
             chosen = table.get(key, old.get(key, DEFAULTS[section]))
             if key in table and chosen != old.get(key, DEFAULTS[section]):
-                known = {key, *_section_fields(section, plugins.load(kind, chosen))}
+                known = {key, *_section_fields(section, _load(section, chosen))}
                 old = {field: value for field, value in old.items() if field in known}
         merged[section] = {**_without_twins(old, table), **table}
     return merged
@@ -127,15 +127,15 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 
     `with_rounds=False` names what a run may be resumed as: the same experiment with another number of rounds.
     """
-    tables = to_tables(experiment)
-    defaults = to_tables(from_tables({s: {SELECTORS[s][0]: tables[s][SELECTORS[s][0]]} for s in SELECTORS}))
-    selectors = {key for key, _ in SELECTORS.values()}
+    tables = to_tables(from_tables(to_tables(experiment)))  # as read from a file, where 1 and 1.0 are the same
+    selectors = {(section, key) for section, (key, _) in SELECTORS.items()}
+    defaults = to_tables(from_tables({section: {key: tables[section][key]} for section, key in selectors}))
     ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, "rounds")
     canonical = {
         section: {
             field: value
             for field, value in table.items()
-            if (field in selectors or value != defaults[section].get(field))
+            if ((section, field) in selectors or value != defaults[section].get(field))
             and not (section == "run" and field in ignored)
         }
         for section, table in tables.items()
@@ -144,13 +144,19 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 
 
 def _plugin(section: str, table: dict[str, Any]) -> Any:
+    key = SELECTORS[section][0]
+    fields = {field: value for field, value in table.items() if field != key}
+    return _build(_load(section, table.get(key, DEFAULTS[section])), section, fields)
+
+
+def _load(section: str, name: Any) -> Any:
+    """The class of the plug-in that `section` names."""
     key, kind = SELECTORS[section]
-    name = _value(f"{section}.{key}", str, table.get(key, DEFAULTS[section]))
+    name = _value(f"{section}.{key}", str, name)
     try:
-        cls = plugins.load(kind, name)
+        return plugins.load(kind, name)
     except InputError as error:
         raise InputError(f"{section}.{key}: {error}") from None
-    return _build(cls, section, {field: value for field, value in table.items() if field != key})
 
 
 def _plugin_table(section: str, plugin: Any) -> dict[str, Any]:
