@@ -65,6 +65,8 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
         found[entry.name] = partial(_from_entry_point, entry)
     outside = os.environ.get("WIRELESSFL_PLUGINS")
     if outside:
+        if not Path(outside).is_dir():
+            raise InputError(f"WIRELESSFL_PLUGINS must name a folder, got {outside!r}")
         for file in _plugin_files(Path(outside) / kind):
             found[_name(file)] = partial(_from_file, kind, file)
     return found
