@@ -84,15 +84,18 @@ class RunFolder:
     def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
         """Make a new run folder in one step, so that a half-made one never exists under its name.
 
-        Raises `InputError` when `path` exists and is not an empty folder.
+        Raises `InputError` when `path` exists and is not an empty folder, or cannot be made.
         """
         cls.check_free(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        except OSError as error:
+            raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
         try:
             half_made.chmod(0o755)
             folder = cls(half_made)
-            folder.experiment_file.write_text(experiment_toml)
+            folder.experiment_file.write_text(experiment_toml, encoding="utf-8")
             folder.rounds_file.touch()
             folder.plots.mkdir()
             half_made.replace(path)
@@ -163,13 +166,17 @@ class RunFolder:
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
         """The newest checkpoint that can be read; a damaged one is named in one line and the one before it is used."""
-        for file in reversed(self._checkpoint_files()):
+        files = self._checkpoint_files()
+        while files:
+            file = files.pop()
             try:
-                with np.load(file, allow_pickle=False) as archive:
+                # RuntimeError is what zipfile makes of damaged flags; from bytes, NumPy leaves no open file behind
+                with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
                 clock_s = float(arrays.pop("__clock_s"))
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                notify(f"checkpoint {file} is damaged ({error}); the one before it is used")
+            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+                instead = "the one before it is used" if files else "the run starts over"
+                notify(f"checkpoint {file} is damaged ({' '.join(str(error).split())}); {instead}")
                 continue
             return Checkpoint(round=int(file.stem.rpartition("-")[2]), clock_s=clock_s, arrays=arrays)
         return None
