@@ -150,7 +150,6 @@ def _plugin(section: str, table: dict[str, Any]) -> Any:
 
 
 def _load(section: str, name: Any) -> Any:
-    """The class of the plug-in that `section` names."""
     key, kind = SELECTORS[section]
     name = _value(f"{section}.{key}", str, name)
     try:
