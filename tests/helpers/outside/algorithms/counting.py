@@ -1,0 +1,86 @@
+"""An algorithm from outside the repository: no learning, a few numbers whose every bit depends on the past."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, Demand, StepMetrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """The nested part of the settings."""
+
+    model: str = "none"
+    weights: int = 16_560
+    partition: Literal["iid", "shards"] = "iid"
+    train: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting:
+    """Asks for what Algorithm 1 of [WFL] asks for on the 21,840-parameter CNN."""
+
+    task: Task = field(default_factory=Task)
+    steps: int = 5
+    rates: tuple[float, ...] = (0.1, 0.2)
+
+    def demand(self, clients: int) -> Demand:
+        return Demand.same_for_all(
+            clients,
+            fixed_updates=5 * 5280 + self.task.weights,
+            prunable_updates=self.steps * self.task.weights,
+            fixed_upload_bits=0.0,
+            prunable_upload_bits=32 * self.task.weights,
+        )
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> "CountingTrainer":
+        return CountingTrainer(demand=self.demand(clients), seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    round: int
+    values: Array
+
+
+class CountingTrainer:
+    """`seen` lists what `step` was given, `evaluated` the rounds after which `evaluate` was called."""
+
+    def __init__(self, *, demand: Demand, seed: int) -> None:
+        self.first_demand, self.seed = demand, seed
+        self.seen: list[tuple[Array, NDArray[np.bool_]]] = []
+        self.evaluated: list[int] = []
+
+    def init(self, seed: int) -> State:
+        return State(round=0, values=Streams(seed).generator("values").random(len(self.first_demand.fixed_updates)))
+
+    def demand(self, state: State) -> Demand:
+        return replace(
+            self.first_demand, prunable_updates=self.first_demand.prunable_updates * (1.0 + 0.1 * state.values)
+        )
+
+    def step(self, state: State, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[State, StepMetrics]:
+        self.seen.append((pruning_ratio, delivered))
+        noise = Streams(self.seed, state.round).generator("noise").random(len(pruning_ratio))
+        values = np.where(delivered, 0.7 * state.values + 0.2 * noise + 0.1 * pruning_ratio, state.values)
+        bits = (1.0 - pruning_ratio) * self.first_demand.prunable_upload_bits
+        metrics = StepMetrics(loss=float(values.mean()), uplink_bits=bits, downlink_bits=2 * bits, flops=bits + 1.0)
+        return State(round=state.round + 1, values=values), metrics
+
+    def evaluate(self, state: State) -> float:
+        self.evaluated.append(state.round)
+        return float(1.0 - state.values.mean() / 2)
+
+    def pack(self, state: State) -> dict[str, NDArray[Any]]:
+        return {"round": np.int64(state.round), "values": state.values}
+
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> State:
+        return State(round=int(arrays["round"]), values=arrays["values"])
+
+    def close(self) -> None:
+        pass
