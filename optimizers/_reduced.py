@@ -90,7 +90,7 @@ def reduce(problem: AllocationProblem, method: str) -> Reduced:
     late = slack_s < 0
     needed = np.where(late, 0.0, problem.min_bandwidth)
     fits = needed.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         ceiling = np.where(slack_s > prunable_s, upload_s / np.maximum(slack_s - prunable_s, 0.0), np.inf)
     return Reduced(
         slack_s=slack_s,

@@ -1,19 +1,20 @@
 """The independent reference: the same problem given to a conic solver."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from optimizers._reduced import Reduced, reduce
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from wirelessfl.errors import check_number
 
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cvxpy:
-    """The optimum of eq. (34) of [WFL] by CVXPY and its solver `solver`, to that solver's tolerance (about 1e-8).
+    """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is `tolerance`.
 
     In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x is
     b(x) = (A/S) (x + (T_c/S) x^2 / (1 - T_c x / S)), so
@@ -26,7 +27,10 @@ class Cvxpy:
     """
 
     optimal: ClassVar[bool] = True
-    solver: str = "CLARABEL"
+    tolerance: float = 1e-8
+
+    def __post_init__(self) -> None:
+        check_number("tolerance", self.tolerance, above=0, at_most=1)
 
     def solve(self, problem: AllocationProblem) -> Allocation:
         """The optimal allocation, its prices included."""
@@ -48,9 +52,7 @@ class Cvxpy:
         slack_s, upload_s, prunable_s = row.slack_s[takes], row.upload_s[takes], row.prunable_s[takes]
         load, pace = upload_s / slack_s, prunable_s / slack_s
         kept, excess, price, pace_price = self._solve_cone(load, pace, row.weight[takes], 1.0 - row.cap[takes])
-        # A client never gets more band than lets it keep everything, nor all clients more than there is.
-        exact = load * kept / np.maximum(1.0 - pace * kept, 1e-300)
-        band[takes] = np.clip(exact, row.floor[takes], row.top[takes])
+        band[takes] = np.clip(load * (kept + pace * excess), row.floor[takes], row.top[takes])
         band = band / max(band.sum(), 1.0)
         per_client = pace_price * pace * kept + price * load * (kept + 2.0 * pace * excess)
         return band, price, deadline_price + float((per_client / slack_s).sum())
@@ -60,15 +62,21 @@ class Cvxpy:
         import cvxpy as cp  # slow to import, and listing the plug-ins must not wait for it
 
         kept, excess, room = cp.Variable(load.size), cp.Variable(load.size), cp.Variable(load.size)
-        whole_band = load @ kept + (load * pace) @ excess <= 1
-        in_time = room + cp.multiply(pace, kept) <= 1
+        unit = 1.0 / np.maximum(pace + load, 1.0)  # the most that the whole band lets keep: variables are of order 1
+        whole_band = (load * unit) @ kept + (load * pace * unit**2) @ excess <= 1
+        in_time = room + cp.multiply(pace * unit, kept) <= 1
         cone = cp.SOC(excess + room, cp.vstack([2 * kept, excess - room]), axis=0)
-        problem = cp.Problem(cp.Maximize(weight @ kept), [whole_band, in_time, cone, kept >= least, kept <= 1])
-        problem.solve(solver=self.solver, canon_backend=cp.SCIPY_CANON_BACKEND)
+        scale = weight.max() or 1.0
+        scaled = weight * unit / scale
+        limits = [whole_band, in_time, cone, kept >= least / unit, kept <= 1 / unit]
+        problem = cp.Problem(cp.Maximize(scaled @ kept), limits)
+        settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
+        problem.solve(solver=cp.CLARABEL, canon_backend=cp.SCIPY_CANON_BACKEND, **settings)
         if problem.status not in _OPTIMAL:
-            raise RuntimeError(f"solver {self.solver} gave up on the allocation problem: {problem.status}")
-        values: list[Any] = [kept.value, excess.value, whole_band.dual_value, in_time.dual_value]
-        return np.clip(values[0], 0.0, 1.0), values[1], max(float(values[2]), 0.0), values[3]
+            raise RuntimeError(f"Clarabel gave up on the allocation problem: {problem.status}")
+        found = (kept.value, excess.value, whole_band.dual_value, in_time.dual_value)
+        x, v, price, pace_price = (np.asarray(value) for value in found)
+        return np.clip(unit * x, 0.0, 1.0), unit**2 * v, scale * max(float(price), 0.0), scale * pace_price
 
 
 def _price_without_band(row: Reduced) -> float:

@@ -1,0 +1,58 @@
+"""The reference solver's own answers; agreement with `exact` on random problems is in test_exact.py."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.problems import CLASSES, scenario_s
+
+from optimizers import AllocationProblem, certify, solve
+from optimizers.cvxpy import Cvxpy
+from wirelessfl.errors import InputError
+
+
+def test_scenario_s_with_prices_from_the_multipliers():
+    exact, reference = solve(scenario_s()), solve(scenario_s(), "cvxpy")
+    np.testing.assert_allclose(reference.bandwidth_fraction, exact.bandwidth_fraction, atol=1e-4)
+    assert reference.bandwidth_price == pytest.approx(exact.bandwidth_price, rel=1e-4)
+    assert reference.deadline_price == pytest.approx(exact.deadline_price, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["regular", "late_some", "compute_bound", "bits_zero", "caps_fit", "caps_clash"])
+def test_prices_of_both_roads_agree(name):
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        p = CLASSES[name](rng, 4)
+        exact, reference = solve(p), solve(p, "cvxpy")
+        assert reference.bandwidth_price == pytest.approx(exact.bandwidth_price, rel=1e-3, abs=1e-6)
+        assert reference.deadline_price == pytest.approx(exact.deadline_price, rel=1e-3, abs=1e-6)
+
+
+def test_batches_are_solved_problem_by_problem():
+    p = scenario_s(deadline_s=np.array([0.02, 0.03])[:, None])
+    a = solve(p, "cvxpy")
+    assert a.bandwidth_fraction.shape == (2, 10)
+    assert np.all(certify(p, a).duality_gap <= 1e-6)
+
+
+def test_nothing_to_share_is_no_problem():
+    late = AllocationProblem(deadline_s=1.0, fixed_s=2.0, prunable_s=1.0, upload_bits=1.0, rate_bps=1.0)
+    a = solve(late, "cvxpy")
+    assert (a.bandwidth_fraction[0], a.pruning_ratio[0], float(a.bandwidth_price)) == (0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1e-8, float("nan"), 2.0])
+def test_the_tolerance_is_checked(tolerance):
+    with pytest.raises(InputError, match="tolerance must be"):
+        Cvxpy(tolerance=tolerance)
+
+
+def test_fixed_bits_are_refused_for_now():
+    with pytest.raises(InputError, match="fixed_upload_bits must be 0 for method 'cvxpy'"):
+        solve(scenario_s(fixed_upload_bits=1.0), "cvxpy")
+
+
+def test_importing_the_wing_imports_neither_cvxpy_nor_torch():
+    code = "import sys, optimizers, optimizers.cvxpy; sys.exit('cvxpy' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
