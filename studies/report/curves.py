@@ -1,0 +1,106 @@
+"""Curves over rounds: means and standard errors over seeds, and how they are drawn."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies.report.results import Run, Runs
+
+Array = NDArray[np.float64]
+# Okabe and Ito's colours: told apart by everybody, and by their lines in black and white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a curve shows: its axis label and its value in every round of a run, NaN where it was not measured."""
+
+    axis: str
+    series: Callable[[Run], Array]
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "loss": Quantity("training loss", lambda run: run.series("loss")),
+    "accuracy": Quantity("test accuracy", lambda run: run.series("accuracy")),
+    "mean_ratio": Quantity("mean pruning ratio", lambda run: run.series("pruning_ratio").mean(axis=1)),
+    "delivered_weights": Quantity(
+        "weights delivered (millions)", lambda run: run.series("uplink_bits").sum(axis=1).cumsum() / 32e6
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity over the rounds in which it was measured; all arrays have shape (n,)."""
+
+    round: Array
+    mean: Array
+    standard_error: Array
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], quantity: str) -> "Curve":
+        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for one run."""
+        values = np.array([QUANTITIES[quantity].series(run) for run in runs])
+        measured = ~np.isnan(values).any(axis=0)
+        values = values[:, measured]
+        count = len(runs)
+        mean: Array = values.mean(axis=0)
+        error: Array = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
+        return cls(np.flatnonzero(measured) + 1.0, mean, error)
+
+
+def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:
+    """One line per label over the rounds, with a band of one standard error."""
+    for index, (label, seeds) in enumerate(runs.items()):
+        curve = Curve.of(seeds, quantity)
+        colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
+        axes.plot(curve.round, curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label)
+        low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
+        axes.fill_between(curve.round, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.set(xlabel="round", ylabel=QUANTITIES[quantity].axis, title=title)
+    axes.grid(alpha=0.3)
+
+
+def panels(figure: Any, count: int) -> Any:
+    """`count` axes side by side, of the size that papers print."""
+    figure.set_size_inches(3.4 * count, 3.5)
+    return figure.subplots(1, count, squeeze=False)[0]
+
+
+def legend_below(figure: Any, axes: Any) -> None:
+    """One legend for all panels, under them, with the labels of `axes`."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 5),
+        fontsize="small",
+        title="mean ± standard error over seeds",
+        title_fontsize="small",
+    )
+
+
+def curve_rows(runs: Runs) -> list[dict[str, str | float]]:
+    """Every curve in long form: label, quantity, round, clock_s (mean over seeds), mean, standard error."""
+    rows: list[dict[str, str | float]] = []
+    for label, seeds in runs.items():
+        clock_s = np.mean([run.series("clock_s") for run in seeds], axis=0)
+        for quantity in QUANTITIES:
+            curve = Curve.of(seeds, quantity)
+            for number, mean, error in zip(curve.round, curve.mean, curve.standard_error, strict=True):
+                rows.append(
+                    {
+                        "label": label,
+                        "quantity": quantity,
+                        "round": int(number),
+                        "clock_s": float(clock_s[int(number) - 1]),
+                        "mean": float(mean),
+                        "standard_error": float(error),
+                    }
+                )
+    return rows

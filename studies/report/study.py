@@ -1,0 +1,84 @@
+"""What a study offers, and the way from its experiments to its report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from studies.report.results import Claim, Experiments, Run, Runs, Table
+from studies.report.sweep import folder_of
+from wirelessfl.config import from_tables, merge, to_tables
+from wirelessfl.errors import check_choice
+
+SCALES = ("small", "paper")
+
+
+class Study(Protocol):
+    """A plug-in of kind `studies`: a module with these names."""
+
+    CLAIMS: tuple[Claim, ...]
+
+    def experiments(self, scale: str) -> Experiments:
+        """Label -> one experiment per seed, the seeds in the same order for every label; `scale` is one of `SCALES`."""
+        ...
+
+    def table(self, runs: Runs) -> Table:
+        """The results table, read from complete runs."""
+        ...
+
+    def figure(self, runs: Runs, figure: Any) -> None:
+        """Draw the runs on an empty matplotlib figure."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a study is run with: its scale, and the learning rate when it is not the one the study prints."""
+
+    scale: str = "small"
+    learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("--scale", self.scale, SCALES)
+
+    def folder_name(self, name: str) -> str:
+        """The folder of the results of study `name`."""
+        rate = "" if self.learning_rate is None else f"-learning-rate-{self.learning_rate:g}"
+        return f"{name}-{self.scale}{rate}"
+
+    def experiments(self, study: Study) -> Experiments:
+        """The study's experiments under this setting; raises `InputError` for a learning rate that is not above 0."""
+        planned = study.experiments(self.scale)
+        if self.learning_rate is None:
+            return planned
+        changes = {"training": {"learning_rate": self.learning_rate}}
+        return {
+            label: [from_tables(merge(to_tables(experiment), changes)) for experiment in seeds]
+            for label, seeds in planned.items()
+        }
+
+
+def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:
+    """The complete runs of the experiments, from their folders alone."""
+    return {
+        label: [Run.read(folder_of(experiment, root)) for experiment in seeds] for label, seeds in experiments.items()
+    }
+
+
+def describe(experiments: Experiments) -> Mapping[str, Any]:
+    """What all results of a study must state: seeds, rounds and, where something is trained, learning rates."""
+    every = [experiment for seeds in experiments.values() for experiment in seeds]
+    rates = {to_tables(experiment)["training"].get("learning_rate") for experiment in every if experiment.run.train}
+    return {
+        "seeds": sorted({experiment.run.seed for experiment in every}),
+        "rounds": max(experiment.run.rounds for experiment in every),
+        "learning_rates": sorted(rate for rate in rates if rate is not None),
+    }
+
+
+def headline(name: str, setting: Setting, experiments: Experiments) -> str:
+    """One line that says what the results are results of."""
+    facts = describe(experiments)
+    rates = ", ".join(f"{rate:g}" for rate in facts["learning_rates"])
+    parts = [f"{name}, {setting.scale} scale", f"{facts['rounds']} rounds", f"{len(facts['seeds'])} seeds"]
+    return ", ".join([*parts, f"learning rate {rates}"] if rates else parts)

@@ -1,0 +1,85 @@
+"""A study's results as files: table.csv, curves.csv, claims.csv, figure.png and command.json."""
+
+import csv
+import io
+import json
+import math
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from studies.report.curves import curve_rows
+from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.report.study import Setting, Study, describe, headline
+from wirelessfl.config import experiment_hash
+from wirelessfl.records import write_atomically
+
+PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")
+
+
+def write_results(
+    folder: Path, name: str, study: Study, setting: Setting, experiments: Experiments, runs: Runs
+) -> Table:
+    """Write everything the study gives into `folder` and return its table; nothing depends on date or machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = study.table(runs)
+    _write_csv(folder / "table.csv", table_records(table))
+    _write_csv(folder / "claims.csv", claim_records(study, table))
+    if describe(experiments)["learning_rates"]:
+        _write_csv(folder / "curves.csv", curve_rows(runs))
+    command = json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
+    write_atomically(folder / "command.json", command.encode())
+    _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
+    return table
+
+
+def table_records(table: Table) -> list[dict[str, Any]]:
+    """The rows as plain values: a measured column `x` becomes `x` (the mean) and `x_standard_error`."""
+    return [{name: value for column in row for name, value in _plain(column, row[column])} for row in table.rows]
+
+
+def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
+    """The study's claims and how they stand."""
+    verdicts = [(claim, claim.check(table)) for claim in study.CLAIMS]
+    return [{"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures} for claim, verdict in verdicts]
+
+
+def _plain(column: str, cell: Cell) -> Iterable[tuple[str, Any]]:
+    if not isinstance(cell, Sample):
+        return [(column, cell)]
+    error = cell.standard_error
+    return [(column, cell.mean), (f"{column}_standard_error", None if math.isnan(error) else error)]
+
+
+def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({key: f"{item:.6g}" if isinstance(item, float) else item for key, item in record.items()})
+    write_atomically(path, text.getvalue().encode())
+
+
+def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[str, Any]:
+    rate = "" if setting.learning_rate is None else f" --learning-rate {setting.learning_rate:g}"
+    return {
+        "command": f"wirelessfl study {name} --scale {setting.scale}{rate}",
+        **describe(experiments),
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "experiments": {label: [experiment_hash(seed) for seed in seeds] for label, seeds in experiments.items()},
+    }
+
+
+def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    study.figure(runs, figure)
+    figure.suptitle(title, fontsize="small", color="0.35")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
+    write_atomically(path, picture.getvalue())
