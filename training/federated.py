@@ -54,12 +54,7 @@ class Method:
     personalised: bool
     count_mask_bits: bool
 
-    @property
-    def spec(self) -> EngineSpec:
-        """The engine that trains it, on the CPU."""
-        return self.spec_on("cpu")
-
-    def spec_on(self, device: str) -> EngineSpec:
+    def spec(self, device: str = "cpu") -> EngineSpec:
         """The engine that trains it."""
         return EngineSpec(
             model=self.task.model, personalised=self.personalised, batch_size=self.task.batch_size, device=device
@@ -67,7 +62,7 @@ class Method:
 
     def demand(self, clients: int) -> Demand:
         """Weight updates and upload bits of a dense round, from the program and the model's shapes."""
-        _, layout = self.spec.build_model()
+        _, layout = self.spec().build_model()
         fixed, prunable = updates(self.program, layout.personal_size, layout.shared_size)
         return Demand.same_for_all(
             clients,
@@ -82,7 +77,7 @@ class FederatedTrainer:
     """Training by a `Method` on data divided over `clients` clients (a `wirelessfl.protocols.Trainer`)."""
 
     def __init__(self, method: Method, *, clients: int, seed: int, runtime: Runtime) -> None:
-        spec = method.spec_on(check_device(runtime.device))
+        spec = method.spec(check_device(runtime.device))
         self._method, self._clients, self._demand = method, clients, method.demand(clients)
         model, self._layout = spec.build_model()
         self._accounting = Accounting.of(model, self._layout)
@@ -96,7 +91,7 @@ class FederatedTrainer:
         """The state before the first round: one seeded model, the same for all clients."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(Streams(seed).seed_for("model"))
-            model, layout = self._method.spec.build_model()
+            model, layout = self._method.spec().build_model()
         vector = layout.flatten(model).numpy()
         personal = np.tile(vector[layout.personal], (self._clients, 1))
         return _state(seed, 0, vector[layout.shared], personal)

@@ -103,7 +103,7 @@ class _Worker:
     def receive(self) -> Any:
         try:
             reply = pickle.load(self._output)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # nothing, or half a message
             raise self._death() from None
         if isinstance(reply, ValueError):
             raise reply

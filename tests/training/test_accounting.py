@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from helpers.federation import PRUNE, train
+
+from training.accounting import Accounting, upload_bits
+from training.layout import Layout
+from wirelessfl import plugins
+
+CONV1, CONV2, FC1, FC2 = 25 * 10 * 24 * 24, 250 * 20 * 8 * 8, 320 * 50, 50 * 10  # MACs per sample of mnist-cnn
+FORWARD = CONV1 + CONV2 + FC1 + FC2
+MODEL = plugins.load("models", "mnist-cnn")()
+LAYOUT = Layout.of(MODEL, MODEL.personal)
+ACCOUNTING = Accounting.of(MODEL, LAYOUT)
+DENSE = np.ones(LAYOUT.shared_size, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("part", "macs"),
+    [
+        ("personal", FORWARD + (CONV1 + CONV2) + (CONV2 + FC1 + FC2)),
+        ("shared", FORWARD + (FC1 + FC2) + FC2),
+        ("all", FORWARD + FORWARD + (CONV2 + FC1 + FC2)),
+    ],
+)
+def test_flops_of_a_dense_step_by_hand(part, macs):
+    assert ACCOUNTING.flops((train(part, 1),), DENSE, 1) == 2 * macs
+    assert ACCOUNTING.flops((train(part, 3),), DENSE, 128) == 2 * macs * 3 * 128
+
+
+def test_pruned_layers_count_by_their_kept_fraction():
+    mask = DENSE.copy()
+    mask[: 50 * 320 // 4] = False  # a quarter of fc1's weights
+    macs = CONV1 + CONV2 + 2 * (0.75 * FC1 + FC2) + FC2
+    importance = ACCOUNTING.flops((train("shared", 1),), DENSE, 1)
+    assert ACCOUNTING.flops((PRUNE, train("shared", 1)), mask, 1) == pytest.approx(importance + 2 * macs)
+
+
+def test_flops_fall_with_the_mask_and_the_dense_round_bounds_them():
+    program = (train("personal"), PRUNE, train("shared"))
+    rng = np.random.default_rng(0)
+    order = rng.permutation(LAYOUT.shared_size)
+    flops = []
+    for pruned in (0, 1_000, 8_000, 16_559):
+        mask = DENSE.copy()
+        mask[order[:pruned]] = False
+        flops.append(ACCOUNTING.flops(program, mask, 128))
+    assert flops == sorted(flops, reverse=True)
+    assert len(set(flops)) == 4
+
+
+def test_whole_model_shared():
+    whole = Accounting.of(MODEL, Layout.of(MODEL))
+    mask = np.ones(21_840, dtype=bool)
+    assert whole.flops((train("shared", 1),), mask, 1) == ACCOUNTING.flops((train("all", 1),), DENSE, 1)
+
+
+def test_upload_is_32_bits_a_kept_weight_and_a_bitmap_on_demand():
+    mask = np.array([1, 0, 1, 1, 0, 0, 0, 1], dtype=bool)
+    assert upload_bits(mask, count_mask_bits=False) == 4 * 32
+    assert upload_bits(mask, count_mask_bits=True) == 4 * 32 + 8
+    assert upload_bits(~mask & mask, count_mask_bits=True) == 0

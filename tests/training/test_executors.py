@@ -1,0 +1,130 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, train, work
+
+from training.executors import WORTH_WORKERS_FLOPS, check_device, make_executor
+from training.executors.loop import Loop
+from training.executors.workers import WorkerError, Workers
+from training.program import EvaluationWork
+from wirelessfl.errors import InputError
+from wirelessfl.protocols import Runtime
+
+DATA = made_up_data(clients=5)
+WORKS = [work(ALGORITHM_1, client=client, ratio=client / 5) for client in range(5)]
+EVALUATIONS = [EvaluationWork(client=client, vector=start_vector()[0]) for client in range(5)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_workers_equal_the_loop_bit_for_bit(count):
+    loop = Loop(SPEC, DATA)
+    with closing(Workers(SPEC, DATA, count)) as workers:
+        for _ in range(2):
+            for ours, theirs in zip(loop.train(WORKS), workers.train(WORKS), strict=True):
+                assert np.array_equal(ours.vector, theirs.vector)
+                assert np.array_equal(ours.mask, theirs.mask)
+                assert ours.loss == theirs.loss
+            assert loop.evaluate(EVALUATIONS) == workers.evaluate(EVALUATIONS)
+
+
+def test_bad_input_and_death_in_a_worker_reach_the_parent():
+    diverging = work((train("all", 3, 1e30),), client=4)
+    with closing(Workers(SPEC, DATA, 1)) as workers:
+        with pytest.raises(InputError, match="training diverged: client 4"):
+            workers.train([diverging])
+        assert len(workers.train(WORKS[:2])) == 2  # bad input does no harm to the worker
+        with pytest.raises(WorkerError, match=r"worker 0 ended with status 1: IndexError: .*out of range"):
+            workers.train([work(ALGORITHM_1, client=99)])
+
+
+def test_a_worker_that_cannot_start_says_why():
+    with pytest.raises(WorkerError, match=r"worker 0 ended with status 1: .*InputError: model 'nonsense' is not known"):
+        Workers(replace(SPEC, model="nonsense"), DATA, 1)
+
+
+PARENT = """
+from helpers.federation import SPEC, made_up_data
+from training.executors.workers import Workers
+workers = Workers(SPEC, made_up_data(), 1)
+print(workers._workers[0]._process.pid, flush=True)
+input()
+"""
+
+
+def test_workers_end_with_their_parent_and_need_no_main_guard():
+    command = [sys.executable, "-c", PARENT]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    for _ in range(200):
+        if not _runs(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker outlives its parent")
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("flops", "runtime", "clients", "kind"),
+    [
+        (WORTH_WORKERS_FLOPS, Runtime(workers=2), 5, "workers"),
+        (WORTH_WORKERS_FLOPS - 1, Runtime(workers=2), 5, "loop"),
+        (WORTH_WORKERS_FLOPS, Runtime(workers=1), 5, "loop"),
+        (WORTH_WORKERS_FLOPS, Runtime(workers=2), 1, "loop"),
+        (WORTH_WORKERS_FLOPS, Runtime(executor="loop", workers=2), 5, "loop"),
+        (1, Runtime(executor="workers", workers=1), 5, "workers"),
+    ],
+)
+def test_auto_takes_workers_for_big_rounds_only(flops, runtime, clients, kind, monkeypatch):
+    monkeypatch.setattr("training.executors.Workers", lambda spec, data, count: "workers")
+    executor = make_executor(SPEC, made_up_data(clients), runtime, round_flops=flops)
+    assert ("loop" if isinstance(executor, Loop) else executor) == kind
+
+
+def test_no_more_workers_than_clients(monkeypatch):
+    monkeypatch.setattr("training.executors.Workers", lambda spec, data, count: count)
+    assert make_executor(SPEC, DATA, Runtime(executor="workers", workers=9), round_flops=1) == 5
+
+
+@pytest.mark.parametrize(
+    ("runtime", "message"),
+    [
+        (Runtime(executor="threads"), r"run\.executor must be one of auto, loop, workers; got 'threads'"),
+        (Runtime(workers=-1), r"run\.workers must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_bad_runtime(runtime, message):
+    with pytest.raises(InputError, match=message):
+        make_executor(SPEC, DATA, runtime, round_flops=1)
+
+
+def test_workers_are_for_the_cpu():
+    with pytest.raises(InputError, match=r"run\.executor workers needs run\.device cpu, got cuda"):
+        make_executor(replace(SPEC, device="cuda"), DATA, Runtime(executor="workers"), round_flops=1)
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "", "cuda:99"])
+def test_bad_devices(name):
+    with pytest.raises(InputError, match=r"run\.device "):
+        check_device(name)
+
+
+def test_the_cpu_is_always_there():
+    assert check_device("cpu") == "cpu"
+    assert check_device("cpu:0") == "cpu"
