@@ -25,7 +25,9 @@ class Task:
     `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels` (exactly
     `labels_per_client` classes each); `dirichlet` (class shares drawn with `dirichlet_alpha`). A client is tested on
     the whole test set (`iid`), on all test samples of its classes (`shards`, `labels`), or on a part of the test set
-    with its share of each class (`dirichlet`). `batch_size` is the mini-batch of a local step.
+    with its share of each class (`dirichlet`). `batch_size` is the mini-batch of a local step (128 in [WFL]).
+
+    **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
     """
 
     dataset: str = "digits"

@@ -7,6 +7,7 @@ import torch
 from helpers.idx import write_idx, write_mnist_like
 from sklearn.datasets import load_digits
 
+from training.data import _idx
 from training.data._dataset import Dataset
 from training.data.digits import Digits
 from training.data.fashion_mnist import FashionMnist
@@ -84,6 +85,10 @@ def _float_type(path):
     path.write_bytes(b"\x00\x00\x0d" + path.read_bytes()[3:])
 
 
+def _signed_type(path):
+    path.write_bytes(b"\x00\x00\x09" + path.read_bytes()[3:])
+
+
 def _unknown_type(path):
     path.write_bytes(b"\x00\x00\x0a" + path.read_bytes()[3:])
 
@@ -92,7 +97,9 @@ def _long(path):
     path.write_bytes(path.read_bytes() + b"\x00")
 
 
-@pytest.mark.parametrize("damage", [_cut, _empty, _not_idx, _huge_header, _float_type, _unknown_type, _long])
+@pytest.mark.parametrize(
+    "damage", [_cut, _empty, _not_idx, _huge_header, _float_type, _signed_type, _unknown_type, _long]
+)
 @pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_damaged_files_are_one_line(damage, file, tmp_path):
     raw = write_mnist_like(tmp_path, "mnist")
@@ -101,6 +108,16 @@ def test_damaged_files_are_one_line(damage, file, tmp_path):
         Mnist().load(tmp_path)
     assert "\n" not in str(error.value)
     assert file.split("-")[0] in str(error.value)
+
+
+def test_files_that_may_not_be_read_are_one_line(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_settings):
+        raise PermissionError(13, "Permission denied", "train-images-idx3-ubyte")
+
+    write_mnist_like(tmp_path, "mnist")
+    monkeypatch.setattr(_idx, "_torchvision_class", lambda _folder: refuse)
+    with pytest.raises(InputError, match=r"data set 'mnist': train files in .* Permission denied"):
+        Mnist().load(tmp_path)
 
 
 @pytest.mark.parametrize(

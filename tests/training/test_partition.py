@@ -203,3 +203,10 @@ def test_test_sets_that_cannot_be_are_said_in_one_line():
         _partition.proportional_test_sets(
             labels, train, np.zeros(4, dtype=np.int64), np.random.default_rng(0), classes=2
         )
+
+
+def test_nobodys_only_test_sample_is_taken():
+    labels = np.repeat([0, 1], 500)
+    train = [np.arange(499), np.array([499]), np.arange(500, 1000)]
+    with pytest.raises(InputError, match="the test set of 4 samples is too small for 3 clients"):
+        _partition.proportional_test_sets(labels, train, np.array([0, 1, 1, 1]), np.random.default_rng(0), classes=2)

@@ -26,7 +26,7 @@ def load(name: str, data_root: Path | None, *, folder: str, classes: int) -> Dat
     """
     root = _root(name, data_root)
     raw = root / folder / "raw"
-    missing = [file for file in FILES if not (raw / file).is_file()]
+    missing = [file for file in FILES if not os.path.isfile(raw / file)]
     if missing:
         raise InputError(
             f"data set {name!r} must have its files, unpacked, in {raw}; missing: {', '.join(missing)} "
