@@ -165,9 +165,11 @@ def run_round(
     demand = trainer.demand(state)
     planned = plan(experiment, demand, round)
     timing = cell.simulate(scenario, planned.channel, demand, planned.allocation)
-    if not np.isfinite(timing.round_s):
+    if not np.all(np.isfinite(timing.finish_s)):
         client = int(np.argmax(timing.finish_s))
-        raise InputError(f"round {round + 1} never ends: client {client} has bits to upload and no band or no rate")
+        raise InputError(
+            f"round {round + 1}: client {client} never finishes, it has bits to upload and no band or rate"
+        )
     used = timing.delivered if scenario.deadline_policy == "drop" else np.ones_like(timing.delivered)
     state, metrics = trainer.step(state, planned.allocation.pruning_ratio, used)
     due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
