@@ -75,6 +75,14 @@ def test_masked_steps_never_touch_pruned_weights(ratio, steps):
         assert kept.mean() > 0.5
 
 
+@pytest.mark.parametrize(("part", "fixed"), [("shared", LAYOUT.personal), ("personal", LAYOUT.shared)])
+def test_no_gradient_is_computed_for_the_fixed_part(part, fixed):
+    ours = engine()
+    ours.train(work((train(part),)))
+    assert ours._gradient.any()
+    assert not ours._gradient[fixed].any()
+
+
 def test_importance_leaves_no_trace():
     result = engine().train(work((PRUNE,), ratio=0.6))
     assert np.array_equal(result.vector[LAYOUT.shared], np.where(result.mask, START[LAYOUT.shared], 0))
