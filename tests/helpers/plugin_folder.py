@@ -1,5 +1,6 @@
 """Plug-ins from outside the repository: the folder of dummies and what a test needs to use it."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,32 @@ TABLES = {
     "allocation": {"method": "even"},
     "training": {"algorithm": "counting"},
 }
+FULL = {
+    "scenario": {
+        "clients": 3,
+        "deadline_s": 0.02,
+        "transmit_power_w": [0.1, 0.2, 0.3],
+        "distance_m": [100.0, 200.0, 300.0],
+        "distance_range_m": [1.5, 2.5],
+        "deadline_policy": "drop",
+    },
+    "channel": {"model": "rayleigh", "path_loss": "free-space", "carrier_hz": 2.4e9, "antennas": 2},
+    "allocation": {"share": 0.5, "max_pruning_ratio": 0.95},
+    "training": {"model": "small", "weights": 7, "partition": "shards", "steps": 2, "rates": [0.3], "train": False},
+    "run": {"rounds": 7, "seed": 3, "train": False, "executor": "loop", "workers": 2, "device": "cuda"},
+}
 
 
 def use(monkeypatch: pytest.MonkeyPatch, folder: Path = OUTSIDE) -> None:
     monkeypatch.setenv("WIRELESSFL_PLUGINS", str(folder))
+
+
+def tables(**changes):
+    """The dummies' tables with `section={field: value}` on top."""
+    found = copy.deepcopy(TABLES)
+    for section, table in changes.items():
+        found[section] = {**found.get(section, {}), **table}
+    return found
 
 
 def experiment(*, scenario: Scenario | None = None, channel=None, allocator=None, max_pruning_ratio=1.0, **run):

@@ -1,0 +1,189 @@
+import itertools
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import plugin_folder
+from helpers.small_run import contents, experiment, run
+
+from wirelessfl import rounds
+from wirelessfl.errors import InputError
+from wirelessfl.records import RunFolder
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _dummies(monkeypatch):
+    plugin_folder.use(monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(tmp_path / "run", "")
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """The bytes of the uninterrupted run of ten rounds: its rounds and its summary."""
+    folder = RunFolder.create(tmp_path / "whole", "")
+    run(experiment(), folder)
+    return contents(folder)
+
+
+@pytest.mark.parametrize("first", range(1, 10))
+def test_ten_rounds_are_five_and_five_more(folder, whole, first):
+    """Made longer, the run is the one that was long from the start: also its evaluations."""
+    run(experiment(rounds=first), folder)
+    assert [record["accuracy"] for record in folder.records()][-1] is not None
+    trainer = run(experiment(rounds=10), folder)
+    assert contents(folder) == whole
+    assert len(trainer.seen) == 10 - first
+
+
+def test_a_run_is_made_longer_twice(folder, whole):
+    for length in (2, 7, 10):
+        run(experiment(rounds=length), folder)
+    assert contents(folder) == whole
+
+
+def test_a_complete_run_stays_as_it_is(folder, whole):
+    run(experiment(), folder)
+    trainer = run(experiment(), folder)
+    assert contents(folder) == whole
+    assert trainer.seen == []
+
+
+def test_a_run_cannot_be_made_shorter(folder, whole):
+    run(experiment(), folder)
+    with pytest.raises(InputError, match=r"^run.rounds must be at least 10, the rounds already done, got 9$"):
+        run(experiment(rounds=9), folder)
+    assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("last", range(1, 11))
+def test_killed_after_a_round(folder, whole, last):
+    def kill(record):
+        if record.round == last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(experiment(), folder, on_round=kill)
+    run(experiment(), folder)
+    assert contents(folder) == whole
+
+
+STAGES = {
+    "a file is flushed": (os, "fsync"),
+    "a file is renamed": (os, "replace"),
+    "a checkpoint is packed": (np, "savez"),
+    "a record is made": (rounds, "_record"),
+    "an old checkpoint is removed": (Path, "unlink"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_at_every_stage(tmp_path, whole, monkeypatch, stage):
+    """Killed at the n-th call of a stage, for every n that occurs, then resumed."""
+    for calls in itertools.count():
+        folder = RunFolder.create(tmp_path / f"killed-{calls}", "")
+        if not _killed(monkeypatch, *STAGES[stage], calls, folder):
+            break
+        run(experiment(), folder)
+        assert contents(folder) == whole
+    assert calls >= 2
+    assert contents(folder) == whole
+
+
+def _killed(monkeypatch, owner, name, calls, folder):
+    """Run with `owner.name` killing at its call number `calls`; whether the run came so far."""
+    original, count = getattr(owner, name), itertools.count()
+
+    def kill_at_last(*args, **kwargs):
+        if next(count) == calls:
+            raise Killed
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, kill_at_last)
+        try:
+            run(experiment(), folder)
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("last", [1, 3, 4, 10])
+def test_killed_while_a_line_is_written(folder, whole, monkeypatch, last):
+    def tear(self, record):
+        line = json.dumps(record.as_dict()) + "\n"
+        with self.rounds_file.open("a") as file:
+            file.write(line if record.round < last else line[: len(line) // 2])
+        if record.round == last:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append", tear)
+        with pytest.raises(Killed):
+            run(experiment(), folder)
+    assert not folder.rounds_file.read_bytes().endswith(b"\n")
+    run(experiment(), folder)
+    assert contents(folder) == whole
+
+
+def test_left_over_temporary_files_do_no_harm(folder, whole):
+    run(experiment(rounds=5), folder)
+    for name in (".checkpoint-000006.npz", ".checkpoint-000010.npz", ".rounds.jsonl", ".summary.json"):
+        (folder.path / name).write_bytes(b"half of a fi")
+    run(experiment(), folder)
+    assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage"])
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used(folder, whole, damage):
+    run(experiment(rounds=7), folder)
+    newest = folder.path / "checkpoint-000007.npz"
+    good = newest.read_bytes()
+    newest.write_bytes({"truncated": good[:-40], "garbage": b"\x80\x04K\x01." + good}.get(damage, b""))
+    if damage == "missing":
+        newest.unlink()
+    lines = []
+    trainer = run(experiment(), folder, notify=lines.append)
+    assert contents(folder) == whole
+    assert len(trainer.seen) == 4  # from round 6
+    assert [str(newest) in line and line.endswith("the one before it is used") for line in lines] == (
+        [] if damage == "missing" else [True]
+    )
+
+
+def test_without_a_good_checkpoint_the_run_starts_over(folder, whole):
+    run(experiment(rounds=7), folder)
+    for file in folder.path.glob("checkpoint-*.npz"):
+        file.write_bytes(b"")
+    lines = []
+    trainer = run(experiment(), folder, notify=lines.append)
+    assert (len(trainer.seen), len(lines)) == (10, 2)
+    assert lines[-1].endswith("the run starts over")
+    assert contents(folder) == whole
+
+
+def test_rounds_lost_below_the_checkpoint_are_an_error(folder):
+    run(experiment(rounds=7), folder)
+    folder.keep_rounds(5)
+    with pytest.raises(InputError, match=r"rounds.jsonl holds 5 rounds, its checkpoint 7: the folder is damaged$"):
+        run(experiment(), folder)
+
+
+def test_a_summary_of_an_unfinished_run_does_not_survive(folder):
+    run(experiment(rounds=5), folder)
+
+    def kill(record):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(experiment(rounds=10), folder, on_round=kill)
+    assert not folder.summary_file.exists()
