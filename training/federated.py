@@ -25,7 +25,7 @@ from training.program import (
     updates,
 )
 from training.task import Task
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Demand, StepMetrics
@@ -89,6 +89,7 @@ class FederatedTrainer:
 
     def init(self, seed: int) -> FederatedState:
         """The state before the first round: one seeded model, the same for all clients."""
+        check_number("run.seed", seed, at_least=0, at_most=np.iinfo(np.int64).max)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(Streams(seed).seed_for("model"))
             model, layout = self._method.spec().build_model()

@@ -253,3 +253,9 @@ def test_seeds_of_data_and_weights_are_two():
     one, other = trainer(fedalt(), seed=0), trainer(fedalt(), seed=1)
     assert same(one.init(5), other.init(5))
     assert not same(one.init(5), one.init(6))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_bad_seed(seed):
+    with pytest.raises(InputError, match=r"run\.seed must be at"):
+        trainer(fedalt()).init(seed)
