@@ -88,7 +88,7 @@ def _gap(reduced: Reduced, ratio: Array, price: Array) -> Array:
     """Objective minus the Lagrangian's minimum, whose bands solve w dx/db = lambda within the bounds; (...,)."""
     uses, floor, top = reduced.uses_band, reduced.floor, reduced.top
     with np.errstate(divide="ignore", invalid="ignore"):
-        root_s = np.sqrt(np.where(uses, reduced.weight * reduced.slack_s * reduced.upload_s, 0.0) / price)
+        root_s = np.sqrt(reduced.weight) * np.sqrt(reduced.slack_s) * np.sqrt(reduced.upload_s) / np.sqrt(price)
         wanted = np.where(uses, (root_s - reduced.upload_s) / reduced.prunable_s, floor)
     # 0 / 0: a client whose gain is the price at any band, so that any band attains the minimum.
     best = np.where(price > 0, np.clip(np.where(np.isnan(wanted), floor, wanted), floor, top), top)

@@ -51,7 +51,7 @@ class Reduced:
         """x(b), the largest kept fraction that meets the deadline; (..., K)."""
         band = np.where(self.upload_s == 0, 1.0, band)
         work_s, room_s = self.prunable_s * band + self.upload_s, self.slack_s * band
-        with np.errstate(invalid="ignore"):  # 0 / 0 where nothing is to be done, which fits
+        with np.errstate(divide="ignore", invalid="ignore"):  # division by 0 where nothing is to be done, which fits
             return np.where(self.late, 0.0, np.where(room_s >= work_s * (1.0 - ROUNDING), 1.0, room_s / work_s))
 
     def allocation(self, problem: AllocationProblem, band: Array, price: Array) -> Allocation:

@@ -42,7 +42,8 @@ class _Ramps:
     def band(self, level: Array, *, after_steps: bool) -> Array:
         """Bands at `level`, shape (..., 1), with the steps that stand exactly there taken or not; (..., K)."""
         passed = level >= self.start if after_steps else level > self.start
-        share = np.where(self.step, passed, np.clip((level - self.start) / self.width, 0.0, 1.0))
+        climbed = np.minimum(np.maximum((level - self.start) / self.width, 0.0), 1.0)
+        share = np.where(self.step, passed, climbed)
         return self.floor + share * (self.top - self.floor)
 
 

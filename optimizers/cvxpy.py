@@ -62,9 +62,13 @@ class Cvxpy:
         import cvxpy as cp  # slow to import, and listing the plug-ins must not wait for it
 
         kept, excess, room = cp.Variable(load.size), cp.Variable(load.size), cp.Variable(load.size)
-        unit = 1.0 / np.maximum(pace + load, 1.0)  # the most that the whole band lets keep: variables are of order 1
-        whole_band = (load * unit) @ kept + (load * pace * unit**2) @ excess <= 1
-        in_time = room + cp.multiply(pace * unit, kept) <= 1
+        # Units that bring the variables near 1, or the solver's tolerance means little: for x its value at the whole
+        # band; for y, which lies between its own value there and 1, the geometric middle; v follows from v y = x^2.
+        unit = 1.0 / np.maximum(pace + load, 1.0)
+        room_unit = np.sqrt(np.maximum(1.0 - pace * unit, load * unit))
+        excess_unit = unit**2 / room_unit
+        whole_band = (load * unit) @ kept + (load * pace * excess_unit) @ excess <= 1
+        in_time = cp.multiply(room_unit, room) + cp.multiply(pace * unit, kept) <= 1
         cone = cp.SOC(excess + room, cp.vstack([2 * kept, excess - room]), axis=0)
         scale = weight.max() or 1.0
         scaled = weight * unit / scale
@@ -76,7 +80,7 @@ class Cvxpy:
             raise RuntimeError(f"Clarabel gave up on the allocation problem: {problem.status}")
         found = (kept.value, excess.value, whole_band.dual_value, in_time.dual_value)
         x, v, price, pace_price = (np.asarray(value) for value in found)
-        return np.clip(unit * x, 0.0, 1.0), unit**2 * v, scale * max(float(price), 0.0), scale * pace_price
+        return np.clip(unit * x, 0.0, 1.0), excess_unit * v, scale * max(float(price), 0.0), scale * pace_price
 
 
 def _price_without_band(row: Reduced) -> float:

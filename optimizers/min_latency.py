@@ -45,12 +45,15 @@ class MinLatency:
 def _fastest_band(compute_s: Array, upload_s: Array) -> Array:
     """Bands with which all clients that upload finish together; (..., K), summing to 1 where anybody uploads."""
     uploads = upload_s > 0
-    alone_s = np.max(compute_s + upload_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
-    first_s = np.min(compute_s, axis=-1, keepdims=True, where=uploads, initial=np.inf)
-    finish_s = np.maximum(alone_s, first_s + upload_s.sum(axis=-1, keepdims=True))
+    latest_s = np.max(compute_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
+    early_s = np.where(uploads, latest_s - compute_s, 0.0)
+    # Time is counted from the last client's start, because T - d_k would round to 0 where e_k is far below d_k.
+    alone_s = np.max(upload_s - early_s, axis=-1, keepdims=True)
+    together_s = upload_s.sum(axis=-1, keepdims=True) - early_s.max(axis=-1, keepdims=True)
+    finish_s = np.maximum(alone_s, together_s)
     # 1 / sum(band) is concave and increasing in T, so Newton's method climbs from this lower bound to the root.
     for _ in range(_MAX_STEPS):
-        left_s = np.where(uploads, finish_s - compute_s, np.inf)
+        left_s = np.where(uploads, finish_s + early_s, np.inf)
         band = upload_s / left_s
         total = band.sum(axis=-1, keepdims=True)
         slope = (band / left_s).sum(axis=-1, keepdims=True)

@@ -147,7 +147,7 @@ def rate_zero(rng, n):
 
 def bits_zero(rng, n):
     c, a, s = _base(rng, n)
-    return problem(c, a, np.where(rng.random(n) < 0.4, 0.0, s))
+    return problem(c, np.where(rng.random(n) < 0.2, 0.0, a), np.where(rng.random(n) < 0.4, 0.0, s))
 
 
 def slack_zero(rng, n):

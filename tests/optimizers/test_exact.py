@@ -13,7 +13,7 @@ from helpers.problems import (
     scenario_rates,
     scenario_s,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizers import AllocationProblem, certify, solve
@@ -50,6 +50,23 @@ def test_a_thousand_random_problems_are_certified_optimal(most_clients):
     for name, p in random_problems(1000, seed=most_clients, most_clients=most_clients):
         worst = max(float(r) for r in residuals(certify(p, solve(p))))
         assert worst <= ROUNDING, (name, p.shape, worst)
+
+
+@pytest.mark.parametrize("decades", [3, 12, 60])
+def test_scales_far_apart_cost_no_accuracy(decades):
+    rng = np.random.default_rng(decades)
+    for _ in range(200):
+        clients = int(rng.integers(1, 9))
+        c, a, s, w = 10.0 ** rng.uniform(-decades, decades, (4, clients)) * (rng.random((4, clients)) > 0.1)
+        p = AllocationProblem(
+            deadline_s=2 * c.max() + 1e-3,
+            fixed_s=2 * c.max() + 1e-3 - c,
+            prunable_s=a,
+            upload_bits=s,
+            rate_bps=1,
+            weight=w,
+        )
+        assert max(float(r) for r in residuals(certify(p, solve(p)))) <= ROUNDING
 
 
 def test_a_thousand_random_problems_agree_with_a_conic_solver():
@@ -96,7 +113,7 @@ def test_random_feasible_points_are_never_better(name):
     best, capless = kept_sum(p, solve(p)), changed(p, max_pruning_ratio=1.0)
     for band in rng.dirichlet(np.full(5, 0.5), 300):
         size = np.maximum(band, 1e-300)
-        kept = np.clip(p.slack_s / (p.prunable_s + p.upload_s / size), 0.0, 1.0)
+        kept = np.clip(p.slack_s / np.maximum(p.prunable_s + p.upload_s / size, 1e-300), 0.0, 1.0)
         allowed = name == "caps_clash" or np.all(kept >= 1.0 - p.max_pruning_ratio)
         if allowed:
             assert (capless.weight * kept).sum() <= best + 1e-12
@@ -117,12 +134,14 @@ def test_one_batch_is_the_problems_one_by_one():
             np.testing.assert_allclose(batch.deadline_price[index], alone.deadline_price, rtol=1e-13)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.permutations(range(7)), st.sampled_from(sorted(set(CLASSES) - {"caps_clash"})), st.integers(0, 50))
 def test_reordering_the_clients_reorders_the_answer(order, name, seed):
     p = CLASSES[name](np.random.default_rng(seed), 7)
     a, b = solve(p), solve(client_subset(p, np.array(order)))
     np.testing.assert_allclose(kept_sum(p, a), (p.weight[list(order)] * (1 - b.pruning_ratio)).sum(), rtol=1e-12)
-    np.testing.assert_allclose(b.bandwidth_price, a.bandwidth_price, rtol=1e-9)
+    if name != "band_exactly_enough":  # where any price down to 0 is right
+        np.testing.assert_allclose(b.bandwidth_price, a.bandwidth_price, rtol=1e-9)
     if not name.startswith(("no_compute", "some_compute", "tiny_compute")):  # there the optimum need not be unique
         np.testing.assert_allclose(b.pruning_ratio, a.pruning_ratio[list(order)], atol=1e-9)
 

@@ -44,6 +44,11 @@ def test_by_hand():
     np.testing.assert_allclose(a.latency_s - p.fixed_s, 3 + np.sqrt(2))
 
 
+def test_uploads_far_shorter_than_the_computation():
+    a = MinLatency().solve(problem([1.0, 1.0], 1e3, [1e-18, 3e-18]))
+    np.testing.assert_allclose(a.bandwidth_fraction, [0.25, 0.75])
+
+
 def test_who_cannot_upload_holds_nobody_up():
     p = scenario_s(rate_bps=[0.0, 1e8, 1e8] + [1e9] * 7)
     a = MinLatency().solve(p)
