@@ -37,7 +37,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 class Curve:
     """A quantity over the rounds in which it was measured; all arrays have shape (n,)."""
 
-    round: Array
+    round: NDArray[np.int64]
     mean: Array
     standard_error: Array
 
@@ -50,7 +50,7 @@ class Curve:
         count = len(runs)
         mean: Array = values.mean(axis=0)
         error: Array = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
-        return cls(np.flatnonzero(measured) + 1.0, mean, error)
+        return cls(np.flatnonzero(measured) + 1, mean, error)
 
 
 def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:

@@ -1,0 +1,98 @@
+"""Made-up runs, and what every study must keep; built-in studies and those from outside are held to the same."""
+
+import numpy as np
+
+from studies.report.results import Claim, Table, Verdict
+from studies.report.study import SCALES, Setting, read_runs
+from studies.report.sweep import folder_of
+from studies.report.write import write_results
+from wirelessfl.config import experiment_hash, to_toml
+from wirelessfl.records import RunFolder
+from wirelessfl.rounds import summarise
+from wirelessfl.values import RoundRecord
+
+EVAL_EVERY = 5
+
+
+def made_up_record(number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025):
+    """A record in which every client does the same; accuracy in every fifth round and the last."""
+    due = number % EVAL_EVERY == 0 or number == rounds
+    return RoundRecord(
+        round=number,
+        clock_s=number * latency_s,
+        round_s=latency_s,
+        loss=loss,
+        accuracy=accuracy if due else None,
+        bandwidth_fraction=[1.0 / clients] * clients,
+        pruning_ratio=[ratio] * clients,
+        latency_s=[latency_s] * clients,
+        delivered=[True] * clients,
+        uplink_bits=[32.0 * 16560 * (1.0 - ratio)] * clients,
+        downlink_bits=[0.0] * clients,
+        flops=[1e6] * clients,
+        energy_j=[0.1] * clients,
+    )
+
+
+def made_up_run(experiment, root, *, rounds=10, **values):
+    """A complete run folder of an experiment, with the given values in every round."""
+    path = folder_of(experiment, root)
+    if path.exists():
+        return
+    folder = RunFolder.create(path, to_toml(experiment))
+    for number in range(1, rounds + 1):
+        folder.append(made_up_record(number, experiment.scenario.clients, rounds=rounds, **values))
+    folder.write_summary(summarise(folder.records()))
+
+
+def made_up_runs(experiments, root, seed=0):
+    """A run folder with random values for every experiment; losses only where something is trained."""
+    rng = np.random.default_rng(seed)
+    for seeds in experiments.values():
+        for experiment in seeds:
+            values = {
+                "accuracy": rng.uniform(0.5, 1),
+                "ratio": rng.uniform(0.2, 0.8),
+                "latency_s": rng.uniform(0.02, 0.06),
+            }
+            loss = rng.uniform(0.1, 2)
+            made_up_run(experiment, root, **values, loss=loss if experiment.run.train else None)
+
+
+def check_study(name, module, folder):
+    """Experiments of both scales, and table, claims and figure from made-up runs."""
+    for scale in SCALES:
+        _check_experiments(module.experiments(scale))
+    experiments = module.experiments("small")
+    made_up_runs(experiments, folder / "runs")
+    runs = read_runs(experiments, folder / "runs")
+    table = write_results(folder / "results", name, module, Setting(), experiments, runs)
+    _check_table(table, experiments)
+    _check_claims(module.CLAIMS, table)
+    for file in ("table.csv", "claims.csv", "figure.png", "command.json"):
+        assert (folder / "results" / file).stat().st_size > 0
+
+
+def _check_experiments(experiments):
+    assert experiments
+    seeds = [[experiment.run.seed for experiment in runs] for runs in experiments.values()]
+    assert all(row == seeds[0] for row in seeds)
+    assert len(set(seeds[0])) == len(seeds[0]) > 1
+    hashes = [experiment_hash(experiment) for runs in experiments.values() for experiment in runs]
+    assert len(set(hashes)) == len(hashes)
+
+
+def _check_table(table, experiments):
+    assert isinstance(table, Table)
+    assert all(tuple(row) == table.columns for row in table.rows)
+    assert [row[table.columns[0]] for row in table.rows] == list(experiments)
+
+
+def _check_claims(claims, table):
+    assert claims
+    assert len({claim.text for claim in claims}) == len(claims)
+    for claim in claims:
+        assert isinstance(claim, Claim)
+        verdict = claim.check(table)
+        assert isinstance(verdict, Verdict)
+        assert verdict.figures
