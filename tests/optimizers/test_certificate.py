@@ -74,6 +74,22 @@ def test_a_wrong_price_is_seen(answer, factor):
     assert wrong.duality_gap > 1e-4
 
 
+def test_a_client_starved_although_it_gains_more_is_seen():
+    p = problem([1.0, 1.0], 0.0, [2.0, 1.0])
+    a = replace(solve(p), bandwidth_fraction=np.array([1.0, 0.0]), pruning_ratio=np.array([0.5, 1.0]))
+    wrong = certify(p, replace(a, bandwidth_price=np.array(0.5)))
+    assert wrong.stationarity == pytest.approx(0.5)
+    assert wrong.duality_gap == pytest.approx(0.25)
+
+
+def test_a_price_on_band_worth_less_is_seen():
+    p = problem([1.0, 1.0], 0.0, [0.5, 0.5])
+    full = solve(p)
+    assert np.all(full.pruning_ratio == 0)
+    assert certify(p, replace(full, bandwidth_price=np.array(1.0))).stationarity == 0  # any price up to 2 is right
+    assert certify(p, replace(full, bandwidth_price=np.array(4.0))).stationarity == pytest.approx(0.5)
+
+
 def test_an_unequal_marginal_gain_is_seen(answer):
     p, a = answer
     band = a.bandwidth_fraction + 0.01 * np.where(np.arange(10) % 2 == 0, 1, -1)
