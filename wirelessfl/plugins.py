@@ -41,7 +41,8 @@ def load(kind: str, name: str) -> Any:
     if name not in sources:
         close = difflib.get_close_matches(name, sources, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(sorted(sources))}"
-        raise InputError(f"{kind.removesuffix('s')} {name!r} is not known{hint}")
+        singular = "study" if kind == "studies" else kind.removesuffix("s")
+        raise InputError(f"{singular} {name!r} is not known{hint}")
     return sources[name]()
 
 
