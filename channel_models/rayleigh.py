@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from channel_models._path_loss import LargeScale
-from wirelessfl.errors import check_number
+from wirelessfl.errors import check_count
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -22,7 +22,7 @@ class Rayleigh:
     antennas: int = 4
 
     def __post_init__(self) -> None:
-        check_number("channel.antennas", self.antennas, at_least=1)
+        check_count("channel.antennas", self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         """An independent draw for every (seed, round, client), known to the server."""

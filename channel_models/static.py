@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from channel_models._path_loss import LargeScale
-from wirelessfl.errors import check_number
+from wirelessfl.errors import check_count
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -16,7 +16,7 @@ class Static:
     antennas: int = 4
 
     def __post_init__(self) -> None:
-        check_number("channel.antennas", self.antennas, at_least=1)
+        check_count("channel.antennas", self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         """The mean gain, in every round."""

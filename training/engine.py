@@ -161,7 +161,7 @@ class Engine:
         watched = self._vector.sum() if loss is None else self._vector.sum() + loss
         if not torch.isfinite(watched):
             raise InputError(
-                f"training diverged: client {work.client}, round {work.streams.round}, loss "
+                f"training diverged: client {work.client}, round {work.streams.round + 1}, loss "
                 f"{'none' if loss is None else f'{loss.item():g}'}; reduce training.learning_rate"
             )
 

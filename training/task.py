@@ -12,7 +12,7 @@ from training.data._dataset import Dataset
 from training.data._federated import FederatedData
 from training.data._partition import Index
 from wirelessfl import plugins
-from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 
 PARTITIONS = ("iid", "shards", "labels", "dirichlet")
@@ -43,7 +43,7 @@ class Task:
         plugins.load("models", self.model)
         check_choice("training.partition", self.partition, PARTITIONS)
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
-            _check_count(f"training.{name}", getattr(self, name))
+            check_count(f"training.{name}", getattr(self, name))
         check_number("training.dirichlet_alpha", self.dirichlet_alpha, above=0)
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
@@ -51,7 +51,7 @@ class Task:
 
         Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be divided so.
         """
-        _check_count("clients", clients)
+        check_count("clients", clients)
         dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
         self._check_fit(dataset)
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
@@ -93,11 +93,6 @@ class Task:
                 f"training.model {self.model!r} must fit data set {self.dataset!r} with images {shape} in "
                 f"{dataset.classes} classes, got a model for {model.input_shape} in {model.classes} classes"
             )
-
-
-def _check_count(field: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{field} must be a whole number of at least 1, got {value!r}")
 
 
 def _tensors(index: list[Index]) -> tuple[torch.Tensor, ...]:

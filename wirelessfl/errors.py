@@ -28,6 +28,12 @@ def check_number(
             raise InputError(f"{field} must be at most {at_most:g}, got {number:g}")
 
 
+def check_count(field: str, value: Any, *, at_least: int = 1) -> None:
+    """Raise `InputError` unless `value` is a whole number of at least `at_least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise InputError(f"{field} must be a whole number of at least {at_least}, got {value!r}")
+
+
 def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
     """Raise `InputError` unless `value` is one of `choices`."""
     names = tuple(choices)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wirelessfl import cell
 from wirelessfl.allocation import Allocation, AllocationProblem
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import InputError, check_count, check_number
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Trainer
 from wirelessfl.records import Checkpoint, RunFolder
 from wirelessfl.rng import Streams
@@ -35,9 +35,9 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         for name in ("rounds", "eval_every", "checkpoint_every"):
-            check_number(f"run.{name}", getattr(self, name), at_least=1)
-        check_number("run.seed", self.seed, at_least=0)
-        check_number("run.workers", self.workers, at_least=0)
+            check_count(f"run.{name}", getattr(self, name))
+        for name in ("seed", "workers"):
+            check_count(f"run.{name}", getattr(self, name), at_least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
 
 Array = NDArray[np.float64]
 PerClient = float | tuple[float, ...]
@@ -38,8 +38,7 @@ class Scenario:
         for name in (*PER_CLIENT, "distance_range_m"):
             if isinstance(getattr(self, name), (list, np.ndarray)):
                 object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
-        if isinstance(self.clients, bool) or not isinstance(self.clients, int) or self.clients < 1:
-            raise InputError(f"scenario.clients must be a whole number of at least 1, got {self.clients!r}")
+        check_count("scenario.clients", self.clients)
         for name in (
             "deadline_s",
             "bandwidth_hz",

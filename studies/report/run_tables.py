@@ -91,12 +91,14 @@ def print_allocation(allocation: Any, certificate: Any, channel: Any, deadline_s
     console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
     console.print(
         f"prices: {float(allocation.bandwidth_price):.4g} clients' models per band, "
-        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline"
+        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline",
+        soft_wrap=True,
     )
     console.print(
         f"certificate: primal residual {float(certificate.primal_residual):.1e}, "
         f"stationarity {float(certificate.stationarity):.1e}, "
-        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}"
+        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
+        soft_wrap=True,
     )
     if allocation.reason:
         console.print(f"infeasible: {allocation.reason}", soft_wrap=True)

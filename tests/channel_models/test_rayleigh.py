@@ -59,5 +59,5 @@ def test_scenario_s_has_its_signal_to_noise_ratio():
 
 @pytest.mark.parametrize("model", [Rayleigh, Static])
 def test_antennas_must_be_at_least_one(model):
-    with pytest.raises(InputError, match=r"channel.antennas must be at least 1, got 0"):
+    with pytest.raises(InputError, match=r"channel.antennas must be a whole number of at least 1, got 0"):
         model(antennas=0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
 
 
 def test_an_input_error_is_a_value_error():
@@ -48,3 +48,11 @@ def test_choice_names_field_choices_and_value():
     with pytest.raises(InputError) as caught:
         check_choice("f", "c", iter(("a", "b")))
     assert str(caught.value) == "f must be one of a, b; got 'c'"
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None])
+def test_a_count_is_a_whole_number_of_at_least_its_limit(value):
+    check_count("f", 1)
+    check_count("f", 0, at_least=0)
+    with pytest.raises(InputError, match=r"^f must be a whole number of at least 1, got "):
+        check_count("f", value)

@@ -170,13 +170,13 @@ def test_summary_by_hand():
 
 @pytest.mark.parametrize("name", ["rounds", "eval_every", "checkpoint_every"])
 def test_settings_of_at_least_one(name):
-    with pytest.raises(InputError, match=rf"^run.{name} must be at least 1, got 0$"):
+    with pytest.raises(InputError, match=rf"^run.{name} must be a whole number of at least 1, got 0$"):
         RunSettings(**{name: 0})
 
 
 @pytest.mark.parametrize("name", ["seed", "workers"])
 def test_settings_of_at_least_zero(name):
-    with pytest.raises(InputError, match=rf"^run.{name} must be at least 0, got -1$"):
+    with pytest.raises(InputError, match=rf"^run.{name} must be a whole number of at least 0, got -1$"):
         RunSettings(**{name: -1})
 
 

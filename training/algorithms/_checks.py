@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import check_count, check_number
 
 
 def check_rate(name: str, rate: float | None) -> None:
@@ -17,6 +17,4 @@ def check_rate(name: str, rate: float | None) -> None:
 def check_steps(algorithm: Any, *names: str) -> None:
     """Numbers of local steps: whole and at least 0."""
     for name in names:
-        steps = getattr(algorithm, name)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise InputError(f"training.{name} must be a whole number of at least 0, got {steps!r}")
+        check_count(f"training.{name}", getattr(algorithm, name), at_least=0)

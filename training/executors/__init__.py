@@ -11,7 +11,7 @@ from training.engine import EngineSpec
 from training.executors.loop import Loop
 from training.executors.workers import Workers
 from training.program import EvaluationWork, LocalResult, LocalWork
-from wirelessfl.errors import InputError, check_choice
+from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 
 EXECUTORS = ("auto", "loop", "workers")
@@ -42,8 +42,7 @@ def make_executor(spec: EngineSpec, data: FederatedData, runtime: Runtime, *, ro
     Raises `InputError` for an unknown executor, a number of workers below 0, workers on a device other than the CPU.
     """
     check_choice("run.executor", runtime.executor, EXECUTORS)
-    if isinstance(runtime.workers, bool) or not isinstance(runtime.workers, int) or runtime.workers < 0:
-        raise InputError(f"run.workers must be a whole number of at least 0, got {runtime.workers!r}")
+    check_count("run.workers", runtime.workers, at_least=0)
     on_cpu = spec.device == "cpu"
     if runtime.executor == "workers" and not on_cpu:
         raise InputError(f"run.executor workers needs run.device cpu, got {spec.device}")

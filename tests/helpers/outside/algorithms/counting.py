@@ -60,9 +60,8 @@ class CountingTrainer:
         return State(round=0, values=Streams(seed).generator("values").random(len(self.first_demand.fixed_updates)))
 
     def demand(self, state: State) -> Demand:
-        return replace(
-            self.first_demand, prunable_updates=self.first_demand.prunable_updates * (1.0 + 0.1 * state.values)
-        )
+        first = self.first_demand
+        return replace(first, prunable_updates=first.prunable_updates * (1.0 + 0.1 * state.values * (state.round > 0)))
 
     def step(self, state: State, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[State, StepMetrics]:
         self.seen.append((pruning_ratio, delivered))
@@ -77,7 +76,7 @@ class CountingTrainer:
         return float(1.0 - state.values.mean() / 2)
 
     def pack(self, state: State) -> dict[str, NDArray[Any]]:
-        return {"round": np.int64(state.round), "values": state.values}
+        return {"round": np.array(state.round), "values": state.values}
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> State:
         return State(round=int(arrays["round"]), values=arrays["values"])

@@ -1,0 +1,43 @@
+"""The command line, called in this process or as a process of its own."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies.cli import main
+
+COMMAND = (sys.executable, "-c", "from studies.cli import main; main()")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Ended:
+    """Run `wirelessfl ARGUMENTS` in this process."""
+    monkeypatch.setattr(sys, "argv", ["wirelessfl", *map(str, arguments)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr()
+    return Ended(int(stopped.value.code or 0), printed.out, printed.err)
+
+
+def start(*arguments: object, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start `wirelessfl ARGUMENTS` as a process in `folder`, silent."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )

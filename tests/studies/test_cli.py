@@ -1,0 +1,237 @@
+"""The command line as a person meets it: what it leaves, prints and refuses."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli import COMMAND, Ended, call
+
+FIELDS = [
+    "round",
+    "clock_s",
+    "round_s",
+    "loss",
+    "accuracy",
+    "bandwidth_fraction",
+    "pruning_ratio",
+    "latency_s",
+    "delivered",
+    "uplink_bits",
+    "downlink_bits",
+    "flops",
+]
+
+
+@pytest.fixture
+def wirelessfl(capsys, monkeypatch, tmp_path):
+    """`wirelessfl ARGUMENTS` in an empty folder, without data sets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WIRELESSFL_DATA", raising=False)
+    return lambda *arguments: call(capsys, monkeypatch, *arguments)
+
+
+def refused(ended: Ended, *words: str) -> None:
+    """One line on standard error that holds `words`, exit status 2, nothing on standard output."""
+    assert ended.status == 2
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 1, ended.err
+    for word in words:
+        assert word in ended.err
+
+
+def test_run_leaves_a_complete_folder(wirelessfl, tmp_path):
+    ended = wirelessfl("run", "--rounds", 6, "--out", "r")
+    assert ended.status == 0
+    assert "accuracy" in ended.out
+    assert "late clients per round" in ended.out
+    folder = tmp_path / "r"
+    records = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    assert [record["round"] for record in records] == [1, 2, 3, 4, 5, 6]
+    for record in records:
+        assert list(record)[: len(FIELDS)] == FIELDS
+        assert max(record["latency_s"]) <= 0.025 * (1 + 1e-9)
+        assert all(record["delivered"])
+    assert [record["accuracy"] is not None for record in records] == [False] * 4 + [True] * 2
+    assert json.loads((folder / "summary.json").read_text())["rounds"] == 6
+    experiment = tomllib.loads((folder / "experiment.toml").read_text())
+    assert set(experiment) == {"scenario", "channel", "allocation", "training", "run"}
+    for plot in ("training.png", "allocation.png"):
+        assert (folder / "plots" / plot).read_bytes().startswith(b"\x89PNG")
+
+
+def test_experiment_toml_is_enough_to_run_it_again(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 3, "--seed", 4, "--set", "scenario.clients=4", "--out", "a").status == 0
+    assert wirelessfl("run", "a/experiment.toml", "--out", "b").status == 0
+    assert (tmp_path / "a/rounds.jsonl").read_bytes() == (tmp_path / "b/rounds.jsonl").read_bytes()
+
+
+def test_resume_makes_a_run_longer(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 10, "--out", "ten").status == 0
+    assert wirelessfl("run", "--rounds", 4, "--out", "five").status == 0
+    assert wirelessfl("run", "--out", "five", "--resume", "--rounds", 10).status == 0
+    assert (tmp_path / "five/rounds.jsonl").read_bytes() == (tmp_path / "ten/rounds.jsonl").read_bytes()
+    assert (tmp_path / "five/experiment.toml").read_bytes() == (tmp_path / "ten/experiment.toml").read_bytes()
+    refused(wirelessfl("run", "--out", "five", "--resume", "--rounds", 3), "run.rounds", "10", "3")
+
+
+def test_run_under_drop_and_wait(wirelessfl):
+    late = ("--rounds", 3, "--set", "allocation.method=equal-common", "--json")
+    dropped = wirelessfl("run", *late, "--out", "drop", "--set", "scenario.deadline_policy=drop").json()
+    waited = wirelessfl("run", *late, "--out", "wait").json()
+    assert dropped["late_per_round"] == waited["late_per_round"] > 0
+    assert dropped["mean_round_s"] == pytest.approx(0.025)
+    assert waited["mean_round_s"] == pytest.approx(waited["clock_s"] / 3)
+    assert waited["mean_round_s"] > 0.03
+    assert dropped["final_loss"] != waited["final_loss"]
+
+
+def test_allocate_prints_and_certifies(wirelessfl):
+    found = wirelessfl("allocate", "--deadline-ms", 20, "--json").json()
+    assert sum(found["bandwidth_fraction"]) == pytest.approx(1)
+    assert max(found["latency_s"]) <= 0.02 * (1 + 1e-9)
+    assert set(found["certificate"]) == {"primal_residual", "stationarity", "complementarity", "duality_gap"}
+    assert max(found["certificate"].values()) <= 1e-10
+    assert found["reason"] == ""
+    assert set(found["status"]) <= {"active", "capped"}
+    reference = wirelessfl("allocate", "--deadline-ms", 20, "--method", "cvxpy", "--json").json()
+    assert np.mean(reference["pruning_ratio"]) == pytest.approx(np.mean(found["pruning_ratio"]), abs=1e-6)
+    printed = wirelessfl("allocate", "--method", "equal")
+    assert "duality gap" in printed.out
+    assert printed.status == 0
+
+
+def test_allocate_shows_an_infeasible_client_with_its_reason(wirelessfl):
+    slow = "scenario.cpu_hz=[1e8,3e9,3e9,3e9,3e9,3e9,3e9,3e9,3e9,3e9]"
+    ended = wirelessfl("allocate", "--set", slow)
+    assert ended.status == 0
+    assert "infeasible: client 0" in ended.out
+    found = wirelessfl("allocate", "--set", slow, "--json").json()
+    assert found["status"][0] == "infeasible"
+    assert found["bandwidth_fraction"][0] == 0
+    assert found["shortfall_s"][0] > 0
+
+
+def test_allocate_names_the_missing_band(wirelessfl):
+    found = wirelessfl("allocate", "--set", "allocation.max_pruning_ratio=0.2", "--json").json()
+    assert "infeasible" in found["status"]
+    assert found["shortfall_hz"] == pytest.approx(found["shortfall_fraction"] * 4.5e6)
+    assert found["shortfall_hz"] > 0
+
+
+def test_list_is_by_kind(wirelessfl):
+    found = wirelessfl("list", "--json").json()
+    assert list(found) == ["channels", "allocators", "algorithms", "models", "datasets", "studies"]
+    assert {"static", "rayleigh"} <= set(found["channels"])
+    assert {"exact", "cvxpy", "equal", "equal-common", "min-latency"} <= set(found["allocators"])
+    assert {"fedalt", "fedsim", "pruning-only"} <= set(found["algorithms"])
+    assert {"digits", "mnist", "fashion-mnist"} <= set(found["datasets"])
+    assert {"wfl-table1", "wfl-fig2", "wfl-fig3", "wfl-fig4", "wfl-fig5"} <= set(found["studies"])
+
+
+BAD_RUNS = {
+    "unknown field": (["--set", "scenario.deadlines=1"], ["scenario.deadlines", "deadline_s"]),
+    "wrong unit": (["--set", "scenario.deadline_ms=25"], ["scenario.deadline_ms", "deadline_s"]),
+    "wrong type": (["--set", "scenario.deadline_s=soon"], ["scenario.deadline_s", "number", "soon"]),
+    "negative": (["--set", "scenario.bandwidth_hz=-1"], ["scenario.bandwidth_hz", "above 0", "-1"]),
+    "not finite": (["--set", "scenario.bandwidth_hz=inf"], ["scenario.bandwidth_hz", "finite", "inf"]),
+    "no clients": (["--set", "scenario.clients=0"], ["scenario.clients", "at least 1", "0"]),
+    "no deadline": (["--set", "scenario.deadline_s=0.0001"], ["scenario.deadline_s", "0.0001", "no client"]),
+    "cap": (["--set", "allocation.max_pruning_ratio=1.5"], ["allocation.max_pruning_ratio", "at most 1", "1.5"]),
+    "plug-in": (["--set", "allocation.method=exakt"], ["allocation.method", "exakt", "exact"]),
+    "rate": (["--set", "training.learning_rate=-0.1"], ["training.learning_rate", "above 0", "-0.1"]),
+    "labels": (["--set", "training.labels_per_client=11"], ["training.labels_per_client", "11"]),
+    "model": (["--set", "training.model=mnist-cnn"], ["training.model", "digits"]),
+    "rounds": (["--rounds", "0"], ["run.rounds", "at least 1", "0"]),
+    "rounds type": (["--rounds", "many"], ["--rounds", "many"]),
+    "seed": (["--seed", "-1"], ["run.seed", "at least 0", "-1"]),
+    "executor": (["--executor", "magic"], ["run.executor", "magic"]),
+    "device": (["--device", "tpu"], ["run.device", "tpu"]),
+    "no set value": (["--set", "scenario.clients"], ["--set", "scenario.clients"]),
+    "section": (["--set", "scenarios.clients=3"], ["scenarios", "scenario"]),
+    "option": (["--round", "3"], ["--round", "--rounds"]),
+    "lone resume": (["--resume"], ["--resume", "--out"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_RUNS.values(), ids=BAD_RUNS)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, words, wirelessfl, tmp_path):
+    refused(wirelessfl("run", *arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_scenario_and_data(wirelessfl, tmp_path):
+    refused(wirelessfl("run", "digts"), "digts", "digits")
+    refused(wirelessfl("run", "nowhere.toml"), "nowhere.toml")
+    refused(wirelessfl("run", "wfl-mnist"), "mnist", "--data-root")
+    refused(wirelessfl("run", "wfl-mnist", "--data-root", "empty"), "empty")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_not_touched(wirelessfl, tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/mine.txt").write_text("mine")
+    refused(wirelessfl("run", "--out", "r"), "r", "not empty", "--resume")
+    refused(wirelessfl("run", "--out", "r", "--resume"), "r", "experiment.toml")
+    assert [file.name for file in (tmp_path / "r").iterdir()] == ["mine.txt"]
+    (tmp_path / "file").write_text("mine")
+    refused(wirelessfl("run", "--out", "file"), "file")
+
+
+def test_resume_refuses_another_experiment_and_damage(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 4, "--set", "run.checkpoint_every=2", "--out", "r").status == 0
+    before = {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
+    other = wirelessfl("run", "digits", "--rounds", 4, "--set", "scenario.deadline_s=0.03", "--out", "r", "--resume")
+    refused(other, "scenario.deadline_s", "0.025", "0.03")
+    assert before == {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
+    rounds = tmp_path / "r/rounds.jsonl"
+    rounds.write_bytes(before["rounds.jsonl"].replace(b'{"round": 2', b'{"rou', 1))
+    refused(wirelessfl("run", "--out", "r", "--resume", "--rounds", 6), "rounds.jsonl", "line 2")
+    (tmp_path / "r/experiment.toml").write_text("no toml")
+    refused(wirelessfl("run", "--out", "r", "--resume"), "experiment.toml")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(wirelessfl, tmp_path):
+    arguments = ("--rounds", 6, "--set", "run.checkpoint_every=2")
+    assert wirelessfl("run", *arguments, "--out", "whole").status == 0
+    assert wirelessfl("run", *arguments, "--out", "r").status == 0
+    newest = tmp_path / "r/checkpoint-000006.npz"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    ended = wirelessfl("run", "--out", "r", "--resume")
+    assert ended.status == 0
+    assert "checkpoint-000006.npz" in ended.err
+    assert (tmp_path / "r/rounds.jsonl").read_bytes() == (tmp_path / "whole/rounds.jsonl").read_bytes()
+
+
+def test_help_has_examples_and_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['wirelessfl', '--help']\n"
+        "from studies.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'numpy', 'matplotlib', 'cvxpy', 'rich', 'pydantic') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Examples:" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "[]"
+    for command in ("run", "allocate", "study", "list"):
+        shown = subprocess.run([*COMMAND, command, "--help"], capture_output=True, text=True, check=True)
+        assert "wirelessfl" in shown.stdout
+        assert "Example" in shown.stdout
+
+
+def test_presets_are_valid_and_of_the_paper():
+    from studies.cli._scenario import PRESETS
+    from wirelessfl.config import from_tables, read_tables
+
+    found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
+    assert set(found) == {"digits", "wfl-mnist", "wfl-fmnist"}
+    for name in ("wfl-mnist", "wfl-fmnist"):
+        experiment = found[name]
+        assert experiment.max_pruning_ratio == 0.95
+        demand = experiment.algorithm.demand(experiment.scenario.clients)
+        np.testing.assert_array_equal(demand.prunable_upload_bits, 32 * 16_560)
+        np.testing.assert_array_equal(demand.fixed_updates, 5 * 5_280 + 16_560)
+        np.testing.assert_array_equal(demand.prunable_updates, 5 * 16_560)
