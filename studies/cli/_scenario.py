@@ -60,7 +60,8 @@ def with_progress(total: int, done: int, work: Callable[[Callable[[Any], None]],
         bar = progress.add_task("rounds", total=total, completed=done, note="")
 
         def on_round(record: Any) -> None:
-            note = {} if record.accuracy is None else {"note": f"accuracy {record.accuracy:.1%}"}
-            progress.update(bar, completed=record.round, **note)
+            progress.update(bar, completed=record.round)
+            if record.accuracy is not None:
+                progress.update(bar, note=f"accuracy {record.accuracy:.1%}")
 
         work(on_round)
