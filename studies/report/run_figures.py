@@ -50,10 +50,11 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     latency_axes, ratio_axes = figure.subplots(1, 2)
     rounds = [record["round"] for record in records]
     latency_ms = 1e3 * np.array([record["latency_s"] for record in records])
+    top_ms = max(latency_ms.max(), 1e3 * deadline_s)
     latency_axes.fill_between(rounds, latency_ms.min(axis=1), latency_ms.max(axis=1), alpha=0.3, label="all clients")
     latency_axes.plot(rounds, latency_ms.max(axis=1), label="slowest client")
     latency_axes.axhline(1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline")
-    latency_axes.set(xlabel="round", ylabel="latency (ms)", title="Latency", ylim=(0, None))
+    latency_axes.set(xlabel="round", ylabel="latency (ms)", title="Latency", ylim=(0, 1.15 * top_ms))
     latency_axes.legend(loc="lower right")
     latency_axes.grid(alpha=0.3)
     ratios = np.array([record["pruning_ratio"] for record in records])

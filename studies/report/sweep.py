@@ -64,6 +64,7 @@ def _watch(
 ) -> Iterator[Future[list[str]]]:
     """The futures as they end; the rounds done are read from the run folders meanwhile."""
     pending = set(futures)
+    on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - len(pending)))
     while pending:
         ended, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in (*ended, *(future for future in pending if future.running())):

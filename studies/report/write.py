@@ -75,8 +75,9 @@ def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[s
 def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(layout="constrained")
+    figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.1))  # inches; the default lets axis labels touch panels
     FigureCanvasAgg(figure)
     study.figure(runs, figure)
     figure.suptitle(title, fontsize="small", color="0.35")

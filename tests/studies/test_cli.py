@@ -89,6 +89,20 @@ def test_run_under_drop_and_wait(wirelessfl):
     assert dropped["final_loss"] != waited["final_loss"]
 
 
+def test_a_deadline_that_asks_for_no_pruning_is_only_personalisation_bit_for_bit(wirelessfl, tmp_path):
+    generous = ("--set", "scenario.deadline_s=10", "--rounds", 3)
+    proposed = wirelessfl("run", *generous, "--out", "proposed", "--json").json()
+    never = ("--set", "training.importance_steps=0", "--set", "allocation.method=min-latency")
+    assert wirelessfl("run", *generous, *never, "--out", "dense").status == 0
+    assert proposed["mean_pruning_ratio"] == 0
+    with (
+        np.load(tmp_path / "proposed/checkpoint-000003.npz") as one,
+        np.load(tmp_path / "dense/checkpoint-000003.npz") as other,
+    ):
+        for part in ("shared", "personal"):
+            np.testing.assert_array_equal(one[part], other[part])
+
+
 def test_allocate_prints_and_certifies(wirelessfl):
     found = wirelessfl("allocate", "--deadline-ms", 20, "--json").json()
     assert sum(found["bandwidth_fraction"]) == pytest.approx(1)

@@ -46,9 +46,10 @@ def test_runs_are_shared_by_hash_and_complete_ones_left_alone(study, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == sorted(
         folder_of(experiment, tmp_path).name for experiment in experiments
     )
-    assert (progress[-1].rounds, progress[-1].runs) == (24, 4)
+    assert [(progress[at].rounds, progress[at].runs) for at in (0, -1)] == [(0, 0), (24, 4)]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    sweep_here(experiments, tmp_path)
+    sweep_here(experiments, tmp_path, on_progress=progress.append)
+    assert (progress[-1].rounds, progress[-1].runs) == (24, 4)
     run_to_end(folder_of(experiments[0], tmp_path), to_toml(experiments[0]))
     assert {
         path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path in before and path.suffix != ".lock"
