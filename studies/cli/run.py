@@ -32,7 +32,7 @@ Examples:
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option("--executor", help="loop or workers [run.executor].")
 @data_root_option
@@ -52,35 +52,33 @@ def run(
     """Run SCENARIO (a TOML file or a preset: digits, wfl-mnist, wfl-fmnist) and leave a run folder."""
     from wirelessfl import config
 
-    stored = _stored(out) if resume else None
-    base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or stored is None else stored
+    there = _stored(out) if resume and out else None
+    base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
     tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
     experiment = config.from_tables(tables)
-    if stored is not None:
-        _check_same(experiment, stored, out)
     name = Path(scenario or DEFAULT_PRESET).stem
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
-    summary = _run(experiment, path, stored is not None, data_root)
+    there = _stored(path) if resume else None
+    if there is not None:
+        _check_same(experiment, there, path)
+    summary = _run(experiment, path, there is not None, data_root)
     if as_json:
         click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
     else:
         _report(path, experiment)
 
 
-def _stored(out: Path | None) -> dict[str, dict[str, Any]] | None:
+def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     """The experiment of the folder to go on with; None when there is nothing there yet."""
     from wirelessfl.config import read_tables
-    from wirelessfl.errors import InputError
     from wirelessfl.records import RunFolder
 
-    if out is None:
-        raise InputError("--resume needs --out DIR, the run folder to go on with")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     return read_tables(RunFolder.open(out).experiment_file)
 
 
-def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path | None) -> None:
+def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
     """Raise `InputError` that names the first field in which `experiment` is not the one in the folder."""
     from wirelessfl import config
     from wirelessfl.errors import InputError

@@ -78,6 +78,14 @@ def test_resume_makes_a_run_longer(wirelessfl, tmp_path):
     refused(wirelessfl("run", "--out", "five", "--resume", "--rounds", 3), "run.rounds", "10", "3")
 
 
+def test_the_default_folder_is_named_by_the_experiment_and_resumed(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 2).status == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("digits-")
+    refused(wirelessfl("run", "--rounds", 2), folder.name, "--resume")
+    assert wirelessfl("run", "--rounds", 2, "--resume").status == 0
+
+
 def test_run_under_drop_and_wait(wirelessfl):
     late = ("--rounds", 3, "--set", "allocation.method=equal-common", "--json")
     dropped = wirelessfl("run", *late, "--out", "drop", "--set", "scenario.deadline_policy=drop").json()
@@ -167,7 +175,6 @@ BAD_RUNS = {
     "no set value": (["--set", "scenario.clients"], ["--set", "scenario.clients"]),
     "section": (["--set", "scenarios.clients=3"], ["scenarios", "scenario"]),
     "option": (["--round", "3"], ["--round", "--rounds"]),
-    "lone resume": (["--resume"], ["--resume", "--out"]),
 }
 
 
