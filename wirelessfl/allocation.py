@@ -64,9 +64,7 @@ class AllocationProblem:
         if shape[-1] == 0:
             raise InputError("the problem must have at least 1 client, got 0")
         for name, array in arrays.items():
-            view = np.broadcast_to(array, shape)
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            object.__setattr__(self, name, np.broadcast_to(array, shape))  # a view that cannot be written to
         if self.bandwidth_hz is not None:
             check_number("bandwidth_hz", self.bandwidth_hz, above=0)
 

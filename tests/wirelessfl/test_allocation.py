@@ -152,6 +152,12 @@ def test_a_late_client_is_named_with_its_missing_seconds():
     assert a.reason == "client 1: its fixed work alone misses the deadline of 25 ms by 2.5 ms"
 
 
+def test_a_late_client_is_late_at_ratio_one_whatever_its_cap():
+    a = allocation(problem(fixed_s=0.0275, max_pruning_ratio=0.5), 0.0, 1.0)
+    np.testing.assert_allclose(a.shortfall_s, [0.0025], rtol=1e-12)
+    assert a.reason == "client 0: its fixed work alone misses the deadline of 25 ms by 2.5 ms"
+
+
 def test_caps_that_do_not_fit_are_named_with_the_missing_band():
     """At ratio 0.5 each needs 0.5 * 20 ms of the band in 20 - 5 = 15 ms: two thirds, one third too much together."""
     a = allocation(problem(upload_bits=[2e6, 2e6], max_pruning_ratio=0.5, bandwidth_hz=30e6), 0.5, 0.7)

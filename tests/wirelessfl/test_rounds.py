@@ -10,8 +10,8 @@ from wirelessfl import plugins
 from wirelessfl.allocation import Allocation
 from wirelessfl.errors import InputError
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import NoTraining, RunSettings, check_feasible, plan, run_rounds, summarise
-from wirelessfl.values import Demand, Scenario
+from wirelessfl.rounds import NoTraining, RunSettings, allocation_problem, check_feasible, plan, run_rounds, summarise
+from wirelessfl.values import ChannelState, Demand, Scenario
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +94,14 @@ def test_the_problem_is_scenario_channel_and_demand_in_seconds_and_bits():
     assert problem.bandwidth_hz == 20e6
     anchor_ms = [2.45, 2.76, 3.08, 3.40, 3.75, 4.11, 4.50, 4.91, 5.36, 5.85]
     np.testing.assert_allclose(1e3 * problem.upload_s, anchor_ms, atol=0.0051)
+
+
+def test_the_server_plans_with_the_channel_it_believes_in():
+    demand = plugins.load("algorithms", "counting")().demand(4)
+    gain = np.full(4, 1e-12)
+    wrong = allocation_problem(Scenario(clients=4), ChannelState(gain=gain, believed_gain=2 * gain), demand)
+    truth = allocation_problem(Scenario(clients=4), ChannelState.known(2 * gain), demand)
+    np.testing.assert_array_equal(wrong.rate_bps, truth.rate_bps)
 
 
 def test_a_deadline_that_nobody_can_meet():
