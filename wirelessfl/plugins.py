@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -55,22 +55,28 @@ def name_of(plugin: type) -> str:
 def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
-    package = importlib.util.find_spec(KINDS[kind])
-    folders = [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
     found: dict[str, Callable[[], Any]] = {}
-    for folder in folders:
-        for file in _plugin_files(folder):
-            module = f"{KINDS[kind]}.{file.stem}"
-            found[_name(file)] = partial(_from_package, kind, module)
+    for name, source in _candidates(kind):
+        if name in found:
+            raise InputError(f"plug-in {name!r} of kind {kind} is there twice: give the one from outside another name")
+        found[name] = source
+    return found
+
+
+def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Every plug-in of `kind` and the way to it: the package's own, entry points, files from outside."""
+    package = importlib.util.find_spec(KINDS[kind])
+    for folder in (package.submodule_search_locations or []) if package else []:
+        for file in _plugin_files(Path(folder)):
+            yield _name(file), partial(_from_package, kind, f"{KINDS[kind]}.{file.stem}")
     for entry in entry_points(group=f"wirelessfl.{kind}"):
-        found[entry.name] = partial(_from_entry_point, entry)
+        yield entry.name, partial(_from_entry_point, entry)
     outside = os.environ.get("WIRELESSFL_PLUGINS")
     if outside:
         if not Path(outside).is_dir():
             raise InputError(f"WIRELESSFL_PLUGINS must name a folder, got {outside!r}")
         for file in _plugin_files(Path(outside) / kind):
-            found[_name(file)] = partial(_from_file, kind, file)
-    return found
+            yield _name(file), partial(_from_file, kind, file)
 
 
 def _plugin_files(folder: Path) -> list[Path]:

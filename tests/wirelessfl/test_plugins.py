@@ -132,3 +132,11 @@ def test_the_dummies_are_listed_by_kind(monkeypatch):
         assert sys.modules[cls.__module__].__name__ == cls.__module__
     monkeypatch.delenv("WIRELESSFL_PLUGINS")
     assert "two-state" not in plugins.names("channels")
+
+
+def test_a_plugin_from_outside_does_not_replace_one_that_is_there(monkeypatch, tmp_path):
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels" / "rayleigh.py").write_text("class Rayleigh: ...")
+    plugin_folder.use(monkeypatch, tmp_path)
+    with pytest.raises(InputError, match=r"^plug-in 'rayleigh' of kind channels is there twice"):
+        plugins.load("channels", "rayleigh")
