@@ -1,10 +1,13 @@
-"""What is left of an allocation problem once every client prunes as little as its band allows.
+"""The curve of a client with fixed SNR, whose rate is proportional to its band.
 
-With c = `slack_s`, a = `prunable_s` and s = `upload_s`, the largest kept fraction that meets the deadline is
+With c = `slack_s`, a = `prunable_s`, s = `upload_s` and e = `fixed_upload_s` (mask, indices, headers), the largest
+kept fraction that meets the deadline is
 
-    x(b) = min(1, c b / (a b + s)),    eq. (40) of [WFL] with S_k = c,
+    x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,    eq. (40) of [WFL] with S_k = c and e = 0,
 
-increasing and concave in b, so the problem becomes: maximise sum w x(b) over sum b <= 1, floor <= b <= ceiling.
+increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part with at least the
+band e / c or not at all; here everybody takes part (mode `all`), or nobody of those who have fixed bits does where
+their floors alone need more than the band.
 """
 
 from dataclasses import dataclass
@@ -13,97 +16,107 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
-from wirelessfl.errors import InputError
-
-ROUNDING = 1e-14  # a band this close (relative) to a bound is at the bound
-FITTING = 1e-13  # excess of the summed floors that is rounding; a tenth of what `Allocation.status` forgives
+from optimizers._curve import FITTING, ROUNDING
+from wirelessfl.allocation import AllocationProblem, Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reduced:
-    """An allocation problem in band fractions only; every field has shape (..., K).
-
-    `floor` is the band that the cap on the ratio asks for, 0 in problems whose caps do not fit together; `ceiling`
-    is the band at which nothing is pruned, inf when none is enough; `cap` is the cap that holds (1 where none does).
-    """
+    """An allocation problem with fixed SNR in band fractions only (an `optimizers._curve.Curve`); fields (..., K)."""
 
     slack_s: Array
     prunable_s: Array
     upload_s: Array
+    fixed_upload_s: Array
     weight: Array
     cap: Array
     floor: Array
     ceiling: Array
-    late: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
+
+    @cached_property
+    def leverage_s2(self) -> Array:
+        """c s + a e, the numerator of x'(b), in square seconds; (..., K), 0 for clients that use no band."""
+        with np.errstate(invalid="ignore"):
+            raw = self.slack_s * self.upload_s + self.prunable_s * self.fixed_upload_s
+        return np.where((self.slack_s > 0) & (raw < np.inf) & ~self.excluded, raw, 0.0)
 
     @cached_property
     def uses_band(self) -> NDArray[np.bool_]:
         """Clients for which band beyond the floor is worth something; (..., K)."""
-        return (self.slack_s > 0) & (self.weight > 0) & (self.upload_s > 0) & (self.upload_s < np.inf)
+        return (self.weight > 0) & (self.leverage_s2 > 0)
 
     @cached_property
     def top(self) -> Array:
         """The most band that a client can use: its ceiling, or the whole band if that is less; (..., K)."""
         return np.where(self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor)
 
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Clients that upload nothing at any ratio and so need no band; (..., K)."""
+        return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+
     def kept(self, band: Array) -> Array:
         """x(b), the largest kept fraction that meets the deadline; (..., K)."""
-        band = np.where(self.upload_s == 0, 1.0, band)
-        work_s, room_s = self.prunable_s * band + self.upload_s, self.slack_s * band
-        with np.errstate(divide="ignore", invalid="ignore"):  # division by 0 where nothing is to be done, which fits
-            return np.where(self.late, 0.0, np.where(room_s >= work_s * (1.0 - ROUNDING), 1.0, room_s / work_s))
-
-    def allocation(self, problem: AllocationProblem, band: Array, price: Array) -> Allocation:
-        """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,)."""
-        kept = self.kept(band)
-        ratio = np.where(self.late, 1.0, np.minimum(_round_up(1.0 - kept, kept), self.cap))
-        return Allocation(
-            problem=problem,
-            bandwidth_fraction=band,
-            pruning_ratio=ratio,
-            bandwidth_price=price,
-            deadline_price=self._deadline_price(band, kept, price),
-        )
-
-    def _deadline_price(self, band: Array, kept: Array, price: Array) -> Array:
-        """d(sum w x) / d(deadline), by the envelope theorem; (...,).
-
-        A client strictly between its bounds keeps w dx/dc = w b / (a b + s) more; one that stands at its floor or
-        ceiling frees band instead, b^2 / (x s) of it, each worth `price`.
-        """
-        at_bound = ((band >= self.ceiling * (1 - ROUNDING)) | (band <= self.floor * (1 + ROUNDING))) & (band > 0)
-        size = np.where(self.upload_s == 0, 1.0, band)
-        work_s = self.prunable_s * size + self.upload_s
+        band = np.where(self.free, 1.0, band)
+        work_s, slack_s, entry_s = self._work_s(band), self.slack_s * band, self.fixed_upload_s
         with np.errstate(divide="ignore", invalid="ignore"):
-            freed = np.where(at_bound, price[..., None] * band**2 / (kept * self.upload_s), 0.0)
-            gained = np.where((kept < 1) & ~self.late & (work_s > 0), self.weight * size / work_s, 0.0)
-        return np.where(at_bound, freed, gained).sum(axis=-1)
+            part = np.where(work_s > 0, np.maximum(slack_s - entry_s, 0.0) / work_s, 0.0)
+        fits = slack_s >= (work_s + entry_s) * (1.0 - ROUNDING)
+        return np.where(self.excluded, 0.0, np.where(fits, 1.0, part))
+
+    def marginal_gain(self, band: Array) -> Array:
+        """w x'(b) = w (c s + a e) / (a b + s)^2, the left derivative at the ceiling; (..., K)."""
+        work_s = np.where(self.uses_band, self._work_s(band), 1.0)
+        return np.where(self.uses_band, self.weight * (self.leverage_s2 / work_s) / work_s, 0.0)
+
+    def best_band(self, price: Array) -> Array:
+        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]; (..., K)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root_s = np.sqrt(np.where(self.uses_band, self.weight * self.leverage_s2, 0.0) / price)
+            wanted = np.where(self.uses_band, (root_s - self.upload_s) / self.prunable_s, self.floor)
+        # 0 / 0: a client whose gain is the price at any band, so that any band attains the minimum.
+        within = np.clip(np.where(np.isnan(wanted), self.floor, wanted), self.floor, self.top)
+        return np.where(price > 0, within, self.top)
+
+    def deadline_gain(self, band: Array) -> Array:
+        """w dx/dc = w b / (a b + s); (..., K)."""
+        size = np.where(self.free, 1.0, band)
+        work_s = self._work_s(size)
+        return np.where(work_s > 0, self.weight * size / np.where(work_s > 0, work_s, 1.0), 0.0)
+
+    def freed_band(self, band: Array, kept: Array) -> Array:
+        """-db/dc = b^2 / (x s + e) at a fixed kept fraction; (..., K)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bits_s = np.where(kept > 0, kept * self.upload_s, 0.0) + self.fixed_upload_s
+            return np.where(bits_s > 0, band**2 / bits_s, 0.0)
+
+    def _work_s(self, band: Array) -> Array:
+        return self.prunable_s * band + self.upload_s
 
 
-def reduce(problem: AllocationProblem, method: str) -> Reduced:
-    """The reduced form of `problem`; raises `InputError` naming `method` where bits are left that no ratio prunes."""
-    fixed_bits = np.asarray(problem.fixed_upload_bits)
-    if fixed_bits.any():
-        raise InputError(f"fixed_upload_bits must be 0 for method {method!r}, got {fixed_bits.max():g}")
-    slack_s, prunable_s, upload_s = problem.slack_s, np.asarray(problem.prunable_s), problem.upload_s
+def reduce(problem: AllocationProblem) -> Reduced:
+    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not are excluded."""
+    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
+    upload_s, entry_s = problem.upload_s, problem.fixed_upload_s
     late = slack_s < 0
-    needed = np.where(late, 0.0, problem.min_bandwidth)
-    fits = needed.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
     with np.errstate(divide="ignore", invalid="ignore"):
-        ceiling = np.where(slack_s > prunable_s, upload_s / np.maximum(slack_s - prunable_s, 0.0), np.inf)
+        ceiling = np.where(slack_s > prunable_s, (upload_s + entry_s) / np.maximum(slack_s - prunable_s, 0.0), np.inf)
+    entry = np.where(late, 0.0, problem.entry_bandwidth)
+    needed = np.where(late, 0.0, np.maximum(problem.min_bandwidth, entry))
+    fits, enters = _fits(needed), _fits(entry)
     return Reduced(
         slack_s=slack_s,
         prunable_s=prunable_s,
         upload_s=upload_s,
+        fixed_upload_s=entry_s,
         weight=np.asarray(problem.weight),
         cap=np.where(fits, np.asarray(problem.max_pruning_ratio), 1.0),
-        floor=np.where(fits, needed, 0.0),
+        floor=np.where(fits, needed, np.where(enters, entry, 0.0)),
         ceiling=ceiling,
-        late=late,
+        excluded=late | (~enters & (entry_s > 0)),
     )
 
 
-def _round_up(ratio: Array, kept: Array) -> Array:
-    """The ratio, one step up where 1 - ratio would keep more than `kept`: next to 1 that step decides the latency."""
-    return np.where(1.0 - ratio > kept, np.nextafter(ratio, 2.0), ratio)
+def _fits(band: Array) -> NDArray[np.bool_]:
+    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING

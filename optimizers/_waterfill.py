@@ -1,10 +1,10 @@
 """Clipped water-filling: the exact maximum of sum w x(b) over sum b <= 1, floor <= b <= top.
 
-The optimum gives every client the band at which its marginal gain w dx/db = w c s / (a b + s)^2 has fallen to one
+The optimum gives every client the band at which its marginal gain w (c s + a e) / (a b + s)^2 has fallen to one
 common price lambda, clipped to its bounds (reference: KKT conditions of [WFL], eq. 34-37, with the bounds that
 eq. 47 drops, erratum W3). In the water level mu = 1 / sqrt(lambda) the gain reaches the price at
 
-    mu(b) = (a b + s) / sqrt(w c s),
+    mu(b) = (a b + s) / sqrt(w (c s + a e)),
 
 a straight line in b. So every client's band is a ramp from (mu(floor), floor) to (mu(top), top), a step where a = 0,
 their sum is piecewise linear in mu, and the optimum lies on the line between the two neighbouring breakpoints where
@@ -59,10 +59,8 @@ def waterfill(reduced: Reduced) -> tuple[Array, Array]:
 
 def _ramps(reduced: Reduced) -> _Ramps:
     uses, floor, top = reduced.uses_band, reduced.floor, reduced.top
-    slack_s, upload_s, weight = (
-        np.where(uses, value, 1.0) for value in (reduced.slack_s, reduced.upload_s, reduced.weight)
-    )
-    root = np.sqrt(weight) * np.sqrt(slack_s) * np.sqrt(upload_s)
+    upload_s = np.where(uses, reduced.upload_s, 1.0)
+    root = np.sqrt(np.where(uses, reduced.weight, 1.0)) * np.sqrt(np.where(uses, reduced.leverage_s2, 1.0))
     start = (reduced.prunable_s * floor + upload_s) / root
     end = (reduced.prunable_s * top + upload_s) / root
     # Clients that take no more band than their floor get a step of height 0 where it disturbs nobody.

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from optimizers._curve import allocation_of
 from optimizers._reduced import Reduced, reduce
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
-from wirelessfl.errors import check_number
+from wirelessfl.errors import InputError, check_number
 
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
@@ -34,13 +35,16 @@ class Cvxpy:
 
     def solve(self, problem: AllocationProblem) -> Allocation:
         """The optimal allocation, its prices included."""
-        reduced = reduce(problem, "cvxpy")
+        fixed_bits = np.asarray(problem.fixed_upload_bits)
+        if fixed_bits.any():
+            raise InputError(f"fixed_upload_bits must be 0 for method 'cvxpy', got {fixed_bits.max():g}")
+        reduced = reduce(problem)
         band, price = np.array(reduced.floor), np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
         for index in np.ndindex(problem.shape[:-1]):
             row = Reduced(**{field.name: getattr(reduced, field.name)[index] for field in fields(reduced)})
             band[index], price[index], deadline_price[index] = self._solve_one(row)
-        return replace(reduced.allocation(problem, band, price), deadline_price=deadline_price)
+        return replace(allocation_of(reduced, problem, band, price), deadline_price=deadline_price)
 
     def _solve_one(self, row: Reduced) -> tuple[Array, float, float]:
         """Bands (K,), the band's price and the deadline's price of one problem."""
@@ -85,5 +89,5 @@ class Cvxpy:
 
 def _price_without_band(row: Reduced) -> float:
     """d(sum w x) / d(deadline) of clients that upload nothing: x = S / T_c, as far as they prune at all."""
-    alone = (row.upload_s == 0) & ~row.late & (row.slack_s < row.prunable_s)
+    alone = (row.upload_s == 0) & ~row.excluded & (row.slack_s < row.prunable_s)
     return float((row.weight[alone] / row.prunable_s[alone]).sum())

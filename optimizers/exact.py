@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from optimizers._curve import allocation_of
 from optimizers._reduced import reduce
 from optimizers._waterfill import waterfill
 from wirelessfl.allocation import Allocation, AllocationProblem
@@ -21,12 +22,12 @@ class Exact:
     **Differs:** [WFL] forgets the importance latency in S_k (erratum W1; here it is part of `fixed_s`) and drops the
     bounds on b (W3), so its eq. (47) returns negative bands.
 
-    Raises `InputError` for nonzero `fixed_upload_bits`.
+    With fixed upload bits everybody takes part; `Allocation.reason` says what is missing where that cannot be.
     """
 
     optimal: ClassVar[bool] = True
 
     def solve(self, problem: AllocationProblem) -> Allocation:
         """The optimal allocation, its prices included."""
-        reduced = reduce(problem, "exact")
-        return reduced.allocation(problem, *waterfill(reduced))
+        reduced = reduce(problem)
+        return allocation_of(reduced, problem, *waterfill(reduced))

@@ -96,6 +96,12 @@ class AllocationProblem:
         room_s = self.slack_s - kept * np.asarray(self.prunable_s)
         return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, _ratio(bits_s, np.maximum(room_s, 0.0))))
 
+    @property
+    def entry_bandwidth(self) -> Array:
+        """Smallest band fraction that carries a client's fixed bits in its slack; (..., K), inf when none does."""
+        slack_s = np.maximum(self.slack_s, 0.0)
+        return _ratio(self.fixed_upload_s, slack_s)
+
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
         kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
@@ -148,7 +154,12 @@ class Allocation:
         """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`; shape (..., K)."""
         ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
         return np.select(
-            [self._late | self._over_cap, ratio <= 0.0, (cap < 1.0) & (ratio >= cap - 1e-12), ratio >= 1.0],
+            [
+                self._late | self._over_cap | self._crowded_out,
+                ratio <= 0.0,
+                (cap < 1.0) & (ratio >= cap - 1e-12),
+                ratio >= 1.0,
+            ],
             ["infeasible", "unpruned", "capped", "starved"],
             "active",
         )
@@ -162,6 +173,12 @@ class Allocation:
         return self.pruning_ratio > np.asarray(self.problem.max_pruning_ratio) + 1e-12
 
     @property
+    def _crowded_out(self) -> NDArray[np.bool_]:
+        """Clients with fixed bits that prune everything because not everybody's fixed bits fit into the band."""
+        fixed_bits = np.asarray(self.problem.fixed_upload_bits) > 0
+        return fixed_bits & (self.pruning_ratio >= 1.0) & (self.bandwidth_fraction == 0.0)
+
+    @property
     def shortfall_s(self) -> Array:
         """Seconds by which a client misses the deadline whatever its band, at ratio 1 or at its cap; (..., K)."""
         needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(self.problem.prunable_s)
@@ -170,9 +187,9 @@ class Allocation:
 
     @property
     def shortfall_fraction(self) -> Array:
-        """Band missing to meet every cap, as a fraction of the band; (...,). inf when no band is enough."""
-        needed = np.where(self._late, 0.0, self.problem.min_bandwidth).sum(axis=-1)
-        return np.maximum(needed - 1.0, 0.0)
+        """Band missing for every cap and everybody's fixed bits, of the band; (...,). inf when no band is enough."""
+        needed = np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth)
+        return np.maximum(np.where(self._late, 0.0, needed).sum(axis=-1) - 1.0, 0.0)
 
     @property
     def shortfall_hz(self) -> Array | None:
@@ -196,11 +213,18 @@ class Allocation:
             f"by {1e3 * self.shortfall_s[index][k]:.4g} ms"
             for k in np.flatnonzero(late)
         ]
-        over = over & ~late
+        over, crowded = over & ~late, self._crowded_out[index] & ~late
+        if crowded.any():
+            names = ", ".join(str(k) for k in np.flatnonzero(crowded))
+            parts.append(f"clients {names}: the fixed bits of all do not fit, {self._missing_band(index)}")
         if over.any():
-            missing = self.shortfall_fraction[index]
-            hertz = "" if self.problem.bandwidth_hz is None else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
-            band = f"{missing:.4g} of the band{hertz} is missing" if np.isfinite(missing) else "no band is enough"
             names = ", ".join(str(k) for k in np.flatnonzero(over))
-            parts.append(f"clients {names}: max_pruning_ratio cannot be kept, {band}")
+            parts.append(f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}")
         return "; ".join(parts)
+
+    def _missing_band(self, index: tuple[int, ...]) -> str:
+        missing = self.shortfall_fraction[index]
+        if not np.isfinite(missing):
+            return "no band is enough"
+        hertz = "" if self.problem.bandwidth_hz is None else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
+        return f"{missing:.4g} of the band{hertz} is missing"

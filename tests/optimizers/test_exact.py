@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizers import AllocationProblem, certify, solve
-from wirelessfl.errors import InputError
 
 ROUNDING = 1e-10
 
@@ -376,6 +375,31 @@ def test_caps_that_just_fit_leave_no_band_to_a_better_client():
     np.testing.assert_allclose(a.bandwidth_fraction, [0.6, 0.4], rtol=1e-15)
 
 
-def test_fixed_bits_are_refused_for_now():
-    with pytest.raises(InputError, match="fixed_upload_bits must be 0 for method 'exact', got 7"):
-        solve(scenario_s(fixed_upload_bits=[7.0] + [0.0] * 9))
+def test_fixed_bits_of_all_are_uploaded_before_anything_else():
+    p = problem(1.0, 0.0, [10.0, 0.7])
+    p = changed(p, fixed_upload_bits=np.array([0.5, 0.3]) * 1e6)
+    a = solve(p)
+    np.testing.assert_allclose(a.bandwidth_fraction, [0.5, 0.5], rtol=1e-12)
+    np.testing.assert_allclose(1 - a.pruning_ratio, [0.0, 0.2 / 0.7], atol=1e-12)
+    assert max(float(r) for r in residuals(certify(p, a))) <= ROUNDING
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9, 0.999])
+def test_a_thousand_problems_with_fixed_bits_are_certified_optimal(share):
+    rng = np.random.default_rng(8)
+    for name, p in random_problems(1000, seed=8):
+        rate = np.asarray(p.rate_bps)
+        room_bits = np.maximum(p.slack_s, 0.0) * rate * (rng.random(p.shape) > 0.3)
+        p = changed(p, fixed_upload_bits=share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits)
+        a = solve(p)
+        worst = max(float(r) for r in residuals(certify(p, a)))
+        assert worst <= ROUNDING, (name, p.shape, worst)
+        assert not np.any(a.latency_s > np.asarray(p.deadline_s) * (1 + 1e-9), where=p.slack_s >= 0), name
+
+
+def test_fixed_bits_that_do_not_fit_are_a_result_with_a_reason():
+    p = changed(problem(1.0, 0.5, [1.0, 1.0, 0.5]), fixed_upload_bits=[0.8e6, 0.7e6, 0.0], bandwidth_hz=1e6)
+    a = solve(p)
+    assert a.status.tolist() == ["infeasible", "infeasible", "unpruned"]
+    assert a.reason == "clients 0, 1: the fixed bits of all do not fit, 0.5 of the band (5e+05 Hz) is missing"
+    assert a.shortfall_hz == pytest.approx(5e5)
