@@ -7,21 +7,16 @@ Per client k, with x = 1 - pruning_ratio the kept fraction and b its fraction of
 eq. (16)-(17) of [WFL] with the importance latency of eq. (12) inside `fixed_s`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import check_number
+from wirelessfl.problem import Array, Problem, broadcast_fields, ratio, times
 
-Array = NDArray[np.float64]
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(numerator == 0, 0.0, numerator / denominator)
+__all__ = ["Allocation", "AllocationProblem", "Array"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,25 +41,7 @@ class AllocationProblem:
     bandwidth_hz: float | None = None
 
     def __post_init__(self) -> None:
-        names = [field.name for field in fields(self) if field.name != "bandwidth_hz"]
-        arrays = {}
-        for name in names:
-            try:
-                arrays[name] = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"{name} must be a number or an array of numbers, got {getattr(self, name)!r}"
-                ) from None
-            _check_range(name, arrays[name])
-        try:
-            shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
-        except ValueError:
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-            raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
-        if shape[-1] == 0:
-            raise InputError("the problem must have at least 1 client, got 0")
-        for name, array in arrays.items():
-            object.__setattr__(self, name, np.broadcast_to(array, shape))  # a view that cannot be written to
+        broadcast_fields(self)
         if self.bandwidth_hz is not None:
             check_number("bandwidth_hz", self.bandwidth_hz, above=0)
 
@@ -81,52 +58,41 @@ class AllocationProblem:
     @property
     def upload_s(self) -> Array:
         """A_k: seconds to upload the unpruned prunable bits over the whole band; (..., K), inf at rate 0."""
-        return _ratio(np.asarray(self.upload_bits), np.asarray(self.rate_bps))
+        return ratio(np.asarray(self.upload_bits), np.asarray(self.rate_bps))
 
     @property
     def fixed_upload_s(self) -> Array:
         """Seconds to upload the fixed bits over the whole band; (..., K), inf at rate 0."""
-        return _ratio(np.asarray(self.fixed_upload_bits), np.asarray(self.rate_bps))
+        return ratio(np.asarray(self.fixed_upload_bits), np.asarray(self.rate_bps))
 
     @property
     def min_bandwidth(self) -> Array:
         """Smallest band fraction with which each client meets the deadline at its cap; (..., K), inf when none does."""
         kept = 1.0 - np.asarray(self.max_pruning_ratio)
-        bits_s = np.where(kept > 0, _times(kept, self.upload_s) + self.fixed_upload_s, 0.0)
+        bits_s = np.where(kept > 0, times(kept, self.upload_s) + self.fixed_upload_s, 0.0)
         room_s = self.slack_s - kept * np.asarray(self.prunable_s)
-        return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, _ratio(bits_s, np.maximum(room_s, 0.0))))
+        return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, ratio(bits_s, np.maximum(room_s, 0.0))))
 
     @property
     def entry_bandwidth(self) -> Array:
         """Smallest band fraction that carries a client's fixed bits in its slack; (..., K), inf when none does."""
         slack_s = np.maximum(self.slack_s, 0.0)
-        return _ratio(self.fixed_upload_s, slack_s)
+        return ratio(self.fixed_upload_s, slack_s)
+
+    def speed(self, bandwidth_fraction: ArrayLike) -> Array:
+        """Rate at each fraction of the band over the rate at the whole band: the fraction itself."""
+        return np.asarray(bandwidth_fraction, dtype=np.float64)
+
+    def band_at(self, speed: ArrayLike) -> Array:
+        """The fraction of the band that gives `speed`; the inverse of `speed`."""
+        return np.asarray(speed, dtype=np.float64)
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
         kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
         band = np.asarray(bandwidth_fraction, dtype=np.float64)
-        upload_s = _ratio(_times(kept, self.upload_s), band) + np.where(
-            kept > 0, _ratio(self.fixed_upload_s, band), 0.0
-        )
+        upload_s = ratio(times(kept, self.upload_s), band) + np.where(kept > 0, ratio(self.fixed_upload_s, band), 0.0)
         return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s) + upload_s
-
-
-def _times(kept: Array, seconds: Array) -> Array:
-    """kept * seconds with 0 * inf = 0: who keeps nothing uploads nothing, at any rate."""
-    with np.errstate(invalid="ignore"):
-        return np.where(kept == 0, 0.0, kept * seconds)
-
-
-def _check_range(name: str, array: Array) -> None:
-    if not np.all(np.isfinite(array)):
-        raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
-    if name == "deadline_s" and np.any(array <= 0):
-        raise InputError(f"deadline_s must be above 0, got {array.min():g}")
-    if np.any(array < 0):
-        raise InputError(f"{name} must be at least 0, got {array.min():g}")
-    if name == "max_pruning_ratio" and np.any(array > 1):
-        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +104,7 @@ class Allocation:
     Everything else is computed from the problem when read.
     """
 
-    problem: AllocationProblem
+    problem: Problem
     bandwidth_fraction: Array
     pruning_ratio: Array
     bandwidth_price: Array

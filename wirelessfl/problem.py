@@ -1,0 +1,101 @@
+"""What every allocation problem has, whatever its rate model: the interface, and the checks of its fields."""
+
+from dataclasses import fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+class Problem(Protocol):
+    """What allocators, certificates and `Allocation` ask of a problem; every array has shape (..., K)."""
+
+    @property
+    def deadline_s(self) -> ArrayLike: ...
+    @property
+    def fixed_s(self) -> ArrayLike: ...
+    @property
+    def prunable_s(self) -> ArrayLike: ...
+    @property
+    def upload_bits(self) -> ArrayLike: ...
+    @property
+    def fixed_upload_bits(self) -> ArrayLike: ...
+    @property
+    def weight(self) -> ArrayLike: ...
+    @property
+    def max_pruning_ratio(self) -> ArrayLike: ...
+    @property
+    def bandwidth_hz(self) -> float | None: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def slack_s(self) -> Array: ...
+    @property
+    def upload_s(self) -> Array: ...
+    @property
+    def fixed_upload_s(self) -> Array: ...
+    @property
+    def min_bandwidth(self) -> Array: ...
+    @property
+    def entry_bandwidth(self) -> Array: ...
+
+    def speed(self, bandwidth_fraction: ArrayLike) -> Array:
+        """Rate at each fraction of the band over the rate at the whole band, so that uploads take upload_s / speed."""
+        ...
+
+    def band_at(self, speed: ArrayLike) -> Array:
+        """The fraction of the band that gives `speed`, inf when none does."""
+        ...
+
+    def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
+        """When each client finishes."""
+        ...
+
+
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(numerator == 0, 0.0, numerator / denominator)
+
+
+def broadcast_fields(problem: Any) -> None:
+    """Hold every field of a problem but `bandwidth_hz` as a float64 array of the same shape (..., K), or raise."""
+    arrays = {}
+    for name in (field.name for field in fields(problem) if field.name != "bandwidth_hz"):
+        value = getattr(problem, name)
+        try:
+            arrays[name] = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        except (TypeError, ValueError):
+            raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+        _check_range(name, arrays[name])
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
+    if shape[-1] == 0:
+        raise InputError("the problem must have at least 1 client, got 0")
+    for name, array in arrays.items():
+        object.__setattr__(problem, name, np.broadcast_to(array, shape))  # a view that cannot be written to
+
+
+def times(kept: Array, seconds: Array) -> Array:
+    """kept * seconds with 0 * inf = 0: who keeps nothing uploads nothing, at any rate."""
+    with np.errstate(invalid="ignore"):
+        return np.where(kept == 0, 0.0, kept * seconds)
+
+
+def _check_range(name: str, array: Array) -> None:
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
+    if name == "deadline_s" and np.any(array <= 0):
+        raise InputError(f"deadline_s must be above 0, got {array.min():g}")
+    if np.any(array < 0):
+        raise InputError(f"{name} must be at least 0, got {array.min():g}")
+    if name == "max_pruning_ratio" and np.any(array > 1):
+        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
