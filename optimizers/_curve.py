@@ -74,7 +74,12 @@ def allocation_of(curve: Curve, problem: AllocationProblem, band: Array, price: 
 
 
 def deadline_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
-    """d(sum w x) / d(deadline), by the envelope theorem; (...,).
+    """d(sum w x) / d(deadline), by the envelope theorem; (...,)."""
+    return latency_price(curve, band, kept, price).sum(axis=-1)
+
+
+def latency_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
+    """d(sum w x) / d(deadline of the client alone), the multiplier of T_k <= deadline_s; (..., K).
 
     A client strictly between its bounds keeps w dx/d(deadline) more; one that stands at its floor or ceiling frees
     band instead, each unit of it worth `price`.
@@ -82,7 +87,7 @@ def deadline_price(curve: Curve, band: Array, kept: Array, price: Array) -> Arra
     at_bound = ((band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))) & (band > 0)
     freed = np.where(at_bound, price[..., None] * curve.freed_band(band, kept), 0.0)
     gained = np.where((kept < 1) & ~curve.excluded, curve.deadline_gain(band), 0.0)
-    return np.where(at_bound, freed, gained).sum(axis=-1)
+    return np.where(at_bound, freed, gained)
 
 
 def _round_up(ratio: Array, kept: Array) -> Array:
