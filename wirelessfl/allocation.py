@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wirelessfl._problem import Array, Problem, broadcast_fields, ratio, times
 from wirelessfl.errors import check_number
-from wirelessfl.problem import Array, Problem, broadcast_fields, ratio, times
 
-__all__ = ["Allocation", "AllocationProblem", "Array"]
+__all__ = ["Allocation", "AllocationProblem", "Array", "Problem"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

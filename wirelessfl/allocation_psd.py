@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wirelessfl._problem import Array, broadcast_fields, ratio
 from wirelessfl.allocation import AllocationProblem
 from wirelessfl.errors import check_number
-from wirelessfl.problem import Array, broadcast_fields, ratio
 from wirelessfl.radio import noise_psd_band, noise_psd_nats, shannon_rate_bps
 
 

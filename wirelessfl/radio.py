@@ -75,4 +75,5 @@ def snr_in_band(band: ArrayLike, snr: ArrayLike) -> Array:
 
 def slope_series(part: Array) -> Array:
     """m / part^2 with part = t / (1 + t): sum over n >= 0 of part^n / (n + 2), for `part` below 0.05."""
-    return np.polyval(_SERIES, np.minimum(part, _SMALL))
+    total: Array = np.polyval(_SERIES, np.minimum(part, _SMALL))
+    return total
