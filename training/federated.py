@@ -61,7 +61,7 @@ class Method:
         )
 
     def demand(self, clients: int) -> Demand:
-        """Weight updates and upload bits of a dense round, from the program and the model's shapes."""
+        """Weight updates and bits of a dense round, from the program and the model's shapes; the broadcast is dense."""
         _, layout = self.spec().build_model()
         fixed, prunable = updates(self.program, layout.personal_size, layout.shared_size)
         return Demand.same_for_all(
@@ -70,6 +70,7 @@ class Method:
             prunable_updates=prunable,
             fixed_upload_bits=layout.shared_size if self.count_mask_bits else 0,
             prunable_upload_bits=BITS_PER_WEIGHT * layout.shared_size,
+            fixed_download_bits=BITS_PER_WEIGHT * layout.shared_size,
         )
 
 

@@ -1,4 +1,4 @@
-"""The cell as discrete events: every client computes, then uploads over its share of the band (SimPy).
+"""The cell as discrete events: every client downloads, computes, then uploads over its share of the band (SimPy).
 
 The cell takes what was allocated and what the channel really was, and says what happened. Without losses or
 contention it equals max_k T_k of eq. (16)-(18) of [WFL].
@@ -20,8 +20,9 @@ SERVER = -1  # the client number of the server's own lines in a trace
 
 @dataclass(frozen=True, eq=False)
 class _Phases:
-    """Seconds of each client's phases, shape (K,): fixed work, prunable work, upload."""
+    """Seconds of each client's phases, shape (K,): download, fixed work, prunable work, upload."""
 
+    download_s: Array
     fixed_s: Array
     prunable_s: Array
     upload_s: Array
@@ -38,8 +39,18 @@ def compute_s(scenario: Scenario, updates: Array) -> Array:
     return scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
 
 
+def fixed_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds that a client spends whatever it prunes: fixed download and fixed work; (K,)."""
+    return _download_s(scenario, demand.fixed_download_bits) + compute_s(scenario, demand.fixed_updates)
+
+
+def prunable_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds, besides the upload, that shrink with (1 - pruning_ratio): prunable download and work; (K,)."""
+    return _download_s(scenario, demand.prunable_download_bits) + compute_s(scenario, demand.prunable_updates)
+
+
 def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> RoundTiming:
-    """One round of the cell, from the broadcast at second 0 until the server goes on.
+    """One round of the cell, from the start of the downlink at second 0 until the server goes on.
 
     Under the policy `wait` the server goes on when everybody has finished; under `drop` at the deadline at the
     latest. A late client's upload is followed to its end either way, so `finish_s` is always known.
@@ -54,6 +65,7 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
     cycles = compute_s(scenario, demand.fixed_updates + _kept(allocation) * demand.prunable_updates)
     cycles = cycles * scenario.per_client("cpu_hz")
     return RoundTiming(
+        download_s=phases.download_s,
         compute_s=phases.fixed_s + phases.prunable_s,
         upload_s=phases.upload_s,
         finish_s=finish_s,
@@ -63,6 +75,10 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
         round_s=float(np.float64(server.value)),
         trace=tuple(sorted(trace, key=lambda line: line[0])),  # who is on time by rounding stands after the deadline
     )
+
+
+def _download_s(scenario: Scenario, bits: Array) -> Array:
+    return bits / scenario.per_client("downlink_rate_bps")
 
 
 def _kept(allocation: Allocation) -> Array:
@@ -76,6 +92,7 @@ def _phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocatio
     with np.errstate(divide="ignore", invalid="ignore"):
         upload_s = np.where(bits > 0, bits / rate_bps, 0.0)
     return _Phases(
+        download_s=_download_s(scenario, demand.fixed_download_bits + kept * demand.prunable_download_bits),
         fixed_s=compute_s(scenario, demand.fixed_updates),
         prunable_s=kept * compute_s(scenario, demand.prunable_updates),
         upload_s=upload_s,
@@ -85,7 +102,9 @@ def _phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocatio
 def _client(
     env: simpy.Environment, client: int, phases: _Phases, trace: list[tuple[float, int, str]]
 ) -> Generator[simpy.Event, None, float]:
+    downloads = [(phases.download_s[client], "downloaded")] if phases.download_s[client] > 0 else []
     for seconds, event in (
+        *downloads,
         (phases.fixed_s[client], "fixed work done"),
         (phases.prunable_s[client], "prunable work done"),
         (phases.upload_s[client], "uploaded"),

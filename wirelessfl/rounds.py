@@ -70,8 +70,8 @@ def allocation_problem(
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,)."""
     return AllocationProblem(
         deadline_s=scenario.deadline_s,
-        fixed_s=cell.compute_s(scenario, demand.fixed_updates),
-        prunable_s=cell.compute_s(scenario, demand.prunable_updates),
+        fixed_s=cell.fixed_s(scenario, demand),
+        prunable_s=cell.prunable_s(scenario, demand),
         upload_bits=demand.prunable_upload_bits,
         fixed_upload_bits=demand.fixed_upload_bits,
         rate_bps=cell.full_band_rate_bps(scenario, channel.believed_gain),
@@ -89,7 +89,7 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
     """Raise `InputError` when no client can meet the deadline however much it prunes."""
-    fixed_s = cell.compute_s(experiment.scenario, demand.fixed_updates)
+    fixed_s = cell.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
             f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "

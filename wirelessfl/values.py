@@ -1,6 +1,6 @@
 """The values that flow through one round: frozen, keyword-only, SI units, arrays of shape (K,)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,8 @@ from wirelessfl.errors import InputError, check_choice, check_count, check_numbe
 
 Array = NDArray[np.float64]
 PerClient = float | tuple[float, ...]
-PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m")  # the fields of that type
+# The fields of that type.
+PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,9 @@ class Scenario:
     """A cell: what does not change from round to round.
 
     `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple). Clients stand at
-    `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. Defaults are
-    scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
+    `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. `downlink_rate_bps` is what each
+    client receives at, apart from the band of the uplink; when it is not given the downlink takes no time, as in the
+    papers. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
     """
 
     clients: int = 10
@@ -33,6 +35,7 @@ class Scenario:
     distance_range_m: tuple[float, float] = (160.0, 530.0)
     effective_capacitance: float = 1e-28  # kappa of the CPU energy kappa * cycles * f^2, in J s^2
     deadline_policy: Literal["wait", "drop"] = "wait"
+    downlink_rate_bps: PerClient | None = None
 
     def __post_init__(self) -> None:
         for name in (*PER_CLIENT, "distance_range_m"):
@@ -49,8 +52,9 @@ class Scenario:
             "distance_range_m",
         ):
             check_number(f"scenario.{name}", getattr(self, name), above=0)
-        if self.distance_m is not None:
-            check_number("scenario.distance_m", self.distance_m, above=0)
+        for name in ("distance_m", "downlink_rate_bps"):
+            if getattr(self, name) is not None:
+                check_number(f"scenario.{name}", getattr(self, name), above=0)
         check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0)
         check_choice("scenario.deadline_policy", self.deadline_policy, ("wait", "drop"))
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
@@ -63,9 +67,11 @@ class Scenario:
                 )
 
     def per_client(self, name: str) -> Array:
-        """Field `name` as an array of shape (K,)."""
+        """Field `name` as an array of shape (K,); a downlink that takes no time has rate inf."""
         if name == "distance_m" and self.distance_m is None:
             return np.linspace(*self.distance_range_m, self.clients)
+        if name == "downlink_rate_bps" and self.downlink_rate_bps is None:
+            return np.full(self.clients, np.inf)
         return np.broadcast_to(np.asarray(getattr(self, name), dtype=np.float64), (self.clients,))
 
 
@@ -87,13 +93,20 @@ class Demand:
     """What training asks of the network in one round; every field has shape (K,).
 
     An *update* is one weight updated once: a client's cycles are the scenario's `cycles_per_weight` times its
-    updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not.
+    updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not. Download bits are 0 unless
+    given.
     """
 
     fixed_updates: Array
     prunable_updates: Array
     fixed_upload_bits: Array
     prunable_upload_bits: Array
+    fixed_download_bits: Array = field(default_factory=lambda: np.zeros(()))
+    prunable_download_bits: Array = field(default_factory=lambda: np.zeros(()))
+
+    def __post_init__(self) -> None:
+        for name in ("fixed_download_bits", "prunable_download_bits"):
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape))
 
     @classmethod
     def same_for_all(
@@ -104,6 +117,8 @@ class Demand:
         prunable_updates: float,
         fixed_upload_bits: float,
         prunable_upload_bits: float,
+        fixed_download_bits: float = 0.0,
+        prunable_download_bits: float = 0.0,
     ) -> "Demand":
         """The demand of `clients` clients that all ask for the same."""
         return cls(
@@ -111,6 +126,8 @@ class Demand:
             prunable_updates=np.full(clients, float(prunable_updates)),
             fixed_upload_bits=np.full(clients, float(fixed_upload_bits)),
             prunable_upload_bits=np.full(clients, float(prunable_upload_bits)),
+            fixed_download_bits=np.full(clients, float(fixed_download_bits)),
+            prunable_download_bits=np.full(clients, float(prunable_download_bits)),
         )
 
 
@@ -123,6 +140,7 @@ class RoundTiming:
     go on; `trace` lists (time_s, client, event) in order of time.
     """
 
+    download_s: Array
     compute_s: Array
     upload_s: Array
     finish_s: Array

@@ -93,6 +93,36 @@ def test_the_trace_tells_the_round_in_order_of_time(case, policy):
 
 @CHECKED
 @given(cases)
+def test_the_downlink_comes_first_and_takes_its_time(case):
+    """Written out: a client receives fixed and kept prunable bits at its own rate before it starts to work."""
+    scenario, channel, demand = make_case(*case)
+    rng = np.random.default_rng(case[0])
+    rate_bps, fixed, prunable = (rng.uniform(low, high, case[1]) for low, high in ((1e6, 1e8), (0, 1e5), (1, 9e5)))
+    scenario = dataclasses.replace(scenario, downlink_rate_bps=rate_bps)
+    demand = dataclasses.replace(demand, fixed_download_bits=fixed, prunable_download_bits=prunable)
+    allocation = random_allocation(case[0], scenario, channel, demand)
+    timing = cell.simulate(scenario, channel, demand, allocation)
+    expected_s = (fixed + (1 - allocation.pruning_ratio) * prunable) / rate_bps
+    np.testing.assert_allclose(timing.download_s, expected_s, rtol=1e-12)
+    np.testing.assert_allclose(timing.finish_s, expected_s + timing.compute_s + timing.upload_s, rtol=1e-12)
+    np.testing.assert_allclose(timing.finish_s, allocation.latency_s, rtol=1e-12)
+    downloaded = {client: time_s for time_s, client, event in timing.trace if event == "downloaded"}
+    np.testing.assert_array_equal([downloaded[client] for client in range(case[1])], timing.download_s)
+    free = cell.simulate(dataclasses.replace(scenario, downlink_rate_bps=None), channel, demand, allocation)
+    np.testing.assert_array_equal(free.download_s, np.zeros(case[1]))
+    np.testing.assert_array_equal(free.energy_j, timing.energy_j)  # receiving costs the client no joules here
+
+
+def test_a_downlink_that_alone_misses_the_deadline_is_infeasible():
+    scenario, channel, demand = make_case(3, 2)
+    scenario = dataclasses.replace(scenario, downlink_rate_bps=(1e3, 1e9))
+    demand = dataclasses.replace(demand, fixed_download_bits=np.full(2, 1e3))
+    status = allocate(scenario, channel, demand, [0.0, 1.0], [1.0, 0.99]).status
+    assert status.tolist() == ["infeasible", "active"]
+
+
+@CHECKED
+@given(cases)
 def test_bits_are_conserved(case):
     """What went over the air, seconds times rate, is what training asked to upload."""
     scenario, channel, demand = make_case(*case)

@@ -83,9 +83,28 @@ def test_a_known_channel_is_believed():
 
 
 def test_the_same_demand_for_all():
-    demand = Demand.same_for_all(3, fixed_updates=1, prunable_updates=2, fixed_upload_bits=3, prunable_upload_bits=4)
+    work = {"fixed_updates": 1, "prunable_updates": 2, "fixed_upload_bits": 3, "prunable_upload_bits": 4}
+    demand = Demand.same_for_all(3, **work, fixed_download_bits=5, prunable_download_bits=6)
     for value, field in enumerate(dataclasses.fields(demand), start=1):
         np.testing.assert_array_equal(getattr(demand, field.name), np.full(3, float(value)))
+
+
+def test_nothing_is_downloaded_unless_asked_for():
+    ones = np.ones(3)
+    demand = Demand(fixed_updates=ones, prunable_updates=ones, fixed_upload_bits=ones, prunable_upload_bits=ones)
+    np.testing.assert_array_equal(demand.fixed_download_bits, np.zeros(3))
+    np.testing.assert_array_equal(demand.prunable_download_bits, np.zeros(3))
+
+
+def test_a_downlink_that_is_not_given_takes_no_time():
+    np.testing.assert_array_equal(1e9 / Scenario(clients=2).per_client("downlink_rate_bps"), np.zeros(2))
+    np.testing.assert_array_equal(Scenario(clients=2, downlink_rate_bps=5e6).per_client("downlink_rate_bps"), [5e6] * 2)
+
+
+@pytest.mark.parametrize(("rate", "words"), [(0.0, "above 0, got 0"), ((1e6, 2e6), "hold 10 values .* got 2")])
+def test_a_bad_downlink_rate(rate, words):
+    with pytest.raises(InputError, match=rf"^scenario\.downlink_rate_bps must (be )?{words}"):
+        Scenario(downlink_rate_bps=rate)
 
 
 def test_a_record_has_the_fields_of_rounds_jsonl_in_order():
