@@ -8,8 +8,9 @@ import numpy as np
 from optimizers._curve import allocation_of
 from optimizers._reduced import Reduced, reduce
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import check_number
 
+_LEAST_ROOM = 1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 
@@ -18,13 +19,13 @@ class Cvxpy:
     """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is `tolerance`.
 
     In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x is
-    b(x) = (A/S) (x + (T_c/S) x^2 / (1 - T_c x / S)), so
+    b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S + T_c A0 / S^2, so
 
-        max sum w x   subject to   sum (A/S) (x + (T_c/S) v) <= 1,   v y >= x^2,   y + T_c x / S <= 1,
+        max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,   v y >= x^2,   y + T_c x / S <= 1,
                                    1 - cap <= x <= 1.
 
     Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few milliseconds each.
-    Raises `InputError` for nonzero `fixed_upload_bits`, `RuntimeError` with the solver's status where it gives up.
+    Raises `RuntimeError` with the solver's status where it gives up.
     """
 
     optimal: ClassVar[bool] = True
@@ -35,9 +36,6 @@ class Cvxpy:
 
     def solve(self, problem: AllocationProblem) -> Allocation:
         """The optimal allocation, its prices included."""
-        fixed_bits = np.asarray(problem.fixed_upload_bits)
-        if fixed_bits.any():
-            raise InputError(f"fixed_upload_bits must be 0 for method 'cvxpy', got {fixed_bits.max():g}")
         reduced = reduce(problem)
         band, price = np.array(reduced.floor), np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
@@ -54,11 +52,15 @@ class Cvxpy:
         if not takes.any():
             return band, 0.0, deadline_price
         slack_s, upload_s, prunable_s = row.slack_s[takes], row.upload_s[takes], row.prunable_s[takes]
-        load, pace = upload_s / slack_s, prunable_s / slack_s
-        kept, excess, price, pace_price = self._solve_cone(load, pace, row.weight[takes], 1.0 - row.cap[takes])
-        band[takes] = np.clip(load * (kept + pace * excess), row.floor[takes], row.top[takes])
+        load, pace, entry = upload_s / slack_s, prunable_s / slack_s, row.fixed_upload_s[takes] / slack_s
+        growth = load + pace * entry
+        room = max(1.0 - float(entry.sum()), _LEAST_ROOM)
+        kept, excess, price, pace_price = self._solve_cone(growth / room, pace, row.weight[takes], 1.0 - row.cap[takes])
+        price = price / room
+        band[takes] = np.clip(entry + growth * (kept + pace * excess), row.floor[takes], row.top[takes])
         band = band / max(band.sum(), 1.0)
-        per_client = pace_price * pace * kept + price * load * (kept + 2.0 * pace * excess)
+        freed = entry + (load + 2.0 * pace * entry) * kept + pace * (2.0 * load + 3.0 * pace * entry) * excess
+        per_client = pace_price * pace * kept + price * freed
         return band, price, deadline_price + float((per_client / slack_s).sum())
 
     def _solve_cone(self, load: Array, pace: Array, weight: Array, least: Array) -> tuple[Array, Array, float, Array]:

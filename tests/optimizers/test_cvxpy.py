@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.problems import CLASSES, scenario_s
+from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import AllocationProblem, certify, solve
 from optimizers.cvxpy import Cvxpy
@@ -48,9 +48,28 @@ def test_the_tolerance_is_checked(tolerance):
         Cvxpy(tolerance=tolerance)
 
 
-def test_fixed_bits_are_refused_for_now():
-    with pytest.raises(InputError, match="fixed_upload_bits must be 0 for method 'cvxpy'"):
-        solve(scenario_s(fixed_upload_bits=1.0), "cvxpy")
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_fixed_bits_on_both_roads(share):
+    rng = np.random.default_rng(2)
+    for name, p in random_problems(38, seed=2, most_clients=6):
+        room_bits = np.maximum(p.slack_s, 0.0) * p.rate_bps * (rng.random(p.shape) > 0.3)
+        p = changed(p, fixed_upload_bits=share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits)
+        exact, reference = solve(p), solve(p, "cvxpy")
+        both = [(p.weight * answer.pruning_ratio).sum() / max(p.weight.sum(), 1e-9) for answer in (exact, reference)]
+        assert both[1] == pytest.approx(both[0], abs=1e-6), name
+        assert certify(p, reference).duality_gap <= 1e-6, name
+
+
+def test_prices_with_a_mask_beside_the_weights():
+    p = scenario_s(fixed_upload_bits=16_560.0)
+    exact, reference = solve(p), solve(p, "cvxpy")
+    assert reference.bandwidth_price == pytest.approx(exact.bandwidth_price, rel=1e-4)
+    assert reference.deadline_price == pytest.approx(exact.deadline_price, rel=1e-4)
+
+
+def test_fixed_bits_that_do_not_fit_have_the_same_reason_on_both_roads():
+    p = changed(problem(1.0, 0.5, [1.0, 1.0, 0.5]), fixed_upload_bits=[0.8e6, 0.7e6, 0.0])
+    assert solve(p, "cvxpy").reason == solve(p).reason != ""
 
 
 def test_importing_the_wing_imports_neither_cvxpy_nor_torch():
