@@ -1,6 +1,7 @@
 """Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer."""
 
 from optimizers._certificate import Certificate, certify
+from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
 from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
@@ -18,6 +19,8 @@ __all__ = [
     "Exact",
     "FixedRatio",
     "MinLatency",
+    "Sensitivities",
     "certify",
+    "sensitivities",
     "solve",
 ]

@@ -73,7 +73,7 @@ def sensitivities(problem: AllocationProblem, allocation: Allocation) -> Sensiti
     nu = np.where(curve.excluded, 0.0, latency_price(curve, band, kept, price))
     prunable_s = np.asarray(problem.prunable_s)
     per_upload_s = np.where(curve.excluded, 0.0, _per_upload_second(problem, band, kept, nu, price[..., None]))
-    prunable_bits_s = -np.where(kept > 0, kept * per_upload_s, 0.0)
+    prunable_bits_s = -_times(kept, per_upload_s)
     log_rate = _times(problem.upload_s, -prunable_bits_s) + _times(problem.fixed_upload_s, per_upload_s)
     rate, hertz = np.asarray(problem.rate_bps), problem.bandwidth_hz
     return Sensitivities(
@@ -108,9 +108,10 @@ def _rate_elasticity(bits_per_s_hz: Array) -> Array:
     return np.where(nats > 0, -np.expm1(-nats) / np.where(nats > 0, nats, 1.0), 1.0)
 
 
-def _times(seconds: Array, worth: Array) -> Array:
+def _times(amount: Array, worth: Array) -> Array:
+    """Their product, with 0 * inf = 0."""
     with np.errstate(invalid="ignore"):
-        return np.where((seconds == 0) | (worth == 0), 0.0, seconds * worth)
+        return np.where((amount == 0) | (worth == 0), 0.0, amount * worth)
 
 
 def _over(worth: Array, rate_bps: Array) -> Array:
