@@ -1,6 +1,7 @@
 """Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer."""
 
 from optimizers._certificate import Certificate, certify
+from optimizers._repair import Repair, repair
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
 from optimizers.equal import Equal
@@ -19,8 +20,10 @@ __all__ = [
     "Exact",
     "FixedRatio",
     "MinLatency",
+    "Repair",
     "Sensitivities",
     "certify",
+    "repair",
     "sensitivities",
     "solve",
 ]

@@ -25,7 +25,7 @@ from math import log
 
 import numpy as np
 
-from optimizers._curve import Curve, latency_price
+from optimizers._curve import latency_price
 from optimizers._reduced import reduce
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
 
