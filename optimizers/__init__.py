@@ -4,6 +4,7 @@ from optimizers._certificate import Certificate, certify
 from optimizers._repair import Repair, repair
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
+from optimizers._whatif import Breakpoint, WhatIf, breakpoints, what_if
 from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
 from optimizers.exact import Exact
@@ -14,6 +15,7 @@ from wirelessfl.allocation import Allocation, AllocationProblem
 __all__ = [
     "Allocation",
     "AllocationProblem",
+    "Breakpoint",
     "Certificate",
     "Equal",
     "EqualCommon",
@@ -22,8 +24,11 @@ __all__ = [
     "MinLatency",
     "Repair",
     "Sensitivities",
+    "WhatIf",
+    "breakpoints",
     "certify",
     "repair",
     "sensitivities",
     "solve",
+    "what_if",
 ]
