@@ -1,6 +1,8 @@
+import cvxpy as cp
 import numpy as np
 import pytest
-from helpers.problems import PERSONAL_S, problem, random_problems, scenario_rates, scenario_s
+from helpers.cones import with_fixed_bits
+from helpers.problems import CLASSES, PERSONAL_S, changed, problem, random_problems, scenario_rates, scenario_s
 
 from optimizers import MinLatency
 from wirelessfl.errors import InputError
@@ -72,3 +74,21 @@ def test_fixed_bits_count():
 def test_bad_ratio(ratio):
     with pytest.raises(InputError, match="pruning_ratio must be"):
         MinLatency(pruning_ratio=ratio)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_conic_solver_finds_nothing_faster(share):
+    """min T over sum e inv_pos(T - d) <= 1, fixed bits included."""
+    rng = np.random.default_rng(7)
+    for _ in range(8):
+        p = CLASSES["regular"](rng, 5)
+        p = changed(p, fixed_upload_bits=with_fixed_bits(rng, p, share))
+        ratio = float(rng.choice([0.0, 0.4]))
+        start = float(p.fixed_s.min())  # seconds near 1 for the solver
+        ready = p.fixed_s - start + (1 - ratio) * p.prunable_s
+        upload = (1 - ratio) * p.upload_s + p.fixed_upload_s
+        finish = cp.Variable()
+        limits = [cp.sum(cp.multiply(upload, cp.inv_pos(finish - ready))) <= 1]
+        cp.Problem(cp.Minimize(finish), limits).solve(solver=cp.CLARABEL)
+        slowest = MinLatency(pruning_ratio=ratio).solve(p).latency_s.max()
+        assert slowest == pytest.approx(start + float(finish.value), abs=1e-6)

@@ -1,0 +1,90 @@
+"""Proportional fairness: the weighted sum of the logarithms of the kept fractions."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers._curve import allocation_of
+from optimizers._reduced import Reduced, reduce
+from wirelessfl.allocation import Allocation, AllocationProblem, Array
+
+_MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProportionalFairness:
+    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
+
+    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client keeps
+    x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu at
+
+        z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
+
+    clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the bands sum to 1; band
+    that is left over costs nothing. Everybody with a weight whom band can help keeps something: nobody is starved.
+    Late clients, clients without rate or without slack take no part (log 0 is the same whatever the others get).
+    Where the caps do not fit together they are given up as in `Exact`.
+
+    The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum and these prices.
+    """
+
+    def solve(self, problem: AllocationProblem) -> Allocation:
+        """The allocation, its prices included."""
+        curve = reduce(problem)
+        spare = ((curve.ceiling <= 1.0) | ~curve.uses_band).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
+        level = _level(curve)
+        band = np.where(spare[..., None], curve.top, _bands(curve, level)[0])
+        band = band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)
+        counted = spare | ~curve.uses_band.any(axis=-1)
+        with np.errstate(divide="ignore"):
+            price = np.where(counted, 0.0, 1.0 / level[..., 0])
+        kept = curve.kept(band)
+        priced = replace(curve, weight=np.where(kept > 0, curve.weight / np.where(kept > 0, kept, 1.0), 0.0))
+        return allocation_of(priced, problem, band, price)
+
+
+def _level(curve: Reduced) -> Array:
+    """The nu at which the bands sum to 1; (..., 1), meaningless where they never do."""
+    low = _level_at(curve, curve.floor).min(axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf)
+    high = _level_at(curve, curve.top).max(axis=-1, keepdims=True, where=curve.uses_band, initial=0.0)
+    low = np.minimum(low, high)
+    weight = np.where(curve.uses_band, curve.weight, 0.0).sum(axis=-1, keepdims=True)
+    spread = (1.0 - curve.floor.sum(axis=-1, keepdims=True)) / np.where(weight > 0, weight, 1.0)
+    level = np.clip(spread, low, high)  # z <= w nu, so the bands sum to 1 or less here
+    for _ in range(_MAX_STEPS):
+        band, slope = _bands(curve, level)
+        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
+        low, high = np.where(excess <= 0, level, low), np.where(excess >= 0, level, high)
+        newton = level - excess / np.where(steepness > 0, steepness, 1.0)
+        settled = (np.abs(newton - level) <= 2e-16 * level) & (steepness > 0)
+        if np.all(settled | (high - low <= 4e-16 * high)):
+            break
+        within = (steepness > 0) & (newton >= low) & (newton <= high)
+        level = np.where(within, newton, (low + high) / 2)
+    return level
+
+
+def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
+    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its slope; (..., K)."""
+    entry, load_s, uses = _entry(curve), _load_s(curve), curve.uses_band
+    root = np.sqrt(1.0 + 4.0 * curve.prunable_s * curve.weight * level / load_s)
+    wanted = np.where(uses, entry + 2.0 * curve.weight * level / (1.0 + root), curve.floor)
+    inside = uses & (wanted > curve.floor) & (wanted < curve.top)
+    return np.clip(wanted, curve.floor, curve.top), np.where(inside, curve.weight / root, 0.0)
+
+
+def _level_at(curve: Reduced, band: Array) -> Array:
+    """The nu that leads to `band`, z (T_c z + s) / (w s); (..., K)."""
+    beyond, load_s = np.maximum(band - _entry(curve), 0.0), _load_s(curve)
+    weight = np.where(curve.uses_band, curve.weight, 1.0)
+    return beyond * (curve.prunable_s * beyond + load_s) / (weight * load_s)
+
+
+def _entry(curve: Reduced) -> Array:
+    slack_s = np.where(curve.uses_band, curve.slack_s, 1.0)
+    return np.where(curve.uses_band, curve.fixed_upload_s, 0.0) / slack_s
+
+
+def _load_s(curve: Reduced) -> NDArray[np.float64]:
+    return np.where(curve.uses_band, curve.leverage_s2, 1.0) / np.where(curve.uses_band, curve.slack_s, 1.0)

@@ -1,0 +1,91 @@
+import cvxpy as cp
+import numpy as np
+import pytest
+from helpers.cones import best, with_fixed_bits
+from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
+
+from optimizers import certify, solve
+from optimizers.proportional_fairness import ProportionalFairness
+
+METHOD = "proportional-fairness"
+
+
+def objective(p, a):
+    return float((p.weight * np.log(1 - a.pruning_ratio)).sum())
+
+
+def test_scenario_s_starves_nobody():
+    a = solve(scenario_s(), METHOD)
+    assert np.all(a.status == "active")
+    assert a.bandwidth_fraction.sum() == pytest.approx(1.0, abs=1e-14)
+    np.testing.assert_allclose(a.latency_s, 0.025, rtol=1e-12)
+
+
+def test_without_computation_band_goes_by_weight():
+    a = solve(problem(1.0, 0.0, [2.0, 5.0, 9.0], [1.0, 2.0, 1.0]), METHOD)
+    np.testing.assert_allclose(a.bandwidth_fraction, [0.25, 0.5, 0.25], rtol=1e-14)
+    assert a.bandwidth_price == pytest.approx(4.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"])
+def test_a_conic_solver_finds_nothing_better(name, share):
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        p = CLASSES[name](rng, 5)
+        if name != "caps_fit":
+            p = changed(p, fixed_upload_bits=with_fixed_bits(rng, p, share))
+        a = ProportionalFairness().solve(p)
+        reference = best(p, lambda kept, p=p: p.weight @ cp.log(kept))[0]
+        assert objective(p, a) == pytest.approx(reference, abs=1e-6 * max(1.0, float(p.weight.sum())))
+        assert np.all(a.latency_s <= p.deadline_s * (1 + 1e-12))
+        assert np.all(a.pruning_ratio <= p.max_pruning_ratio + 1e-12)
+
+
+def test_it_is_the_weighted_optimum_with_weights_w_over_x():
+    rng = np.random.default_rng(4)
+    for name, p in random_problems(300, seed=4):
+        if name != "caps_fit":
+            p = changed(p, fixed_upload_bits=with_fixed_bits(rng, p, rng.choice([0.0, 0.4])))
+        a = ProportionalFairness().solve(p)
+        kept = 1 - a.pruning_ratio
+        counts = (p.weight > 0) & (kept > 0)
+        certificate = certify(changed(p, weight=np.where(counts, p.weight / np.where(counts, kept, 1.0), 0.0)), a)
+        assert certificate.duality_gap <= 1e-12, name
+        assert certificate.stationarity <= 1e-9, name
+        assert certificate.primal_residual <= 1e-12, name
+
+
+def test_prices_are_derivatives():
+    p, step = scenario_s(max_pruning_ratio=[0.3] + [1.0] * 9), 1e-6
+    a = solve(p, METHOD)
+    assert a.pruning_ratio[0] == pytest.approx(0.3)
+
+    def value(deadline=1.0, band=1.0):
+        other = changed(p, deadline_s=p.deadline_s * deadline, rate_bps=p.rate_bps * band)
+        return objective(other, solve(other, METHOD))
+
+    by_band = (value(band=1 + step) - value(band=1 - step)) / (2 * step)
+    by_deadline = (value(deadline=1 + step) - value(deadline=1 - step)) / (2 * step * 0.025)
+    assert a.bandwidth_price == pytest.approx(by_band, rel=1e-6)
+    assert a.deadline_price == pytest.approx(by_deadline, rel=1e-6)
+
+
+def test_who_cannot_be_helped_takes_nothing():
+    p = problem([1.0, 1.0, -0.5, 0.0, 1.0], 1.0, 0.5, [1.0, 1.0, 1.0, 1.0, 0.0])
+    a = solve(changed(p, rate_bps=[1e6, 0.0, 1e6, 1e6, 1e6]), METHOD)
+    assert a.status.tolist() == ["active", "starved", "infeasible", "starved", "starved"]
+    np.testing.assert_allclose(a.bandwidth_fraction, [1, 0, 0, 0, 0], atol=1e-16)
+
+
+def test_a_batch_is_its_rows():
+    rows = [
+        CLASSES[name](np.random.default_rng(9), 4) for name in ("regular", "late_some", "spare_band", "scarce_band")
+    ]
+    fields = ("fixed_s", "prunable_s", "upload_bits", "deadline_s", "weight")
+    batch = changed(rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields})
+    a = solve(batch, METHOD)
+    for index, row in enumerate(rows):
+        one = solve(row, METHOD)
+        np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12, atol=1e-16)
+        assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-11)
