@@ -1,104 +1,189 @@
-"""Clipped water-filling: the exact maximum of sum w x(b) over sum b <= 1, floor <= b <= top.
+"""Clipped water-filling: the exact maximum of sum w x(b) over sum b <= 1, floor <= b <= ceiling.
 
 The optimum gives every client the band at which its marginal gain w (c s + a e) / (a b + s)^2 has fallen to one
-common price lambda, clipped to its bounds (reference: KKT conditions of [WFL], eq. 34-37, with the bounds that
-eq. 47 drops, erratum W3). In the water level mu = 1 / sqrt(lambda) the gain reaches the price at
+common price lambda, clipped to its bounds (KKT conditions of [WFL], eq. 34-37, with the bounds that eq. 47 drops,
+erratum W3). In the water level mu = 1 / sqrt(lambda) the gain reaches the price at
 
     mu(b) = (a b + s) / sqrt(w (c s + a e)),
 
-a straight line in b. So every client's band is a ramp from (mu(floor), floor) to (mu(top), top), a step where a = 0,
-their sum is piecewise linear in mu, and the optimum lies on the line between the two neighbouring breakpoints where
-the sum passes 1. Those are found by bisection over the sorted breakpoints; the sum is evaluated, never accumulated,
-because running sums lose every digit when steep ramps enter and leave.
+a straight line in b. So every client's band is a ramp that starts at mu(floor), climbs with the slope
+sqrt(w (c s + a e)) / a and ends at the ceiling, a step where a = 0. Their sum is piecewise linear in mu (the problem
+is a continuous quadratic knapsack): Newton's method lands in the right piece after a few passes and its next pass
+is exact. Where it does not (steps, plateaus), a bisection over the sorted ends of the ramps finds the piece. Both
+evaluate the sum and never accumulate it: running sums lose every digit when steep ramps enter and leave.
+
+This is array-API code: `xp` is a namespace of array-api-compat, and the arrays may lie on any device.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from array_api_compat import numpy
 
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Array
 
+_STEEPEST = 1e300  # slope of a step: finite, so that no height above its foot is no band
+_BLOCK = 2**15  # numbers per block of a batch, so that what the passes touch stays in the cache
+_SAMPLE = 64  # one client in so many of a long problem says where Newton's method should start
+
 
 @dataclass(frozen=True, eq=False)
-class _Ramps:
-    """Every client's band as a function of the water level; each field has shape (..., K)."""
+class Ramps:
+    """Every client's band as a function of the water level; each field has shape (..., K).
 
-    start: Array
-    end: Array
-    floor: Array
-    top: Array
+    `start` is the level at which the band begins to grow beyond `floor`, `slope` how fast it does (0 for clients
+    that use no band), `height` how far (inf where no band is enough).
+    """
 
-    @cached_property
-    def step(self) -> NDArray[np.bool_]:
-        return self.end == self.start
+    start: Any
+    slope: Any
+    floor: Any
+    height: Any
 
-    @cached_property
-    def width(self) -> Array:
-        return np.where(self.step, np.inf, self.end - self.start)
-
-    def band(self, level: Array, *, after_steps: bool) -> Array:
-        """Bands at `level`, shape (..., 1), with the steps that stand exactly there taken or not; (..., K)."""
-        passed = level >= self.start if after_steps else level > self.start
-        climbed = np.minimum(np.maximum((level - self.start) / self.width, 0.0), 1.0)
-        share = np.where(self.step, passed, climbed)
-        return self.floor + share * (self.top - self.floor)
+    def __getitem__(self, index: Any) -> "Ramps":
+        return Ramps(self.start[index], self.slope[index], self.floor[index], self.height[index])
 
 
-def waterfill(reduced: Reduced) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price lambda of the whole band, shape (...,)."""
-    ramps = _ramps(reduced)
-    spare = ((reduced.ceiling <= 1.0) | ~reduced.uses_band).all(axis=-1) & (ramps.top.sum(axis=-1) <= 1.0)
-    band, level = _fill(ramps)
-    band = np.where(spare[..., None], ramps.top, band)
-    total = band.sum(axis=-1, keepdims=True)
-    return band / np.maximum(total, 1.0), np.where(spare, 0.0, level**-2.0)
-
-
-def _ramps(reduced: Reduced) -> _Ramps:
-    uses, floor, top = reduced.uses_band, reduced.floor, reduced.top
-    upload_s = np.where(uses, reduced.upload_s, 1.0)
-    root = np.sqrt(np.where(uses, reduced.weight, 1.0)) * np.sqrt(np.where(uses, reduced.leverage_s2, 1.0))
-    start = (reduced.prunable_s * floor + upload_s) / root
-    end = (reduced.prunable_s * top + upload_s) / root
-    # Clients that take no more band than their floor get a step of height 0 where it disturbs nobody.
-    first = np.min(start, axis=-1, keepdims=True, where=uses, initial=np.inf)
-    first = np.where(first < np.inf, first, 1.0)
-    return _Ramps(np.where(uses, start, first), np.where(uses, end, first), floor, top)
-
-
-def _fill(ramps: _Ramps) -> tuple[Array, Array]:
-    """Bands and level where the sum of bands passes 1; meaningless where it never does."""
-    levels = np.sort(np.concatenate([ramps.start, ramps.end], axis=-1), axis=-1)
-    index = _first_full(ramps, levels)
-    left, right = _at(levels, np.maximum(index - 1, 0)), _at(levels, index)
-    low, high, full = (
-        ramps.band(left, after_steps=True),
-        ramps.band(right, after_steps=False),
-        ramps.band(right, after_steps=True),
+def ramps(xp: Any, leverage_s2: Any, prunable_s: Any, upload_s: Any, weight: Any, floor: Any, ceiling: Any) -> Ramps:
+    """The ramps of clients that gain w `leverage_s2` / (a b + s)^2 by band; no use of band: leverage 0."""
+    root_s = xp.sqrt(weight) * xp.sqrt(leverage_s2)
+    uses = root_s > 0
+    zero = xp.zeros_like(root_s)
+    return Ramps(
+        start=xp.where(uses, (prunable_s * floor + upload_s) / root_s, 1.0),
+        slope=xp.where(uses, xp.minimum(root_s / prunable_s, zero + _STEEPEST), zero),
+        floor=floor,
+        height=xp.where(uses, xp.maximum(ceiling - floor, zero), zero),
     )
-    on_step = (index == 0) | (high.sum(axis=-1, keepdims=True) < 1.0)
-    low, high, left = np.where(on_step, high, low), np.where(on_step, full, high), np.where(on_step, right, left)
-    missing = 1.0 - low.sum(axis=-1, keepdims=True)
-    rise = (high - low).sum(axis=-1, keepdims=True)
-    share = np.clip(missing / np.where(rise > 0, rise, 1.0), 0.0, 1.0)
-    level = (1.0 - share) * left + share * right
-    return (1.0 - share) * low + share * high, level[..., 0]
 
 
-def _first_full(ramps: _Ramps, levels: Array) -> NDArray[np.intp]:
-    """Index of the first breakpoint at which the bands, steps taken, fill the whole band; (..., 1)."""
+def fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
+    """The optimal bands, shape (..., K), and the price lambda of the whole band, shape (...,)."""
+    *batch, clients = every.start.shape
+    if not batch:
+        return _fill(xp, every)
+    flat = Ramps(*(field.reshape(-1, clients) for field in (every.start, every.slope, every.floor, every.height)))
+    rows = max(_BLOCK // clients, 1)
+    parts = [_fill(xp, flat[first : first + rows]) for first in range(0, flat.start.shape[0], rows)]
+    band, price = (xp.concat(part) for part in zip(*parts, strict=True))
+    return band.reshape(every.start.shape), price.reshape(batch)
+
+
+def _total(xp: Any, band: Any) -> Any:
+    """The sum over the clients; for many short rows by a product, which is several times faster."""
+    short = band.ndim > 1 and band.shape[-1] <= 64
+    return band @ xp.ones_like(band[0]) if short else band.sum(axis=-1)
+
+
+def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
+    room = 1.0 - every.floor.sum(axis=-1)
+    spare = every.height.sum(axis=-1) <= room
+    rise, level, done = _newton(xp, every, room, _start(xp, every, room))
+    left = ~(done | spare)
+    if left.any():
+        rise, level = _with_sorted(xp, every, rise, level, left)
+    if spare.any():
+        rise = xp.where(spare[..., None], every.height, rise)
+        level = xp.where(spare, xp.inf, level)
+    band = every.floor + rise
+    total = band.sum(axis=-1)[..., None]
+    return band / xp.where(total > 1.0, total, 1.0), level**-2.0
+
+
+def _start(xp: Any, every: Ramps, room: Any) -> Any:
+    """A level to start from: that of unbounded ramps, or of a sample of a long problem; (...,)."""
+    if every.start.ndim == 1 and every.start.shape[-1] > _BLOCK:
+        sample = every[::_SAMPLE]
+        share = room * (sample.start.shape[0] / every.start.shape[0])
+        return _newton(xp, sample, share, _start(xp, sample, share))[1]
+    return (room + (every.slope * every.start).sum(axis=-1)) / every.slope.sum(axis=-1)
+
+
+def _newton(xp: Any, every: Ramps, room: Any, level: Any) -> tuple[Any, Any, Any]:
+    """Rises above the floors, their level, and whether they sum to `room`, to rounding."""
+    zero = xp.zeros_like(every.start)
+    clients = every.start.shape[-1]
+    rounding = 2e-15 + 1e-17 * clients**0.5
+    for _ in range(1 + clients.bit_length()):  # more than regular problems need
+        climbed = level[..., None] - every.start
+        climbed *= every.slope
+        rise = xp.minimum(xp.maximum(climbed, zero), every.height)
+        missing = room - _total(xp, rise)
+        done = abs(missing) <= rounding
+        if done.all():
+            break
+        steepness = _total(xp, xp.where(rise == climbed, every.slope, zero))
+        level = xp.where(done, level, level + missing / steepness)
+    return rise, level, done
+
+
+def _with_sorted(xp: Any, every: Ramps, rise: Any, level: Any, left: Any) -> tuple[Any, Any]:
+    """`rise` and `level` with the rows `left` replaced by those of the sorted search."""
+    if rise.ndim == 1:
+        found, at = _sorted_search(xp, every[None, :])
+        return found[0], at[0]
+    rise, level = xp.asarray(rise, copy=True), xp.asarray(level, copy=True)
+    rise[left], level[left] = _sorted_search(xp, every[left])
+    return rise, level
+
+
+class _Steps:
+    """Ramps (R, K) that end within the band, with steps that can stand before or after their jump."""
+
+    def __init__(self, xp: Any, every: Ramps) -> None:
+        self.xp, self.zero = xp, xp.zeros_like(every.start)
+        self.height = xp.minimum(every.height, self.zero + (1.0 - every.floor))
+        # Clients that use no band get a step of height 0 where it disturbs nobody.
+        first = xp.min(xp.where(every.slope > 0, every.start, xp.inf), axis=-1)[:, None]
+        self.start = xp.where(every.slope > 0, every.start, xp.where(first < xp.inf, first, 1.0))
+        self.end = self.start + xp.where(every.slope > 0, self.height / every.slope, self.zero)
+        self.jumps = self.end == self.start
+        self.width = xp.where(self.jumps, 1.0, self.end - self.start)
+
+    def rise(self, level: Any, *, after_jumps: bool) -> Any:
+        """Rises at `level`, shape (R, 1), with the jumps that stand exactly there made or not; (R, K)."""
+        xp = self.xp
+        passed = level >= self.start if after_jumps else level > self.start
+        climbed = xp.clip((level - self.start) / self.width, 0.0, 1.0)
+        return xp.where(self.jumps, xp.where(passed, self.height, self.zero), climbed * self.height)
+
+
+def _sorted_search(xp: Any, every: Ramps) -> tuple[Any, Any]:
+    """Rises (R, K) and levels (R,) where the sum of bands passes 1; meaningless where it never does."""
+    steps, room = _Steps(xp, every), 1.0 - every.floor.sum(axis=-1)[:, None]
+    levels = xp.sort(xp.concat([steps.start, steps.end], axis=-1), axis=-1)
+    index = _first_full(xp, steps, levels, room)
+    before, right = xp.where(index > 0, index - 1, index), xp.take_along_axis(levels, index, axis=-1)
+    left = xp.take_along_axis(levels, before, axis=-1)
+    low = steps.rise(left, after_jumps=True)
+    high, full = steps.rise(right, after_jumps=False), steps.rise(right, after_jumps=True)
+    on_jump = (index == 0) | (high.sum(axis=-1)[:, None] < room)
+    low, high, left = xp.where(on_jump, high, low), xp.where(on_jump, full, high), xp.where(on_jump, right, left)
+    missing, climb = room - low.sum(axis=-1)[:, None], (high - low).sum(axis=-1)[:, None]
+    share = xp.clip(missing / xp.where(climb > 0, climb, 1.0), 0.0, 1.0)
+    return (1.0 - share) * low + share * high, ((1.0 - share) * left + share * right)[:, 0]
+
+
+def _first_full(xp: Any, steps: _Steps, levels: Any, room: Any) -> Any:
+    """Index of the first level at which the rises, jumps made, fill the room; (R, 1)."""
     count = levels.shape[-1]
-    low = np.zeros((*levels.shape[:-1], 1), dtype=np.intp)
-    high = np.full_like(low, count - 1)
+    low = xp.zeros_like(levels[:, :1], dtype=xp.int64)
+    high = low + (count - 1)
     for _ in range((count - 1).bit_length()):
         middle = (low + high) // 2
-        full = ramps.band(_at(levels, middle), after_steps=True).sum(axis=-1, keepdims=True) >= 1.0
-        low, high = np.where(full, low, middle + 1), np.where(full, middle, high)
+        rise = steps.rise(xp.take_along_axis(levels, middle, axis=-1), after_jumps=True)
+        full = rise.sum(axis=-1)[:, None] >= room
+        low, high = xp.where(full, low, middle + 1), xp.where(full, middle, high)
     return high
 
 
-def _at(levels: Array, index: NDArray[np.intp]) -> Array:
-    return np.take_along_axis(levels, index, axis=-1)
+def waterfill(reduced: Reduced) -> tuple[Array, Array]:
+    """The optimal bands of a fixed-SNR problem, shape (..., K), and the price of the whole band, shape (...,)."""
+    leverage_s2 = np.where(reduced.weight > 0, reduced.leverage_s2, 0.0)
+    with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
+        every = ramps(
+            numpy, leverage_s2, reduced.prunable_s, reduced.upload_s, reduced.weight, reduced.floor, reduced.ceiling
+        )
+        return fill(numpy, every)
