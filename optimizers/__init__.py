@@ -2,6 +2,9 @@
 
 from optimizers._certificate import Certificate, certify
 from optimizers._repair import Repair, repair
+from optimizers._joint import JointAllocation, JointProblem
+from optimizers._joint_energy import minimise_energy
+from optimizers._joint_solve import solve_joint
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
 from optimizers._whatif import Breakpoint, WhatIf, breakpoints, what_if
@@ -21,14 +24,18 @@ __all__ = [
     "EqualCommon",
     "Exact",
     "FixedRatio",
+    "JointAllocation",
+    "JointProblem",
     "MinLatency",
     "Repair",
     "Sensitivities",
     "WhatIf",
     "breakpoints",
     "certify",
+    "minimise_energy",
     "repair",
     "sensitivities",
     "solve",
+    "solve_joint",
     "what_if",
 ]

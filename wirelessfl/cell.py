@@ -41,12 +41,12 @@ def compute_s(scenario: Scenario, updates: Array) -> Array:
 
 def fixed_s(scenario: Scenario, demand: Demand) -> Array:
     """Seconds that a client spends whatever it prunes: fixed download and fixed work; (K,)."""
-    return _download_s(scenario, demand.fixed_download_bits) + compute_s(scenario, demand.fixed_updates)
+    return download_s(scenario, demand.fixed_download_bits) + compute_s(scenario, demand.fixed_updates)
 
 
 def prunable_s(scenario: Scenario, demand: Demand) -> Array:
     """Seconds, besides the upload, that shrink with (1 - pruning_ratio): prunable download and work; (K,)."""
-    return _download_s(scenario, demand.prunable_download_bits) + compute_s(scenario, demand.prunable_updates)
+    return download_s(scenario, demand.prunable_download_bits) + compute_s(scenario, demand.prunable_updates)
 
 
 def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> RoundTiming:
@@ -77,7 +77,8 @@ def simulate(scenario: Scenario, channel: ChannelState, demand: Demand, allocati
     )
 
 
-def _download_s(scenario: Scenario, bits: Array) -> Array:
+def download_s(scenario: Scenario, bits: Array) -> Array:
+    """Seconds to receive `bits` over the downlink; (K,)."""
     return bits / scenario.per_client("downlink_rate_bps")
 
 
@@ -92,7 +93,7 @@ def _phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocatio
     with np.errstate(divide="ignore", invalid="ignore"):
         upload_s = np.where(bits > 0, bits / rate_bps, 0.0)
     return _Phases(
-        download_s=_download_s(scenario, demand.fixed_download_bits + kept * demand.prunable_download_bits),
+        download_s=download_s(scenario, demand.fixed_download_bits + kept * demand.prunable_download_bits),
         fixed_s=compute_s(scenario, demand.fixed_updates),
         prunable_s=kept * compute_s(scenario, demand.prunable_updates),
         upload_s=upload_s,
