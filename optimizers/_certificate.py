@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizers._curve import Curve
-from optimizers._reduced import reduce
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from optimizers._rate_models import curve_of
+from wirelessfl.allocation import Allocation, Array, Problem
 from wirelessfl.errors import InputError
 
 _TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
@@ -29,7 +29,7 @@ class Certificate:
     duality_gap: Array
 
 
-def certify(problem: AllocationProblem, allocation: Allocation) -> Certificate:
+def certify(problem: Problem, allocation: Allocation) -> Certificate:
     """Certify `allocation` as an answer to `problem`, with its `bandwidth_price` as the multiplier lambda.
 
     The gap is sum_k w_k rho_k - (sum_k min_b [w_k rho_k(b) + lambda b] - lambda), by weak duality a bound for any
@@ -45,7 +45,7 @@ def certify(problem: AllocationProblem, allocation: Allocation) -> Certificate:
     ):
         if value.shape != shape:
             raise InputError(f"{name} must have the problem's shape {shape}, got {value.shape}")
-    curve = reduce(problem)
+    curve = curve_of(problem)
     total = curve.weight.sum(axis=-1)
     scale = np.where(total > 0, total, 1.0)
     missed = curve.weight * np.abs(curve.kept(band) - (1.0 - ratio))
@@ -58,7 +58,7 @@ def certify(problem: AllocationProblem, allocation: Allocation) -> Certificate:
     )
 
 
-def _primal_residual(problem: AllocationProblem, curve: Curve, band: Array, ratio: Array) -> Array:
+def _primal_residual(problem: Problem, curve: Curve, band: Array, ratio: Array) -> Array:
     deadline_s = np.asarray(problem.deadline_s)
     over_s = np.where(curve.excluded, 1.0 - ratio, problem.latency_s(band, ratio) / deadline_s - 1.0)
     per_client = np.stack([over_s, -band, -ratio, ratio - np.where(curve.excluded, 1.0, curve.cap)])

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from wirelessfl.allocation import Allocation, Array, Problem
 
 ROUNDING = 1e-14  # a band this close (relative) to a bound is at the bound
 FITTING = 1e-13  # excess of the summed floors that is rounding; a tenth of what `Allocation.status` forgives
@@ -60,7 +60,7 @@ class Curve(Protocol):
         ...
 
 
-def allocation_of(curve: Curve, problem: AllocationProblem, band: Array, price: Array) -> Allocation:
+def allocation_of(curve: Curve, problem: Problem, band: Array, price: Array) -> Allocation:
     """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,)."""
     kept = curve.kept(band)
     ratio = np.where(curve.excluded, 1.0, np.minimum(_round_up(1.0 - kept, kept), curve.cap))

@@ -4,12 +4,12 @@ import os
 from functools import cache
 
 from wirelessfl import plugins
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, Problem
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Allocator
 
 
-def solve(problem: AllocationProblem, method: str | Allocator = "exact") -> Allocation:
+def solve(problem: Problem, method: str | Allocator = "exact") -> Allocation:
     """Solve `problem` with the allocator `method`: a plug-in's name or an object such as `MinLatency()`.
 
     Infeasibility is a result with a reason. Raises `InputError` for a name that no plug-in has.

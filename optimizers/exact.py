@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from optimizers._curve import allocation_of
-from optimizers._reduced import reduce
-from optimizers._waterfill import waterfill
-from wirelessfl.allocation import Allocation, AllocationProblem
+from optimizers._rate_models import curve_of, optimum
+from wirelessfl.allocation import Allocation, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class Exact:
 
     optimal: ClassVar[bool] = True
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The optimal allocation, its prices included."""
-        reduced = reduce(problem)
-        return allocation_of(reduced, problem, *waterfill(reduced))
+        curve = curve_of(problem)
+        return allocation_of(curve, problem, *optimum(curve))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, Problem
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Demand, Scenario, StepMetrics
 
@@ -27,7 +27,7 @@ class ChannelModel(Protocol):
 class Allocator(Protocol):
     """A plug-in of kind `allocators`: a frozen dataclass whose fields are its settings."""
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """Bandwidth and pruning ratios of shape (..., K); infeasibility is a result, never an exception."""
         ...
 

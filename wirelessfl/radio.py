@@ -46,7 +46,15 @@ def noise_psd_slope(band: ArrayLike, snr: ArrayLike) -> Array:
     """d/db of `noise_psd_nats`: m(t) = ln(1 + t) - t / (1 + t) with t = SNR / b; any shape, finite at b = 0."""
     t = snr_in_band(band, snr)
     part = t / (1.0 + t)
-    return np.where(part < _SMALL, part**2 * slope_series(part), np.log1p(t) - part)
+    return np.where(part < _SMALL, part**2 * _series(part), np.log1p(t) - part)
+
+
+def log_noise_psd_slope(t: Array) -> Array:
+    """ln m(t), for t whose m underflows too; any shape."""
+    part = t / (1.0 + t)
+    return np.where(
+        part < _SMALL, 2.0 * np.log(part) + np.log(_series(part)), np.log(np.log1p(t) - np.minimum(part, t))
+    )
 
 
 def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
@@ -73,7 +81,7 @@ def snr_in_band(band: ArrayLike, snr: ArrayLike) -> Array:
     return snr / np.maximum(band, np.maximum(snr, 1e-8) / _MOST_SNR)
 
 
-def slope_series(part: Array) -> Array:
+def _series(part: Array) -> Array:
     """m / part^2 with part = t / (1 + t): sum over n >= 0 of part^n / (n + 2), for `part` below 0.05."""
-    total: Array = np.polyval(_SERIES, np.minimum(part, _SMALL))
-    return total
+    total = np.polyval(_SERIES, np.minimum(part, _SMALL))
+    return np.asarray(total, dtype=np.float64)
