@@ -1,10 +1,10 @@
 """Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer."""
 
 from optimizers._certificate import Certificate, certify
-from optimizers._repair import Repair, repair
 from optimizers._joint import JointAllocation, JointProblem
 from optimizers._joint_energy import minimise_energy
 from optimizers._joint_solve import solve_joint
+from optimizers._repair import Repair, repair
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
 from optimizers._whatif import Breakpoint, WhatIf, breakpoints, what_if
