@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from channel_models._csi import Csi
 from channel_models._path_loss import LargeScale
+from wirelessfl.csi import outage_gain
 from wirelessfl.errors import check_count
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
@@ -20,14 +22,16 @@ class Rayleigh:
 
     large_scale: LargeScale = field(default_factory=LargeScale)
     antennas: int = 4
+    csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
         check_count("channel.antennas", self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """An independent draw for every (seed, round, client), known to the server."""
+        """An independent draw for every (seed, round, client); the server knows of it what `csi` says."""
         fading = [rng.generator("fading", client).standard_gamma(self.antennas) for client in range(scenario.clients)]
-        return ChannelState.known(self.large_scale.gain(scenario) * np.array(fading))
+        gain, mean = self.large_scale.gain(scenario) * np.array(fading), self.mean_gain(scenario)
+        return self.csi.state(gain, rng, mean=mean, quantile=lambda outage: outage_gain(mean, outage, self.antennas))
 
     def mean_gain(self, scenario: Scenario) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from channel_models._csi import Csi
 from channel_models._path_loss import LargeScale
 from wirelessfl.errors import check_count
 from wirelessfl.rng import Streams
@@ -14,13 +15,15 @@ class Static:
 
     large_scale: LargeScale = field(default_factory=LargeScale)
     antennas: int = 4
+    csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
         check_count("channel.antennas", self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The mean gain, in every round."""
-        return ChannelState.known(self.mean_gain(scenario))
+        """The mean gain, in every round; only a bounded error makes a difference to what the server knows."""
+        gain = self.mean_gain(scenario)
+        return self.csi.state(gain, rng, mean=gain, quantile=lambda outage: gain)
 
     def mean_gain(self, scenario: Scenario) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
