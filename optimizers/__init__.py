@@ -7,7 +7,7 @@ from optimizers._joint_solve import solve_joint
 from optimizers._repair import Repair, repair
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
-from optimizers._whatif import Breakpoint, WhatIf, breakpoints, what_if
+from optimizers._whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
 from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
 from optimizers.exact import Exact
@@ -32,6 +32,7 @@ __all__ = [
     "WhatIf",
     "breakpoints",
     "certify",
+    "measures",
     "minimise_energy",
     "repair",
     "sensitivities",
