@@ -1,7 +1,7 @@
 """What every allocation problem has, whatever its rate model: the interface, and the checks of its fields."""
 
-from dataclasses import fields
-from typing import Any, Protocol
+from dataclasses import Field, fields
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,9 @@ Array = NDArray[np.float64]
 
 
 class Problem(Protocol):
-    """What allocators, certificates and `Allocation` ask of a problem; every array has shape (..., K)."""
+    """What allocators, certificates and `Allocation` ask of a problem, a dataclass; every array has shape (..., K)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def deadline_s(self) -> ArrayLike: ...

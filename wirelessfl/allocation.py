@@ -101,7 +101,8 @@ class Allocation:
 
     `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(sum w (1 - rho)) per whole
     band and `deadline_price` the same per second of deadline, shape (...,); 0 from allocators that optimise nothing.
-    Everything else is computed from the problem when read.
+    `left_out` says whom a selection let take no part, shape (..., K); None where nobody was selected. Everything else
+    is computed from the problem when read.
     """
 
     problem: Problem
@@ -109,6 +110,7 @@ class Allocation:
     pruning_ratio: Array
     bandwidth_price: Array
     deadline_price: Array
+    left_out: NDArray[np.bool_] | None = None
 
     @property
     def latency_s(self) -> Array:
@@ -117,22 +119,32 @@ class Allocation:
 
     @property
     def status(self) -> NDArray[np.str_]:
-        """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`; shape (..., K)."""
+        """Per client `active`, `capped`, `starved`, `unpruned`, `left out` or `infeasible`; shape (..., K)."""
         ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
         return np.select(
             [
+                self._left_out & ~self._late,
                 self._late | self._over_cap | self._crowded_out,
                 ratio <= 0.0,
                 (cap < 1.0) & (ratio >= cap - 1e-12),
                 ratio >= 1.0,
             ],
-            ["infeasible", "unpruned", "capped", "starved"],
+            ["left out", "infeasible", "unpruned", "capped", "starved"],
             "active",
         )
 
     @property
     def _late(self) -> NDArray[np.bool_]:
         return self.problem.slack_s < 0
+
+    @property
+    def _left_out(self) -> NDArray[np.bool_]:
+        return np.zeros(self.problem.shape, dtype=np.bool_) if self.left_out is None else self.left_out
+
+    @property
+    def _needed_band(self) -> Array:
+        """The band that each client needs to take part; (..., K), 0 for late clients."""
+        return np.where(self._late, 0.0, np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth))
 
     @property
     def _over_cap(self) -> NDArray[np.bool_]:
@@ -154,8 +166,7 @@ class Allocation:
     @property
     def shortfall_fraction(self) -> Array:
         """Band missing for every cap and everybody's fixed bits, of the band; (...,). inf when no band is enough."""
-        needed = np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth)
-        return np.maximum(np.where(self._late, 0.0, needed).sum(axis=-1) - 1.0, 0.0)
+        return np.maximum(self._needed_band.sum(axis=-1) - 1.0, 0.0)
 
     @property
     def shortfall_hz(self) -> Array | None:
@@ -179,7 +190,9 @@ class Allocation:
             f"by {1e3 * self.shortfall_s[index][k]:.4g} ms"
             for k in np.flatnonzero(late)
         ]
-        over, crowded = over & ~late, self._crowded_out[index] & ~late
+        out = self._left_out[index] & ~late
+        parts += self._reasons_left_out(index, out)
+        over, crowded = over & ~late & ~out, self._crowded_out[index] & ~late & ~out
         if crowded.any():
             names = ", ".join(str(k) for k in np.flatnonzero(crowded))
             parts.append(f"clients {names}: the fixed bits of all do not fit, {self._missing_band(index)}")
@@ -188,9 +201,24 @@ class Allocation:
             parts.append(f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}")
         return "; ".join(parts)
 
+    def _reasons_left_out(self, index: tuple[int, ...], out: NDArray[np.bool_]) -> list[str]:
+        needed = self._needed_band[index]
+        left = 1.0 - needed[~out].sum()
+        return [
+            f"client {k}: left out, "
+            + (
+                f"it needs {needed[k]:.4g} of the band and {left:.4g} is left"
+                if needed[k] <= 1
+                else "no band is enough"
+            )
+            for k in np.flatnonzero(out)
+        ]
+
     def _missing_band(self, index: tuple[int, ...]) -> str:
         missing = self.shortfall_fraction[index]
         if not np.isfinite(missing):
             return "no band is enough"
+        if missing == 0:
+            return "the band is enough, but not as it is divided here"
         hertz = "" if self.problem.bandwidth_hz is None else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
         return f"{missing:.4g} of the band{hertz} is missing"

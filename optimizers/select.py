@@ -1,0 +1,100 @@
+"""Who takes part when not everybody can: the most clients, or the most weight."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers._curve import ROUNDING
+from optimizers.exact import Exact
+from wirelessfl.allocation import Allocation, Array, Problem
+from wirelessfl.errors import check_choice
+
+_FULL = 1.0 + ROUNDING
+_UNIT = 1e6  # band and weight in millionths: the solver's absolute tolerances then mean nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Select:
+    """A largest set of clients that can take part together, then `Exact` among them; shapes (..., K).
+
+    A client takes part with the band b_min,k that its fixed bits and its cap rho_k <= rho_max,k need before the
+    deadline, so a set is possible when sum b_min,k <= 1. `objective` is what is largest:
+
+    - `clients`: their number. Taking them in order of b_min is optimal: any m clients need at least as much band as
+      the m that need least.
+    - `weight`: the sum of their weights, a 0/1 knapsack, solved by HiGHS problem by problem (milliseconds at tens of
+      clients; the worst case is exponential).
+
+    Everybody else, b = 0 and rho = 1, is `left out` in `Allocation.status`, late clients are `infeasible`, and
+    `Allocation.reason` says for each what was missing. The set is chosen first: among sets of the same size it is not
+    always the one whose weighted ratios are smallest.
+
+    Raises `InputError` for another objective.
+    """
+
+    objective: Literal["clients", "weight"] = "clients"
+
+    def __post_init__(self) -> None:
+        check_choice("objective", self.objective, ("clients", "weight"))
+
+    def solve(self, problem: Problem) -> Allocation:
+        """The allocation, optimal among the chosen, with the prices of their problem."""
+        late = problem.slack_s < 0
+        needed = np.where(late, np.inf, np.maximum(problem.min_bandwidth, problem.entry_bandwidth))
+        chosen = _cheapest(needed)
+        if self.objective == "weight":
+            chosen = chosen.copy()
+            for index in np.ndindex(problem.shape[:-1]):
+                chosen[index] = _heaviest(needed[index], np.asarray(problem.weight)[index])
+        # Who is late takes no part: that is how the others' problem is put to the exact solver.
+        fixed_s = np.where(chosen, problem.fixed_s, 2.0 * np.asarray(problem.deadline_s))
+        allocation = Exact().solve(replace(problem, fixed_s=fixed_s))
+        return replace(allocation, problem=problem, left_out=~chosen & ~late)
+
+
+def _cheapest(needed: Array) -> NDArray[np.bool_]:
+    """The clients that need least, as many as fit; (..., K)."""
+    order = np.argsort(needed, axis=-1, kind="stable")
+    fits = np.cumsum(np.take_along_axis(needed, order, axis=-1), axis=-1) <= _FULL
+    chosen = np.zeros(needed.shape, dtype=np.bool_)
+    np.put_along_axis(chosen, order, fits, axis=-1)
+    return chosen
+
+
+def _heaviest(needed: Array, weight: Array) -> NDArray[np.bool_]:
+    """The set of largest weight that fits, filled up with weightless clients that still do; (K,)."""
+    everybody = needed <= _FULL
+    if needed[everybody].sum() <= _FULL:
+        return everybody
+    chosen = needed == 0.0
+    contested = np.flatnonzero(everybody & ~chosen & (weight > 0))
+    chosen[contested[_knapsack(needed[contested], weight[contested])]] = True
+    for client in np.argsort(needed, kind="stable"):
+        chosen[client] |= needed[chosen].sum() + needed[client] <= _FULL
+    return chosen
+
+
+def _knapsack(size: Array, value: Array) -> NDArray[np.bool_]:
+    """The set of largest value whose sizes sum to 1 or less; (n,)."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import, and needed for weights only
+
+    if not size.size:
+        return np.zeros(0, dtype=np.bool_)
+    limits = [LinearConstraint(_UNIT * size[None], ub=_UNIT)]
+    while True:
+        found = milp(
+            -_UNIT * value / value.max(),
+            integrality=np.ones(size.size),
+            bounds=Bounds(0, 1),
+            constraints=limits,
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.x is None:
+            raise RuntimeError(f"HiGHS gave up on the selection of clients: {found.message}")
+        chosen: NDArray[np.bool_] = found.x > 0.5
+        if size[chosen].sum() <= _FULL:
+            return chosen
+        # The set fits within the solver's tolerance only: never this one again, nor more than it.
+        limits.append(LinearConstraint(chosen[None].astype(np.float64), ub=chosen.sum() - 1.0))
