@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizers._curve import allocation_of
-from optimizers._reduced import Reduced, reduce
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from optimizers._curve import Curve, allocation_of
+from optimizers._rate_models import curve_of
+from wirelessfl.allocation import Allocation, Array, Problem
 
 _MAX_STEPS = 100  # Newton's method needs about 8
 
@@ -15,9 +15,10 @@ _MAX_STEPS = 100  # Newton's method needs about 8
 class MaxMin:
     """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
 
-    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), increasing and convex in x (eq. 40 of
-    [WFL] turned round). So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left over; a client
-    whose cap asks for more keeps that instead. Newton's method comes down to the root from the right.
+    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL] turned round, or the
+    band of that speed where noise grows with the band; either is increasing and convex in x. So all keep the same x,
+    the root of sum_k b_k(x) = 1, or 1 where band is left over; a client whose cap asks for more keeps that instead.
+    Newton's method comes down to the root from the right.
 
     Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload) do not hold the
     others down: they keep what they can. Where the caps do not fit together they are given up as in `Exact`.
@@ -26,24 +27,25 @@ class MaxMin:
     with the same weights has them, but the one with weights price * b_k'(x) has this optimum and these prices.
     """
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
-        curve = replace(reduce(problem), weight=np.ones(problem.shape))
-        kept = _common_kept(curve)
-        band, slope = _bands(curve, kept)
+        even = replace(problem, weight=1.0)
+        curve = curve_of(even)
+        kept = _common_kept(even, curve)
+        band, slope = _bands(even, curve, kept)
         total, steepness = band.sum(axis=-1, keepdims=True), slope.sum(axis=-1, keepdims=True)
         tight = (kept < 1.0) & (steepness > 0)
         price = np.where(tight, 1.0 / np.where(tight, steepness, 1.0), 0.0)
-        priced = replace(curve, weight=price * slope)
+        priced = curve_of(replace(problem, weight=price * slope))
         return allocation_of(priced, problem, band / np.maximum(total, 1.0), price[..., 0])
 
 
-def _common_kept(curve: Reduced) -> Array:
+def _common_kept(problem: Problem, curve: Curve) -> Array:
     """The kept fraction that everybody who uses band has in common; (..., 1)."""
-    alone = np.where(curve.uses_band, curve.kept(np.ones_like(curve.floor)), 1.0)
+    alone = np.where(curve.uses_band, curve.kept(np.ones(problem.shape)), 1.0)
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
-        band, slope = _bands(curve, kept)
+        band, slope = _bands(problem, curve, kept)
         excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
         step = np.where((excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0)
         if np.all(step <= 1e-16 * kept):
@@ -52,13 +54,17 @@ def _common_kept(curve: Reduced) -> Array:
     return kept
 
 
-def _bands(curve: Reduced, kept: Array) -> tuple[Array, Array]:
-    """b_k(x) and b_k'(x) = (S_k A_k + T_c,k A0_k) / (S_k - T_c,k x)^2; floor and 0 where that is more; (..., K)."""
+def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
+    """b_k(x) and b_k'(x) = 1 / x_k'(b); the floor and 0 where that is more; (..., K)."""
     uses = curve.uses_band
-    upload_s = np.where(uses, curve.upload_s, 1.0)
+    upload_s, fixed_s = (np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s))
+    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
     # What is left beside the work at the x of the whole band: the true room is never less, its rounding may be.
-    least_s = np.where(uses, curve.leverage_s2, 1.0) / (curve.prunable_s + upload_s)
-    room_s = np.maximum(curve.slack_s - curve.prunable_s * kept, least_s)
-    band = np.where(uses, (upload_s * kept + np.where(uses, curve.fixed_upload_s, 0.0)) / room_s, 0.0)
+    least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(
+        uses, prunable_s + upload_s, 1.0
+    )
+    room_s = np.maximum(slack_s - prunable_s * kept, least_s)
+    band = problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0))
     above = uses & (band > curve.floor)
-    return np.where(above, band, curve.floor), np.where(above, curve.leverage_s2 / room_s**2, 0.0)
+    gain = np.where(above, curve.marginal_gain(np.where(above, band, curve.floor)), 1.0)
+    return np.where(above, band, curve.floor), np.where(above, 1.0 / gain, 0.0)

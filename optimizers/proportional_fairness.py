@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from optimizers._curve import allocation_of
 from optimizers._reduced import Reduced, reduce
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from wirelessfl.allocation import Allocation, AllocationProblem, Array, Problem
+from wirelessfl.errors import InputError
 
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
 
@@ -27,10 +28,14 @@ class ProportionalFairness:
     Where the caps do not fit together they are given up as in `Exact`.
 
     The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum and these prices.
+
+    Raises `InputError` for a problem whose noise grows with the band.
     """
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
+        if not isinstance(problem, AllocationProblem):
+            raise InputError(f"problem must have a fixed SNR for this method, got a {type(problem).__name__}")
         curve = reduce(problem)
         spare = ((curve.ceiling <= 1.0) | ~curve.uses_band).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
         level = _level(curve)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -5,7 +7,9 @@ from helpers.cones import best, with_fixed_bits
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import certify, solve
+from optimizers._rate_models import curve_of
 from optimizers.max_min import MaxMin
+from wirelessfl.allocation_psd import NoisePsdProblem
 
 
 def test_scenario_s_keeps_one_fraction():
@@ -102,3 +106,26 @@ def test_a_batch_is_its_rows():
         one = solve(row, "max-min")
         np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-13, atol=1e-16)
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-12)
+
+
+def test_noise_that_grows_with_the_band_leaves_one_fraction_too():
+    rng = np.random.default_rng(8)
+    for clients in (1, 3, 10):
+        p = noise_psd(rng, clients)
+        a = solve(p, "max-min")
+        np.testing.assert_allclose(a.pruning_ratio, a.pruning_ratio[0], rtol=1e-11)
+        assert a.bandwidth_fraction.sum() == pytest.approx(1.0, abs=1e-12)
+        gain = curve_of(replace(p, weight=1.0)).marginal_gain(a.bandwidth_fraction)
+        certificate = certify(replace(p, weight=a.bandwidth_price / gain), a)
+        assert certificate.duality_gap <= 1e-12
+
+
+def noise_psd(rng, clients):
+    return NoisePsdProblem(
+        deadline_s=1.0,
+        fixed_s=rng.uniform(0.1, 0.4, clients),
+        prunable_s=rng.uniform(0.2, 1.5, clients),
+        upload_bits=rng.uniform(2e6, 2e7, clients) / clients,
+        snr=rng.uniform(0.1, 20.0, clients),
+        bandwidth_hz=1e6,
+    )

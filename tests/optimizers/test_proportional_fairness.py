@@ -6,6 +6,8 @@ from helpers.problems import CLASSES, changed, problem, random_problems, scenari
 
 from optimizers import certify, solve
 from optimizers.proportional_fairness import ProportionalFairness
+from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.errors import InputError
 
 METHOD = "proportional-fairness"
 
@@ -89,3 +91,9 @@ def test_a_batch_is_its_rows():
         one = solve(row, METHOD)
         np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12, atol=1e-16)
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-11)
+
+
+def test_noise_that_grows_with_the_band_is_refused():
+    p = NoisePsdProblem(deadline_s=1.0, fixed_s=0.1, prunable_s=1.0, upload_bits=1e6, snr=3.0, bandwidth_hz=1e6)
+    with pytest.raises(InputError, match="problem must have a fixed SNR for this method, got a NoisePsdProblem"):
+        solve(p, METHOD)
