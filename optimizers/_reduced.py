@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers._curve import FITTING, ROUNDING
-from wirelessfl.allocation import AllocationProblem, Array
+from wirelessfl.allocation import AllocationProblem, Array, Problem
+from wirelessfl.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,8 +96,13 @@ class Reduced:
         return self.prunable_s * band + self.upload_s
 
 
-def reduce(problem: AllocationProblem) -> Reduced:
-    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not are excluded."""
+def reduce(problem: Problem) -> Reduced:
+    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not are excluded.
+
+    Raises `InputError` for a problem of another rate model.
+    """
+    if not isinstance(problem, AllocationProblem):
+        raise InputError(f"problem must be an AllocationProblem for this method, got {type(problem).__name__}")
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
     upload_s, entry_s = problem.upload_s, problem.fixed_upload_s
     late = slack_s < 0

@@ -4,24 +4,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, Problem, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
 class Equal:
     """b_k = 1/K and rho_k = clip(1 - (S_k - A0_k/b_k) / (T_c,k + A_k/b_k), 0, 1), the own-ratio reading of [WFL].
 
-    A0_k is the upload time of the fixed bits over the whole band. Shapes (..., K). A client with S_k < 0 gets no
-    band and rho = 1. A cap on the ratio gives way to the deadline: `Allocation.status` names the clients above it.
-    Prices are 0.
+    A0_k is the upload time of the fixed bits over the whole band; with a noise spectral density v(1/K), the speed at
+    an equal share, stands in place of b_k. Shapes (..., K). A client with S_k < 0 gets no band and rho = 1. A cap on
+    the ratio gives way to the deadline: `Allocation.status` names the clients above it. Prices are 0.
     """
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation; never fails."""
         slack_s, clients = problem.slack_s, problem.shape[-1]
         late = slack_s < 0
-        room_s = np.maximum(slack_s - clients * problem.fixed_upload_s, 0.0)
-        work_s = np.asarray(problem.prunable_s) + clients * problem.upload_s
+        speed = problem.speed(np.full(problem.shape, 1.0 / clients))
+        room_s = np.maximum(slack_s - ratio(problem.fixed_upload_s, speed), 0.0)
+        work_s = np.asarray(problem.prunable_s) + ratio(problem.upload_s, speed)
         fits = (work_s <= room_s) & ~late
         kept = np.where(fits, 1.0, room_s / np.where(work_s > 0, work_s, 1.0))
         free = np.zeros(problem.shape[:-1])

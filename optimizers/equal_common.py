@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizers.equal import Equal
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class EqualCommon:
     count in the mean. Prices are 0.
     """
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation; never fails."""
         own = Equal().solve(problem)
         late = problem.slack_s < 0

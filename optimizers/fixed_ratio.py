@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, Problem
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.values import PerClient
 
@@ -21,7 +21,7 @@ class FixedRatio:
     def __post_init__(self) -> None:
         check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
         clients = problem.shape[-1]
         given = np.asarray(self.pruning_ratio, dtype=np.float64)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl._problem import Array, Problem, broadcast_fields, ratio, times
 from wirelessfl.errors import check_number
 
-__all__ = ["Allocation", "AllocationProblem", "Array", "Problem"]
+__all__ = ["Allocation", "AllocationProblem", "Array", "Problem", "ratio"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
