@@ -80,7 +80,8 @@ def _total(xp: Any, band: Any) -> Any:
 def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
     room = 1.0 - every.floor.sum(axis=-1)
     spare = every.height.sum(axis=-1) <= room
-    rise, level, done = _newton(xp, every, room, _start(xp, every, room))
+    level, rounding = _start(xp, every, room)
+    rise, level, done = _newton(xp, every, room, level, rounding)
     left = ~(done | spare)
     if left.any():
         rise, level = _with_sorted(xp, every, rise, level, left)
@@ -88,25 +89,28 @@ def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
         rise = xp.where(spare[..., None], every.height, rise)
         level = xp.where(spare, xp.inf, level)
     band = every.floor + rise
-    total = band.sum(axis=-1)[..., None]
-    return band / xp.where(total > 1.0, total, 1.0), level**-2.0
+    return band / xp.where(spare, 1.0, band.sum(axis=-1))[..., None], level**-2.0
 
 
-def _start(xp: Any, every: Ramps, room: Any) -> Any:
-    """A level to start from: that of unbounded ramps, or of a sample of a long problem; (...,)."""
-    if every.start.ndim == 1 and every.start.shape[-1] > _BLOCK:
-        sample = every[::_SAMPLE]
-        share = room * (sample.start.shape[0] / every.start.shape[0])
-        return _newton(xp, sample, share, _start(xp, sample, share))[1]
-    return (room + (every.slope * every.start).sum(axis=-1)) / every.slope.sum(axis=-1)
+def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
+    """A level to start from, that of ramps without bounds or of a sample of a long problem, and what rounding is.
 
-
-def _newton(xp: Any, every: Ramps, room: Any, level: Any) -> tuple[Any, Any, Any]:
-    """Rises above the floors, their level, and whether they sum to `room`, to rounding."""
-    zero = xp.zeros_like(every.start)
+    The sum cannot be met better than the level's last digit allows, which moves it by about 1 + sum slope start.
+    """
     clients = every.start.shape[-1]
-    rounding = 2e-15 + 1e-17 * clients**0.5
-    for _ in range(1 + clients.bit_length()):  # more than regular problems need
+    reach = (every.slope * every.start).sum(axis=-1)
+    rounding = xp.minimum(2e-15 + 1e-17 * clients**0.5 + 2e-16 * reach, xp.zeros_like(reach) + 1e-13)
+    if every.start.ndim > 1 or clients <= _BLOCK:
+        return (room + reach) / every.slope.sum(axis=-1), rounding
+    sample = every[::_SAMPLE]
+    share = room * (sample.start.shape[0] / clients)
+    return _newton(xp, sample, share, _start(xp, sample, share)[0], share * 1e-6)[1], rounding
+
+
+def _newton(xp: Any, every: Ramps, room: Any, level: Any, rounding: Any) -> tuple[Any, Any, Any]:
+    """Rises above the floors, their level, and whether they sum to `room`."""
+    zero = xp.zeros_like(every.start)
+    for _ in range(1 + every.start.shape[-1].bit_length()):  # more than regular problems need
         climbed = level[..., None] - every.start
         climbed *= every.slope
         rise = xp.minimum(xp.maximum(climbed, zero), every.height)
