@@ -8,12 +8,14 @@ from studies.cli.allocate import allocate
 from studies.cli.list import list_plugins
 from studies.cli.run import run
 from studies.cli.study import study
+from studies.cli.whatif import whatif
 
 EXAMPLES = """\b
 Examples:
   wirelessfl run                                   train on the embedded digits
   wirelessfl run wfl-fmnist --data-root DATA --rounds 20
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
+  wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
 """
@@ -25,7 +27,7 @@ def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
 
 
-for command in (run, allocate, study, list_plugins):
+for command in (run, allocate, whatif, study, list_plugins):
     cli.add_command(command)
 
 

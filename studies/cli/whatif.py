@@ -1,0 +1,73 @@
+"""`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
+
+import json
+from pathlib import Path
+
+import click
+
+from studies.cli._scenario import (
+    DEFAULT_PRESET,
+    changed,
+    json_option,
+    scenario_argument,
+    scenario_tables,
+    set_option,
+)
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
+  wirelessfl whatif wfl-fmnist --vary scenario.deadline_s=0.015:0.030:31 \\
+      --vary scenario.bandwidth_hz=10e6,20e6,40e6 --draws 200 --plot whatif.pdf
+  wirelessfl whatif --vary scenario.transmit_power_dbm=10:30:11 --method equal --csv power.csv
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@scenario_argument
+@click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUES",
+    help="A field and its values, start:stop:count or a,b,...; twice for a grid.",
+)
+@click.option("--method", help="Allocator [allocation.method].")
+@click.option("--draws", type=int, default=100, show_default=True, help="Channel draws, the same for every point.")
+@set_option
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@json_option
+def whatif(
+    scenario: str | None,
+    varied: tuple[str, ...],
+    method: str | None,
+    draws: int,
+    settings: tuple[str, ...],
+    csv_file: Path | None,
+    plot_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Allocate SCENARIO (a TOML file or a preset) for other values of one or two of its fields."""
+    from studies.report import output
+    from studies.report.vary import Vary
+    from studies.report.whatif import Sweep
+    from studies.report.whatif_tables import as_dict, print_what_if
+
+    output.check_output("--csv", csv_file)
+    output.check_output("--plot", plot_file, output.PICTURES)
+    tables = changed(scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method)
+    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
+    result, found = sweep.run(), sweep.breakpoints()
+    if csv_file is not None:
+        output.write_columns(csv_file, result.table())
+    if plot_file is not None:
+        from studies.report.whatif_figures import draw_what_if
+
+        allocator = tables.get("allocation", {}).get("method", "exact")
+        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"
+        output.write_figure(plot_file, draw_what_if(result, found, title))
+    if as_json:
+        click.echo(json.dumps(as_dict(result, found), indent=2))
+        return
+    print_what_if(result, found)

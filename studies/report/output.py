@@ -1,0 +1,65 @@
+"""Tables and figures that a command writes where it was told to: checked before the work, whole or not at all."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wirelessfl.errors import InputError
+from wirelessfl.records import write_atomically
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def check_output(option: str, path: Path | None, suffixes: Sequence[str] = ()) -> None:
+    """Raise `InputError` when the file of `option` cannot be written or has a suffix that is not known."""
+    if path is None:
+        return
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(f"{option} must end in {', '.join(suffixes)}, got {str(path)!r}")
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise InputError(f"{option} {path} cannot be written: {reason}")
+    try:
+        path.open("ab").close() if path.exists() else _try(path)
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be written: {error.strerror}") from None
+
+
+def _try(path: Path) -> None:
+    path.touch(exist_ok=False)
+    path.unlink()
+
+
+def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+    """Columns of equal length as a CSV file; NaN as an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(_cell(item) for item in row)
+    write_atomically(path, text.getvalue().encode())
+
+
+def _cell(item: Any) -> Any:
+    if isinstance(item, float):
+        return "" if item != item else f"{item:.10g}"
+    return item.item() if hasattr(item, "item") else item
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of that many inches that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """The figure as PNG, PDF or SVG, by the file's suffix."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
+    write_atomically(path, picture.getvalue())
