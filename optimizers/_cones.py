@@ -5,6 +5,7 @@ Speed is the band b itself, so that the bands are eliminated, or with a noise sp
 b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the programme one of exponential cones.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,7 +99,10 @@ class Conic:
                 parameter.value = data[parameter.name()]
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
         backend = cp.SCIPY_CANON_BACKEND
-        programme.problem.solve(solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings)
+        with warnings.catch_warnings():
+            # Exponential cones often stop a little short of the tolerance; who must know how good the answer is, certifies.
+            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+            programme.problem.solve(solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings)
         if programme.problem.status not in _OPTIMAL:
             raise RuntimeError(f"Clarabel gave up on the allocation problem: {programme.problem.status}")
         return programme
