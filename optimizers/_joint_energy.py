@@ -98,10 +98,11 @@ class _Times:
 
     def band(self, level: Array) -> Array:
         """The bands at the price exp(level)."""
-        time_s, _ = bracket(
-            lambda time_s: np.where(self.uses_band, level - self._worth(time_s), 0.0), self.shortest_s, self.longest_s
+        shortest, longest = np.log(self.shortest_s), np.log(self.longest_s)
+        log_s, _ = bracket(
+            lambda log_s: np.where(self.uses_band, level - self._worth(np.exp(log_s)), 0.0), shortest, longest
         )
-        return np.where(self.uses_band, self.shortest_s / time_s, 0.0)
+        return np.where(self.uses_band, np.exp(shortest - log_s), 0.0)
 
     def time_s(self, band: Array) -> Array:
         """tau = q / b; inf for a client that uploads but gets no band, 0 for one that uploads nothing."""

@@ -8,40 +8,41 @@ from numpy.typing import NDArray
 from wirelessfl.allocation import Array
 
 _RESOLUTION = 2.0**-52
+_SPARE_STEPS = 8.0  # beyond bisection: a bad first estimate must not hold the later ones to bisection's pace
 _PULL = 0.2  # how far an estimate is pulled to the middle, so that both ends of the bracket close in
 
 
 def bracket(function: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:
-    """The two ends between which nonincreasing functions change sign, as close as floats allow; any shape.
+    """The two ends between which nonincreasing functions change sign; any shape.
 
-    The ITP method (Oliveira and Takahashi, 2020): superlinear on smooth functions, never more than one step slower
-    than bisection, jumps included. A function that is negative at `low` has both ends there, one that is positive
-    at `high` both there.
+    They end as close as floats allow at the size of the larger bound. This is the ITP method (Oliveira and Takahashi,
+    2020): superlinear on smooth functions, never more than 8 steps slower than bisection, jumps included. A function that
+    is negative at `low` has both ends there, one that is positive at `high` both there.
     """
     at_low, at_high = function(low), function(high)
     low, high = np.where(at_high >= 0, high, low), np.where((at_low <= 0) & (at_high < 0), low, high)
     first = high - low
     tolerance = _RESOLUTION * np.maximum(np.maximum(np.abs(low), np.abs(high)), np.finfo(np.float64).tiny)
-    steps = np.ceil(np.log2(np.maximum(first / (2.0 * tolerance), 1.0))) + 1.0
+    steps = np.ceil(np.log2(np.maximum(first / (2.0 * tolerance), 1.0))) + _SPARE_STEPS
     for step in range(int(steps.max(initial=0.0)) + 1):
         if np.all(high - low <= 2.0 * tolerance):
             break
         reach = np.maximum(tolerance * np.exp2(steps - step) - (high - low) / 2.0, 0.0)
-        point = _estimate(low, high, at_low, at_high, first, reach)
+        pull = np.maximum(_PULL * (high - low) * ((high - low) / np.where(first > 0, first, 1.0)), tolerance)
+        point = _estimate(low, high, at_low, at_high, pull, reach)
         value = function(point)
         low, at_low = np.where(value >= 0, point, low), np.where(value >= 0, value, at_low)
         high, at_high = np.where(value <= 0, point, high), np.where(value <= 0, value, at_high)
     return low, high
 
 
-def _estimate(low: Array, high: Array, at_low: Array, at_high: Array, first: Array, reach: Array) -> Array:
-    """The secant's root, pulled to the middle and at most `reach` away from it."""
+def _estimate(low: Array, high: Array, at_low: Array, at_high: Array, pull: Array, reach: Array) -> Array:
+    """The secant's root, moved by `pull` towards the middle and at most `reach` away from it."""
     width, fall = high - low, at_low - at_high
     middle = low + width / 2.0
     secant = np.where(fall > 0, low + width * (at_low / np.where(fall > 0, fall, 1.0)), middle)
     away = middle - secant
-    pull = np.minimum(_PULL * width * (width / np.where(first > 0, first, 1.0)), np.abs(away))
-    return np.clip(secant + np.sign(away) * pull, middle - reach, middle + reach)
+    return np.clip(secant + np.sign(away) * np.minimum(pull, np.abs(away)), middle - reach, middle + reach)
 
 
 def share_band(
