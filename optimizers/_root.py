@@ -16,8 +16,8 @@ def bracket(function: Callable[[Array], Array], low: Array, high: Array) -> tupl
     """The two ends between which nonincreasing functions change sign; any shape.
 
     They end as close as floats allow at the size of the larger bound. This is the ITP method (Oliveira and Takahashi,
-    2020): superlinear on smooth functions, never more than 8 steps slower than bisection, jumps included. A function that
-    is negative at `low` has both ends there, one that is positive at `high` both there.
+    2020): superlinear on smooth functions, at most 8 steps slower than bisection on any, jumps included. A function
+    that is negative at `low` has both ends there, one that is positive at `high` both there.
     """
     at_low, at_high = function(low), function(high)
     low, high = np.where(at_high >= 0, high, low), np.where((at_low <= 0) & (at_high < 0), low, high)
