@@ -12,8 +12,13 @@ from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
 from optimizers.exact import Exact
 from optimizers.fixed_ratio import FixedRatio
+from optimizers.max_min import MaxMin
 from optimizers.min_latency import MinLatency
+from optimizers.proportional_fairness import ProportionalFairness
+from optimizers.resource_blocks import ResourceBlocks, assign_blocks
+from optimizers.select import Select
 from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation_psd import NoisePsdProblem
 
 __all__ = [
     "Allocation",
@@ -26,10 +31,16 @@ __all__ = [
     "FixedRatio",
     "JointAllocation",
     "JointProblem",
+    "MaxMin",
     "MinLatency",
+    "NoisePsdProblem",
+    "ProportionalFairness",
     "Repair",
+    "ResourceBlocks",
+    "Select",
     "Sensitivities",
     "WhatIf",
+    "assign_blocks",
     "breakpoints",
     "certify",
     "measures",

@@ -100,7 +100,7 @@ class Conic:
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
         backend = cp.SCIPY_CANON_BACKEND
         with warnings.catch_warnings():
-            # Exponential cones often stop a little short of the tolerance; who must know how good the answer is, certifies.
+            # Exponential cones may stop a little short of the tolerance; the certificate says how good the answer is.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
             programme.problem.solve(solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings)
         if programme.problem.status not in _OPTIMAL:

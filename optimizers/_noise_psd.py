@@ -26,7 +26,7 @@ from optimizers._curve import FITTING
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Array
 from wirelessfl.allocation_psd import NoisePsdProblem
-from wirelessfl.radio import log_noise_psd_slope, noise_psd_slope
+from wirelessfl.radio import log_noise_psd_slope
 
 _DEEPEST = 690.0  # ln t at a band next to 0, as far as floats go
 _STEPS = 100  # more than bisection needs; Newton's method takes about 5
@@ -83,7 +83,7 @@ class NoisePsdCurve:
 
     def marginal_gain(self, band: Array) -> Array:
         """w x'(b), the left derivative at the ceiling."""
-        return self.by_speed.marginal_gain(self.problem.speed(band)) * self._pace(band)
+        return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:
         """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]."""
@@ -96,14 +96,9 @@ class NoisePsdCurve:
 
     def freed_band(self, band: Array, kept: Array) -> Array:
         """-db/dc at a fixed kept fraction: the speed that is freed over v'(b)."""
-        pace = self._pace(band)
+        pace = self.problem.pace(band)
         freed = self.by_speed.freed_band(self.problem.speed(band), kept)
         return np.where(pace > 0, freed / np.where(pace > 0, pace, 1.0), 0.0)
-
-    def _pace(self, band: Array) -> Array:
-        """v'(b) = m(t) / ln(1 + g); 0 at SNR 0."""
-        snr = np.asarray(self.problem.snr)
-        return np.where(snr > 0, noise_psd_slope(band, snr) / np.log1p(np.where(snr > 0, snr, 1.0)), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

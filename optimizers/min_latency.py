@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from wirelessfl.allocation import Allocation, Array, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import check_number
 
-_MAX_STEPS = 100  # Newton's method needs about 7
+_MAX_STEPS = 100  # Newton's method needs about 7, and log2(K) more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,8 @@ class MinLatency:
     """min over b of max_k T_k at the ratio `pruning_ratio`; "only personalisation" of [WFL] with its default 0.
 
     Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k = e_k / (T - d_k),
-    with d_k = T_v,k + T_hat,k + (1 - rho) T_c,k and e_k = (1 - rho) A_k. Deadline and caps are ignored: T is whatever
+    with d_k = T_v,k + T_hat,k + (1 - rho) T_c,k and e_k = (1 - rho) A_k; with a noise spectral density b_k is the band
+    of the speed e_k / (T - d_k). Deadline and caps are ignored: T is whatever
     it comes to. Shapes (..., K); prices are 0. A client of rate 0 can never finish, gets no band and does not hold
     up the others' optimum.
 
@@ -27,7 +29,7 @@ class MinLatency:
     def __post_init__(self) -> None:
         check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
 
-    def solve(self, problem: AllocationProblem) -> Allocation:
+    def solve(self, problem: Problem) -> Allocation:
         """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
         kept = 1.0 - self.pruning_ratio
         compute_s = np.asarray(problem.fixed_s) + kept * np.asarray(problem.prunable_s)
@@ -35,30 +37,31 @@ class MinLatency:
         free = np.zeros(problem.shape[:-1])
         return Allocation(
             problem=problem,
-            bandwidth_fraction=_fastest_band(compute_s, np.where(upload_s < np.inf, upload_s, 0.0)),
+            bandwidth_fraction=_fastest_band(problem, compute_s, np.where(upload_s < np.inf, upload_s, 0.0)),
             pruning_ratio=np.full(problem.shape, float(self.pruning_ratio)),
             bandwidth_price=free,
             deadline_price=free,
         )
 
 
-def _fastest_band(compute_s: Array, upload_s: Array) -> Array:
+def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
     """Bands with which all clients that upload finish together; (..., K), summing to 1 where anybody uploads."""
     uploads = upload_s > 0
     latest_s = np.max(compute_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
     early_s = np.where(uploads, latest_s - compute_s, 0.0)
     # Time is counted from the last client's start, because T - d_k would round to 0 where e_k is far below d_k.
-    alone_s = np.max(upload_s - early_s, axis=-1, keepdims=True)
-    together_s = upload_s.sum(axis=-1, keepdims=True) - early_s.max(axis=-1, keepdims=True)
-    finish_s = np.maximum(alone_s, together_s)
-    # 1 / sum(band) is concave and increasing in T, so Newton's method climbs from this lower bound to the root.
+    finish_s = np.max(upload_s - early_s, axis=-1, keepdims=True)
+    # The bands are convex and falling in T, so Newton's method climbs to the root from T of the slowest client alone.
     for _ in range(_MAX_STEPS):
         left_s = np.where(uploads, finish_s + early_s, np.inf)
-        band = upload_s / left_s
-        total = band.sum(axis=-1, keepdims=True)
-        slope = (band / left_s).sum(axis=-1, keepdims=True)
-        step_s = np.where(total > 1.0, total * (total - 1.0) / np.where(slope > 0, slope, 1.0), 0.0)
+        speed = np.minimum(upload_s / left_s, 1.0)
+        band = problem.band_at(speed)
+        excess = band.sum(axis=-1, keepdims=True) - 1.0
+        pace = problem.pace(band) if isinstance(problem, NoisePsdProblem) else np.ones_like(band)
+        slope = np.where(uploads, speed / left_s / np.where(uploads, pace, 1.0), 0.0).sum(axis=-1, keepdims=True)
+        step_s = np.where(excess > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
         if np.all(step_s <= 4e-16 * finish_s):
             break
         finish_s = finish_s + step_s
+    total = band.sum(axis=-1, keepdims=True)
     return band / np.where(total > 0, total, 1.0)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from wirelessfl._problem import Array, broadcast_fields, ratio
 from wirelessfl.allocation import AllocationProblem
 from wirelessfl.errors import check_number
-from wirelessfl.radio import noise_psd_band, noise_psd_nats, shannon_rate_bps
+from wirelessfl.radio import noise_psd_band, noise_psd_nats, noise_psd_slope, shannon_rate_bps
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,6 +97,11 @@ class NoisePsdProblem:
         with np.errstate(invalid="ignore"):
             nats = np.asarray(speed, dtype=np.float64) * np.log1p(np.asarray(self.snr))
         return noise_psd_band(np.where(np.isnan(nats), np.inf, nats), self.snr)
+
+    def pace(self, bandwidth_fraction: ArrayLike) -> Array:
+        """d(speed) / db; (..., K), 0 at SNR 0 and finite at b = 0."""
+        snr = np.asarray(self.snr)
+        return np.where(snr > 0, noise_psd_slope(bandwidth_fraction, snr) / np.log1p(np.where(snr > 0, snr, 1.0)), 0.0)
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k = fixed_s + x prunable_s + (x upload_bits + fixed_upload_bits) / R(b), x = 1 - rho; (..., K)."""

@@ -11,7 +11,7 @@ import numpy as np
 import simpy
 
 from wirelessfl.allocation import Allocation
-from wirelessfl.radio import shannon_rate_bps, snr
+from wirelessfl.radio import noise_psd_nats, shannon_rate_bps, snr
 from wirelessfl.values import Array, ChannelState, Demand, RoundTiming, Scenario
 
 ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
@@ -28,10 +28,28 @@ class _Phases:
     upload_s: Array
 
 
+def full_band_snr(scenario: Scenario, gain: Array) -> Array:
+    """Signal-to-noise ratio of each client over the whole band; (K,)."""
+    psd_w_per_hz = scenario.noise_psd_w_per_hz
+    noise_w = scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    return snr(gain, scenario.per_client("transmit_power_w"), noise_w)
+
+
 def full_band_rate_bps(scenario: Scenario, gain: Array) -> Array:
     """Rate of each client if it had the whole band, eq. (13) of [WFL]; (K,)."""
-    ratio = snr(gain, scenario.per_client("transmit_power_w"), scenario.noise_power_w)
-    return shannon_rate_bps(scenario.bandwidth_hz, ratio)
+    return shannon_rate_bps(scenario.bandwidth_hz, full_band_snr(scenario, gain))
+
+
+def rate_bps(scenario: Scenario, gain: Array, bandwidth_fraction: Array) -> Array:
+    """Rate of each client over its share of the band; (K,).
+
+    b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B log2(1 + SNR / b) where
+    the scenario has a noise spectral density (erratum W7).
+    """
+    if scenario.noise_psd_w_per_hz is None:
+        return bandwidth_fraction * full_band_rate_bps(scenario, gain)
+    nats = noise_psd_nats(bandwidth_fraction, full_band_snr(scenario, gain))
+    return scenario.bandwidth_hz * nats / np.log(2.0)
 
 
 def compute_s(scenario: Scenario, updates: Array) -> Array:
@@ -89,9 +107,8 @@ def _kept(allocation: Allocation) -> Array:
 def _phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> _Phases:
     kept = _kept(allocation)
     bits = np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
-    rate_bps = allocation.bandwidth_fraction * full_band_rate_bps(scenario, channel.gain)
     with np.errstate(divide="ignore", invalid="ignore"):
-        upload_s = np.where(bits > 0, bits / rate_bps, 0.0)
+        upload_s = np.where(bits > 0, bits / rate_bps(scenario, channel.gain, allocation.bandwidth_fraction), 0.0)
     return _Phases(
         download_s=download_s(scenario, demand.fixed_download_bits + kept * demand.prunable_download_bits),
         fixed_s=compute_s(scenario, demand.fixed_updates),

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl import cell
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation import Allocation, AllocationProblem, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import InputError, check_count, check_number
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Trainer
 from wirelessfl.records import Checkpoint, RunFolder
@@ -60,24 +61,26 @@ class PlannedRound:
     """What the server decided in one round, and from what."""
 
     channel: ChannelState
-    problem: AllocationProblem
+    problem: Problem
     allocation: Allocation
 
 
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
-) -> AllocationProblem:
+) -> Problem:
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,)."""
-    return AllocationProblem(
-        deadline_s=scenario.deadline_s,
-        fixed_s=cell.fixed_s(scenario, demand),
-        prunable_s=cell.prunable_s(scenario, demand),
-        upload_bits=demand.prunable_upload_bits,
-        fixed_upload_bits=demand.fixed_upload_bits,
-        rate_bps=cell.full_band_rate_bps(scenario, channel.believed_gain),
-        max_pruning_ratio=max_pruning_ratio,
-        bandwidth_hz=scenario.bandwidth_hz,
-    )
+    common: dict[str, Any] = {
+        "deadline_s": scenario.deadline_s,
+        "fixed_s": cell.fixed_s(scenario, demand),
+        "prunable_s": cell.prunable_s(scenario, demand),
+        "upload_bits": demand.prunable_upload_bits,
+        "fixed_upload_bits": demand.fixed_upload_bits,
+        "max_pruning_ratio": max_pruning_ratio,
+        "bandwidth_hz": scenario.bandwidth_hz,
+    }
+    if scenario.noise_psd_w_per_hz is not None:
+        return NoisePsdProblem(snr=cell.full_band_snr(scenario, channel.believed_gain), **common)
+    return AllocationProblem(rate_bps=cell.full_band_rate_bps(scenario, channel.believed_gain), **common)
 
 
 def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound:

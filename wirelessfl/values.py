@@ -21,7 +21,9 @@ class Scenario:
     `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple). Clients stand at
     `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. `downlink_rate_bps` is what each
     client receives at, apart from the band of the uplink; when it is not given the downlink takes no time, as in the
-    papers. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
+    papers. `noise_psd_w_per_hz` makes noise grow with a client's share of the band and takes the place of
+    `noise_power_w`, which does not. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to
+    its Table I).
     """
 
     clients: int = 10
@@ -36,6 +38,7 @@ class Scenario:
     effective_capacitance: float = 1e-28  # kappa of the CPU energy kappa * cycles * f^2, in J s^2
     deadline_policy: Literal["wait", "drop"] = "wait"
     downlink_rate_bps: PerClient | None = None
+    noise_psd_w_per_hz: float | None = None
 
     def __post_init__(self) -> None:
         for name in (*PER_CLIENT, "distance_range_m"):
@@ -52,7 +55,7 @@ class Scenario:
             "distance_range_m",
         ):
             check_number(f"scenario.{name}", getattr(self, name), above=0)
-        for name in ("distance_m", "downlink_rate_bps"):
+        for name in ("distance_m", "downlink_rate_bps", "noise_psd_w_per_hz"):
             if getattr(self, name) is not None:
                 check_number(f"scenario.{name}", getattr(self, name), above=0)
         check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0)
