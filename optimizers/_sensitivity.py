@@ -18,6 +18,10 @@ Rate, gain, power and CPU frequency follow by the chain rule, for relative chang
     dV/d ln h = dV/d ln p = (dV/d ln r) SNR / ((1 + SNR) ln(1 + SNR)), the elasticity of r = B log2(1 + SNR),
 
 with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and power go together) to 1 / ln(SNR).
+
+With noise of a given power spectral density the rate R(b) takes the place of b r: upload times are divided by the
+speed R(b) / r instead of b, r is the rate over the whole band and its derivative that of scaling R; the SNR of the
+elasticity is snr / b, so that ln(1 + SNR) = ln(2) R(b) / (b B) under both rate models.
 """
 
 from dataclasses import dataclass
@@ -26,8 +30,10 @@ from math import log
 import numpy as np
 
 from optimizers._curve import latency_price
-from optimizers._reduced import reduce
-from wirelessfl.allocation import Allocation, AllocationProblem, Array
+from optimizers._rate_models import curve_of
+from wirelessfl.allocation import Allocation, AllocationProblem, Array, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,9 +71,12 @@ class Sensitivities:
         return None if self.log_gain is None else self.log_gain * log(10.0) / 10.0
 
 
-def sensitivities(problem: AllocationProblem, allocation: Allocation) -> Sensitivities:
-    """The derivatives of the optimum at `allocation`, an optimal one with its `bandwidth_price`; shapes (..., K)."""
-    curve = reduce(problem)
+def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
+    """The derivatives of the optimum at `allocation`, an optimal one with its `bandwidth_price`; shapes (..., K).
+
+    Raises `InputError` for a problem that is neither an `AllocationProblem` nor a `NoisePsdProblem`.
+    """
+    curve, rate = curve_of(problem), _full_band_rate_bps(problem)
     band, price = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.bandwidth_price)
     kept = np.where(curve.excluded, 0.0, curve.kept(band))
     nu = np.where(curve.excluded, 0.0, latency_price(curve, band, kept, price))
@@ -75,7 +84,7 @@ def sensitivities(problem: AllocationProblem, allocation: Allocation) -> Sensiti
     per_upload_s = np.where(curve.excluded, 0.0, _per_upload_second(problem, band, kept, nu, price[..., None]))
     prunable_bits_s = -_times(kept, per_upload_s)
     log_rate = _times(problem.upload_s, -prunable_bits_s) + _times(problem.fixed_upload_s, per_upload_s)
-    rate, hertz = np.asarray(problem.rate_bps), problem.bandwidth_hz
+    hertz = problem.bandwidth_hz
     return Sensitivities(
         bandwidth=price,
         bandwidth_hz=None if hertz is None else price / hertz,
@@ -85,21 +94,36 @@ def sensitivities(problem: AllocationProblem, allocation: Allocation) -> Sensiti
         fixed_upload_bits=_over(-per_upload_s, rate),
         rate_bps=_over(log_rate, rate),
         log_cpu_hz=nu * (np.asarray(problem.fixed_s) + prunable_s * kept),
-        log_gain=None if hertz is None else log_rate * _rate_elasticity(rate / hertz),
+        log_gain=None if hertz is None else log_rate * _rate_elasticity(rate / hertz * _density(problem, band)),
     )
 
 
-def _per_upload_second(problem: AllocationProblem, band: Array, kept: Array, nu: Array, price: Array) -> Array:
-    """What one second less of full-band upload is worth, per kept fraction: nu / b, or its limit at b = 0; (..., K).
+def _full_band_rate_bps(problem: Problem) -> Array:
+    if isinstance(problem, NoisePsdProblem):
+        problem = problem.by_speed
+    if not isinstance(problem, AllocationProblem):
+        raise InputError(f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}")
+    return np.asarray(problem.rate_bps)
 
-    A client without band that waits for nothing (nu = 0) would take c - a x less of a band of price lambda; one that
-    is bound by its compute alone would need band out of what is left over.
+
+def _density(problem: Problem, band: Array) -> Array:
+    """Bits per second and hertz at `band` over those at the whole band; (..., K), 1 without band."""
+    return np.where(band > 0, problem.speed(band) / np.where(band > 0, band, 1.0), 1.0)
+
+
+def _per_upload_second(problem: Problem, band: Array, kept: Array, nu: Array, price: Array) -> Array:
+    """What a second less of full-band upload is worth, per kept fraction: nu / speed, or its limit at b = 0; (..., K).
+
+    A client without band that waits for nothing (nu = 0) would take its speed, 1 / (c - a x) per second, from a band
+    of price lambda (from a vanishing share of it, if little band has little noise); one that is bound by its compute
+    alone would need band out of what is left over.
     """
     spare = np.maximum(1.0 - band.sum(axis=-1, keepdims=True), 0.0)
     room_s = np.maximum(problem.slack_s - np.asarray(problem.prunable_s) * kept, 0.0)
+    first_hertz = 0.0 if isinstance(problem, NoisePsdProblem) else price
     with np.errstate(divide="ignore", invalid="ignore"):
-        without = np.where(nu > 0, nu / spare, np.where(price > 0, price / room_s, 0.0))
-        return np.where(band > 0, nu / band, without)
+        without = np.where(nu > 0, nu / problem.speed(spare), np.where(first_hertz > 0, first_hertz / room_s, 0.0))
+        return np.where(band > 0, nu / problem.speed(band), without)
 
 
 def _rate_elasticity(bits_per_s_hz: Array) -> Array:

@@ -1,7 +1,7 @@
 """`wirelessfl allocate`: one round's bandwidth and pruning ratios, with prices, status and certificate."""
 
 import json
-import math
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +19,7 @@ EXAMPLES = """\b
 Examples:
   wirelessfl allocate
   wirelessfl allocate wfl-mnist --deadline-ms 15 --method equal
+  wirelessfl allocate --compare exact,equal,equal-common,min-latency --plot schemes.png
   wirelessfl allocate --set scenario.bandwidth_hz=10e6 --json
 """
 
@@ -27,57 +28,56 @@ Examples:
 @scenario_argument
 @click.option("--deadline-ms", type=float, help="Deadline in milliseconds [scenario.deadline_s].")
 @click.option("--method", help="Allocator [allocation.method].")
+@click.option("--compare", metavar="METHOD,...", help="Allocators to put side by side, under the same channel.")
 @set_option
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
 @json_option
 def allocate(
-    scenario: str | None, deadline_ms: float | None, method: str | None, settings: tuple[str, ...], as_json: bool
+    scenario: str | None,
+    deadline_ms: float | None,
+    method: str | None,
+    compare: str | None,
+    settings: tuple[str, ...],
+    plot_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Allocate the first round of SCENARIO (a TOML file or a preset) and show how good the answer is."""
-    from optimizers import certify
-    from wirelessfl.config import from_tables
-    from wirelessfl.rounds import plan
+    from studies.report import output
+    from studies.report.schemes import plans, scheme_as_dict
 
-    deadline_s = None if deadline_ms is None else deadline_ms / 1e3
+    output.check_output("--plot", plot_file, output.PICTURES)
     tables = changed(
         scenario_tables(scenario or DEFAULT_PRESET),
         settings,
-        scenario__deadline_s=deadline_s,
+        scenario__deadline_s=None if deadline_ms is None else deadline_ms / 1e3,
         allocation__method=method,
     )
-    experiment = from_tables(tables)
-    planned = plan(experiment, experiment.algorithm.demand(experiment.scenario.clients))
-    certificate = certify(planned.problem, planned.allocation)
+    planned = plans(tables, _methods(compare, method))
+    if plot_file is not None:
+        from studies.report.scheme_figures import draw_schemes
+
+        output.write_figure(plot_file, draw_schemes(planned, scenario or DEFAULT_PRESET))
     if as_json:
-        click.echo(json.dumps(_as_dict(planned.allocation, certificate), indent=2))
+        found: dict[str, Any] = {name: scheme_as_dict(plan) for name, plan in planned.items()}
+        click.echo(json.dumps(found if compare else next(iter(found.values())), indent=2))
         return
-    from studies.report.run_tables import print_allocation
+    from studies.report.scheme_tables import print_allocation, print_schemes
 
-    print_allocation(planned.allocation, certificate, planned.channel, experiment.scenario.deadline_s)
-
-
-def _as_dict(allocation: Any, certificate: Any) -> dict[str, Any]:
-    names = (
-        "bandwidth_fraction",
-        "pruning_ratio",
-        "latency_s",
-        "status",
-        "shortfall_s",
-        "bandwidth_price",
-        "deadline_price",
-        "reason",
-        "shortfall_fraction",
-        "shortfall_hz",
-    )
-    measures = ("primal_residual", "stationarity", "complementarity", "duality_gap")
-    return {
-        **{name: _plain(getattr(allocation, name)) for name in names},
-        "certificate": {name: _plain(getattr(certificate, name)) for name in measures},
-    }
+    if compare:
+        print_schemes(planned)
+    else:
+        print_allocation(next(iter(planned.values())))
 
 
-def _plain(value: Any) -> Any:
-    """Arrays as lists; what is not finite as null, which JSON can hold."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _methods(compare: str | None, method: str | None) -> list[str]:
+    """The allocators to compare; empty for the scenario's own."""
+    from wirelessfl.errors import InputError
+
+    if compare is None:
+        return []
+    names = [name.strip() for name in compare.split(",")]
+    if method is not None:
+        raise InputError(f"--method must not be given with --compare, got {method!r}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--compare must name different allocators, got {compare!r}")
+    return names

@@ -1,4 +1,4 @@
-"""Tables of one run or of one round's allocation, for the terminal."""
+"""Tables of one run, for the terminal."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from wirelessfl.records import RunFolder
-from wirelessfl.units import linear_to_db
 
 
 def print_run(path: Path, deadline_s: float) -> None:
@@ -67,38 +66,3 @@ def _pair(last: float | None, best: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
-
-
-def print_allocation(allocation: Any, certificate: Any, channel: Any, deadline_s: float) -> None:
-    """One round's allocation, client by client, then prices and certificate."""
-    console = Console()
-    columns = ("client", "gain dB", "band %", "pruned %", "latency ms", "status")
-    table = Table(*columns, title=f"allocation for a deadline of {1e3 * deadline_s:g} ms")
-    for column in table.columns[1:5]:
-        column.justify = "right"
-    late_s = deadline_s * (1.0 + 1e-9)
-    for client, status in enumerate(allocation.status):
-        latency_s = allocation.latency_s[client]
-        table.add_row(
-            str(client),
-            f"{float(linear_to_db(channel.gain[client])):.1f}",
-            f"{100 * allocation.bandwidth_fraction[client]:.2f}",
-            f"{100 * allocation.pruning_ratio[client]:.2f}",
-            f"{1e3 * latency_s:.3f}" + (" late" if latency_s > late_s else ""),
-            str(status),
-        )
-    console.print(table)
-    console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
-    console.print(
-        f"prices: {float(allocation.bandwidth_price):.4g} clients' models per band, "
-        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline",
-        soft_wrap=True,
-    )
-    console.print(
-        f"certificate: primal residual {float(certificate.primal_residual):.1e}, "
-        f"stationarity {float(certificate.stationarity):.1e}, "
-        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
-        soft_wrap=True,
-    )
-    if allocation.reason:
-        console.print(f"infeasible: {allocation.reason}", soft_wrap=True)

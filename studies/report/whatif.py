@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
 from studies.report.vary import Vary
+from wirelessfl.allocation import Problem
 from wirelessfl.config import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.rng import Streams
@@ -20,7 +21,7 @@ PER_POINT = {"scenario.deadline_s": "deadline_s", "allocation.max_pruning_ratio"
 BATCH = 2_000_000  # clients in one call, which bounds the memory
 MOST_CURVES = 10  # values of the second field up to which breakpoints are looked for
 States = Callable[[Experiment], ChannelState]
-Cells = Callable[[Experiment], AllocationProblem]
+Cells = Callable[[Experiment], Problem]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +73,13 @@ class Sweep:
     def breakpoints(self) -> dict[float | None, list[Breakpoint]]:
         """Where along the first field the active set of the mean channel changes, by value of the second field.
 
-        Empty where the first field holds whole numbers or belongs to the allocator, or the second takes too many
-        values.
+        Empty where the first field holds whole numbers or its values cannot share one call, or the second takes too
+        many values.
         """
         first, second = self.axes[0], (self.axes[1] if len(self.axes) > 1 else None)
         others = [None] if second is None else [float(value) for value in second.values]
         whole = isinstance(first.value_in(self.experiment), int)
-        if whole or _is_group(first) or len(others) > MOST_CURVES:
+        if whole or _splits(first, self._one(_mean)) or len(others) > MOST_CURVES:
             return {}
         found: dict[float | None, list[Breakpoint]] = {}
         for other in others:
@@ -88,13 +89,17 @@ class Sweep:
 
     def _batches(self, points: Array) -> Iterator[NDArray[np.intp]]:
         """Rows of `points` that share the number of clients and the allocator, as many at a time as memory allows."""
-        grouping = [column for column, axis in enumerate(self.axes) if _is_group(axis)]
+        one = self._one(_mean)
+        grouping = [column for column, axis in enumerate(self.axes) if _splits(axis, one)]
         groups, group_of = np.unique(points[:, grouping], axis=0, return_inverse=True)
         for group in range(len(groups)):
             rows = np.flatnonzero(group_of.ravel() == group)
             clients = _at(self.experiment, self.axes, points[rows[0]]).scenario.clients
             size = max(BATCH // (self.draws * clients), 1)
             yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+    def _one(self, states: States) -> Problem:
+        return _cells(self.experiment, states)(self.experiment)
 
     def _states(self) -> States:
         """The draws of an experiment's channel, sampled once for all values of the fields it does not depend on."""
@@ -110,9 +115,15 @@ class Sweep:
         return states
 
 
-def _is_group(axis: Vary) -> bool:
-    """Whether problems at different values cannot be solved in one call."""
-    return axis.name == "scenario.clients" or (axis.section == "allocation" and axis.name not in PER_POINT)
+def _splits(axis: Vary, problem: Problem) -> bool:
+    """Whether problems at different values of the field cannot be solved in one call.
+
+    The hertz of the band decide the rates of a problem with noise density, and a problem has one band; with a given
+    rate they only decide how missing band is told.
+    """
+    other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
+    other_band = axis.name == "scenario.bandwidth_hz" and not isinstance(problem, AllocationProblem)
+    return axis.name == "scenario.clients" or other_allocator or other_band
 
 
 def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experiment:
@@ -141,44 +152,48 @@ def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
     )
 
 
-def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: Cells) -> AllocationProblem:
+def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: Cells) -> Problem:
     """The problems at `points` (P, axes) over all draws, shape (P, draws, K); only distinct cells are built."""
     building = [column for column, axis in enumerate(axes) if axis.name not in PER_POINT]
     _, first, cell_of = np.unique(points[:, building], axis=0, return_index=True, return_inverse=True)
-    cells = [cell(_at(experiment, axes, point)) for point in points[first]]
-    names = [field.name for field in fields(AllocationProblem) if field.name != "bandwidth_hz"]
+    cells: list[Any] = [cell(_at(experiment, axes, point)) for point in points[first]]
     stacked: dict[str, Any] = {
-        name: np.stack([getattr(built, name) for built in cells])[cell_of.ravel()] for name in names
+        name: np.stack([getattr(built, name) for built in cells])[cell_of.ravel()] for name in _arrays(cells[0])
     }
     for column, axis in enumerate(axes):
         if axis.name in PER_POINT:
             stacked[PER_POINT[axis.name]] = points[:, column, None, None]
-    return replace(cells[0], **stacked, bandwidth_hz=None)
+    if len({built.bandwidth_hz for built in cells}) > 1:
+        stacked["bandwidth_hz"] = None
+    return cast(Problem, replace(cells[0], **stacked))
+
+
+def _arrays(problem: Any) -> list[str]:
+    return [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
     """What turns an experiment into its problems; the demand is asked for once per number of clients."""
     demand = cache(experiment.algorithm.demand)
 
-    def cell(here: Experiment) -> AllocationProblem:
+    def cell(here: Experiment) -> Problem:
         asked = demand(here.scenario.clients)
         return allocation_problem(here.scenario, states(here), asked, here.max_pruning_ratio)
 
     return cell
 
 
-def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], AllocationProblem]:
+def _mean(experiment: Experiment) -> ChannelState:
+    """The mean channel as the only draw, (1, K)."""
+    return ChannelState.known(experiment.channel.mean_gain(experiment.scenario)[None, :])
+
+
+def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:
     """The problems of the mean channel over values of one field, (P, K)."""
+    cell = _cells(experiment, _mean)
 
-    def mean(here: Experiment) -> ChannelState:
-        return ChannelState.known(here.channel.mean_gain(here.scenario)[None, :])
-
-    cell = _cells(experiment, mean)
-
-    def at(values: Array) -> AllocationProblem:
-        problem = _problem(experiment, (axis,), values[:, None], cell)
-        names = [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
-        alone: dict[str, Any] = {name: getattr(problem, name)[:, 0] for name in names}
-        return replace(problem, **alone)
+    def at(values: Array) -> Problem:
+        problem: Any = _problem(experiment, (axis,), values[:, None], cell)
+        return cast(Problem, replace(problem, **{name: getattr(problem, name)[:, 0] for name in _arrays(problem)}))
 
     return at

@@ -24,7 +24,8 @@ PANELS = (  # measure, axis label, from the measure to what is shown
 def draw_what_if(result: WhatIf, found: Found, title: str) -> Any:
     """Every measure in its own panel: shaded one standard error; ticks in (a) where the active set changes."""
     figure = new_figure(10.0, 5.6)
-    figure.suptitle(title, fontsize="small", color="0.35")
+    note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
+    figure.suptitle(title + note, fontsize="small", color="0.35")
     sizes = [values.size for values in result.axes.values()]
     panels = figure.subplots(2, 3).ravel()
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:

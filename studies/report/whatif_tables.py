@@ -15,12 +15,12 @@ from studies.report.units import label_of, shown
 MOST_ROWS = 100
 Found = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
-    "mean_ratio": ("pruned %", 100.0, ".2f"),
+    "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
-    "starved": ("starved", 1.0, ".2f"),
-    "infeasible": ("infeas.", 1.0, ".2f"),
-    "bandwidth_price": ("per band", 1.0, ".3f"),
-    "deadline_price": ("per ms", 1e-3, ".3f"),
+    "starved": ("starved", 1.0, ".1f"),
+    "infeasible": ("infeas.", 1.0, ".1f"),
+    "bandwidth_price": ("per band", 1.0, ".2f"),
+    "deadline_price": ("per ms", 1e-3, ".2f"),
 }
 
 
@@ -69,12 +69,12 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
     front = ("",) if "pareto" in table else ()
     headings = [heading for heading, _, _ in COLUMNS.values()]
     printed = Table(
-        *(label_of(name) for name in result.axes), *headings, *front, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        *(label_of(name) for name in result.axes), *headings, *front, title=title, box=SIMPLE_HEAD, padding=0
     )
     for column in printed.columns:
         column.justify = "right"
     for row in rows:
-        cells = [f"{shown(name, table[name][row]):.6g}" for name in result.axes]
+        cells = [f"{shown(name, table[name][row]):.5g}" for name in result.axes]
         for measure, (_, factor, form) in COLUMNS.items():
             mean, error = factor * table[measure][row], factor * table[f"{measure}_standard_error"][row]
             cells.append(f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else ""))

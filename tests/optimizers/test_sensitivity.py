@@ -7,6 +7,7 @@ import pytest
 from helpers.problems import CLASSES, changed, problem, scenario_rates, scenario_s
 
 from optimizers import sensitivities, solve
+from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.radio import shannon_rate_bps
 
 SMOOTH = ("regular", "identical", "late_some", "compute_bound", "weight_zero", "slack_zero", "caps_fit")
@@ -122,3 +123,40 @@ def test_who_uploads_nothing_would_need_band_that_is_not_there():
     found = sensitivities(spare, solve(spare))
     expected = (optimum(problem([1.0, 1.0], [2.0, 0.5], [1e-7, 0.2])) - optimum(spare)) / 0.1
     assert found.upload_bits[0] == pytest.approx(expected, rel=1e-4)
+
+
+def noise_psd(gain=1.0, power=1.0, speed=1.0, bandwidth_hz=20e6):
+    s = scenario_s(max_pruning_ratio=0.95)
+    snr = (2 ** (scenario_rates() / 20e6) - 1) * gain * power * 20e6 / bandwidth_hz
+    return NoisePsdProblem(
+        deadline_s=0.02,
+        fixed_s=s.fixed_s / speed,
+        prunable_s=s.prunable_s / speed,
+        upload_bits=s.upload_bits,
+        snr=0.05 * snr,
+        bandwidth_hz=bandwidth_hz,
+        max_pruning_ratio=0.95,
+    )
+
+
+@pytest.mark.parametrize("client", [0, 4, 9])
+@pytest.mark.parametrize("parameter", ["gain", "power", "speed"])
+def test_the_same_with_noise_of_a_given_density(parameter, client):
+    def relative(size):
+        return noise_psd(**{parameter: np.where(np.arange(10) == client, np.exp(size), 1.0)})
+
+    p = noise_psd()
+    found = sensitivities(p, solve(p))
+    expected, smooth = slope(relative, 1e-4)
+    measured = {"gain": found.log_gain, "power": found.log_transmit_power_w, "speed": found.log_cpu_hz}[parameter]
+    assert smooth
+    assert measured[client] == pytest.approx(expected, rel=1e-6)
+
+
+def test_hertz_and_bits_with_noise_of_a_given_density():
+    p = noise_psd()
+    found = sensitivities(p, solve(p))
+    expected, _ = slope(lambda hertz: noise_psd(bandwidth_hz=20e6 + hertz), 2e3)
+    assert found.bandwidth_hz == pytest.approx(expected, rel=1e-6)
+    expected, _ = slope(lambda bits: shifted(p, "upload_bits", 3, bits), 20.0)
+    assert found.upload_bits[3] == pytest.approx(expected, rel=1e-6)
