@@ -7,6 +7,7 @@ from optimizers._joint_solve import solve_joint
 from optimizers._repair import Repair, repair
 from optimizers._sensitivity import Sensitivities, sensitivities
 from optimizers._solve import solve
+from optimizers._tensors import waterfill
 from optimizers._whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
 from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
@@ -48,6 +49,7 @@ __all__ = [
     "repair",
     "sensitivities",
     "solve",
+    "waterfill",
     "solve_joint",
     "what_if",
 ]

@@ -1,11 +1,18 @@
 """The exact optimum of bandwidth and pruning ratios, by clipped water-filling."""
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import ClassVar
+
+import numpy as np
 
 from optimizers._curve import allocation_of
 from optimizers._rate_models import curve_of, optimum
-from wirelessfl.allocation import Allocation, Problem
+from wirelessfl.allocation import Allocation, AllocationProblem, Problem
+from wirelessfl.errors import InputError
+
+_MANY = 4096  # clients times problems from which loading the compiled loop pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +29,41 @@ class Exact:
     bounds on b (W3), so its eq. (47) returns negative bands.
 
     With fixed upload bits everybody takes part; `Allocation.reason` says what is missing where that cannot be.
+
+    `compiled` says whether problems with fixed SNR and without caps and fixed bits go through a compiled loop: None
+    means yes for large ones where numba is installed. Raises `InputError` for True without numba.
     """
 
     optimal: ClassVar[bool] = True
+    compiled: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.compiled and not _numba_is_there():
+            raise InputError("compiled must be False or None without numba (pip install wirelessfl[fast]), got True")
 
     def solve(self, problem: Problem) -> Allocation:
         """The optimal allocation, its prices included."""
-        curve = curve_of(problem)
-        return allocation_of(curve, problem, *optimum(curve))
+        if isinstance(problem, AllocationProblem) and self._compiles(problem) and _is_plain(problem):
+            from optimizers._compiled import allocate  # loads numba
+
+            return allocate(problem, _with_arrays)
+        return _with_arrays(problem)
+
+    def _compiles(self, problem: AllocationProblem) -> bool:
+        if self.compiled is None:
+            return np.size(problem.fixed_s) >= _MANY and _numba_is_there()
+        return self.compiled
+
+
+def _with_arrays(problem: Problem) -> Allocation:
+    curve = curve_of(problem)
+    return allocation_of(curve, problem, *optimum(curve))
+
+
+def _is_plain(problem: AllocationProblem) -> bool:
+    return bool(np.all(np.equal(problem.max_pruning_ratio, 1.0)) and not np.any(problem.fixed_upload_bits))
+
+
+@cache
+def _numba_is_there() -> bool:
+    return find_spec("numba") is not None

@@ -71,19 +71,28 @@ def broadcast_fields(problem: Any) -> None:
     for name in (field.name for field in fields(problem) if field.name != "bandwidth_hz"):
         value = getattr(problem, name)
         try:
-            arrays[name] = np.atleast_1d(np.asarray(value, dtype=np.float64))
+            arrays[name] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
         _check_range(name, arrays[name])
     try:
-        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+        shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
     if shape[-1] == 0:
         raise InputError("the problem must have at least 1 client, got 0")
     for name, array in arrays.items():
-        object.__setattr__(problem, name, np.broadcast_to(array, shape))  # a view that cannot be written to
+        object.__setattr__(problem, name, _read_only(array, shape))
+
+
+def _read_only(array: Array, shape: tuple[int, ...]) -> Array:
+    """A view of `array` in `shape` that cannot be written to."""
+    if array.shape != shape:
+        return np.broadcast_to(array, shape)
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def times(kept: Array, seconds: Array) -> Array:
@@ -93,11 +102,14 @@ def times(kept: Array, seconds: Array) -> Array:
 
 
 def _check_range(name: str, array: Array) -> None:
-    if not np.all(np.isfinite(array)):
+    if array.size == 0:
+        return
+    low, high = array.min(), array.max()  # both nan where one number is
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
-    if name == "deadline_s" and np.any(array <= 0):
-        raise InputError(f"deadline_s must be above 0, got {array.min():g}")
-    if np.any(array < 0):
-        raise InputError(f"{name} must be at least 0, got {array.min():g}")
-    if name == "max_pruning_ratio" and np.any(array > 1):
-        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
+    if name == "deadline_s" and low <= 0:
+        raise InputError(f"deadline_s must be above 0, got {low:g}")
+    if low < 0:
+        raise InputError(f"{name} must be at least 0, got {low:g}")
+    if name == "max_pruning_ratio" and high > 1:
+        raise InputError(f"max_pruning_ratio must be at most 1, got {high:g}")
