@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers._curve import allocation_of
-from optimizers._reduced import Reduced, reduce
-from wirelessfl.allocation import Allocation, AllocationProblem, Array, Problem
-from wirelessfl.errors import InputError
+from optimizers._log_sum import log_sum
+from optimizers._rate_models import curve_of
+from optimizers._reduced import Reduced
+from wirelessfl.allocation import Allocation, Array, Problem
 
+_LEAST_KEPT = 1e-300  # below it w / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
 
 
@@ -23,30 +25,33 @@ class ProportionalFairness:
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
     clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the bands sum to 1; band
-    that is left over costs nothing. Everybody with a weight whom band can help keeps something: nobody is starved.
-    Late clients, clients without rate or without slack take no part (log 0 is the same whatever the others get).
-    Where the caps do not fit together they are given up as in `Exact`.
+    that is left over costs nothing. Where noise grows with the band both are bracketed instead. Everybody with a weight
+    whom band can help keeps something: nobody is starved. Late clients, clients without rate or without slack take no
+    part (log 0 is the same whatever the others get). Where the caps do not fit together they are given up as in
+    `Exact`.
 
     The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum and these prices.
-
-    Raises `InputError` for a problem whose noise grows with the band.
     """
 
     def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
-        if not isinstance(problem, AllocationProblem):
-            raise InputError(f"problem must have a fixed SNR for this method, got a {type(problem).__name__}")
-        curve = reduce(problem)
-        spare = ((curve.ceiling <= 1.0) | ~curve.uses_band).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
-        level = _level(curve)
-        band = np.where(spare[..., None], curve.top, _bands(curve, level)[0])
-        band = band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)
-        counted = spare | ~curve.uses_band.any(axis=-1)
-        with np.errstate(divide="ignore"):
-            price = np.where(counted, 0.0, 1.0 / level[..., 0])
+        curve = curve_of(problem)
+        band, price = _closed_form(curve) if isinstance(curve, Reduced) else log_sum(curve)
         kept = curve.kept(band)
-        priced = replace(curve, weight=np.where(kept > 0, curve.weight / np.where(kept > 0, kept, 1.0), 0.0))
-        return allocation_of(priced, problem, band, price)
+        counts = kept > _LEAST_KEPT
+        weight = np.where(counts, curve.weight / np.where(counts, kept, 1.0), 0.0)
+        return allocation_of(curve_of(replace(problem, weight=weight)), problem, band, price)
+
+
+def _closed_form(curve: Reduced) -> tuple[Array, Array]:
+    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed SNR."""
+    uses = curve.uses_band
+    spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
+    level = _level(curve)
+    band = np.where(spare[..., None], curve.top, _bands(curve, level)[0])
+    with np.errstate(divide="ignore"):
+        price = np.where(spare | ~uses.any(axis=-1), 0.0, 1.0 / level[..., 0])
+    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0), price
 
 
 def _level(curve: Reduced) -> Array:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -5,9 +7,10 @@ from helpers.cones import best, with_fixed_bits
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import certify, solve
+from optimizers._log_sum import log_sum
+from optimizers._rate_models import curve_of
 from optimizers.proportional_fairness import ProportionalFairness
 from wirelessfl.allocation_psd import NoisePsdProblem
-from wirelessfl.errors import InputError
 
 METHOD = "proportional-fairness"
 
@@ -93,7 +96,31 @@ def test_a_batch_is_its_rows():
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-11)
 
 
-def test_noise_that_grows_with_the_band_is_refused():
-    p = NoisePsdProblem(deadline_s=1.0, fixed_s=0.1, prunable_s=1.0, upload_bits=1e6, snr=3.0, bandwidth_hz=1e6)
-    with pytest.raises(InputError, match="problem must have a fixed SNR for this method, got a NoisePsdProblem"):
-        solve(p, METHOD)
+def test_bracketing_the_price_gives_the_closed_form():
+    rng = np.random.default_rng(6)
+    for name, p in random_problems(100, seed=6):
+        if name != "caps_fit":
+            p = changed(p, fixed_upload_bits=with_fixed_bits(rng, p, rng.choice([0.0, 0.4])))
+        a, (band, price) = solve(p, METHOD), log_sum(curve_of(p))
+        np.testing.assert_allclose(a.bandwidth_fraction, band, rtol=1e-9, atol=1e-12, err_msg=name)
+        assert a.bandwidth_price == pytest.approx(float(price), rel=1e-9), name
+
+
+def test_noise_that_grows_with_the_band():
+    rng = np.random.default_rng(8)
+    for clients, share in [(1, 0.0), (3, 0.0), (10, 0.0), (4, 0.1)]:
+        p = NoisePsdProblem(
+            deadline_s=1.0,
+            fixed_s=rng.uniform(0.1, 0.4, clients),
+            prunable_s=rng.uniform(0.2, 1.5, clients),
+            upload_bits=rng.uniform(2e6, 2e7, clients) / clients,
+            fixed_upload_bits=share * 1e6 / clients,
+            snr=rng.uniform(0.1, 20.0, clients),
+            max_pruning_ratio=np.where(np.arange(clients) == 2, 0.9, 1.0),
+            bandwidth_hz=1e6,
+        )
+        a = solve(p, METHOD)
+        assert a.reason == ""
+        assert np.all(a.status != "starved")
+        certificate = certify(replace(p, weight=1 / (1 - a.pruning_ratio)), a)
+        assert max(float(value) for value in vars(certificate).values()) <= 1e-11

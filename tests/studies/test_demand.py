@@ -59,9 +59,10 @@ def test_a_downlink_that_nobody_can_wait_for_is_one_line(wirelessfl):
     assert len(ended.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("setting", ["training.count_mask_bits=true", "scenario.noise_psd_w_per_hz=5e-21"])
 @pytest.mark.parametrize("method", ["max-min", "proportional-fairness", "resource-blocks", "select"])
-def test_every_method_has_its_name_on_the_command_line(wirelessfl, method):
-    ended = wirelessfl("allocate", "--method", method, "--set", "training.count_mask_bits=true", "--json")
+def test_every_method_has_its_name_on_the_command_line(wirelessfl, method, setting):
+    ended = wirelessfl("allocate", "--method", method, "--set", setting, "--json")
     assert ended.status == 0, ended.err
     answer = json.loads(ended.out)
     assert max(answer["latency_s"]) <= DEADLINE_S * (1 + 1e-9)
