@@ -49,7 +49,7 @@ __all__ = [
     "repair",
     "sensitivities",
     "solve",
-    "waterfill",
     "solve_joint",
+    "waterfill",
     "what_if",
 ]
