@@ -8,6 +8,7 @@ eq. (16)-(17) of [WFL] with the importance latency of eq. (12) inside `fixed_s`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,17 +51,17 @@ class AllocationProblem:
         """(..., K)."""
         return np.shape(self.fixed_s)
 
-    @property
+    @cached_property
     def slack_s(self) -> Array:
         """S_k = deadline_s - fixed_s, what is left for the prunable part (eq. 39 of [WFL], erratum W1); (..., K)."""
         return np.asarray(self.deadline_s) - np.asarray(self.fixed_s)
 
-    @property
+    @cached_property
     def upload_s(self) -> Array:
         """A_k: seconds to upload the unpruned prunable bits over the whole band; (..., K), inf at rate 0."""
         return ratio(np.asarray(self.upload_bits), np.asarray(self.rate_bps))
 
-    @property
+    @cached_property
     def fixed_upload_s(self) -> Array:
         """Seconds to upload the fixed bits over the whole band; (..., K), inf at rate 0."""
         return ratio(np.asarray(self.fixed_upload_bits), np.asarray(self.rate_bps))
