@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.problems import CLASSES, scenario_rates, scenario_s
+from helpers.problems import CLASSES, client_subset, scenario_rates, scenario_s
 
 from optimizers import Allocation, certify, solve
 from wirelessfl import plugins
@@ -19,6 +19,7 @@ def allocator(request):
 
 def test_the_folder_is_what_is_found():
     assert {"exact", "cvxpy", "equal", "equal-common", "fixed-ratio", "min-latency"} <= set(NAMES)
+    assert {"max-min", "proportional-fairness", "select", "resource-blocks"} <= set(NAMES)
 
 
 def test_it_is_a_frozen_dataclass_that_knows_its_name(allocator):
@@ -66,6 +67,16 @@ def test_an_optimum_that_is_claimed_is_certified(allocator, name):
     assert certificate.duality_gap <= 1e-6
     late = p.slack_s < 0
     assert np.all((a.bandwidth_fraction == 0)[late] & (a.pruning_ratio == 1)[late])
+
+
+@pytest.mark.parametrize("name", ["regular", "late_some", "scarce_band"])
+def test_permuting_clients_permutes_the_answer(allocator, name):
+    rng = np.random.default_rng(7)
+    p, order = CLASSES[name](rng, 6), rng.permutation(6)
+    a, permuted = allocator.solve(p), allocator.solve(client_subset(p, order))
+    np.testing.assert_allclose(permuted.bandwidth_fraction, a.bandwidth_fraction[order], atol=1e-4)
+    np.testing.assert_allclose(permuted.pruning_ratio, a.pruning_ratio[order], atol=1e-4)
+    np.testing.assert_array_equal(permuted.status, a.status[order])
 
 
 def test_the_same_problem_has_the_same_answer(allocator):
