@@ -29,7 +29,7 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
     """
     values = (slack_s, prunable_s, upload_s, weight)
     like = next(value for value in values if hasattr(value, "shape"))
-    xp = array_namespace(*values)
+    xp: Any = np if isinstance(like, np.ndarray) else array_namespace(*values)
     c, a, s, w = xp.broadcast_arrays(*(_float64(xp, value, device(like)) for value in values))
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
         band, price = _search(xp, *(_detached(value) for value in (c, a, s, w)))
@@ -39,11 +39,11 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
 
 
 def _search(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any) -> tuple[Any, Any]:
-    leverage_s2 = slack_s * upload_s * weight
-    uses = (slack_s > 0) & (leverage_s2 > 0) & (leverage_s2 < xp.inf)
-    zero = xp.zeros_like(slack_s)
-    ceiling = upload_s / xp.where(slack_s > prunable_s, slack_s - prunable_s, zero)
-    return fill(xp, ramps(xp, xp.where(uses, leverage_s2, zero), prunable_s, upload_s, zero + 1.0, zero, ceiling))
+    leverage_s2, room_s = slack_s * upload_s, slack_s - prunable_s
+    uses = (leverage_s2 > 0) & (leverage_s2 < xp.inf)
+    ceiling = xp.where(room_s > 0, upload_s / room_s, xp.inf)
+    floor = xp.zeros_like(slack_s)
+    return fill(xp, ramps(xp, xp.where(uses, leverage_s2, 0.0), prunable_s, upload_s, weight, floor, ceiling))
 
 
 def _closed_form(

@@ -12,14 +12,13 @@ is a continuous quadratic knapsack): Newton's method lands in the right piece af
 is exact. Where it does not (steps, plateaus), a bisection over the sorted ends of the ramps finds the piece. Both
 evaluate the sum and never accumulate it: running sums lose every digit when steep ramps enter and leave.
 
-This is array-API code: `xp` is a namespace of array-api-compat, and the arrays may lie on any device.
+This is array-API code: `xp` is numpy or a namespace of array-api-compat, and the arrays may lie on any device.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import numpy
 
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Array
@@ -50,12 +49,12 @@ def ramps(xp: Any, leverage_s2: Any, prunable_s: Any, upload_s: Any, weight: Any
     """The ramps of clients that gain w `leverage_s2` / (a b + s)^2 by band; no use of band: leverage 0."""
     root_s = xp.sqrt(weight) * xp.sqrt(leverage_s2)
     uses = root_s > 0
-    zero = xp.zeros_like(root_s)
+    slope, height = root_s / prunable_s, ceiling - floor
     return Ramps(
         start=xp.where(uses, (prunable_s * floor + upload_s) / root_s, 1.0),
-        slope=xp.where(uses, xp.minimum(root_s / prunable_s, zero + _STEEPEST), zero),
+        slope=xp.where(uses, xp.where(slope < _STEEPEST, slope, _STEEPEST), 0.0),
         floor=floor,
-        height=xp.where(uses, xp.maximum(ceiling - floor, zero), zero),
+        height=xp.where(uses & (height > 0), height, 0.0),
     )
 
 
@@ -99,7 +98,8 @@ def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
     """
     clients = every.start.shape[-1]
     reach = (every.slope * every.start).sum(axis=-1)
-    rounding = xp.minimum(2e-15 + 1e-17 * clients**0.5 + 2e-16 * reach, xp.zeros_like(reach) + 1e-13)
+    last_digit = 2e-15 + 1e-17 * clients**0.5 + 2e-16 * reach
+    rounding = xp.where(last_digit < 1e-13, last_digit, 1e-13)
     if every.start.ndim > 1 or clients <= _BLOCK:
         return (room + reach) / every.slope.sum(axis=-1), rounding
     sample = every[::_SAMPLE]
@@ -188,6 +188,6 @@ def waterfill(reduced: Reduced) -> tuple[Array, Array]:
     leverage_s2 = np.where(reduced.weight > 0, reduced.leverage_s2, 0.0)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
         every = ramps(
-            numpy, leverage_s2, reduced.prunable_s, reduced.upload_s, reduced.weight, reduced.floor, reduced.ceiling
+            np, leverage_s2, reduced.prunable_s, reduced.upload_s, reduced.weight, reduced.floor, reduced.ceiling
         )
-        return fill(numpy, every)
+        return fill(np, every)
