@@ -235,8 +235,8 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
         ceiling = np.where(slack_s > prunable_s, needed_s / np.maximum(slack_s - prunable_s, 0.0), np.inf)
     entry = np.where(late, 0.0, speed.entry_bandwidth)
     least = np.where(late, 0.0, np.maximum(speed.min_bandwidth, entry))
-    fits, enters = _fits(problem.band_at(least)), _fits(problem.band_at(entry))
-    floor = np.where(fits, least, np.where(enters, entry, 0.0))
+    entry_band, least_band = problem.band_at(entry), problem.band_at(least)
+    fits, enters = _fits(least_band), _fits(entry_band)
     line = Reduced(
         slack_s=slack_s,
         prunable_s=prunable_s,
@@ -244,11 +244,16 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
         fixed_upload_s=problem.fixed_upload_s,
         weight=np.asarray(problem.weight),
         cap=np.where(fits, np.asarray(problem.max_pruning_ratio), 1.0),
-        floor=floor,
+        floor=np.where(fits, least, np.where(enters, entry, 0.0)),
         ceiling=ceiling,
         excluded=late | (~enters & (problem.fixed_upload_s > 0)),
     )
-    return NoisePsdCurve(problem=problem, by_speed=line, floor=problem.band_at(floor), ceiling=problem.band_at(ceiling))
+    return NoisePsdCurve(
+        problem=problem,
+        by_speed=line,
+        floor=np.where(fits, least_band, np.where(enters, entry_band, 0.0)),
+        ceiling=problem.band_at(ceiling),
+    )
 
 
 def _fits(band: Array) -> NDArray[np.bool_]:

@@ -46,15 +46,13 @@ def noise_psd_slope(band: ArrayLike, snr: ArrayLike) -> Array:
     """d/db of `noise_psd_nats`: m(t) = ln(1 + t) - t / (1 + t) with t = SNR / b; any shape, finite at b = 0."""
     t = snr_in_band(band, snr)
     part = t / (1.0 + t)
-    return np.where(part < _SMALL, part**2 * _series(part), np.log1p(t) - part)
+    return part**2 * _per_square(t, part)
 
 
 def log_noise_psd_slope(t: Array) -> Array:
     """ln m(t), for t whose m underflows too; any shape."""
     part = t / (1.0 + t)
-    return np.where(
-        part < _SMALL, 2.0 * np.log(part) + np.log(_series(part)), np.log(np.log1p(t) - np.minimum(part, t))
-    )
+    return 2.0 * np.log(part) + np.log(_per_square(t, part))
 
 
 def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
@@ -66,6 +64,8 @@ def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
     """
     nats, snr = np.broadcast_arrays(np.asarray(nats, dtype=np.float64), np.asarray(snr, dtype=np.float64))
     reachable = (nats > 0) & (nats < snr)
+    if not reachable.any():
+        return np.where(nats > 0, np.inf, 0.0)
     kappa = np.clip(np.where(reachable, nats, 0.5) / np.where(reachable, snr, 1.0), 1.0 / _MOST_SNR, 1.0 - 2**-53)
     depth = np.maximum(kappa - 1.0 - np.log(kappa), 0.0)
     t = (1.0 - kappa + np.sqrt(2.0 * depth) + depth) / kappa
@@ -81,7 +81,11 @@ def snr_in_band(band: ArrayLike, snr: ArrayLike) -> Array:
     return snr / np.maximum(band, np.maximum(snr, 1e-8) / _MOST_SNR)
 
 
-def _series(part: Array) -> Array:
-    """m / part^2 with part = t / (1 + t): sum over n >= 0 of part^n / (n + 2), for `part` below 0.05."""
-    total = np.polyval(_SERIES, np.minimum(part, _SMALL))
-    return np.asarray(total, dtype=np.float64)
+def _per_square(t: Array, part: Array) -> Array:
+    """m / part^2 with part = t / (1 + t): the sum over n >= 0 of part^n / (n + 2); any shape."""
+    large = np.maximum(part, _SMALL)
+    found = np.asarray((np.log1p(t) - part) / large**2)
+    small = part < _SMALL
+    if small.any():
+        found[small] = np.polyval(_SERIES, np.asarray(part)[small])
+    return found
