@@ -29,10 +29,12 @@ def print_what_if(result: WhatIf, found: Found) -> None:
     console = Console()
     draws = next(iter(result.measured.values())).shape[-1]
     table = result.table()
-    rows = len(next(iter(table.values())))
-    step = math.ceil(rows / MOST_ROWS)
-    title = f"{rows} points, {draws} channel draws each" + (f" (every {step}th point)" if step > 1 else "")
-    console.print(_points(result, table, range(0, rows, step), title))
+    first, *others = (values.size for values in result.axes.values())
+    inner = math.prod(others)
+    step = math.ceil(first * inner / MOST_ROWS)
+    rows = [row for row in range(first * inner) if row // inner % step == 0]
+    title = f"{first * inner} points, {draws} channel draws each" + (f"; 1 in {step} shown" if step > 1 else "")
+    console.print(_points(result, table, rows, title))
     console.print(
         "± one standard error over the draws; per band and per ms: prices in clients' whole models", soft_wrap=True
     )
