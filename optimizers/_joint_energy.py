@@ -12,7 +12,8 @@ from optimizers._root import bracket, mix, share_band
 from wirelessfl.allocation import Array
 from wirelessfl.errors import InputError
 
-_FITTING = 1e-12  # excess of a band that is rounding: close to the deadline's end bands are steep in the ratio
+_FITTING = 1e-9  # excess of a band that is rounding: near a limit bands are steep in the ratio
+_NO_TIME = 1e-12  # an upload time that is this much (of the deadline) too short is rounding
 _ASIDE = 1e-9  # relative step to either side of an upload time, where e' may jump
 
 
@@ -68,7 +69,8 @@ class _Times:
         """Clients that miss a limit even with the whole band."""
         asks = self.kept * (np.asarray(self.curve.problem.upload_bits) > 0) > 0
         silent = np.asarray(self.curve.problem.rate_bps) == 0
-        short = self.curve.upload(self.kept).time_s < self.curve.whole_band_s * self.kept * (1.0 - _FITTING)
+        needed_s = self.curve.whole_band_s * self.kept - _NO_TIME * np.asarray(self.curve.problem.deadline_s)
+        short = self.curve.upload(self.kept).time_s < needed_s
         return (asks & silent) | short
 
     @cached_property
