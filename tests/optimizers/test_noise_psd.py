@@ -243,8 +243,12 @@ def test_equal_shares_are_those_of_fixed_noise():
     )
 
 
-def test_all_finish_together_in_the_fastest_band():
-    a = solve(scenario_psd(fixed_s=np.linspace(0.0, 0.01, 10)), MinLatency(pruning_ratio=0.2))
+@pytest.mark.parametrize("bits", [5e5, [5e5] + [1e2] * 9])
+@pytest.mark.parametrize("snr", [0.01, 1e4])
+def test_all_finish_together_in_the_fastest_band(bits, snr):
+    a = solve(
+        scenario_psd(fixed_s=np.linspace(0.0, 0.01, 10), upload_bits=bits, snr=snr), MinLatency(pruning_ratio=0.2)
+    )
     np.testing.assert_allclose(a.latency_s, a.latency_s[0], rtol=1e-12)
     assert a.bandwidth_fraction.sum() == pytest.approx(1, rel=1e-12)
 
