@@ -15,6 +15,7 @@ from wirelessfl.protocols import Allocator
 
 FIELDS = ("deadline_s", "bandwidth_hz", "upload_bits", "fixed_upload_bits", "weight", "max_pruning_ratio")
 MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
+NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
 _RESOLUTION = 2.0**-30  # of the distance between neighbouring grid values
 
 
@@ -23,8 +24,8 @@ class WhatIf:
     """What came out over a grid of values: `axes` names the varied fields with their values, in the grid's order.
 
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of the slowest client,
-    the numbers of `starved` and `infeasible` clients, `bandwidth_price` of the whole band and `deadline_price` per
-    second. All points see the same draws, so differences between points are paired.
+    the numbers of `starved` and `infeasible` clients (those left out included), `bandwidth_price` of the whole band
+    and `deadline_price` per second. All points see the same draws, so differences between points are paired.
     """
 
     axes: dict[str, Array]
@@ -130,7 +131,7 @@ def measures(allocation: Allocation) -> dict[str, Array]:
         "mean_ratio": allocation.pruning_ratio.mean(axis=-1),
         "latency_s": allocation.latency_s.max(axis=-1),
         "starved": (status == "starved").sum(axis=-1).astype(np.float64),
-        "infeasible": (status == "infeasible").sum(axis=-1).astype(np.float64),
+        "infeasible": np.isin(status, NOT_SERVED).sum(axis=-1).astype(np.float64),
         "bandwidth_price": np.asarray(allocation.bandwidth_price),
         "deadline_price": np.asarray(allocation.deadline_price),
     }

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from optimizers import Repair
+from optimizers import Repair, measures
 from studies.report.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
@@ -45,14 +45,15 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
         column.justify = "right"
     for name, scheme in schemes.items():
         allocation = scheme.planned.allocation
+        counted = measures(allocation)
         table.add_row(
             name,
             f"{100 * allocation.pruning_ratio.mean():.2f}",
             f"{100 * allocation.pruning_ratio.max():.2f}",
             f"{1e3 * allocation.latency_s.max():.3f}",
             str(scheme.late.sum()),
-            str((allocation.status == "starved").sum()),
-            str((allocation.status == "infeasible").sum()),
+            f"{counted['starved']:g}",
+            f"{counted['infeasible']:g}",
         )
     Console().print(table)
 

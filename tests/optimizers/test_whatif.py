@@ -36,6 +36,13 @@ def test_a_grid_is_what_solving_point_by_point_gives():
                 np.testing.assert_allclose(found.measured[name][row, column], values, rtol=1e-12, err_msg=name)
 
 
+def test_clients_left_out_are_counted_as_not_served():
+    p = scenario_s(max_pruning_ratio=0.5)
+    counted = what_if(p, {"deadline_s": [0.02]}, "select").mean("infeasible")
+    assert counted == [(solve(changed(p, deadline_s=0.02), "select").status == "left out").sum()]
+    assert counted[0] > 0
+
+
 def test_mean_and_error_over_draws_as_columns():
     p = faded(7)
     found = what_if(p, {"deadline_s": DEADLINES})
