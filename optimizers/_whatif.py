@@ -16,7 +16,7 @@ from wirelessfl.protocols import Allocator
 FIELDS = ("deadline_s", "bandwidth_hz", "upload_bits", "fixed_upload_bits", "weight", "max_pruning_ratio")
 MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
 NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
-_RESOLUTION = 2.0**-30  # of the distance between neighbouring grid values
+_HALVINGS = 30  # of the distance between neighbouring grid values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,10 @@ class WhatIf:
         """The standard deviation of the mean, from the spread over the draws; (*grid,), NaN for a single draw."""
         values = self._of(measure)
         draws = values.shape[-1]
-        return values.std(axis=-1, ddof=1) / sqrt(draws) if draws > 1 else np.full(values.shape[:-1], np.nan)
+        if draws == 1:
+            return np.full(values.shape[:-1], np.nan)
+        with np.errstate(invalid="ignore"):  # a client that never finishes has latency inf, whose spread is NaN
+            return values.std(axis=-1, ddof=1) / sqrt(draws)
 
     def front(self) -> Array:
         """Which points no shorter (or equal) deadline beats in the kept model, other fields alike; (*grid,) bool.
@@ -82,12 +85,15 @@ class Breakpoint:
     after: str
 
 
-def what_if(problem: AllocationProblem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact") -> WhatIf:
+def what_if(problem: Problem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact") -> WhatIf:
     """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one call.
 
     `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales the rates, at the
-    same SNR, and needs the problem's own. Raises `InputError` for another field or for values that are not 1-D.
+    same SNR, and needs an `AllocationProblem` with its own. Raises `InputError` for another field or for values that
+    are not 1-D.
     """
+    if not vary:
+        raise InputError("vary must name at least 1 field, got 0")
     values = {name: _axis(name, given) for name, given in vary.items()}
     grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
     for axis, (name, numbers) in enumerate(values.items()):
@@ -113,7 +119,7 @@ def breakpoints(
     before, after = status[interval, client], status[interval + 1, client]
     low, high = points[interval], points[interval + 1]
     row = np.arange(interval.size)
-    while np.any(high - low > _RESOLUTION * (points[interval + 1] - points[interval])):
+    for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         same = solve(at(middle), method).status[row, client] == before
         low, high = np.where(same, middle, low), np.where(same, high, middle)
@@ -146,17 +152,20 @@ def _axis(name: str, given: ArrayLike) -> Array:
     return values
 
 
-def _in_draws(problem: AllocationProblem) -> AllocationProblem:
-    """The problem with one batch axis, its draws; hertz are left out, because they may differ along the grid."""
+def _in_draws(problem: Any) -> Any:
+    """The problem with one batch axis, its draws; given rates make the hertz differ along the grid, so they go."""
     names = (field.name for field in fields(problem) if field.name != "bandwidth_hz")
-    flat: dict[str, Any] = {name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names}
-    return replace(problem, **flat, bandwidth_hz=None)
+    changes: dict[str, Any] = {name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names}
+    if isinstance(problem, AllocationProblem):
+        changes["bandwidth_hz"] = None
+    return replace(problem, **changes)
 
 
-def _changes(problem: AllocationProblem, name: str, values: Array, old_hz: float | None) -> dict[str, Any]:
+def _changes(problem: Any, name: str, values: Array, old_hz: float | None) -> dict[str, Any]:
     if name != "bandwidth_hz":
         return {name: values}
-    if old_hz is None:
-        raise InputError("vary bandwidth_hz needs the problem's own bandwidth_hz, got None")
+    if old_hz is None or not isinstance(problem, AllocationProblem):
+        got = "None" if old_hz is None else type(problem).__name__
+        raise InputError(f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}")
     check_number("bandwidth_hz", values.ravel(), above=0)
     return {"rate_bps": np.asarray(problem.rate_bps) * (values / old_hz)}

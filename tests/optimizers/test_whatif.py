@@ -5,6 +5,7 @@ import pytest
 from helpers.problems import changed, scenario_rates, scenario_s
 
 from optimizers import breakpoints, solve, what_if
+from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import InputError
 
 DEADLINES = np.linspace(0.015, 0.030, 4)
@@ -95,6 +96,12 @@ def test_breakpoints_do_not_depend_on_the_grid():
         assert point.value == pytest.approx(fine_by_change[point.client, point.before, point.after], abs=1e-9)
 
 
+def test_neighbouring_values_may_be_as_close_as_numbers_can_be():
+    (point,) = breakpoints(at, [0.0155, 0.0175])
+    close = [point.value, np.nextafter(point.value, 1.0)]
+    assert breakpoints(at, close) == [] or breakpoints(at, close)[0].client == point.client
+
+
 def test_no_change_means_no_breakpoint():
     assert breakpoints(at, [0.025, 0.026]) == []
     assert breakpoints(at, [0.025]) == []
@@ -103,6 +110,7 @@ def test_no_change_means_no_breakpoint():
 @pytest.mark.parametrize(
     ("vary", "words"),
     [
+        ({}, ["vary", "at least 1 field"]),
         ({"deadline": [1.0]}, ["vary", "deadline", "deadline_s"]),
         ({"deadline_s": 0.02}, ["deadline_s", "list"]),
         ({"deadline_s": []}, ["deadline_s", "list"]),
@@ -120,6 +128,30 @@ def test_bad_input_is_one_line(vary, words):
 def test_a_band_is_needed_to_vary_it():
     with pytest.raises(InputError, match="bandwidth_hz"):
         what_if(scenario_s(bandwidth_hz=None), {"bandwidth_hz": BANDS})
+
+
+def test_noise_of_a_given_density_has_one_band():
+    s = scenario_s()
+    p = NoisePsdProblem(
+        deadline_s=0.025,
+        fixed_s=s.fixed_s,
+        prunable_s=s.prunable_s,
+        upload_bits=s.upload_bits,
+        snr=np.linspace(50, 500, 10),
+        bandwidth_hz=20e6,
+    )
+    found = what_if(p, {"deadline_s": DEADLINES}).mean("mean_ratio")
+    expected = [solve(changed(p, deadline_s=deadline_s)).pruning_ratio.mean() for deadline_s in DEADLINES]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    with pytest.raises(InputError, match="NoisePsdProblem"):
+        what_if(p, {"bandwidth_hz": BANDS})
+
+
+def test_a_client_that_never_finishes_makes_no_noise():
+    p = scenario_s(rate_bps=np.array([[0.0] + [1e8] * 9, [1e8] * 10]))
+    found = what_if(p, {"deadline_s": DEADLINES}, "fixed-ratio")
+    assert np.all(np.isinf(found.mean("latency_s")))
+    assert np.all(np.isnan(found.standard_error("latency_s")))
 
 
 def test_a_measure_that_is_not_there():
