@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers._curve import ROUNDING
+from optimizers._knapsack import knapsack
 from optimizers.exact import Exact
 from wirelessfl.allocation import Allocation, Array, Problem
 from wirelessfl.errors import check_choice
 
 _FULL = 1.0 + ROUNDING
-_UNIT = 1e6  # band and weight in millionths: the solver's absolute tolerances then mean nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,7 @@ class Select:
 
     - `clients`: their number. Taking them in order of b_min is optimal: any m clients need at least as much band as
       the m that need least.
-    - `weight`: the sum of their weights, a 0/1 knapsack, solved by HiGHS problem by problem (milliseconds at tens of
-      clients; the worst case is exponential).
+    - `weight`: the sum of their weights, a 0/1 knapsack, solved problem by problem (`optimizers._knapsack`).
 
     Everybody else, b = 0 and rho = 1, is `left out` in `Allocation.status`, late clients are `infeasible`, and
     `Allocation.reason` says for each what was missing. The set is chosen first: among sets of the same size it is not
@@ -70,31 +69,7 @@ def _heaviest(needed: Array, weight: Array) -> NDArray[np.bool_]:
         return everybody
     chosen = needed == 0.0
     contested = np.flatnonzero(everybody & ~chosen & (weight > 0))
-    chosen[contested[_knapsack(needed[contested], weight[contested])]] = True
+    chosen[contested[knapsack(needed[contested], weight[contested], _FULL)]] = True
     for client in np.argsort(needed, kind="stable"):
         chosen[client] |= needed[chosen].sum() + needed[client] <= _FULL
     return chosen
-
-
-def _knapsack(size: Array, value: Array) -> NDArray[np.bool_]:
-    """The set of largest value whose sizes sum to 1 or less; (n,)."""
-    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import, and needed for weights only
-
-    if not size.size:
-        return np.zeros(0, dtype=np.bool_)
-    limits = [LinearConstraint(_UNIT * size[None], ub=_UNIT)]
-    while True:
-        found = milp(
-            -_UNIT * value / value.max(),
-            integrality=np.ones(size.size),
-            bounds=Bounds(0, 1),
-            constraints=limits,
-            options={"mip_rel_gap": 0.0},
-        )
-        if found.x is None:
-            raise RuntimeError(f"HiGHS gave up on the selection of clients: {found.message}")
-        chosen: NDArray[np.bool_] = found.x > 0.5
-        if size[chosen].sum() <= _FULL:
-            return chosen
-        # The set fits within the solver's tolerance only: never this one again, nor more than it.
-        limits.append(LinearConstraint(chosen[None].astype(np.float64), ub=chosen.sum() - 1.0))

@@ -43,7 +43,7 @@ def test_brute_force_finds_no_larger_set(objective):
         chosen = ~a.left_out & (p.slack_s >= 0)
         value = np.ones(p.shape) if objective == "clients" else p.weight
         assert value[chosen].sum() == brute_force(p, value)
-        assert needed(p)[chosen].sum() <= 1
+        assert needed(p)[chosen].sum() <= 1 + 1e-15
         assert np.all(needed(p)[a.left_out] + needed(p)[chosen].sum() > 1)  # nobody is left out who would still fit
         sizes.append(chosen.mean())
         if chosen.any():
@@ -99,7 +99,7 @@ def test_needs_that_fill_the_band_exactly_all_take_part():
         assert not Select(objective=objective).solve(p).left_out.any()
 
 
-def test_a_set_that_fits_within_the_solvers_tolerance_only_is_not_taken():
+def test_a_set_a_little_too_large_is_not_taken():
     p = changed(
         problem(1.0, 0.0, np.zeros(3), [2.0, 2.0, 1.0]), fixed_upload_bits=np.array([0.5, 0.5 + 1e-10, 0.1]) * 1e6
     )

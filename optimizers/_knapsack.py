@@ -1,0 +1,71 @@
+"""The 0/1 knapsack: the set of largest value whose sizes sum to 1 or less.
+
+Client by client, in order of value per size, every set that is worth going on with is kept: none that needs more than
+another and is worth less (Nemhauser and Ullmann 1969), and none that could not beat the best set found even with
+fractions of clients (Dantzig's bound). Sizes are compared as floats, so no set is a little too large, as it may be for
+a mixed-integer solver; where values follow sizes that solver needs seconds for 30 clients, this milliseconds.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.allocation import Array
+
+_TIE = 1e-12  # relative difference of two values that rounding may have made
+_MANY = 2**14  # sets in play beyond which one within `_NEAR` of the best is good enough
+_NEAR = 1e-6
+
+
+def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
+    """A set of largest value, (n,), for `size` > 0 and `value` > 0 of shape (n,).
+
+    Exact to rounding as long as no more than 16,384 sets are in play, which takes values that follow the sizes closely;
+    then its value may fall short by a millionth.
+    """
+    order = np.argsort(-value / size, kind="stable")
+    size, value = size[order], value[order]
+    sizes, values = (np.concatenate([[0.0], np.cumsum(one)]) for one in (size, value))
+    density = np.append(value / size, 0.0)
+    used, worth = np.zeros(1), np.zeros(1)
+    steps: list[tuple[NDArray[np.intp], NDArray[np.bool_]]] = []
+    best, found = -1.0, (0, 0, 0)
+    for client in range(size.size):
+        reach = sizes[client] + (room - used)
+        end = np.searchsorted(sizes, reach, side="right") - 1  # the clients before `end` fit whole
+        whole = worth + (values[end] - values[client])
+        top = int(np.argmax(whole))
+        if whole[top] > best:
+            best, found = float(whole[top]), (client, top, int(end[top]))
+        bound = whole + (reach - sizes[end]) * density[end]
+        hopeful = np.flatnonzero(bound > best * (1.0 + (_TIE if used.size <= _MANY else _NEAR)))
+        if not hopeful.size:
+            break
+        used, worth, parent, taken = _branch(used, worth, hopeful, size[client], value[client], room)
+        steps.append((parent, taken))
+    return _trace(order, steps, *found)
+
+
+def _branch(
+    used: Array, worth: Array, hopeful: NDArray[np.intp], size: float, value: float, room: float
+) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.bool_]]:
+    """The hopeful sets without and with one client more, those left out that another one beats."""
+    parent = np.concatenate([hopeful, hopeful[used[hopeful] + size <= room]])
+    taken = np.arange(parent.size) >= hopeful.size
+    used, worth = used[parent] + size * taken, worth[parent] + value * taken
+    order = np.lexsort((-worth, used))
+    before = np.concatenate([[-1.0], np.maximum.accumulate(worth[order])[:-1]])
+    order = order[worth[order] > before * (1.0 + _TIE)]
+    return used[order], worth[order], parent[order], taken[order]
+
+
+def _trace(
+    order: NDArray[np.intp], steps: list[tuple[NDArray[np.intp], NDArray[np.bool_]]], client: int, place: int, end: int
+) -> NDArray[np.bool_]:
+    """The set that stood at `place` before `client`, with the clients up to `end`, in the original order."""
+    chosen = np.zeros(order.size, dtype=np.bool_)
+    chosen[order[client:end]] = True
+    for step in range(client - 1, -1, -1):
+        parent, taken = steps[step]
+        chosen[order[step]] = taken[place]
+        place = int(parent[place])
+    return chosen
