@@ -23,15 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers._curve import FITTING
+from optimizers._psd_gains import CLOSE, NEAR, STEPS, Gains
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Array
 from wirelessfl.allocation_psd import NoisePsdProblem
-from wirelessfl.radio import log_noise_psd_slope
 
 _DEEPEST = 690.0  # ln t at a band next to 0, as far as floats go
-_STEPS = 100  # more than bisection needs; Newton's method takes about 5
-_CLOSE = 4e-16  # relative distance of two floats that rounding cannot tell apart
-_NEAR = 1e-8  # length of a Newton step after which the next would be lost in rounding
 _FULL = 1e-13  # distance of the bands from the whole band after which one first-order correction is exact
 
 
@@ -73,7 +70,7 @@ class NoisePsdCurve:
         return np.where(self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor)
 
     @cached_property
-    def gains(self) -> "_Gains":
+    def gains(self) -> Gains:
         """The marginal gains in logarithms."""
         return _gains(self)
 
@@ -101,71 +98,14 @@ class NoisePsdCurve:
         return np.where(pace > 0, freed / np.where(pace > 0, pace, 1.0), 0.0)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Gains:
-    """ln(w x') as a function of u = ln(g / b), per client between `low` (at the top) and `high` (at the floor).
-
-    Clients that use no band have the constants of an arbitrary client and count nowhere.
-    """
-
-    uses: NDArray[np.bool_]
-    snr: Array
-    log_leverage: Array
-    prunable_s: Array
-    upload_s: Array
-    floor: Array
-    top: Array
-    low: Array
-    high: Array
-
-    def at(self, depth: Array) -> tuple[Array, Array]:
-        """H(u) and H'(u); (..., K)."""
-        t = np.exp(depth)
-        part = t / (1.0 + t)
-        log_slope = log_noise_psd_slope(t)
-        slope = np.exp(log_slope)
-        full = np.log1p(self.snr)
-        band = self.snr / t
-        work_s = self.prunable_s * (band * np.log1p(t) / full) + self.upload_s
-        value = self.log_leverage + log_slope - 2.0 * np.log(work_s)
-        rise = np.exp(2.0 * np.log(part) - log_slope) + 2.0 * self.prunable_s * band * (slope / full) / work_s
-        return value, rise
-
-    @cached_property
-    def ends(self) -> tuple[Array, Array]:
-        """ln(w x') at the top and at the floor; (..., K)."""
-        return self.at(self.low)[0], self.at(self.high)[0]
-
-    def band(self, theta: Array, start: Array) -> tuple[Array, Array, Array]:
-        """The bands at ln(price) = `theta` (..., 1) from the guess `start` of u; those u; -d ln b / d theta there."""
-        at_top, at_floor = self.ends[0] >= theta, self.ends[1] <= theta
-        settled = at_top | at_floor | ~self.uses
-        low, high = self.low, self.high
-        depth = np.where(at_top, low, np.where(at_floor, high, np.clip(start, low, high)))
-        for _ in range(_STEPS):
-            value, rise = self.at(depth)
-            excess = value - theta
-            low, high = np.where(excess <= 0, depth, low), np.where(excess >= 0, depth, high)
-            newton = depth - excess / rise
-            inside = (newton >= low) & (newton <= high)
-            target = np.where(settled, depth, np.where(inside, newton, 0.5 * (low + high)))
-            settled = settled | (np.abs(target - depth) <= np.where(inside, _NEAR, _CLOSE * np.abs(depth)))
-            depth = target
-            if settled.all():
-                break
-        band = np.clip(self.snr * np.exp(-depth), self.floor, self.top)
-        free = self.uses & ~at_top & ~at_floor
-        return np.where(at_top, self.top, np.where(free, band, self.floor)), depth, np.where(free, 1.0 / rise, 0.0)
-
-
-def _gains(curve: NoisePsdCurve) -> _Gains:
+def _gains(curve: NoisePsdCurve) -> Gains:
     uses, line = curve.uses_band, curve.by_speed
     snr = np.where(uses, np.asarray(curve.problem.snr), 1.0)
     gain = np.log(np.where(uses, line.weight, 1.0)) + np.log(np.where(uses, line.leverage_s2, 1.0))
     low = np.log(snr) - np.log(np.where(uses, curve.top, 1.0))
     with np.errstate(divide="ignore"):
         high = np.log(snr) - np.log(np.where(uses, curve.floor, 1.0))
-    return _Gains(
+    return Gains(
         uses=uses,
         snr=snr,
         log_leverage=gain - np.log(np.log1p(snr)),
@@ -186,19 +126,19 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     low, high = _price_bounds(curve)
     theta, depth = _first_guess(gains)
     theta = np.where(done, 0.0, np.clip(theta, low, high))
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         band, depth, give = gains.band(theta, depth)
         total, slope = band.sum(axis=-1, keepdims=True), (band * give).sum(axis=-1, keepdims=True)
         low, high = np.where(total >= 1.0, theta, low), np.where(total <= 1.0, theta, high)
-        step = np.where(slope > 0, np.log(np.maximum(total, _CLOSE)) * total / np.where(slope > 0, slope, 1.0), np.inf)
-        full = np.abs(total - 1.0) <= np.where(np.abs(step) <= _NEAR, _FULL, _CLOSE)
+        step = np.where(slope > 0, np.log(np.maximum(total, CLOSE)) * total / np.where(slope > 0, slope, 1.0), np.inf)
+        full = np.abs(total - 1.0) <= np.where(np.abs(step) <= NEAR, _FULL, CLOSE)
         inside = (theta + step >= low) & (theta + step <= high)
         target = np.where(inside, theta + step, 0.5 * (low + high))
-        done = done | full | (np.abs(target - theta) <= _CLOSE * np.abs(theta))
+        done = done | full | (np.abs(target - theta) <= CLOSE * np.abs(theta))
         if done.all():
             break
         theta = np.where(done, theta, target)
-    rest = np.where(np.abs(step) <= _NEAR, step, 0.0)  # what is left of Newton's method; its square is lost in rounding
+    rest = np.where(np.abs(step) <= NEAR, step, 0.0)  # what is left of Newton's method; its square is lost in rounding
     band = np.clip(band * (1.0 - give * rest), curve.floor, curve.top)
     band = np.where(spare[..., None], curve.top, band)
     return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0), np.where(spare, 0.0, np.exp(theta + rest)[..., 0])
@@ -214,7 +154,7 @@ def _price_bounds(curve: NoisePsdCurve) -> tuple[Array, Array]:
     return np.maximum(least, alone), np.maximum(most, np.maximum(least, alone))
 
 
-def _first_guess(gains: _Gains) -> tuple[Array, Array]:
+def _first_guess(gains: Gains) -> tuple[Array, Array]:
     """ln(price), (..., 1), and u, (..., K): one Newton step of all conditions at once from equal bands."""
     sharing = np.maximum(gains.uses.sum(axis=-1, keepdims=True), 1)
     depth = np.clip(np.log(gains.snr * sharing), gains.low, gains.high)

@@ -29,11 +29,11 @@ TRUTH = [
 
 @pytest.mark.parametrize(("snr", "band", "nats", "slope"), TRUTH)
 def test_rate_slope_and_inverse_are_exact(snr, band, nats, slope):
-    assert float(noise_psd_nats(band, snr)) == pytest.approx(nats, rel=4e-15)
-    assert float(noise_psd_slope(band, snr)) == pytest.approx(slope, rel=1e-14)
+    assert float(noise_psd_nats(band, snr)) == pytest.approx(nats, rel=4e-15, abs=0)
+    assert float(noise_psd_slope(band, snr)) == pytest.approx(slope, rel=1e-14, abs=0)
     # Where the rate hardly depends on the band any more, the band hardly follows from the rate.
     lost = nats / (band * slope)
-    assert float(noise_psd_band(nats, snr)) == pytest.approx(band, rel=1e-15 * (4 + lost))
+    assert float(noise_psd_band(nats, snr)) == pytest.approx(band, rel=1e-15 * (4 + lost), abs=0)
 
 
 def test_the_inverse_gives_the_rate_asked_for():
