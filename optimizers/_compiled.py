@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
 
 _Ramps: TypeAlias = tuple[Array, Array, Array]  # start, slope, height of every client of one row
+_Clients: TypeAlias = tuple[Array, Array, Array, Array]  # slack, prunable and upload seconds, weight
 
 _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
@@ -79,13 +80,14 @@ def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
 
 @_compile(**_SETTINGS)
 def _newton(ramps: _Ramps, room: float, level: float, rounding: float) -> tuple[float, float, bool]:
-    """The level at which the bands of one row sum to `room`, their sum, and whether it was found."""
-    low, high, total = 0.0, np.inf, 0.0
+    """The level at which the bands of one row sum to `room`, what its last digit misses, and whether it was found."""
+    low, high = 0.0, np.inf
     for _ in range(_PASSES):
         total, steepness = _climb(ramps, level)
         missing = room - total
         if abs(missing) <= rounding:
-            return level, total, True
+            rest = missing / steepness if abs(missing) > 4e-15 else 0.0
+            return level, rest, abs(rest) < np.inf
         if missing > 0.0:
             low = level
         else:
@@ -93,7 +95,7 @@ def _newton(ramps: _Ramps, room: float, level: float, rounding: float) -> tuple[
         level += missing / steepness
         if not ((level > low) & (level < high)):
             level = 0.5 * (low + high) if high < np.inf else 2.0 * low
-    return level, total, False
+    return level, 0.0, False
 
 
 @_compile(**_SETTINGS)
@@ -109,25 +111,19 @@ def _water_level(ramps: _Ramps, few: _Ramps) -> tuple[float, float, bool]:
     return _newton(ramps, 1.0, level, min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13))
 
 
-@_compile(**_SETTINGS)
-def _finish(
-    clients: tuple[Array, Array, Array, Array],
-    ramps: _Ramps,
-    level: float,
-    scale: float,
-    price: float,
-    band: Array,
-    ratio: Array,
-) -> float:
-    """Bands and ratios of one row at `level`; the deadline's price."""
-    start, slope, height = ramps
+@_compile(**(_SETTINGS | {"fastmath": {"nsz"}}))  # 1 - (1 - x) must stay what it is in floats
+def _share(
+    clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array, worth: Array
+) -> None:
+    """Bands, ratios and d(w x) / d(deadline) of some clients; `at` is the level, what it misses and the price."""
     slack_s, prunable_s, upload_s, weight = clients
-    deadline_price = 0.0
+    start, slope, height = ramps
+    level, rest, price = at
     for k in range(band.size):
         c, a, s = slack_s[k], prunable_s[k], upload_s[k]
-        climbed = (level - start[k]) * slope[k]
+        climbed = (level - start[k] + rest) * slope[k]
         low = climbed if climbed > 0.0 else 0.0
-        share = (low if low < height[k] else height[k]) * scale
+        share = low if low < height[k] else height[k]
         size = 1.0 if s == 0.0 else share
         work_s, used_s = a * size + s, c * size
         late, part = c < 0.0, used_s / work_s
@@ -138,7 +134,21 @@ def _finish(
         ratio[k] = pruned + 2.0**-53 if 1.0 - pruned > kept else pruned
         freed, gained = price * share * share / (kept * s), weight[k] * size / work_s
         on_top = (share > 0.0) & (share >= height[k] * (1.0 - 1e-14))
-        deadline_price += freed if on_top else (0.0 if whole | late else gained)
+        worth[k] = freed if on_top else (0.0 if whole | late else gained)
+
+
+@_compile(**_SETTINGS)
+def _finish(clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array) -> float:
+    """`_share` of one row, block by block; the deadline's price."""
+    c, a, s, w = clients
+    start, slope, height = ramps
+    worth, deadline_price = np.empty(_BLOCK), 0.0
+    for first in range(0, band.size, _BLOCK):
+        part = slice(first, min(first + _BLOCK, band.size))
+        some = worth[: part.stop - part.start]
+        rows, levels = (c[part], a[part], s[part], w[part]), (start[part], slope[part], height[part])
+        _share(rows, levels, at, band[part], ratio[part], some)
+        deadline_price += some.sum()
     return deadline_price
 
 
@@ -166,12 +176,12 @@ def fill_rows(
         clients = slack_s[row], prunable_s[row], upload_s[row], weight[row]
         done[row] = _prepare(*clients, ramps)
         if work[2].sum() <= 1.0:
-            level, scale, price[row] = np.inf, 1.0, 0.0
+            level, rest, price[row] = np.inf, 0.0, 0.0
         else:
-            level, total, found = _water_level(ramps, few)
+            level, rest, found = _water_level(ramps, few)
             done[row] &= found
-            scale, price[row] = 1.0 / total, level**-2.0
-        deadline_price[row] = _finish(clients, ramps, level, scale, price[row], band[row], ratio[row])
+            price[row] = level**-2.0
+        deadline_price[row] = _finish(clients, ramps, (level, rest, price[row]), band[row], ratio[row])
 
 
 def allocate(problem: AllocationProblem, otherwise: Callable[[AllocationProblem], Allocation]) -> Allocation:

@@ -30,7 +30,9 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
     values = (slack_s, prunable_s, upload_s, weight)
     like = next(value for value in values if hasattr(value, "shape"))
     xp: Any = np if isinstance(like, np.ndarray) else array_namespace(*values)
-    c, a, s, w = xp.broadcast_arrays(*(_float64(xp, value, device(like)) for value in values))
+    c, a, s, w = (_float64(xp, value, device(like)) for value in values)
+    if not c.shape == a.shape == s.shape or w.ndim:
+        c, a, s, w = xp.broadcast_arrays(c, a, s, w)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
         band, price = _search(xp, *(_detached(value) for value in (c, a, s, w)))
         if any(getattr(value, "requires_grad", False) for value in (c, a, s, w)):
@@ -39,11 +41,10 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
 
 
 def _search(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any) -> tuple[Any, Any]:
-    leverage_s2, room_s = slack_s * upload_s, slack_s - prunable_s
-    uses = (leverage_s2 > 0) & (leverage_s2 < xp.inf)
+    leverage_s2, room_s, floor = slack_s * upload_s, slack_s - prunable_s, xp.zeros_like(slack_s)
+    leverage_s2 = xp.where((leverage_s2 > 0) & (leverage_s2 < xp.inf), leverage_s2, 0.0)
     ceiling = xp.where(room_s > 0, upload_s / room_s, xp.inf)
-    floor = xp.zeros_like(slack_s)
-    return fill(xp, ramps(xp, xp.where(uses, leverage_s2, 0.0), prunable_s, upload_s, weight, floor, ceiling))
+    return fill(xp, ramps(xp, leverage_s2, prunable_s, upload_s, weight, floor, ceiling))
 
 
 def _closed_form(
@@ -72,16 +73,14 @@ def _pruning_ratio(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, band: 
     """max(0, 1 - c b / (a b + s)), and 1 for clients with negative slack."""
     size = xp.where(upload_s == 0, 1.0, band)
     work_s = prunable_s * size + upload_s
-    pruned = 1.0 - slack_s * size / xp.where(work_s > 0, work_s, 1.0)
     full = _is_full(slack_s, prunable_s, upload_s, band)
+    pruned = 1.0 - slack_s * size / xp.where(full, 1.0, work_s)
     return xp.where(full, 0.0, xp.where(slack_s > 0, pruned, 1.0))
 
 
 def _is_full(slack_s: Any, prunable_s: Any, upload_s: Any, band: Any) -> Any:
     """Clients that need not prune; those without bits need no band either."""
-    free = upload_s == 0
-    in_time = (slack_s - prunable_s) * band >= upload_s * (1 - ROUNDING)
-    return (slack_s >= prunable_s) & (free | in_time)
+    return (slack_s >= prunable_s) & ((slack_s - prunable_s) * band >= upload_s * (1 - ROUNDING))
 
 
 def _float64(xp: Any, value: Any, where: Any) -> Any:

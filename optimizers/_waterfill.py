@@ -47,12 +47,16 @@ class Ramps:
 
 def ramps(xp: Any, leverage_s2: Any, prunable_s: Any, upload_s: Any, weight: Any, floor: Any, ceiling: Any) -> Ramps:
     """The ramps of clients that gain w `leverage_s2` / (a b + s)^2 by band; no use of band: leverage 0."""
-    root_s = xp.sqrt(weight) * xp.sqrt(leverage_s2)
+    root_s = xp.sqrt(leverage_s2)
+    root_s *= xp.sqrt(weight)
     uses = root_s > 0
-    slope, height = root_s / prunable_s, ceiling - floor
+    start, height = prunable_s * floor, ceiling - floor
+    start += upload_s
+    start /= root_s
+    root_s /= prunable_s
     return Ramps(
-        start=xp.where(uses, (prunable_s * floor + upload_s) / root_s, 1.0),
-        slope=xp.where(uses, xp.where(slope < _STEEPEST, slope, _STEEPEST), 0.0),
+        start=xp.where(uses, start, 1.0),
+        slope=xp.where(uses, xp.where(root_s < _STEEPEST, root_s, _STEEPEST), 0.0),
         floor=floor,
         height=xp.where(uses & (height > 0), height, 0.0),
     )
@@ -72,8 +76,9 @@ def fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
 
 def _total(xp: Any, band: Any) -> Any:
     """The sum over the clients; for many short rows by a product, which is several times faster."""
-    short = band.ndim > 1 and band.shape[-1] <= 64
-    return band @ xp.ones_like(band[0]) if short else band.sum(axis=-1)
+    if band.ndim == 1 or band.shape[-1] > 64:
+        return band.sum(axis=-1)
+    return band @ xp.ones_like(band[0])
 
 
 def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
@@ -88,7 +93,8 @@ def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
         rise = xp.where(spare[..., None], every.height, rise)
         level = xp.where(spare, xp.inf, level)
     band = every.floor + rise
-    return band / xp.where(spare, 1.0, band.sum(axis=-1))[..., None], level**-2.0
+    total = band.sum(axis=-1)
+    return band / xp.where(total > 1.0, total, 1.0)[..., None], level**-2.0
 
 
 def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
@@ -118,8 +124,14 @@ def _newton(xp: Any, every: Ramps, room: Any, level: Any, rounding: Any) -> tupl
         done = abs(missing) <= rounding
         if done.all():
             break
-        steepness = _total(xp, xp.where(rise == climbed, every.slope, zero))
-        level = xp.where(done, level, level + missing / steepness)
+        step = missing / _total(xp, (rise == climbed) * every.slope)
+        level = level + (xp.where(done, 0.0, step) if done.ndim else step)
+    short = done & (abs(missing) > 4e-15)
+    if short.any():  # by less than the level's last digit, which is too much for the bands
+        pace = (rise == climbed) * every.slope
+        step = xp.where(short, missing / _total(xp, pace), 0.0)
+        rise = xp.minimum(xp.maximum(rise + step[..., None] * pace, zero), every.height)
+        done = done & (abs(step) < xp.inf)
     return rise, level, done
 
 

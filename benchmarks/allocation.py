@@ -1,0 +1,239 @@
+"""Speed of the exact allocation against what a user would pick instead, with objective errors beside the times.
+
+    python benchmarks/allocation.py [--quick] [--out benchmarks/results]
+
+Peers run interleaved, problem by problem, on the same random instances: c ~ U(0.5, 1.5), a ~ U(0.1, 2) and
+s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation that a peer does once
+(DPP, numba) is not counted. Times of batches that a peer solves one by one are extrapolated from the stated number of
+problems. Errors are the worst shortfall of sum x per total weight, of bands scaled to be feasible; below 0: rounding.
+"""
+
+import argparse
+import csv
+import importlib.metadata
+import os
+import platform
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import allocation_peers as peers
+import matplotlib.pyplot as plt
+import numpy as np
+from numba import njit
+
+import optimizers
+from optimizers import AllocationProblem, Exact, waterfill
+from optimizers._compiled import fill_rows
+from optimizers.cvxpy import Cvxpy
+
+LARGEST = {"DPP re-solve": 1_000, "CVXPY from scratch": 10_000, "CVXPY QP, OSQP": 10_000, "SLSQP": 100}
+LARGEST["trust-constr"] = 100
+_SLOW_S = 2.0  # what takes longer is timed once
+PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "osqp", "numba")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: how long one method takes for `problems` problems of `clients` clients."""
+
+    model: str
+    problems: int
+    clients: int
+    method: str
+    median_s: float
+    repeats: int
+    extrapolated_from: int | None
+    ratio: float
+    error: float
+
+
+def instance(seed, shape):
+    rng = np.random.default_rng(seed)
+    scale = 10.0 / shape[-1]
+    return rng.uniform(0.5, 1.5, shape), rng.uniform(0.1, 2.0, shape), rng.uniform(0.02, 2.0, shape) * scale
+
+
+def problem_of(c, a, s):
+    return AllocationProblem(deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=s * 1e6, rate_bps=1e6)
+
+
+@njit(cache=True)
+def _stream(c, a, s, band, ratio):
+    for row in range(c.shape[0]):
+        for k in range(c.shape[1]):
+            band[row, k], ratio[row, k] = c[row, k] + a[row, k], s[row, k]
+
+
+def compiled_core(arrays, stream=False):
+    """A call of the compiled loop (or of one that only reads and writes) with its output ready."""
+    flat = [np.ascontiguousarray(array).reshape(-1, array.shape[-1]) for array in arrays]
+    band, ratio = np.empty((2, *flat[0].shape))
+    price, deadline_price = np.empty((2, flat[0].shape[0]))
+    done, weight = np.empty(flat[0].shape[0], dtype=bool), np.ones_like(flat[0])
+
+    def call():
+        if stream:
+            _stream(*flat, band, ratio)
+        else:
+            fill_rows(*flat, weight, band, ratio, price, deadline_price, done)
+        return band.reshape(arrays[0].shape)
+
+    return call
+
+
+def methods(arrays):
+    """Name -> a call that returns the bands, for arrays (K,) or (G, K)."""
+    problem, clients = problem_of(*arrays), arrays[0].shape[-1]
+    calls = {
+        "exact": lambda: waterfill(*arrays)[0],
+        "exact, solve(problem)": lambda: Exact(compiled=False).solve(problem).bandwidth_fraction,
+        "compiled": compiled_core(arrays),
+        "compiled, solve(problem)": lambda: Exact(compiled=True).solve(problem).bandwidth_fraction,
+        "bisection, 100 steps": lambda: peers.bisection(*arrays),
+        "read and write once": compiled_core(arrays, stream=True),
+    }
+    one_by_one = {"CVXPY from scratch": peers.cvxpy_from_scratch, "DPP re-solve": peers.CvxpyResolve(clients)}
+    one_by_one |= {"CVXPY QP, OSQP": peers.cvxpy_qp, "SLSQP": peers.slsqp, "trust-constr": peers.trust_constr}
+    for name, solve in one_by_one.items():
+        if clients <= LARGEST[name]:
+            calls[name] = partial(_each, solve, arrays) if arrays[0].ndim > 1 else partial(solve, *arrays)
+    return calls
+
+
+def _each(solve, arrays, count):
+    return np.stack([solve(*(array[row] for array in arrays)) for row in range(count)])
+
+
+def seconds(call):
+    """Seconds per call, over as many calls as take 5 ms."""
+    count = 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        spent = time.perf_counter() - start
+        if spent > 5e-3:
+            return spent / count
+        count = max(2 * count, int(6e-3 / max(spent / count, 1e-9)))
+
+
+def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
+    """Interleaved repeats of every call; the first, untimed, compiles what is compiled once and gives the error."""
+    errors = {name: error_of(name, call()) for name, call in calls.items()}
+    times = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            slow = times[name] and times[name][0] > _SLOW_S
+            times[name].append(times[name][0] if slow else seconds(call))
+    batch = shape[0] if len(shape) > 1 else 1
+    few = extrapolated_from or {}
+    medians = {name: statistics.median(spent) * batch / few.get(name, batch) for name, spent in times.items()}
+    rows = []
+    for name, median in medians.items():
+        count = 1 if times[name][0] > _SLOW_S else repeats
+        ratio = median / medians["exact"]
+        rows.append(Row(model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name]))
+    return rows
+
+
+def fixed_snr(shape, repeats, few):
+    arrays = instance(shape[-1], shape)
+    calls = methods(arrays)
+    one_by_one = {name: few for name in calls if name in LARGEST} if len(shape) > 1 else {}
+    for name in one_by_one:
+        calls[name] = partial(calls[name], few)
+    best = peers.kept(*arrays, peers.scaled(calls["exact"]())).mean(axis=-1)
+
+    def error_of(name, band):
+        if name == "read and write once":
+            return float("nan")
+        rows = slice(band.shape[0]) if len(shape) > 1 else slice(None)
+        found = peers.kept(*(array[rows] for array in arrays), peers.scaled(band)).mean(axis=-1)
+        return float(np.max(np.atleast_1d(best)[: np.size(found)] - found))
+
+    return compare("fixed SNR", calls, shape, repeats, error_of, one_by_one)
+
+
+def noise_psd(clients, repeats):
+    c, a, s = instance(clients, (clients,))
+    snr = np.random.default_rng(clients).uniform(1.0, 100.0, clients)
+    bits = s * 1e6 * np.log2(1.0 + snr)
+    problem = optimizers.NoisePsdProblem(
+        deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=bits, snr=snr, bandwidth_hz=1e6
+    )
+    solvers = {"exact": Exact(), "CVXPY from scratch": Cvxpy(), "DPP re-solve": Cvxpy(reuse=True)}
+    calls = {
+        name: partial(solver.solve, problem) for name, solver in solvers.items() if clients <= 1_000 or name == "exact"
+    }
+    best = float(np.mean(1.0 - calls["exact"]().pruning_ratio))
+    return compare("noise PSD", calls, (clients,), repeats, lambda _, a: best - float(np.mean(1.0 - a.pruning_ratio)))
+
+
+def about(arguments):
+    """Machine, versions and command, without names of hosts or folders."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    load = os.getloadavg()[0]
+    return [
+        f"machine: {model}, {os.cpu_count()} cores, {platform.system()}, load average {load:.1f} at the start",
+        f"versions: Python {platform.python_version()}, {versions}",
+        f"command: python benchmarks/allocation.py {' '.join(arguments)}".rstrip(),
+        f"threads: OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",
+    ]
+
+
+def write(rows, header, out):
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "allocation.csv").open("w", newline="") as file:
+        file.writelines(f"# {line}\n" for line in header)
+        table = csv.DictWriter(file, list(asdict(rows[0])))
+        table.writeheader()
+        table.writerows(asdict(row) for row in rows)
+    figure, axes = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    alone = [row for row in rows if row.model == "fixed SNR" and row.problems == 1]
+    for number, name in enumerate(dict.fromkeys(row.method for row in alone)):
+        line = [(row.clients, 1e3 * row.median_s) for row in alone if row.method == name]
+        style = "-" if name.startswith(("exact", "compiled")) else ":" if name.startswith("read") else "--"
+        axes.plot(*zip(*line, strict=True), style, marker="osv^Dx+*"[number % 8], markersize=4, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="clients K", ylabel="median time in ms")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, ncols=2)
+    figure.savefig(out / "allocation.png", dpi=150)
+
+
+def show(row):
+    few = f" (from {row.extrapolated_from})" if row.extrapolated_from else ""
+    size = f"{row.problems} x {row.clients}" if row.problems > 1 else str(row.clients)
+    time_and_error = f"{1e3 * row.median_s:12.4f} ms {row.ratio:10.3f}x  error {row.error:9.1e}{few}"
+    print(f"{row.model:9} {size:>12}  {row.method:26} {time_and_error}", flush=True)
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and repeats")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args(arguments)
+    header = about(arguments)
+    sizes = (10, 100, 1_000, 1_000_000) if options.quick else (10, 30, 100, 300, 1_000, 10_000, 100_000, 1_000_000)
+    repeats, few = (3, 5) if options.quick else (15, 100)
+    parts = [partial(fixed_snr, (clients,), repeats, few) for clients in sizes]
+    parts += [partial(fixed_snr, (1_000, clients), repeats, few) for clients in (10, 1_000)]
+    if hasattr(optimizers, "NoisePsdProblem"):
+        parts += [partial(noise_psd, clients, repeats) for clients in sizes if clients <= 100_000]
+    rows = []
+    for part in parts:
+        rows += (found := part())
+        for row in found:
+            show(row)
+    write(rows, header, options.out)
+    print("\n".join(header))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
