@@ -99,8 +99,10 @@ class RunFolder:
             folder.rounds_file.touch()
             folder.plots.mkdir()
             half_made.replace(path)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
+            if isinstance(error, OSError):  # the disk is full, or somebody else has made `path` meanwhile
+                raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
             raise
         return cls(path)
 
@@ -114,6 +116,11 @@ class RunFolder:
             if not file.is_file():
                 raise InputError(f"{path} is not a run folder: {file.name} is missing")
         return folder
+
+    def remove_unused(self) -> None:
+        """Remove the folder when no round is recorded in it: what was refused in the first round leaves nothing."""
+        if not self.records():
+            shutil.rmtree(self.path)
 
     def records(self) -> list[dict[str, Any]]:
         """The recorded rounds; a last line that was being written when the run was killed does not count."""

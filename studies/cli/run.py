@@ -51,8 +51,11 @@ def run(
 ) -> None:
     """Run SCENARIO (a TOML file or a preset: digits, wfl-mnist, wfl-fmnist) and leave a run folder."""
     from wirelessfl import config
+    from wirelessfl.errors import InputError
 
     there = _stored(out) if resume and out else None
+    if resume and out and there is None and scenario is None:
+        raise InputError(f"--resume {out}: no run is there to go on with; give a SCENARIO to start one")
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
     tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
     experiment = config.from_tables(tables)
@@ -89,7 +92,8 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
     asked, found = config.to_tables(experiment), config.to_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
-            if asked[section].get(field) != table.get(field) and (section, field) != ("run", "rounds"):
+            ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
+            if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
                     f"--resume {out}: another experiment is there: {section}.{field} is {table.get(field)!r} there, "
                     f"{asked[section].get(field)!r} here"
@@ -97,13 +101,15 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 
 
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
+    from wirelessfl.errors import InputError
     from wirelessfl.protocols import Runtime
     from wirelessfl.records import RunFolder
-    from wirelessfl.rounds import NoTraining, check_feasible, run_rounds
+    from wirelessfl.rounds import NoTraining, check_feasible, plan, run_rounds
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     check_feasible(experiment, demand)
+    plan(experiment, demand)  # a problem that the allocator refuses is refused before anything is made
     if not resumed:
         RunFolder.check_free(path)
     runtime = Runtime(device=settings.device, executor=settings.executor, workers=settings.workers, data_root=data_root)
@@ -114,11 +120,16 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     )
     try:
         folder = _folder(path, experiment, resumed)
-        with_progress(
-            settings.rounds,
-            len(folder.records()),
-            lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
-        )
+        try:
+            with_progress(
+                settings.rounds,
+                len(folder.records()),
+                lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
+            )
+        except InputError:
+            if not resumed:
+                folder.remove_unused()
+            raise
     finally:
         trainer.close()
     from studies.report.run_figures import draw_run

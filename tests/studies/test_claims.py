@@ -4,6 +4,7 @@ import pytest
 
 from studies.report.claims import above, decreasing, difference_within, increasing, within
 from studies.report.results import Sample, Table
+from studies.report.study_tables import print_study
 from wirelessfl.errors import InputError
 
 
@@ -77,3 +78,11 @@ def test_difference_within_its_bounds():
 def test_a_missing_row_is_named():
     with pytest.raises(InputError, match="no measured 'x' for 'c'"):
         above("x", "c", "a")(table(a=(1.0,)))
+
+
+def test_what_stands_in_brackets_is_printed(capsys):
+    claims = [{"claim": "above pruning only [14] [bold]", "holds": True, "figures": "[x]"}]
+    print_study("study", table(**{"pruning only [14] [y]": (1.0, 2.0)}), claims)
+    printed = capsys.readouterr().out
+    for words in ("pruning only [14] [y]", "holds: above pruning only [14] [bold] ([x])"):
+        assert words in printed

@@ -172,6 +172,13 @@ BAD_RUNS = {
     "seed": (["--seed", "-1"], ["run.seed", "at least 0", "-1"]),
     "executor": (["--executor", "magic"], ["run.executor", "magic"]),
     "device": (["--device", "tpu"], ["run.device", "tpu"]),
+    "level": (["--set", "scenario.noise_power_dbm=4000"], ["scenario.noise_power_w", "finite", "inf"]),
+    "bitmap": (["--set", "training.count_mask_bits=true"], ["fixed_upload_bits", "exact"]),
+    "ratios": (
+        ["--set", "allocation.method=fixed-ratio", "--set", "allocation.pruning_ratio=[0.1, 0.2]"],
+        ["pruning_ratio", "10", "2"],
+    ),
+    "nothing to resume": (["--resume", "--out", "nowhere"], ["--resume", "nowhere", "SCENARIO"]),
     "no set value": (["--set", "scenario.clients"], ["--set", "scenario.clients"]),
     "section": (["--set", "scenarios.clients=3"], ["scenarios", "scenario"]),
     "option": (["--round", "3"], ["--round", "--rounds"]),
@@ -181,6 +188,13 @@ BAD_RUNS = {
 @pytest.mark.parametrize(("arguments", "words"), BAD_RUNS.values(), ids=BAD_RUNS)
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, words, wirelessfl, tmp_path):
     refused(wirelessfl("run", *arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_first_round_refuses_leaves_nothing(wirelessfl, tmp_path):
+    ended = wirelessfl("run", "--set", "training.importance_steps=0", "--out", "r")
+    assert ended.status == 2
+    assert "training.importance_steps" in ended.err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -207,6 +221,8 @@ def test_resume_refuses_another_experiment_and_damage(wirelessfl, tmp_path):
     before = {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
     other = wirelessfl("run", "digits", "--rounds", 4, "--set", "scenario.deadline_s=0.03", "--out", "r", "--resume")
     refused(other, "scenario.deadline_s", "0.025", "0.03")
+    machine = ("--set", "run.checkpoint_every=1", "--set", "run.train=false")
+    refused(wirelessfl("run", *machine, "--out", "r", "--resume"), "run.train", "True", "False")
     assert before == {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
     rounds = tmp_path / "r/rounds.jsonl"
     rounds.write_bytes(before["rounds.jsonl"].replace(b'{"round": 2', b'{"rou', 1))

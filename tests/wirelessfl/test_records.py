@@ -67,8 +67,27 @@ def test_create_leaves_nothing_when_it_fails(tmp_path, monkeypatch, stage):
 
     with monkeypatch.context() as patch:
         patch.setattr(stage, fail)
-        with pytest.raises((OSError, InputError)):
+        with pytest.raises(InputError, match=r"^--out .*one cannot be made: No space left on device$"):
             RunFolder.create(tmp_path / "one", "")
+    assert names(tmp_path) == []
+
+
+def test_create_leaves_alone_what_somebody_else_made_meanwhile(tmp_path, monkeypatch):
+    RunFolder.create(tmp_path / "one", "theirs")
+    monkeypatch.setattr(RunFolder, "check_free", lambda path: None)  # it was still free a moment ago
+    with pytest.raises(InputError, match=r"^--out .*one cannot be made: "):
+        RunFolder.create(tmp_path / "one", "mine")
+    assert (tmp_path / "one" / "experiment.toml").read_text() == "theirs"
+    assert [file.name for file in tmp_path.iterdir()] == ["one"]
+
+
+def test_only_a_folder_without_rounds_is_removed(tmp_path):
+    folder = RunFolder.create(tmp_path / "one", "")
+    folder.append(record(1))
+    folder.remove_unused()
+    assert folder.records() != []
+    folder.keep_rounds(0)
+    folder.remove_unused()
     assert names(tmp_path) == []
 
 
