@@ -173,7 +173,10 @@ def _fields(cls: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
-        found.update(_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint})
+        own = _fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint}
+        if twice := own.keys() & found.keys():
+            raise InputError(f"{cls.__name__} has the field {min(twice)} twice: once of its own, once in what it holds")
+        found.update(own)
     return found
 
 

@@ -14,7 +14,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,27 @@ class RunFolder:
         """Remove the folder when no round is recorded in it: what was refused in the first round leaves nothing."""
         if not self.records():
             shutil.rmtree(self.path)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes from writing here; `InputError` when one already does.
+
+        The lock is on the folder itself and leaves nothing behind; the system lifts it when its holder dies.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows, where two processes must not be given the same folder
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"run folder {self.path} is in use by another process") from None
+            yield
+        finally:
+            os.close(handle)
 
     def records(self) -> list[dict[str, Any]]:
         """The recorded rounds; a last line that was being written when the run was killed does not count."""

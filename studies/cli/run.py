@@ -101,10 +101,11 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 
 
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
+    from wirelessfl.config import to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.protocols import Runtime
     from wirelessfl.records import RunFolder
-    from wirelessfl.rounds import NoTraining, check_feasible, plan, run_rounds
+    from wirelessfl.rounds import NoTraining, check_feasible, plan
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
@@ -119,17 +120,16 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         else NoTraining(demand)
     )
     try:
-        folder = _folder(path, experiment, resumed)
-        try:
-            with_progress(
-                settings.rounds,
-                len(folder.records()),
-                lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
-            )
-        except InputError:
-            if not resumed:
-                folder.remove_unused()
-            raise
+        folder = RunFolder.open(path) if resumed else RunFolder.create(path, to_toml(experiment))
+        with folder.in_use():
+            try:
+                if resumed:
+                    _bring_up_to_date(folder, experiment)
+                _finish(folder, experiment, trainer)
+            except InputError:
+                if not resumed:
+                    folder.remove_unused()
+                raise
     finally:
         trainer.close()
     from studies.report.run_figures import draw_run
@@ -139,22 +139,26 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     return summary
 
 
-def _folder(path: Path, experiment: Any, resumed: bool) -> Any:
-    """The run's folder: a new one, or the one there with its experiment brought up to date (it may be longer now)."""
+def _bring_up_to_date(folder: Any, experiment: Any) -> None:
+    """The folder's experiment as it is now: the same, perhaps with more rounds."""
     from wirelessfl.config import to_toml
     from wirelessfl.errors import InputError
-    from wirelessfl.records import RunFolder, write_atomically
+    from wirelessfl.records import write_atomically
 
-    if not resumed:
-        return RunFolder.create(path, to_toml(experiment))
-    folder = RunFolder.open(path)
-    done = len(folder.records())
-    if done > experiment.run.rounds:
-        raise InputError(
-            f"run.rounds must be at least {done}, the rounds already in {path}, got {experiment.run.rounds}"
-        )
+    done, rounds = len(folder.records()), experiment.run.rounds
+    if done > rounds:
+        raise InputError(f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}")
     write_atomically(folder.experiment_file, to_toml(experiment).encode())
-    return folder
+
+
+def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
+    from wirelessfl.rounds import run_rounds
+
+    with_progress(
+        experiment.run.rounds,
+        len(folder.records()),
+        lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
+    )
 
 
 def _notify(line: str) -> None:

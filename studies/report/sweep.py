@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from studies.report.run_figures import draw_run
 from wirelessfl.config import experiment_hash, from_tables, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import Experiment, NoTraining, run_rounds
+from wirelessfl.rounds import Experiment, NoTraining, check_feasible, run_rounds
 
 POLL_S = 0.5
 
@@ -100,11 +101,14 @@ def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) 
         folder = RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
         if _is_complete(path, experiment):
             return notes
+        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
         trainer = _trainer(experiment, data_root)
         try:
-            run_rounds(experiment, trainer, folder, notify=notes.append)
+            with folder.in_use():
+                run_rounds(experiment, trainer, folder, notify=notes.append)
         finally:
             trainer.close()
+        draw_run(folder)
     return notes
 
 

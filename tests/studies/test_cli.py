@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from helpers.cli import COMMAND, Ended, call
 
+from wirelessfl.records import RunFolder
+
 FIELDS = [
     "round",
     "clock_s",
@@ -214,6 +216,12 @@ def test_a_folder_in_use_is_not_touched(wirelessfl, tmp_path):
     assert [file.name for file in (tmp_path / "r").iterdir()] == ["mine.txt"]
     (tmp_path / "file").write_text("mine")
     refused(wirelessfl("run", "--out", "file"), "file")
+
+
+def test_a_run_under_way_is_not_joined(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 2, "--out", "r").status == 0
+    with RunFolder.open(tmp_path / "r").in_use():
+        refused(wirelessfl("run", "--out", "r", "--resume", "--rounds", 4), "r", "in use")
 
 
 def test_resume_refuses_another_experiment_and_damage(wirelessfl, tmp_path):

@@ -233,3 +233,14 @@ def test_a_write_is_whole_or_nothing(tmp_path, monkeypatch, stage):
 def test_summary_is_plain_json(folder):
     folder.write_summary({"rounds": 3, "final_accuracy": None})
     assert json.loads(folder.summary_file.read_text()) == {"rounds": 3, "final_accuracy": None}
+
+
+def test_a_folder_in_use_is_refused_and_free_afterwards(tmp_path):
+    folder = RunFolder.create(tmp_path / "r", "x = 1")
+    before = sorted(file.name for file in folder.path.iterdir())
+    with folder.in_use():
+        with pytest.raises(InputError, match=r"run folder .*r is in use by another process"), folder.in_use():
+            pass
+        assert sorted(file.name for file in folder.path.iterdir()) == before
+    with folder.in_use():
+        pass
