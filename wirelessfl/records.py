@@ -7,6 +7,7 @@ summary.json        written when the run is complete
 plots/              pictures
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from wirelessfl.values import RoundRecord
 
 Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
+_FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -40,13 +42,24 @@ def write_atomically(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def check_folder(option: str, path: Path) -> None:
+    """Raise `InputError` when a folder `path` cannot be there because something on its way is a file."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{option} {path} cannot be a folder: {nearest} is a file")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's packed state."""
+    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's packed state.
+
+    `experiment` names the experiment it belongs to, so that no other one goes on from it.
+    """
 
     round: int
     clock_s: float
     arrays: Arrays
+    experiment: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class RunFolder:
         Raises `InputError` when `path` exists and is not an empty folder, or cannot be made.
         """
         cls.check_free(path)
+        check_folder("--out", path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
@@ -153,7 +167,8 @@ class RunFolder:
                 record = json.loads(line)
             except ValueError:
                 raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
-            if not isinstance(record, dict) or record.get("round") != number:
+            whole = isinstance(record, dict) and record.keys() >= _FIELDS
+            if not whole or record["round"] != number:
                 raise InputError(
                     f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
                 )
@@ -186,31 +201,40 @@ class RunFolder:
         with self.rounds_file.open("rb") as file:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
-        archive: dict[str, Any] = {**checkpoint.arrays, "__clock_s": np.float64(checkpoint.clock_s)}
+        archive: dict[str, Any] = {
+            **checkpoint.arrays,
+            "__clock_s": np.float64(checkpoint.clock_s),
+            "__round": np.int64(checkpoint.round),
+            "__experiment": np.str_(checkpoint.experiment),
+        }
         buffer = io.BytesIO()
         np.savez(buffer, **archive)
         write_atomically(target, buffer.getvalue())
-        for old in self._checkpoint_files()[:-KEPT_CHECKPOINTS]:
+        for old in self.checkpoint_files()[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
         """The newest checkpoint that can be read; a damaged one is named in one line and the one before it is used."""
-        files = self._checkpoint_files()
+        files = self.checkpoint_files()
         while files:
             file = files.pop()
             try:
                 # RuntimeError is what zipfile makes of damaged flags; from bytes, NumPy leaves no open file behind
                 with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
-                clock_s = float(arrays.pop("__clock_s"))
-            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+                clock_s, round = float(arrays.pop("__clock_s")), int(arrays.pop("__round"))
+                experiment = str(arrays.pop("__experiment"))
+                if file.stem != f"checkpoint-{round:06d}":
+                    raise ValueError(f"it is that of round {round}")
+            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
                 instead = "the one before it is used" if files else "the run starts over"
-                notify(f"checkpoint {file} is damaged ({' '.join(str(error).split())}); {instead}")
+                notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return Checkpoint(round=int(file.stem.rpartition("-")[2]), clock_s=clock_s, arrays=arrays)
+            return Checkpoint(round, clock_s, arrays, experiment)
         return None
 
-    def _checkpoint_files(self) -> list[Path]:
+    def checkpoint_files(self) -> list[Path]:
+        """The files of the checkpoints, oldest first."""
         return sorted(file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name))
 
     def write_summary(self, summary: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """`wirelessfl run`: the main job, from the channel to the trained model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Run a scenario and leave a run folder.")
 @scenario_argument
 @set_option
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
@@ -34,7 +35,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
-@click.option("--executor", help="loop or workers [run.executor].")
+@click.option("--executor", help="auto, loop or workers [run.executor]; run.workers = 0 uses every core.")
 @data_root_option
 @json_option
 def run(
@@ -74,8 +75,9 @@ def run(
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     """The experiment of the folder to go on with; None when there is nothing there yet."""
     from wirelessfl.config import read_tables
-    from wirelessfl.records import RunFolder
+    from wirelessfl.records import RunFolder, check_folder
 
+    check_folder("--out", out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     return read_tables(RunFolder.open(out).experiment_file)
@@ -123,8 +125,6 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         folder = RunFolder.open(path) if resumed else RunFolder.create(path, to_toml(experiment))
         with folder.in_use():
             try:
-                if resumed:
-                    _bring_up_to_date(folder, experiment)
                 _finish(folder, experiment, trainer)
             except InputError:
                 if not resumed:
@@ -139,26 +139,25 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     return summary
 
 
-def _bring_up_to_date(folder: Any, experiment: Any) -> None:
-    """The folder's experiment as it is now: the same, perhaps with more rounds."""
-    from wirelessfl.config import to_toml
+def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
+    from wirelessfl.config import experiment_hash, to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.records import write_atomically
+    from wirelessfl.rounds import run_rounds
 
     done, rounds = len(folder.records()), experiment.run.rounds
     if done > rounds:
         raise InputError(f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}")
-    write_atomically(folder.experiment_file, to_toml(experiment).encode())
 
+    def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
+        def on_start() -> None:
+            write_atomically(folder.experiment_file, to_toml(experiment).encode())
+            show_progress()
 
-def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
-    from wirelessfl.rounds import run_rounds
+        identity = experiment_hash(experiment, with_rounds=False)
+        run_rounds(experiment, trainer, folder, identity=identity, on_start=on_start, on_round=on_round, notify=_notify)
 
-    with_progress(
-        experiment.run.rounds,
-        len(folder.records()),
-        lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
-    )
+    with_progress(rounds, done, work)
 
 
 def _notify(line: str) -> None:

@@ -24,7 +24,12 @@ def _may_be_chance(difference: Sample) -> bool:
 
 def above(column: str, higher: str, lower: str) -> Check:
     """Row `higher` is above row `lower` in `column`."""
-    return lambda table: compare(table.sample(higher, column), table.sample(lower, column))
+
+    def check(table: Table) -> Verdict:
+        verdict = compare(table.sample(higher, column), table.sample(lower, column))
+        return Verdict(verdict.holds, f"{higher} against {lower}: {verdict.figures}")
+
+    return check
 
 
 def increasing(column: str, labels: Sequence[str]) -> Check:

@@ -18,6 +18,7 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
     if not console.is_terminal:
         console.width = WIDTH
     shown = RichTable(*(column.replace("_", " ") for column in table.columns), title=title)
+    shown.columns[0].overflow = "fold"
     for column in shown.columns[1:]:
         column.justify = "right"
     for row in table.rows:

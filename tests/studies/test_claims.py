@@ -37,7 +37,7 @@ def test_above_holds_and_does_not():
     assert above("x", "high", "low")(results).holds
     verdict = above("x", "low", "high")(results)
     assert not verdict.holds
-    assert str(verdict).startswith("does not hold: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1")
+    assert str(verdict).startswith("does not hold: low against high: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1")
 
 
 def test_equal_is_not_above():

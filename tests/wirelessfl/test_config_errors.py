@@ -38,7 +38,7 @@ def _dummies(monkeypatch):
         ("scenario", "cpu_hz", [-1.0] * 10, "cpu_hz must be above 0, got -1"),
         ("scenario", "transmit_power_dbm", [30.0], "transmit_power_w must hold 10 values (scenario.clients), g"),
         ("scenario", "transmit_power_dbm", "28", "transmit_power_dbm must be a number or a list of numbers, one"),
-        ("scenario", "transmit_power_dbm", float("inf"), "transmit_power_w must be finite, got inf"),
+        ("scenario", "transmit_power_dbm", float("inf"), "transmit_power_dbm must be finite, got inf"),
         ("scenario", "noise_power_w", -110, "noise_power_w must be above 0, got -110"),
         ("scenario", "distance_m", "far", "distance_m must be a number or a list of numbers, one per client, g"),
         ("scenario", "distance_range_m", [160.0], "distance_range_m must be a list of two numbers, got [160.0]"),

@@ -55,7 +55,7 @@ def test_create_refuses_what_is_there(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"^--out .*file/one cannot be made: ") as caught:
+    with pytest.raises(InputError, match=r"^--out .*file/one cannot be a folder: .*file is a file$") as caught:
         RunFolder.create(tmp_path / "file" / "one", "")
     assert "\n" not in str(caught.value)
 
