@@ -73,15 +73,21 @@ CLAIMS = (
     Claim(
         "Proposed takes less time per round than equal resource pruning", above("latency_ms", EQUAL_PRUNING, PROPOSED)
     ),
-    Claim("Equal resource pruning takes less than pruning only [14]", above("latency_ms", PRUNING_ONLY, EQUAL_PRUNING)),
     Claim(
-        "Pruning only [14] takes less than only personalisation",
+        "Equal resource pruning takes less than pruning only [14] (at its assumed threshold)",
+        above("latency_ms", PRUNING_ONLY, EQUAL_PRUNING),
+    ),
+    Claim(
+        "Pruning only [14] (at its assumed threshold) takes less than only personalisation",
         above("latency_ms", ONLY_PERSONALISATION, PRUNING_ONLY),
     ),
-    Claim("Proposed meets its threshold of 25 ms in every round", _never_late),
+    Claim("Proposed meets its threshold of 25 ms in every round (its constraint)", _never_late),
     Claim("Equal resource pruning takes about 38 ms", within("latency_ms", EQUAL_PRUNING, 35.0, 40.0)),
     Claim("Only personalisation takes about 55 ms", within("latency_ms", ONLY_PERSONALISATION, 53.0, 57.0)),
-    Claim("Pruning only [14] takes 45 ms", within("latency_ms", PRUNING_ONLY, 44.99, 45.01)),
+    Claim(
+        "Pruning only [14] takes 45 ms (by construction: its assumed threshold)",
+        within("latency_ms", PRUNING_ONLY, 44.99, 45.01),
+    ),
     Claim(
         "Proposed sends about half of the weights of only personalisation", within("weights_share", PROPOSED, 0.4, 0.6)
     ),

@@ -5,21 +5,19 @@ plug-in's own fields and those of the dataclasses it holds. A power field `x_w` 
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import tomli_w
-from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
+from wirelessfl.fields import build, flat, hint_at, known_fields, typed
 from wirelessfl.rounds import Experiment, RunSettings
-from wirelessfl.units import dbm_to_watt
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]
@@ -47,7 +45,7 @@ def check_sections(tables: Mapping[str, Any]) -> Tables:
     """The tables, when every one is a known section; `InputError` otherwise."""
     for name, table in tables.items():
         if name not in SECTIONS:
-            raise InputError(f"section [{name}] is not known{_hint(name, SECTIONS)}")
+            raise InputError(f"section [{name}] is not known{hint_at(name, SECTIONS)}")
         if not isinstance(table, dict):
             raise InputError(f"{name} must be a section, got {table!r}")
     return {name: dict(table) for name, table in tables.items()}
@@ -92,28 +90,28 @@ def from_tables(tables: Tables) -> Experiment:
     """The experiment that the tables describe; `InputError` names the first thing that is wrong."""
     tables = check_sections(tables)
     allocation = dict(tables.get("allocation", {}))
-    cap = _value("allocation.max_pruning_ratio", float, allocation.pop("max_pruning_ratio", 1.0))
+    cap = typed("allocation.max_pruning_ratio", float, allocation.pop("max_pruning_ratio", 1.0))
     return Experiment(
-        scenario=_build(Scenario, "scenario", tables.get("scenario", {})),
+        scenario=build(Scenario, "scenario", tables.get("scenario", {})),
         channel=_plugin("channel", tables.get("channel", {})),
         allocator=_plugin("allocation", allocation),
         max_pruning_ratio=cap,
         algorithm=_plugin("training", tables.get("training", {})),
-        run=_build(RunSettings, "run", tables.get("run", {})),
+        run=build(RunSettings, "run", tables.get("run", {})),
     )
 
 
 def to_tables(experiment: Experiment) -> Tables:
     """Every field of the experiment, resolved; `from_tables` gives the same experiment back."""
     return {
-        "scenario": _flat(experiment.scenario),
+        "scenario": flat(experiment.scenario),
         "channel": _plugin_table("channel", experiment.channel),
         "allocation": {
             **_plugin_table("allocation", experiment.allocator),
             "max_pruning_ratio": experiment.max_pruning_ratio,
         },
         "training": _plugin_table("training", experiment.algorithm),
-        "run": _flat(experiment.run),
+        "run": flat(experiment.run),
     }
 
 
@@ -146,105 +144,25 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 def _plugin(section: str, table: dict[str, Any]) -> Any:
     key = SELECTORS[section][0]
     fields = {field: value for field, value in table.items() if field != key}
-    return _build(_load(section, table.get(key, DEFAULTS[section])), section, fields)
+    return build(_load(section, table.get(key, DEFAULTS[section])), section, fields)
 
 
 def _load(section: str, name: Any) -> Any:
     key, kind = SELECTORS[section]
-    name = _value(f"{section}.{key}", str, name)
+    name = typed(f"{section}.{key}", str, name)
     try:
-        return plugins.load(kind, name)
+        plugin = plugins.load(kind, name)
     except InputError as error:
         raise InputError(f"{section}.{key}: {error}") from None
+    if not dataclasses.is_dataclass(plugin):
+        raise InputError(f"{section}.{key}: plug-in {name!r} must be a dataclass")
+    return plugin
 
 
 def _plugin_table(section: str, plugin: Any) -> dict[str, Any]:
-    return {SELECTORS[section][0]: plugins.name_of(type(plugin)), **_flat(plugin)}
+    return {SELECTORS[section][0]: plugins.name_of(type(plugin)), **flat(plugin)}
 
 
 def _section_fields(section: str, cls: type) -> dict[str, Any]:
     extra = {"max_pruning_ratio": float} if section == "allocation" else {}
-    return {**_fields(cls), **extra}
-
-
-def _fields(cls: Any) -> dict[str, Any]:
-    """Name and type of every key of a section: the fields of `cls`, those of nested dataclasses in place of them."""
-    hints = get_type_hints(cls)
-    found: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        hint = hints[field.name]
-        found.update(_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint})
-    return found
-
-
-def _build(cls: Any, section: str, table: dict[str, Any]) -> Any:
-    types = _fields(cls)
-    values = {}
-    for key, value in table.items():
-        field, value = _to_si(key, value, types, table, section)
-        if field not in types:
-            raise InputError(f"{section}.{key} is not a field of [{section}]{_hint(key, types)}")
-        values[field] = _value(f"{section}.{field}", types[field], value)
-    return _nest(cls, values)
-
-
-def _nest(cls: Any, values: dict[str, Any]) -> Any:
-    hints = get_type_hints(cls)
-    arguments = {}
-    for field in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(hints[field.name]):
-            arguments[field.name] = _nest(hints[field.name], values)
-        elif field.name in values:
-            arguments[field.name] = values[field.name]
-    return cls(**arguments)
-
-
-def _flat(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as TOML values; None (TOML has none) is left out."""
-    table: dict[str, Any] = {}
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
-        if dataclasses.is_dataclass(item):
-            table.update(_flat(item))
-        elif item is not None:
-            table[field.name] = list(item) if isinstance(item, tuple) else item
-    return table
-
-
-def _to_si(key: str, value: Any, types: Mapping[str, Any], table: Mapping[str, Any], section: str) -> tuple[str, Any]:
-    """A level in dBm as watt where the section has the field in watt; anything else as it is."""
-    watt = key.removesuffix("_dbm") + "_w"
-    if not key.endswith("_dbm") or watt not in types:
-        return key, value
-    if watt in table:
-        raise InputError(f"{section}.{key} and {section}.{watt} are the same field: give one")
-    level_dbm = _value(f"{section}.{key}", float | tuple[float, ...], value)
-    power_w = dbm_to_watt(level_dbm)
-    return watt, power_w.tolist()
-
-
-def _value(field: str, annotation: Any, value: Any) -> Any:
-    """`value` as `annotation` (a list as a tuple, a whole number as a float; never a string as a number)."""
-    try:
-        return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
-    except (TypeError, ValidationError):
-        raise InputError(f"{field} must be {_type_name(annotation)}, got {value!r}") from None
-
-
-def _type_name(annotation: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-    if annotation in names:
-        return names[annotation]
-    text = str(annotation).replace("typing.", "").replace(" | None", "")
-    readable = {
-        "float | tuple[float, ...]": "a number or a list of numbers, one per client",
-        "tuple[float, float]": "a list of two numbers",
-    }
-    if text.startswith("Literal["):
-        return "one of " + text.removeprefix("Literal[").removesuffix("]").replace("'", "")
-    return readable.get(text, text)
-
-
-def _hint(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else f"; there are {', '.join(known)}"
+    return {**known_fields(cls), **extra}

@@ -121,5 +121,8 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise InputError(f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}") from error
     return module

@@ -7,6 +7,7 @@ summary.json        written when the run is complete
 plots/              pictures
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -14,7 +15,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from wirelessfl.values import RoundRecord
 
 Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
+_FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -39,13 +42,24 @@ def write_atomically(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def check_folder(option: str, path: Path) -> None:
+    """Raise `InputError` when a folder `path` cannot be there because something on its way is a file."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{option} {path} cannot be a folder: {nearest} is a file")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's packed state."""
+    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's packed state.
+
+    `experiment` names the experiment it belongs to, so that no other one goes on from it.
+    """
 
     round: int
     clock_s: float
     arrays: Arrays
+    experiment: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,7 @@ class RunFolder:
         Raises `InputError` when `path` exists and is not an empty folder, or cannot be made.
         """
         cls.check_free(path)
+        check_folder("--out", path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
@@ -99,8 +114,10 @@ class RunFolder:
             folder.rounds_file.touch()
             folder.plots.mkdir()
             half_made.replace(path)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
+            if isinstance(error, OSError):  # the disk is full, or somebody else has made `path` meanwhile
+                raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
             raise
         return cls(path)
 
@@ -115,6 +132,32 @@ class RunFolder:
                 raise InputError(f"{path} is not a run folder: {file.name} is missing")
         return folder
 
+    def remove_unused(self) -> None:
+        """Remove the folder when no round is recorded in it: what was refused in the first round leaves nothing."""
+        if not self.records():
+            shutil.rmtree(self.path)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes from writing here; `InputError` when one already does.
+
+        The lock is on the folder itself and leaves nothing behind; the system lifts it when its holder dies.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows, where two processes must not be given the same folder
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"run folder {self.path} is in use by another process") from None
+            yield
+        finally:
+            os.close(handle)
+
     def records(self) -> list[dict[str, Any]]:
         """The recorded rounds; a last line that was being written when the run was killed does not count."""
         lines = self.rounds_file.read_bytes().split(b"\n")
@@ -124,7 +167,8 @@ class RunFolder:
                 record = json.loads(line)
             except ValueError:
                 raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
-            if not isinstance(record, dict) or record.get("round") != number:
+            whole = isinstance(record, dict) and record.keys() >= _FIELDS
+            if not whole or record["round"] != number:
                 raise InputError(
                     f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
                 )
@@ -157,31 +201,40 @@ class RunFolder:
         with self.rounds_file.open("rb") as file:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
-        archive: dict[str, Any] = {**checkpoint.arrays, "__clock_s": np.float64(checkpoint.clock_s)}
+        archive: dict[str, Any] = {
+            **checkpoint.arrays,
+            "__clock_s": np.float64(checkpoint.clock_s),
+            "__round": np.int64(checkpoint.round),
+            "__experiment": np.str_(checkpoint.experiment),
+        }
         buffer = io.BytesIO()
         np.savez(buffer, **archive)
         write_atomically(target, buffer.getvalue())
-        for old in self._checkpoint_files()[:-KEPT_CHECKPOINTS]:
+        for old in self.checkpoint_files()[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
         """The newest checkpoint that can be read; a damaged one is named in one line and the one before it is used."""
-        files = self._checkpoint_files()
+        files = self.checkpoint_files()
         while files:
             file = files.pop()
             try:
                 # RuntimeError is what zipfile makes of damaged flags; from bytes, NumPy leaves no open file behind
                 with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
-                clock_s = float(arrays.pop("__clock_s"))
-            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+                clock_s, round = float(arrays.pop("__clock_s")), int(arrays.pop("__round"))
+                experiment = str(arrays.pop("__experiment"))
+                if file.stem != f"checkpoint-{round:06d}":
+                    raise ValueError(f"it is that of round {round}")
+            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
                 instead = "the one before it is used" if files else "the run starts over"
-                notify(f"checkpoint {file} is damaged ({' '.join(str(error).split())}); {instead}")
+                notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return Checkpoint(round=int(file.stem.rpartition("-")[2]), clock_s=clock_s, arrays=arrays)
+            return Checkpoint(round, clock_s, arrays, experiment)
         return None
 
-    def _checkpoint_files(self) -> list[Path]:
+    def checkpoint_files(self) -> list[Path]:
+        """The files of the checkpoints, oldest first."""
         return sorted(file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name))
 
     def write_summary(self, summary: dict[str, Any]) -> None:

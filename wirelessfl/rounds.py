@@ -87,7 +87,13 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound
     """Sample the channel of round `round` (from 0) and solve its allocation."""
     channel = experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, round))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    return PlannedRound(channel, problem, experiment.allocator.solve(problem))
+    allocation = experiment.allocator.solve(problem)
+    for name in ("bandwidth_fraction", "pruning_ratio"):
+        values = getattr(allocation, name)
+        bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
+        if bad.any():
+            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+    return PlannedRound(channel, problem, allocation)
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
@@ -139,15 +145,20 @@ def run_rounds(
     trainer: Trainer | NoTraining,
     folder: RunFolder,
     *,
+    identity: str = "",
+    on_start: Callable[[], None] = lambda: None,
     on_round: Callable[[RoundRecord], None] = lambda record: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
 
-    `on_round` hears of every new round; `notify` of what a person should know, one line each.
+    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name is refused.
+    `on_start` is called once the folder was found good, `on_round` after every new round; `notify` hears what a
+    person should know, one line each.
     """
     settings = experiment.run
-    start, clock_s, state = _restore(settings, trainer, folder, notify)
+    start, clock_s, state = _restore(settings, identity, trainer, folder, notify)
+    on_start()
     folder.summary_file.unlink(missing_ok=True)
     for round in range(start, settings.rounds):
         state, record = run_round(experiment, trainer, state, round, clock_s)
@@ -155,7 +166,7 @@ def run_rounds(
         folder.append(record)
         done = round + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
-            folder.save_checkpoint(Checkpoint(done, clock_s, trainer.pack(state)))
+            folder.save_checkpoint(Checkpoint(done, clock_s, trainer.pack(state), identity))
         on_round(record)
     folder.write_summary(summarise(folder.records()))
 
@@ -206,13 +217,24 @@ def _record(
 
 
 def _restore(
-    settings: RunSettings, trainer: Trainer | NoTraining, folder: RunFolder, notify: Callable[[str], None]
+    settings: RunSettings,
+    identity: str,
+    trainer: Trainer | NoTraining,
+    folder: RunFolder,
+    notify: Callable[[str], None],
 ) -> tuple[int, float, Any]:
     """Round to start with, clock and state: those of the last good checkpoint, else the beginning."""
     checkpoint = folder.last_checkpoint(notify)
     if checkpoint is None:
+        if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
+            notify(f"{folder.path} has lost its checkpoints: the run starts over")
         folder.keep_rounds(0)
         return 0, 0.0, trainer.init(settings.seed)
+    if checkpoint.experiment != identity:
+        raise InputError(
+            f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "
+            f"its experiment.toml is {identity!r}"
+        )
     if checkpoint.round > settings.rounds:
         raise InputError(
             f"run.rounds must be at least {checkpoint.round}, the rounds already done, got {settings.rounds}"

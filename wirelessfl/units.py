@@ -5,8 +5,9 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def db_to_linear(value_db: ArrayLike) -> NDArray[np.float64]:
-    """Power ratio of a level in dB: 10^(x/10); any shape."""
-    return np.power(10.0, np.asarray(value_db, dtype=np.float64) / 10.0)
+    """Power ratio of a level in dB: 10^(x/10); any shape, inf beyond what a float holds."""
+    with np.errstate(over="ignore"):
+        return np.power(10.0, np.asarray(value_db, dtype=np.float64) / 10.0)
 
 
 def linear_to_db(ratio: ArrayLike) -> NDArray[np.float64]:

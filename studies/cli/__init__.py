@@ -39,12 +39,15 @@ def main() -> None:
         sys.exit(cli(standalone_mode=False))
     except InputError as error:
         _fail(str(error), 2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         _fail(" ".join(error.format_message().split()), 2)
-    except click.Abort:
-        _fail("stopped", 130)
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped; a run goes on with --out DIR --resume, a study with the same command", 130)
 
 
 def _fail(message: str, status: int) -> None:

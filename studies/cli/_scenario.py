@@ -50,18 +50,22 @@ def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fiel
     return merge(tables, changes)
 
 
-def with_progress(total: int, done: int, work: Callable[[Callable[[Any], None]], None]) -> None:
-    """Run `work(on_round)` under a progress bar of `total` rounds, `done` of them already there."""
+def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]) -> None:
+    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown from `on_start` on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as progress:
-        bar = progress.add_task("rounds", total=total, completed=done, note="")
+    progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+    bar = progress.add_task("rounds", total=total, completed=done, note="")
 
-        def on_round(record: Any) -> None:
-            progress.update(bar, completed=record.round)
-            if record.accuracy is not None:
-                progress.update(bar, note=f"accuracy {record.accuracy:.1%}")
+    def on_round(record: Any) -> None:
+        progress.update(bar, completed=record.round)
+        if record.accuracy is not None:
+            progress.update(bar, note=f"accuracy {record.accuracy:.1%}")
 
-        work(on_round)
+    try:
+        work(progress.start, on_round)
+    finally:
+        if progress.live.is_started:
+            progress.stop()

@@ -24,7 +24,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="One round's bandwidth and pruning ratios.")
 @scenario_argument
 @click.option("--deadline-ms", type=float, help="Deadline in milliseconds [scenario.deadline_s].")
 @click.option("--method", help="Allocator [allocation.method].")

@@ -1,6 +1,7 @@
 """`wirelessfl run`: the main job, from the channel to the trained model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="Run a scenario and leave a run folder.")
 @scenario_argument
 @set_option
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
@@ -34,7 +35,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
-@click.option("--executor", help="loop or workers [run.executor].")
+@click.option("--executor", help="auto, loop or workers [run.executor]; run.workers = 0 uses every core.")
 @data_root_option
 @json_option
 def run(
@@ -51,8 +52,11 @@ def run(
 ) -> None:
     """Run SCENARIO (a TOML file or a preset: digits, wfl-mnist, wfl-fmnist) and leave a run folder."""
     from wirelessfl import config
+    from wirelessfl.errors import InputError
 
     there = _stored(out) if resume and out else None
+    if resume and out and there is None and scenario is None:
+        raise InputError(f"--resume {out}: no run is there to go on with; give a SCENARIO to start one")
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
     tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
     experiment = config.from_tables(tables)
@@ -71,8 +75,9 @@ def run(
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     """The experiment of the folder to go on with; None when there is nothing there yet."""
     from wirelessfl.config import read_tables
-    from wirelessfl.records import RunFolder
+    from wirelessfl.records import RunFolder, check_folder
 
+    check_folder("--out", out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     return read_tables(RunFolder.open(out).experiment_file)
@@ -89,7 +94,8 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
     asked, found = config.to_tables(experiment), config.to_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
-            if asked[section].get(field) != table.get(field) and (section, field) != ("run", "rounds"):
+            ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
+            if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
                     f"--resume {out}: another experiment is there: {section}.{field} is {table.get(field)!r} there, "
                     f"{asked[section].get(field)!r} here"
@@ -97,13 +103,16 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 
 
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
+    from wirelessfl.config import to_toml
+    from wirelessfl.errors import InputError
     from wirelessfl.protocols import Runtime
     from wirelessfl.records import RunFolder
-    from wirelessfl.rounds import NoTraining, check_feasible, run_rounds
+    from wirelessfl.rounds import NoTraining, check_feasible, plan
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     check_feasible(experiment, demand)
+    plan(experiment, demand)  # a problem that the allocator refuses is refused before anything is made
     if not resumed:
         RunFolder.check_free(path)
     runtime = Runtime(device=settings.device, executor=settings.executor, workers=settings.workers, data_root=data_root)
@@ -113,12 +122,14 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         else NoTraining(demand)
     )
     try:
-        folder = _folder(path, experiment, resumed)
-        with_progress(
-            settings.rounds,
-            len(folder.records()),
-            lambda on_round: run_rounds(experiment, trainer, folder, on_round=on_round, notify=_notify),
-        )
+        folder = RunFolder.open(path) if resumed else RunFolder.create(path, to_toml(experiment))
+        with folder.in_use():
+            try:
+                _finish(folder, experiment, trainer)
+            except InputError:
+                if not resumed:
+                    folder.remove_unused()
+                raise
     finally:
         trainer.close()
     from studies.report.run_figures import draw_run
@@ -128,22 +139,25 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     return summary
 
 
-def _folder(path: Path, experiment: Any, resumed: bool) -> Any:
-    """The run's folder: a new one, or the one there with its experiment brought up to date (it may be longer now)."""
-    from wirelessfl.config import to_toml
+def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
+    from wirelessfl.config import experiment_hash, to_toml
     from wirelessfl.errors import InputError
-    from wirelessfl.records import RunFolder, write_atomically
+    from wirelessfl.records import write_atomically
+    from wirelessfl.rounds import run_rounds
 
-    if not resumed:
-        return RunFolder.create(path, to_toml(experiment))
-    folder = RunFolder.open(path)
-    done = len(folder.records())
-    if done > experiment.run.rounds:
-        raise InputError(
-            f"run.rounds must be at least {done}, the rounds already in {path}, got {experiment.run.rounds}"
-        )
-    write_atomically(folder.experiment_file, to_toml(experiment).encode())
-    return folder
+    done, rounds = len(folder.records()), experiment.run.rounds
+    if done > rounds:
+        raise InputError(f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}")
+
+    def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
+        def on_start() -> None:
+            write_atomically(folder.experiment_file, to_toml(experiment).encode())
+            show_progress()
+
+        identity = experiment_hash(experiment, with_rounds=False)
+        run_rounds(experiment, trainer, folder, identity=identity, on_start=on_start, on_round=on_round, notify=_notify)
+
+    with_progress(rounds, done, work)
 
 
 def _notify(line: str) -> None:

@@ -17,9 +17,15 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES, short_help="A table or figure of a paper, with its claims checked.")
 @click.argument("name")
-@click.option("--scale", default="small", show_default=True, help="small (minutes) or paper (the full setting).")
+@click.option(
+    "--scale",
+    metavar="small|paper",
+    default="small",
+    show_default=True,
+    help="small: minutes; paper: the full setting.",
+)
 @click.option("--learning-rate", type=float, help="Train with this rate instead of the paper's 0.001.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
@@ -54,7 +60,10 @@ def study(
     from studies.report.study import Setting, read_runs
     from studies.report.write import claim_records, table_records, write_results
     from wirelessfl import plugins
+    from wirelessfl.records import check_folder
 
+    check_folder("--out", out)
+    check_folder("--results", results)
     setting = Setting(scale, learning_rate)
     module = plugins.load("studies", name)
     experiments = setting.experiments(module)

@@ -11,17 +11,25 @@ Check = Callable[[Table], Verdict]
 def compare(larger: Sample, smaller: Sample) -> Verdict:
     """Whether `larger` is above `smaller` in the mean over seeds.
 
-    The figures give the difference paired by seed; one below two standard errors is marked, for it may be chance.
+    The figures give the difference paired by seed; one whose 95 % interval holds 0 is marked, for it may be chance.
     """
     difference = larger - smaller
-    noise = abs(difference.mean) < 2.0 * difference.standard_error
-    note = ", within two standard errors" if noise else ""
+    note = ", may be chance (95 % interval)" if _may_be_chance(difference) else ""
     return Verdict(difference.mean > 0, f"{larger} against {smaller}, difference {difference}{note}")
+
+
+def _may_be_chance(difference: Sample) -> bool:
+    return abs(difference.mean) <= difference.margin
 
 
 def above(column: str, higher: str, lower: str) -> Check:
     """Row `higher` is above row `lower` in `column`."""
-    return lambda table: compare(table.sample(higher, column), table.sample(lower, column))
+
+    def check(table: Table) -> Verdict:
+        verdict = compare(table.sample(higher, column), table.sample(lower, column))
+        return Verdict(verdict.holds, f"{higher} against {lower}: {verdict.figures}")
+
+    return check
 
 
 def increasing(column: str, labels: Sequence[str]) -> Check:
@@ -30,8 +38,8 @@ def increasing(column: str, labels: Sequence[str]) -> Check:
     def check(table: Table) -> Verdict:
         samples = [table.sample(label, column) for label in labels]
         steps = [later - earlier for earlier, later in pairwise(samples)]
-        noisy = sum(abs(step.mean) < 2.0 * step.standard_error for step in steps)
-        note = f" ({noisy} of {len(steps)} steps within two standard errors)" if noisy else ""
+        noisy = sum(_may_be_chance(step) for step in steps)
+        note = f" ({noisy} of {len(steps)} steps may be chance, 95 % interval)" if noisy else ""
         figures = ", ".join(f"{label}: {sample}" for label, sample in zip(labels, samples, strict=True))
         return Verdict(all(step.mean > 0 for step in steps), figures + note)
 
@@ -45,19 +53,20 @@ def decreasing(column: str, labels: Sequence[str]) -> Check:
 
 def within(column: str, label: str, low: float, high: float) -> Check:
     """The mean of `column` in row `label` lies in [low, high]."""
-
-    def check(table: Table) -> Verdict:
-        sample = table.sample(label, column)
-        return Verdict(low <= sample.mean <= high, f"{sample}, expected {low:g} to {high:g}")
-
-    return check
+    return lambda table: _between(table.sample(label, column), low, high, "")
 
 
 def difference_within(column: str, label: str, reference: str, low: float, high: float) -> Check:
     """Row `label` minus row `reference` in `column` lies in [low, high] in the mean."""
+    return lambda table: _between(
+        table.sample(label, column) - table.sample(reference, column), low, high, "difference "
+    )
 
-    def check(table: Table) -> Verdict:
-        difference = table.sample(label, column) - table.sample(reference, column)
-        return Verdict(low <= difference.mean <= high, f"difference {difference}, expected {low:g} to {high:g}")
 
-    return check
+def _between(sample: Sample, low: float, high: float, what: str) -> Verdict:
+    """The verdict on a range; marked when the 95 % interval of the mean reaches over one of its ends."""
+    holds = low <= sample.mean <= high
+    inside = sample.mean - low, high - sample.mean
+    unsure = any(abs(distance) < sample.margin for distance in inside)
+    note = ", may be chance (95 % interval)" if unsure else ""
+    return Verdict(holds, f"{what}{sample}, expected {low:g} to {high:g}{note}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from wirelessfl.errors import InputError
 from wirelessfl.records import RunFolder
@@ -32,6 +33,12 @@ class Sample:
         """The standard deviation of `mean`, estimated from the spread over seeds; NaN for a single seed."""
         count = len(self.values)
         return float(np.std(self.values, ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+
+    @property
+    def margin(self) -> float:
+        """Half the width of the 95 % confidence interval of `mean` (Student's t over the seeds); inf for one seed."""
+        count = len(self.values)
+        return float(stdtrit(count - 1, 0.975)) * self.standard_error if count > 1 else math.inf
 
     def __sub__(self, other: "Sample") -> "Sample":
         return Sample(tuple(mine - theirs for mine, theirs in zip(self.values, other.values, strict=True)))

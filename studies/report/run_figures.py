@@ -29,7 +29,7 @@ def _figure() -> Any:
 
 def _draw_training(folder: RunFolder, records: list[dict[str, Any]]) -> None:
     figure = _figure()
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    loss_axes, accuracy_axes = figure.subplots(1, 2, sharex=True)
     loss_axes.plot([record["clock_s"] for record in records], [record["loss"] for record in records])
     loss_axes.set(xlabel="simulated time (s)", ylabel="training loss", title="Loss")
     evaluated = [record for record in records if record["accuracy"] is not None]
@@ -40,6 +40,7 @@ def _draw_training(folder: RunFolder, records: list[dict[str, Any]]) -> None:
         markersize=3,
     )
     accuracy_axes.set(xlabel="simulated time (s)", ylabel="test accuracy (%)", title="Accuracy, mean over clients")
+    accuracy_axes.set_ylim(0, 100)
     for axes in (loss_axes, accuracy_axes):
         axes.grid(alpha=0.3)
     figure.savefig(folder.plots / "training.png", dpi=150)
@@ -55,10 +56,16 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     latency_axes.plot(rounds, latency_ms.max(axis=1), label="slowest client")
     latency_axes.axhline(1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline")
     latency_axes.set(xlabel="round", ylabel="latency (ms)", title="Latency", ylim=(0, 1.15 * top_ms))
+    latency_axes.xaxis.get_major_locator().set_params(integer=True)
     latency_axes.legend(loc="lower right")
     latency_axes.grid(alpha=0.3)
     ratios = np.array([record["pruning_ratio"] for record in records])
-    ratio_axes.boxplot(ratios, tick_labels=[str(client) for client in range(ratios.shape[1])], showfliers=False)
-    ratio_axes.set(xlabel="client", ylabel="pruning ratio", title="Pruning ratio over the rounds", ylim=(-0.03, 1.03))
+    ratio_axes.boxplot(ratios, tick_labels=[str(client) for client in range(ratios.shape[1])], whis=(0, 100))
+    ratio_axes.set(
+        xlabel="client",
+        ylabel="pruning ratio",
+        title="Pruning ratio: quartiles and range over the rounds",
+        ylim=(-0.03, 1.03),
+    )
     ratio_axes.grid(alpha=0.3, axis="y")
     figure.savefig(folder.plots / "allocation.png", dpi=150)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from studies.report.results import Claim, Experiments, Run, Runs, Table
 from studies.report.sweep import folder_of
 from wirelessfl.config import from_tables, merge, to_tables
-from wirelessfl.errors import check_choice
+from wirelessfl.errors import InputError, check_choice
 
 SCALES = ("small", "paper")
 
@@ -51,6 +51,8 @@ class Setting:
         planned = study.experiments(self.scale)
         if self.learning_rate is None:
             return planned
+        if not any(experiment.run.train for seeds in planned.values() for experiment in seeds):
+            raise InputError(f"--learning-rate {self.learning_rate:g} has no effect: this study trains nothing")
         changes = {"training": {"learning_rate": self.learning_rate}}
         return {
             label: [from_tables(merge(to_tables(experiment), changes)) for experiment in seeds]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from studies.report.results import Cell, Table
@@ -17,6 +18,7 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
     if not console.is_terminal:
         console.width = WIDTH
     shown = RichTable(*(column.replace("_", " ") for column in table.columns), title=title)
+    shown.columns[0].overflow = "fold"
     for column in shown.columns[1:]:
         column.justify = "right"
     for row in table.rows:
@@ -24,10 +26,10 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
     console.print(shown)
     for claim in claims:
         mark = "[green]holds[/green]" if claim["holds"] else "[red]does not hold[/red]"
-        console.print(f"{mark}: {claim['claim']} ({claim['figures']})".replace("[14]", r"\[14]"), soft_wrap=True)
+        console.print(f"{mark}: {escape(claim['claim'])} ({escape(claim['figures'])})", soft_wrap=True)
 
 
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("[", r"\[")
+    return f"{cell:.4g}" if isinstance(cell, float) else escape(str(cell))

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from studies.report.run_figures import draw_run
 from wirelessfl.config import experiment_hash, from_tables, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import Experiment, NoTraining, run_rounds
+from wirelessfl.rounds import Experiment, NoTraining, check_feasible, run_rounds
 
 POLL_S = 0.5
 
@@ -44,7 +45,8 @@ def sweep(
 ) -> None:
     """Bring every experiment's run to its end: complete ones are left alone, partial ones go on.
 
-    A run that fails is named to `notify` and the others go on. Raises `InputError` at the end when any failed.
+    A run that fails is named to `notify` (once for the same reason) and the others go on. Raises `InputError` at the
+    end when any failed.
     """
     wanted = {folder_of(experiment, root): experiment for experiment in experiments}
     root.mkdir(parents=True, exist_ok=True)
@@ -54,9 +56,20 @@ def sweep(
         for path, experiment in wanted.items()
         if not _is_complete(path, experiment)
     }
-    failed = sum(not _report(future, futures[future], notify) for future in _watch(futures, rounds, on_progress))
-    if failed:
-        raise InputError(f"{failed} of {len(wanted)} runs failed; the same command goes on with what is missing")
+    failures: list[str] = []
+    for future in _watch(futures, rounds, on_progress):
+        error = future.exception()
+        if error is None:
+            lines = future.result()
+        else:
+            reason = str(error) or type(error).__name__
+            lines = [] if reason in failures else [f"run {futures[future]} failed: {reason}"]
+            failures.append(reason)
+        for line in lines:
+            notify(" ".join(line.split()))
+    if failures:
+        count = f"{len(failures)} of {len(wanted)} runs failed"
+        raise InputError(f"{count}: {failures[0]}; once that is mended the same command does what is missing")
 
 
 def _watch(
@@ -71,15 +84,6 @@ def _watch(
             rounds[futures[future]] = _recorded(futures[future])
         on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - len(pending)))
         yield from ended
-
-
-def _report(future: Future[list[str]], path: Path, notify: Callable[[str], None]) -> bool:
-    """Tell what a run had to say; whether it reached its end."""
-    error = future.exception()
-    lines = [f"run {path} failed: {error or type(error).__name__}"] if error else future.result()
-    for line in lines:
-        notify(" ".join(line.split()))
-    return error is None
 
 
 def _recorded(path: Path) -> int:
@@ -100,12 +104,24 @@ def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) 
         folder = RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
         if _is_complete(path, experiment):
             return notes
-        trainer = _trainer(experiment, data_root)
+        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
         try:
-            run_rounds(experiment, trainer, folder, notify=notes.append)
-        finally:
-            trainer.close()
+            _run(experiment, folder, data_root, notes)
+        except InputError:
+            folder.remove_unused()
+            raise
+        draw_run(folder)
     return notes
+
+
+def _run(experiment: Experiment, folder: RunFolder, data_root: Path | None, notes: list[str]) -> None:
+    identity = experiment_hash(experiment, with_rounds=False)
+    trainer = _trainer(experiment, data_root)
+    try:
+        with folder.in_use():
+            run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
+    finally:
+        trainer.close()
 
 
 def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTraining:

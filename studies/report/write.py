@@ -55,7 +55,7 @@ def _plain(column: str, cell: Cell) -> Iterable[tuple[str, Any]]:
 
 def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
     for record in records:
         writer.writerow({key: f"{item:.6g}" if isinstance(item, float) else item for key, item in record.items()})

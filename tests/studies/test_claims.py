@@ -4,6 +4,7 @@ import pytest
 
 from studies.report.claims import above, decreasing, difference_within, increasing, within
 from studies.report.results import Sample, Table
+from studies.report.study_tables import print_study
 from wirelessfl.errors import InputError
 
 
@@ -36,7 +37,7 @@ def test_above_holds_and_does_not():
     assert above("x", "high", "low")(results).holds
     verdict = above("x", "low", "high")(results)
     assert not verdict.holds
-    assert str(verdict).startswith("does not hold: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1")
+    assert str(verdict).startswith("does not hold: low against high: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1")
 
 
 def test_equal_is_not_above():
@@ -46,9 +47,9 @@ def test_equal_is_not_above():
 def test_a_difference_that_may_be_chance_is_marked():
     sure = above("x", "a", "b")(table(a=(2.0, 3.0), b=(1.0, 2.0)))
     unsure = above("x", "a", "b")(table(a=(2.0, 3.0), b=(1.0, 3.5)))
-    assert "two standard errors" not in sure.figures
+    assert "chance" not in sure.figures
     assert unsure.holds
-    assert "within two standard errors" in unsure.figures
+    assert "may be chance" in unsure.figures
 
 
 def test_increasing_and_decreasing_need_every_step():
@@ -77,3 +78,11 @@ def test_difference_within_its_bounds():
 def test_a_missing_row_is_named():
     with pytest.raises(InputError, match="no measured 'x' for 'c'"):
         above("x", "c", "a")(table(a=(1.0,)))
+
+
+def test_what_stands_in_brackets_is_printed(capsys):
+    claims = [{"claim": "above pruning only [14] [bold]", "holds": True, "figures": "[x]"}]
+    print_study("study", table(**{"pruning only [14] [y]": (1.0, 2.0)}), claims)
+    printed = capsys.readouterr().out
+    for words in ("pruning only [14] [y]", "holds: above pruning only [14] [bold] ([x])"):
+        assert words in printed

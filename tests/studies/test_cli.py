@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from helpers.cli import COMMAND, Ended, call
 
+from wirelessfl.records import RunFolder
+
 FIELDS = [
     "round",
     "clock_s",
@@ -172,8 +174,25 @@ BAD_RUNS = {
     "seed": (["--seed", "-1"], ["run.seed", "at least 0", "-1"]),
     "executor": (["--executor", "magic"], ["run.executor", "magic"]),
     "device": (["--device", "tpu"], ["run.device", "tpu"]),
+    "level": (["--set", "scenario.noise_power_dbm=4000"], ["scenario.noise_power_dbm", "at most 300", "4000"]),
+    "bitmap": (["--set", "training.count_mask_bits=true"], ["fixed_upload_bits", "exact"]),
+    "ratios": (
+        ["--set", "allocation.method=fixed-ratio", "--set", "allocation.pruning_ratio=[0.1, 0.2]"],
+        ["pruning_ratio", "10", "2"],
+    ),
+    "nothing to resume": (["--resume", "--out", "nowhere"], ["--resume", "nowhere", "SCENARIO"]),
     "no set value": (["--set", "scenario.clients"], ["--set", "scenario.clients"]),
     "section": (["--set", "scenarios.clients=3"], ["scenarios", "scenario"]),
+    "level below any": (
+        ["--set", "scenario.noise_power_dbm=-5000"],
+        ["scenario.noise_power_dbm", "at least -300", "-5000"],
+    ),
+    "data set": (["--set", "training.dataset=cifar"], ["training.dataset", "cifar", "digits"]),
+    "ratio": (
+        ["--set", "allocation.method=min-latency", "--set", "allocation.pruning_ratio=2"],
+        ["allocation.pruning_ratio", "at most 1", "2"],
+    ),
+    "field of none": (["--set", "allocation.method=equal", "--set", "allocation.foo=1"], ["allocation.foo", "none"]),
     "option": (["--round", "3"], ["--round", "--rounds"]),
 }
 
@@ -181,6 +200,13 @@ BAD_RUNS = {
 @pytest.mark.parametrize(("arguments", "words"), BAD_RUNS.values(), ids=BAD_RUNS)
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, words, wirelessfl, tmp_path):
     refused(wirelessfl("run", *arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_first_round_refuses_leaves_nothing(wirelessfl, tmp_path):
+    ended = wirelessfl("run", "--set", "training.importance_steps=0", "--out", "r")
+    assert ended.status == 2
+    assert "training.importance_steps" in ended.err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -202,11 +228,19 @@ def test_a_folder_in_use_is_not_touched(wirelessfl, tmp_path):
     refused(wirelessfl("run", "--out", "file"), "file")
 
 
+def test_a_run_under_way_is_not_joined(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 2, "--out", "r").status == 0
+    with RunFolder.open(tmp_path / "r").in_use():
+        refused(wirelessfl("run", "--out", "r", "--resume", "--rounds", 4), "r", "in use")
+
+
 def test_resume_refuses_another_experiment_and_damage(wirelessfl, tmp_path):
     assert wirelessfl("run", "--rounds", 4, "--set", "run.checkpoint_every=2", "--out", "r").status == 0
     before = {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
     other = wirelessfl("run", "digits", "--rounds", 4, "--set", "scenario.deadline_s=0.03", "--out", "r", "--resume")
     refused(other, "scenario.deadline_s", "0.025", "0.03")
+    machine = ("--set", "run.checkpoint_every=1", "--set", "run.train=false")
+    refused(wirelessfl("run", *machine, "--out", "r", "--resume"), "run.train", "True", "False")
     assert before == {file.name: file.read_bytes() for file in (tmp_path / "r").iterdir() if file.is_file()}
     rounds = tmp_path / "r/rounds.jsonl"
     rounds.write_bytes(before["rounds.jsonl"].replace(b'{"round": 2', b'{"rou', 1))
@@ -225,6 +259,94 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(wirelessfl, tm
     assert ended.status == 0
     assert "checkpoint-000006.npz" in ended.err
     assert (tmp_path / "r/rounds.jsonl").read_bytes() == (tmp_path / "whole/rounds.jsonl").read_bytes()
+
+
+def _files(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "words"),
+    [
+        ("experiment.toml", lambda text: b"", ["damaged", "experiment"]),
+        ("experiment.toml", lambda text: text.replace(b"learning_rate = 0.03", b""), ["damaged", "experiment"]),
+        ("rounds.jsonl", lambda text: text.replace(text.splitlines()[1], b'{"round": 2}'), ["line 2", "damaged"]),
+        ("rounds.jsonl", lambda text: text[:200], ["holds 0 rounds", "4"]),
+    ],
+)
+def test_a_damaged_folder_is_refused_as_it_is(file, damage, words, wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 4, "--set", "training.learning_rate=0.03", "--out", "r").status == 0
+    folder = tmp_path / "r"
+    (folder / file).write_bytes(damage((folder / file).read_bytes()))
+    before = _files(folder)
+    refused(wirelessfl("run", "--out", "r", "--resume", "--rounds", 6), *words)
+    assert _files(folder) == before
+
+
+def test_a_checkpoint_of_another_run_is_not_used(wirelessfl, tmp_path):
+    assert wirelessfl("run", "--rounds", 2, "--out", "a").status == 0
+    assert wirelessfl("run", "--rounds", 2, "--seed", 1, "--out", "b").status == 0
+    mine, other = (tmp_path / name / "checkpoint-000002.npz" for name in "ab")
+    mine.write_bytes(other.read_bytes())
+    refused(wirelessfl("run", "--out", "a", "--resume", "--rounds", 3), "a", "damaged", "experiment")
+    assert wirelessfl("run", "--rounds", 4, "--out", "c").status == 0
+    (tmp_path / "c/checkpoint-000009.npz").write_bytes((tmp_path / "c/checkpoint-000004.npz").read_bytes())
+    ended = wirelessfl("run", "--out", "c", "--resume", "--rounds", 9)
+    assert ended.status == 0
+    assert "checkpoint-000009.npz is damaged" in ended.err
+
+
+def test_a_study_without_its_data_says_so_once_and_leaves_no_run(wirelessfl, tmp_path):
+    ended = wirelessfl("study", "wfl-fig3", "--jobs", 1)
+    assert ended.status == 2
+    assert ended.err.count("--data-root") == 2  # the first run's note and the last line
+    assert ended.err.splitlines()[-1].startswith("error: 6 of 6 runs failed: ")
+    assert [file.name for file in (tmp_path / "runs/studies").iterdir() if not file.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], ["nothing", "study"]),
+        (["wfl-table1", "--scale", "large"], ["--scale", "small, paper", "large"]),
+        (["wfl-table1", "--learning-rate", "0.1"], ["--learning-rate", "trains nothing"]),
+        (["wfl-fig3", "--learning-rate", "-1"], ["learning_rate", "above 0", "-1"]),
+        (["wfl-table1", "--jobs", "0"], ["--jobs", "0"]),
+        (["wfl-table1", "--out", "file"], ["--out", "file"]),
+        (["wfl-table1", "--results", "file/x"], ["--results", "file"]),
+    ],
+)
+def test_bad_input_to_a_study(arguments, words, wirelessfl, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    refused(wirelessfl("study", *arguments), *words)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_allocator_from_outside_that_answers_nonsense_is_named(wirelessfl, tmp_path, monkeypatch):
+    (tmp_path / "plugins/allocators").mkdir(parents=True)
+    (tmp_path / "plugins/allocators/wild.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from optimizers import Equal\n"
+        "@dataclass(frozen=True)\n"
+        "class Wild:\n"
+        "    ratio: float = 5.0\n"
+        "    def solve(self, problem):\n"
+        "        answer = Equal().solve(problem)\n"
+        "        return replace(answer, pruning_ratio=answer.pruning_ratio * 0 + self.ratio)\n"
+    )
+    (tmp_path / "plugins/allocators/torn.py").write_text("class Torn(")
+    (tmp_path / "plugins/allocators/loose.py").write_text("class Loose: ...")
+    monkeypatch.setenv("WIRELESSFL_PLUGINS", str(tmp_path / "plugins"))
+    refused(wirelessfl("allocate", "--method", "wild"), "allocation.method", "pruning_ratio", "5")
+    refused(wirelessfl("allocate", "--method", "torn"), "torn.py", "SyntaxError")
+    refused(wirelessfl("allocate", "--method", "loose"), "allocation.method", "loose", "dataclass")
+
+
+def test_without_a_command_the_help_is_shown(wirelessfl):
+    ended = wirelessfl()
+    assert ended.status == 2
+    assert len(ended.err.splitlines()) > 10
+    assert "error" not in ended.err
 
 
 def test_help_has_examples_and_imports_nothing_heavy():

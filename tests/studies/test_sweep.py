@@ -11,7 +11,7 @@ from helpers import plugin_folder
 
 from studies.report.sweep import folder_of, run_to_end, sweep, worker_processes
 from wirelessfl import plugins
-from wirelessfl.config import to_toml
+from wirelessfl.config import experiment_hash, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.records import RunFolder
 from wirelessfl.rounds import run_rounds
@@ -65,9 +65,10 @@ def test_a_partial_run_goes_on_and_gives_the_same_rounds(study, tmp_path):
             raise KeyboardInterrupt
 
     folder = RunFolder.create(folder_of(experiment, tmp_path / "parts"), to_toml(experiment))
+    name = experiment_hash(experiment, with_rounds=False)
     trainer = experiment.algorithm.trainer(clients=4, seed=experiment.run.seed, runtime=None)
     with pytest.raises(KeyboardInterrupt):
-        run_rounds(experiment, trainer, folder, on_round=stop)
+        run_rounds(experiment, trainer, folder, identity=name, on_round=stop)
     assert not folder.summary_file.exists()
     sweep_here([experiment], tmp_path / "parts")
     assert rounds_of(experiment, tmp_path / "parts") == rounds_of(experiment, tmp_path / "whole")

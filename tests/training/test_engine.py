@@ -168,7 +168,7 @@ def test_accuracy_counts_hits_over_all_batches():
 @pytest.mark.parametrize("rate", [1e30, 3e38])
 def test_divergence_names_client_and_round(rate):
     with pytest.raises(
-        InputError, match=r"training diverged: client 2, round 7, loss .*; reduce training\.learning_rate"
+        InputError, match=r"training diverged: client 2, round 8, loss .*; reduce training\.learning_rate"
     ):
         engine().train(work((train("all", 3, rate),), client=2, round=7))
 

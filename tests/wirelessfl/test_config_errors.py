@@ -38,7 +38,7 @@ def _dummies(monkeypatch):
         ("scenario", "cpu_hz", [-1.0] * 10, "cpu_hz must be above 0, got -1"),
         ("scenario", "transmit_power_dbm", [30.0], "transmit_power_w must hold 10 values (scenario.clients), g"),
         ("scenario", "transmit_power_dbm", "28", "transmit_power_dbm must be a number or a list of numbers, one"),
-        ("scenario", "transmit_power_dbm", float("inf"), "transmit_power_w must be finite, got inf"),
+        ("scenario", "transmit_power_dbm", float("inf"), "transmit_power_dbm must be finite, got inf"),
         ("scenario", "noise_power_w", -110, "noise_power_w must be above 0, got -110"),
         ("scenario", "distance_m", "far", "distance_m must be a number or a list of numbers, one per client, g"),
         ("scenario", "distance_range_m", [160.0], "distance_range_m must be a list of two numbers, got [160.0]"),
@@ -108,3 +108,18 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 def test_every_section_is_a_section():
     assert set(SELECTORS) < set(SECTIONS) == set(to_tables(from_tables(TABLES)))
+
+
+def test_a_plugin_that_hides_a_field_of_what_it_holds_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels" / "hiding.py").write_text(
+        "from dataclasses import dataclass, field\n"
+        "from channel_models._path_loss import LargeScale\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Hiding:\n"
+        "    large_scale: LargeScale = field(default_factory=LargeScale)\n"
+        "    carrier_hz: float = 1e9\n"
+    )
+    monkeypatch.setenv("WIRELESSFL_PLUGINS", str(tmp_path))
+    with pytest.raises(InputError, match=r"^Hiding has the field carrier_hz twice"):
+        from_tables({"channel": {"model": "hiding"}})

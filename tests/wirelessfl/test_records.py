@@ -55,7 +55,7 @@ def test_create_refuses_what_is_there(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"^--out .*file/one cannot be made: ") as caught:
+    with pytest.raises(InputError, match=r"^--out .*file/one cannot be a folder: .*file is a file$") as caught:
         RunFolder.create(tmp_path / "file" / "one", "")
     assert "\n" not in str(caught.value)
 
@@ -67,8 +67,27 @@ def test_create_leaves_nothing_when_it_fails(tmp_path, monkeypatch, stage):
 
     with monkeypatch.context() as patch:
         patch.setattr(stage, fail)
-        with pytest.raises((OSError, InputError)):
+        with pytest.raises(InputError, match=r"^--out .*one cannot be made: No space left on device$"):
             RunFolder.create(tmp_path / "one", "")
+    assert names(tmp_path) == []
+
+
+def test_create_leaves_alone_what_somebody_else_made_meanwhile(tmp_path, monkeypatch):
+    RunFolder.create(tmp_path / "one", "theirs")
+    monkeypatch.setattr(RunFolder, "check_free", lambda path: None)  # it was still free a moment ago
+    with pytest.raises(InputError, match=r"^--out .*one cannot be made: "):
+        RunFolder.create(tmp_path / "one", "mine")
+    assert (tmp_path / "one" / "experiment.toml").read_text() == "theirs"
+    assert [file.name for file in tmp_path.iterdir()] == ["one"]
+
+
+def test_only_a_folder_without_rounds_is_removed(tmp_path):
+    folder = RunFolder.create(tmp_path / "one", "")
+    folder.append(record(1))
+    folder.remove_unused()
+    assert folder.records() != []
+    folder.keep_rounds(0)
+    folder.remove_unused()
     assert names(tmp_path) == []
 
 
@@ -214,3 +233,14 @@ def test_a_write_is_whole_or_nothing(tmp_path, monkeypatch, stage):
 def test_summary_is_plain_json(folder):
     folder.write_summary({"rounds": 3, "final_accuracy": None})
     assert json.loads(folder.summary_file.read_text()) == {"rounds": 3, "final_accuracy": None}
+
+
+def test_a_folder_in_use_is_refused_and_free_afterwards(tmp_path):
+    folder = RunFolder.create(tmp_path / "r", "x = 1")
+    before = sorted(file.name for file in folder.path.iterdir())
+    with folder.in_use():
+        with pytest.raises(InputError, match=r"run folder .*r is in use by another process"), folder.in_use():
+            pass
+        assert sorted(file.name for file in folder.path.iterdir()) == before
+    with folder.in_use():
+        pass

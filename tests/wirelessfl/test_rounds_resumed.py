@@ -187,3 +187,12 @@ def test_a_summary_of_an_unfinished_run_does_not_survive(folder):
     with pytest.raises(Killed):
         run(experiment(rounds=10), folder, on_round=kill)
     assert not folder.summary_file.exists()
+
+
+def test_lost_checkpoints_are_said(folder, whole):
+    run(experiment(rounds=7), folder)
+    for file in folder.path.glob("checkpoint-*.npz"):
+        file.unlink()
+    lines = []
+    run(experiment(), folder, notify=lines.append)
+    assert lines == [f"{folder.path} has lost its checkpoints: the run starts over"]

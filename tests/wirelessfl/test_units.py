@@ -27,3 +27,7 @@ def test_any_shape_there_and_back():
     level = np.linspace(-120, 40, 12).reshape(3, 4)
     np.testing.assert_allclose(linear_to_db(db_to_linear(level)), level, atol=1e-12)
     np.testing.assert_allclose(watt_to_dbm(dbm_to_watt(level)), level, atol=1e-12)
+
+
+def test_a_level_beyond_a_float_is_infinite_without_a_warning():
+    assert float(dbm_to_watt(4000)) == np.inf
