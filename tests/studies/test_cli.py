@@ -175,7 +175,6 @@ BAD_RUNS = {
     "executor": (["--executor", "magic"], ["run.executor", "magic"]),
     "device": (["--device", "tpu"], ["run.device", "tpu"]),
     "level": (["--set", "scenario.noise_power_dbm=4000"], ["scenario.noise_power_dbm", "at most 300", "4000"]),
-    "bitmap": (["--set", "training.count_mask_bits=true"], ["fixed_upload_bits", "exact"]),
     "ratios": (
         ["--set", "allocation.method=fixed-ratio", "--set", "allocation.pruning_ratio=[0.1, 0.2]"],
         ["pruning_ratio", "10", "2"],
