@@ -32,10 +32,11 @@ _SETTINGS = {
 
 
 @_compile(**_SETTINGS)
-def _prepare(slack_s: Array, prunable_s: Array, upload_s: Array, weight: Array, ramps: _Ramps) -> bool:
-    """Ramps of one row; False where a product has left the range of floats."""
+def _prepare(clients: _Clients, ramps: _Ramps) -> tuple[bool, float]:
+    """Ramps of one row: whether all products are in the range of floats, and the sum of the heights."""
+    slack_s, prunable_s, upload_s, weight = clients
     start, slope, height = ramps
-    lost = 0.0
+    lost, top = 0.0, 0.0
     for k in range(start.size):
         c, a, s, w = slack_s[k], prunable_s[k], upload_s[k], weight[k]
         uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
@@ -46,7 +47,8 @@ def _prepare(slack_s: Array, prunable_s: Array, upload_s: Array, weight: Array, 
         start[k] = s / root_s if uses else 0.0
         slope[k] = (steep if steep < 1e300 else 1e300) if uses else 0.0
         height[k] = most if uses else 0.0
-    return lost == 0.0
+        top += height[k]
+    return lost == 0.0, top
 
 
 @_compile(**_SETTINGS)
@@ -101,13 +103,15 @@ def _newton(ramps: _Ramps, room: float, level: float, rounding: float) -> tuple[
 @_compile(**_SETTINGS)
 def _water_level(ramps: _Ramps, few: _Ramps) -> tuple[float, float, bool]:
     """`_newton` of one row from a good level; `few` is room for a sample of a long row."""
-    size = ramps[0].size
-    level, reach = _unbounded(ramps, 1.0)
-    if size > _LONG:
+    size, count = ramps[0].size, few[0].size
+    if size <= _LONG:
+        level, reach = _unbounded(ramps, 1.0)
+    else:
         for whole, sample in zip(ramps, few):  # noqa: B905 - numba knows no strict
             sample[:] = whole[::_SAMPLE]
-        room = few[0].size / size
-        level = _newton(few, room, _unbounded(few, room)[0], 1e-6 * room)[0]
+        room = count / size
+        level, reach = _unbounded(few, room)
+        level, reach = _newton(few, room, level, 1e-6 * room)[0], reach / room
     return _newton(ramps, 1.0, level, min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13))
 
 
@@ -138,17 +142,25 @@ def _share(
 
 
 @_compile(**_SETTINGS)
+def _sum(values: Array) -> float:
+    total = 0.0
+    for k in range(values.size):
+        total += values[k]
+    return total
+
+
+@_compile(**_SETTINGS)
 def _finish(clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array) -> float:
-    """`_share` of one row, block by block; the deadline's price."""
+    """`_share` of one row, block by block; the deadline's price. The ramps may lie in `band` and `ratio`."""
     c, a, s, w = clients
-    start, slope, height = ramps
-    worth, deadline_price = np.empty(_BLOCK), 0.0
+    room, deadline_price = np.empty((3, _BLOCK)), 0.0
     for first in range(0, band.size, _BLOCK):
         part = slice(first, min(first + _BLOCK, band.size))
-        some = worth[: part.stop - part.start]
-        rows, levels = (c[part], a[part], s[part], w[part]), (start[part], slope[part], height[part])
-        _share(rows, levels, at, band[part], ratio[part], some)
-        deadline_price += some.sum()
+        count = part.stop - part.start
+        start, slope, worth = room[0, :count], room[1, :count], room[2, :count]
+        start[:], slope[:] = ramps[0][part], ramps[1][part]
+        _share((c[part], a[part], s[part], w[part]), (start, slope, ramps[2][part]), at, band[part], ratio[part], worth)
+        deadline_price += _sum(worth)
     return deadline_price
 
 
@@ -169,13 +181,14 @@ def fill_rows(
 ) -> None:
     """Solve every row of (R, K) into the last five arrays; `done` is False for rows that are handed back."""
     rows, size = slack_s.shape
-    work = np.empty((3, size))
+    height = np.empty(size)
     sample = np.empty((3, (size + _SAMPLE - 1) // _SAMPLE))
-    ramps, few = (work[0], work[1], work[2]), (sample[0], sample[1], sample[2])
+    few = sample[0], sample[1], sample[2]
     for row in range(rows):
         clients = slack_s[row], prunable_s[row], upload_s[row], weight[row]
-        done[row] = _prepare(*clients, ramps)
-        if work[2].sum() <= 1.0:
+        ramps = band[row], ratio[row], height  # fresh memory costs more than the passes over it
+        done[row], top = _prepare(clients, ramps)
+        if top <= 1.0:
             level, rest, price[row] = np.inf, 0.0, 0.0
         else:
             level, rest, found = _water_level(ramps, few)

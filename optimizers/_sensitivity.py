@@ -29,7 +29,7 @@ from math import log
 
 import numpy as np
 
-from optimizers._curve import latency_price
+from optimizers._curve import FITTING, latency_price
 from optimizers._rate_models import curve_of
 from wirelessfl.allocation import Allocation, AllocationProblem, Array, Problem
 from wirelessfl.allocation_psd import NoisePsdProblem
@@ -118,7 +118,8 @@ def _per_upload_second(problem: Problem, band: Array, kept: Array, nu: Array, pr
     of price lambda (from a vanishing share of it, if little band has little noise); one that is bound by its compute
     alone would need band out of what is left over.
     """
-    spare = np.maximum(1.0 - band.sum(axis=-1, keepdims=True), 0.0)
+    left = 1.0 - band.sum(axis=-1, keepdims=True)
+    spare = np.where(left > FITTING, left, 0.0)
     room_s = np.maximum(problem.slack_s - np.asarray(problem.prunable_s) * kept, 0.0)
     first_hertz = 0.0 if isinstance(problem, NoisePsdProblem) else price
     with np.errstate(divide="ignore", invalid="ignore"):

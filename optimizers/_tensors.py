@@ -30,7 +30,7 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
     values = (slack_s, prunable_s, upload_s, weight)
     like = next(value for value in values if hasattr(value, "shape"))
     xp: Any = np if isinstance(like, np.ndarray) else array_namespace(*values)
-    c, a, s, w = (_float64(xp, value, device(like)) for value in values)
+    c, a, s, w = (_float64(xp, value, like) for value in values)
     if not c.shape == a.shape == s.shape or w.ndim:
         c, a, s, w = xp.broadcast_arrays(c, a, s, w)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
@@ -72,9 +72,8 @@ def _closed_form(
 def _pruning_ratio(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, band: Any) -> Any:
     """max(0, 1 - c b / (a b + s)), and 1 for clients with negative slack."""
     size = xp.where(upload_s == 0, 1.0, band)
-    work_s = prunable_s * size + upload_s
     full = _is_full(slack_s, prunable_s, upload_s, band)
-    pruned = 1.0 - slack_s * size / xp.where(full, 1.0, work_s)
+    pruned = 1.0 - slack_s * size / xp.where(full, 1.0, prunable_s * size + upload_s)
     return xp.where(full, 0.0, xp.where(slack_s > 0, pruned, 1.0))
 
 
@@ -83,10 +82,10 @@ def _is_full(slack_s: Any, prunable_s: Any, upload_s: Any, band: Any) -> Any:
     return (slack_s >= prunable_s) & ((slack_s - prunable_s) * band >= upload_s * (1 - ROUNDING))
 
 
-def _float64(xp: Any, value: Any, where: Any) -> Any:
-    return (
-        xp.astype(value, xp.float64) if hasattr(value, "shape") else xp.asarray(value, dtype=xp.float64, device=where)
-    )
+def _float64(xp: Any, value: Any, like: Any) -> Any:
+    if not hasattr(value, "shape"):
+        return xp.asarray(value, dtype=xp.float64, device=device(like))
+    return value if value.dtype == xp.float64 else xp.astype(value, xp.float64)
 
 
 def _detached(value: Any) -> Any:

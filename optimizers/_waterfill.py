@@ -94,7 +94,9 @@ def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
         level = xp.where(spare, xp.inf, level)
     band = every.floor + rise
     total = band.sum(axis=-1)
-    return band / xp.where(total > 1.0, total, 1.0)[..., None], level**-2.0
+    if (total > 1.0).any():
+        band = band / xp.where(total > 1.0, total, 1.0)[..., None]
+    return band, level**-2.0
 
 
 def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
@@ -115,7 +117,7 @@ def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
 
 def _newton(xp: Any, every: Ramps, room: Any, level: Any, rounding: Any) -> tuple[Any, Any, Any]:
     """Rises above the floors, their level, and whether they sum to `room`."""
-    zero = xp.zeros_like(every.start)
+    zero = 0.0 * room[..., None]
     for _ in range(1 + every.start.shape[-1].bit_length()):  # more than regular problems need
         climbed = level[..., None] - every.start
         climbed *= every.slope
