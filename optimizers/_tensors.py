@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from optimizers._curve import ROUNDING
-from optimizers._waterfill import fill, ramps
+from optimizers._waterfill import fill, in_blocks
 
 
 def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -> tuple[Any, Any, Any]:
@@ -34,17 +34,19 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
     if not c.shape == a.shape == s.shape or w.ndim:
         c, a, s, w = xp.broadcast_arrays(c, a, s, w)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
-        band, price = _search(xp, *(_detached(value) for value in (c, a, s, w)))
+        band, ratio, price = in_blocks(xp, _search, *(_detached(value) for value in (c, a, s, w)))
         if any(getattr(value, "requires_grad", False) for value in (c, a, s, w)):
             band, price = _closed_form(xp, c, a, s, w, band, price)
-        return band, _pruning_ratio(xp, c, a, s, band), price
+            ratio = _pruning_ratio(xp, c, a, s, band)
+    return band, ratio, price
 
 
-def _search(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any) -> tuple[Any, Any]:
+def _search(xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any) -> tuple[Any, Any, Any]:
     leverage_s2, room_s, floor = slack_s * upload_s, slack_s - prunable_s, xp.zeros_like(slack_s)
     leverage_s2 = xp.where((leverage_s2 > 0) & (leverage_s2 < xp.inf), leverage_s2, 0.0)
     ceiling = xp.where(room_s > 0, upload_s / room_s, xp.inf)
-    return fill(xp, ramps(xp, leverage_s2, prunable_s, upload_s, weight, floor, ceiling))
+    band, price = fill(xp, leverage_s2, prunable_s, upload_s, weight, floor, ceiling)
+    return band, _pruning_ratio(xp, slack_s, prunable_s, upload_s, band), price
 
 
 def _closed_form(

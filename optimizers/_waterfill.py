@@ -15,6 +15,7 @@ evaluate the sum and never accumulate it: running sums lose every digit when ste
 This is array-API code: `xp` is numpy or a namespace of array-api-compat, and the arrays may lie on any device.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,26 +63,32 @@ def ramps(xp: Any, leverage_s2: Any, prunable_s: Any, upload_s: Any, weight: Any
     )
 
 
-def fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
-    """The optimal bands, shape (..., K), and the price lambda of the whole band, shape (...,)."""
-    *batch, clients = every.start.shape
+def in_blocks(xp: Any, function: Callable[..., tuple[Any, ...]], *columns: Any) -> tuple[Any, ...]:
+    """`function(xp, *columns)` for clients of shape (..., K), some rows of a batch at a time; numbers are for all rows.
+
+    A block's intermediate arrays stay in the cache, and no memory is fetched anew for each of them.
+    """
+    *batch, clients = columns[0].shape
     if not batch:
-        return _fill(xp, every)
-    flat = Ramps(*(field.reshape(-1, clients) for field in (every.start, every.slope, every.floor, every.height)))
-    rows = max(_BLOCK // clients, 1)
-    parts = [_fill(xp, flat[first : first + rows]) for first in range(0, flat.start.shape[0], rows)]
-    band, price = (xp.concat(part) for part in zip(*parts, strict=True))
-    return band.reshape(every.start.shape), price.reshape(batch)
+        return function(xp, *columns)
+    flat = [column.reshape(-1, clients) if column.ndim > 2 else column for column in columns]
+    size = max(_BLOCK // clients, 1)
+    blocks = [slice(first, first + size) for first in range(0, max(flat[0].shape[0], 1), size)]
+    parts = [function(xp, *(column[rows] if column.ndim else column for column in flat)) for rows in blocks]
+    found = (xp.concat(part) for part in zip(*parts, strict=True))
+    return tuple(value.reshape(*batch, *value.shape[1:]) for value in found)
 
 
 def _total(xp: Any, band: Any) -> Any:
     """The sum over the clients; for many short rows by a product, which is several times faster."""
-    if band.ndim == 1 or band.shape[-1] > 64:
+    if band.ndim == 1 or band.shape[-1] > 64 or band.shape[0] == 0:
         return band.sum(axis=-1)
     return band @ xp.ones_like(band[0])
 
 
-def _fill(xp: Any, every: Ramps) -> tuple[Any, Any]:
+def fill(xp: Any, *columns: Any) -> tuple[Any, Any]:
+    """The optimal bands, shape (..., K), and the price lambda of the whole band, shape (...,); arguments of `ramps`."""
+    every = ramps(xp, *columns)
     room = 1.0 - every.floor.sum(axis=-1)
     spare = every.height.sum(axis=-1) <= room
     level, rounding = _start(xp, every, room)
@@ -200,8 +207,7 @@ def _first_full(xp: Any, steps: _Steps, levels: Any, room: Any) -> Any:
 def waterfill(reduced: Reduced) -> tuple[Array, Array]:
     """The optimal bands of a fixed-SNR problem, shape (..., K), and the price of the whole band, shape (...,)."""
     leverage_s2 = np.where(reduced.weight > 0, reduced.leverage_s2, 0.0)
+    lines = (leverage_s2, reduced.prunable_s, reduced.upload_s, reduced.weight, reduced.floor, reduced.ceiling)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
-        every = ramps(
-            np, leverage_s2, reduced.prunable_s, reduced.upload_s, reduced.weight, reduced.floor, reduced.ceiling
-        )
-        return fill(np, every)
+        band, price = in_blocks(np, fill, *lines)
+    return band, price

@@ -54,6 +54,11 @@ def test_a_batch_of_many_blocks_is_its_rows():
             np.testing.assert_allclose(value[row], alone, rtol=1e-11, atol=1e-16)
 
 
+def test_an_empty_batch_has_an_empty_answer():
+    band, ratio, price = waterfill(np.ones((0, 3)), 1.0, 1.0)
+    assert (band.shape, ratio.shape, price.shape) == ((0, 3), (0, 3), (0,))
+
+
 def test_a_long_problem_is_stationary_at_its_price():
     rng = np.random.default_rng(22)
     c, a, s = rng.uniform(0.5, 1.5, 100_000), rng.uniform(0.1, 2, 100_000), rng.uniform(2e-6, 2e-4, 100_000)
