@@ -39,7 +39,7 @@ def print_allocation(scheme: Scheme) -> None:
 def print_schemes(schemes: Mapping[str, Scheme]) -> None:
     """One line per scheme: what it prunes, how long the round takes, who is late, starved or infeasible."""
     deadline_s = next(iter(schemes.values())).experiment.scenario.deadline_s
-    columns = ("scheme", "pruned %", "most pruned %", "latency ms", "late", "starved", "infeasible")
+    columns = ("scheme", "pruned %", "most %", "latency ms", "late", "starved", "infeasible")
     table = Table(*columns, title=f"one round, deadline {1e3 * deadline_s:g} ms", box=SIMPLE_HEAD, padding=0)
     for column in table.columns[1:]:
         column.justify = "right"

@@ -10,7 +10,12 @@ _SHOWN = {
     "db": ("dB", 1.0),
     "m": ("m", 1.0),
 }
-_IN_GIGAHERTZ = ("cpu_hz", "carrier_hz")
+_FIELDS = {  # fields whose last word alone does not tell their unit, and how they are called
+    "cpu_hz": ("CPU", "GHz", 1e-9),
+    "carrier_hz": ("carrier", "GHz", 1e-9),
+    "noise_psd_w_per_hz": ("noise PSD", "W/Hz", 1.0),
+    "downlink_rate_bps": ("downlink rate", "Mbit/s", 1e-6),
+}
 
 
 def label_of(name: str) -> str:
@@ -34,5 +39,5 @@ def _parts(name: str) -> tuple[str, str, float]:
     """A field's words, its unit and the factor from its value to that unit."""
     field = name.rpartition(".")[2]
     stem, _, suffix = field.rpartition("_")
-    unit, factor = ("GHz", 1e-9) if field in _IN_GIGAHERTZ else _SHOWN.get(suffix, ("", 1.0))
-    return (stem if unit else field).replace("_", " ").replace("cpu", "CPU"), unit, factor
+    unit, factor = _SHOWN.get(suffix, ("", 1.0))
+    return _FIELDS.get(field, ((stem if unit else field).replace("_", " "), unit, factor))

@@ -10,6 +10,7 @@ from studies.report.output import new_figure
 from studies.report.units import label_of, shown, value_of
 from studies.report.whatif_tables import Found
 
+COUNTS = ("starved", "infeasible")
 MOST_CURVES = len(COLOURS)
 PANELS = (  # measure, axis label, from the measure to what is shown
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
@@ -73,7 +74,7 @@ def _curves(figure: Any, panels: Any, result: WhatIf, found: Found) -> None:
 
 def _limits(measure: str, found: tuple[float, float]) -> tuple[float, float]:
     """Counts of clients start at 0, and where there is none the axis does not magnify nothing."""
-    return (-0.05, max(found[1], 1.0)) if measure in ("starved", "infeasible") else found
+    return (-0.05, max(found[1], 1.0)) if measure in COUNTS else found
 
 
 def _name(result: WhatIf, other: str | None, curve: int) -> str:
@@ -83,13 +84,16 @@ def _name(result: WhatIf, other: str | None, curve: int) -> str:
 def _maps(figure: Any, panels: Any, result: WhatIf) -> None:
     first, second = result.axes
     for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
+        values = show(result.mean(measure))
+        limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in COUNTS else {}
         colours = axes.pcolormesh(
             shown(first, result.axes[first]),
             shown(second, result.axes[second]),
-            show(result.mean(measure)).T,
+            values.T,
             shading="nearest",
             cmap="cividis",
             rasterized=True,
+            **limits,
         )
         figure.colorbar(colours, ax=axes, label=label)
         axes.set(xlabel=label_of(first), ylabel=label_of(second))
