@@ -90,7 +90,7 @@ def what_if(problem: Problem, vary: Mapping[str, ArrayLike], method: str | Alloc
 
     `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales the rates, at the
     same SNR, and needs an `AllocationProblem` with its own. Raises `InputError` for another field or for values that
-    are not 1-D.
+    are no numbers or not 1-D.
     """
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
@@ -146,7 +146,10 @@ def measures(allocation: Allocation) -> dict[str, Array]:
 
 def _axis(name: str, given: ArrayLike) -> Array:
     check_choice("vary", name, FIELDS)
-    values = np.asarray(given, dtype=np.float64)
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"vary {name} must be a list of numbers, got {given!r}") from None
     if values.ndim != 1 or values.size == 0:
         raise InputError(f"vary {name} must be a list of values, got shape {values.shape}")
     return values

@@ -12,6 +12,7 @@ from wirelessfl.units import dbm_to_watt
 from wirelessfl.values import Array
 
 SECTIONS = ("scenario", "channel", "allocation")
+MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,8 @@ def _values(name: str, given: str) -> Array:
     if count is None:
         return np.array(numbers)
     check_count(f"{name}: count", count)
+    if count > MOST_VALUES:
+        raise InputError(f"{name}: count must be at most {MOST_VALUES}, got {count}")
     return np.linspace(numbers[0], numbers[1], count)
 
 

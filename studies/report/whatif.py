@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from wirelessfl.rounds import Experiment, allocation_problem
 from wirelessfl.values import Array, ChannelState
 
 PER_POINT = {"scenario.deadline_s": "deadline_s", "allocation.max_pruning_ratio": "max_pruning_ratio"}
+MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes some 50 bytes to the end
 BATCH = 2_000_000  # clients in one call, which bounds the memory
 MOST_CURVES = 10  # values of the second field up to which breakpoints are looked for
 States = Callable[[Experiment], ChannelState]
@@ -29,7 +31,8 @@ class Sweep:
     """A scenario file's tables, the one or two fields to vary, and the number of channel draws.
 
     Draw d is round d of the scenario's seed, the same at every point of the grid (common random numbers).
-    Raises `InputError` for an unknown or not numeric field, a value out of range, the same field twice.
+    Raises `InputError` for an unknown or not numeric field, a value out of range, the same field twice,
+    more allocations than memory is likely to hold.
     """
 
     tables: Tables
@@ -42,6 +45,9 @@ class Sweep:
             raise InputError(f"--vary must be given once or twice, got {len(self.axes)} times")
         if len({(axis.section, axis.si_field) for axis in self.axes}) < len(self.axes):
             raise InputError(f"--vary must name two different fields, got {self.axes[1].name} twice")
+        allocations = prod(axis.values.size for axis in self.axes) * self.draws
+        if allocations > MOST_ALLOCATIONS:
+            raise InputError(f"points times --draws must be at most {MOST_ALLOCATIONS}, got {allocations}")
         for axis in self.axes:
             experiment = from_tables(axis.in_tables(self.tables, float(axis.values[0])))
             for value in axis.values:

@@ -114,6 +114,7 @@ def test_no_change_means_no_breakpoint():
         ({"deadline": [1.0]}, ["vary", "deadline", "deadline_s"]),
         ({"deadline_s": 0.02}, ["deadline_s", "list"]),
         ({"deadline_s": []}, ["deadline_s", "list"]),
+        ({"deadline_s": ["soon"]}, ["deadline_s", "numbers", "soon"]),
         ({"deadline_s": [0.02, -1.0]}, ["deadline_s", "above 0", "-1"]),
         ({"bandwidth_hz": [0.0]}, ["bandwidth_hz", "above 0", "0"]),
     ],

@@ -171,6 +171,7 @@ BAD = {
     "half a range": (["scenario.deadline_s=0.01:0.02"], ["scenario.deadline_s", "start:stop:count"]),
     "four parts": (["scenario.deadline_s=0.01:0.02:3:4"], ["scenario.deadline_s", "start:stop:count"]),
     "count 0": (["scenario.deadline_s=0.01:0.02:0"], ["scenario.deadline_s", "count", "at least 1", "0"]),
+    "count beyond memory": (["scenario.deadline_s=0.01:0.02:99999999999"], ["scenario.deadline_s", "at most 1000000"]),
     "count not whole": (["scenario.deadline_s=0.01:0.02:2.5"], ["scenario.deadline_s", "2.5"]),
     "negative": (["scenario.deadline_s=0.02:-0.01:3"], ["scenario.deadline_s", "above 0"]),
     "infinite": (["scenario.deadline_s=1,inf"], ["scenario.deadline_s", "finite", "inf"]),
@@ -194,6 +195,7 @@ def test_bad_fields_are_one_line(wirelessfl, tmp_path, varied, words):
         (["--csv", "w.csv", "--plot", "nowhere/w.png"], ["--plot", "nowhere"]),
         (["--plot", "w.jpg"], ["--plot", ".png, .pdf, .svg", "w.jpg"]),
         (["--draws", "0"], ["--draws", "at least 1", "0"]),
+        (["--draws", "20000000"], ["--draws", "at most 20000000", "40000000"]),
         (["--method", "exakt"], ["allocation.method", "exakt", "exact"]),
     ],
 )
