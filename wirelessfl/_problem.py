@@ -1,12 +1,13 @@
 """What every allocation problem has, whatever its rate model: the interface, and the checks of its fields."""
 
+from collections.abc import Iterable
 from dataclasses import Field, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
@@ -84,6 +85,13 @@ def broadcast_fields(problem: Any) -> None:
         raise InputError("the problem must have at least 1 client, got 0")
     for name, array in arrays.items():
         object.__setattr__(problem, name, _read_only(array, shape))
+
+
+def check_band(bandwidth_hz: Any) -> None:
+    """Raise `InputError` unless `bandwidth_hz` is one number above 0: a problem has one band, a batch included."""
+    if isinstance(bandwidth_hz, Iterable) and not isinstance(bandwidth_hz, str):
+        raise InputError(f"bandwidth_hz must be one number, got {bandwidth_hz!r}")
+    check_number("bandwidth_hz", bandwidth_hz, above=0)
 
 
 def _read_only(array: Array, shape: tuple[int, ...]) -> Array:

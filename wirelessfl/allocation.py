@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl._problem import Array, Problem, broadcast_fields, ratio, times
-from wirelessfl.errors import check_number
+from wirelessfl._problem import Array, Problem, broadcast_fields, check_band, ratio, times
 
 __all__ = ["Allocation", "AllocationProblem", "Array", "Problem", "ratio"]
 
@@ -44,7 +43,7 @@ class AllocationProblem:
     def __post_init__(self) -> None:
         broadcast_fields(self)
         if self.bandwidth_hz is not None:
-            check_number("bandwidth_hz", self.bandwidth_hz, above=0)
+            check_band(self.bandwidth_hz)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -11,9 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wirelessfl._problem import Array, broadcast_fields, ratio
+from wirelessfl._problem import Array, broadcast_fields, check_band, ratio
 from wirelessfl.allocation import AllocationProblem
-from wirelessfl.errors import check_number
 from wirelessfl.radio import noise_psd_band, noise_psd_nats, noise_psd_slope, shannon_rate_bps
 
 
@@ -40,7 +39,7 @@ class NoisePsdProblem:
     max_pruning_ratio: ArrayLike = 1.0
 
     def __post_init__(self) -> None:
-        check_number("bandwidth_hz", self.bandwidth_hz, above=0)
+        check_band(self.bandwidth_hz)
         broadcast_fields(self)
 
     @cached_property

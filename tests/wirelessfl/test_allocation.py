@@ -102,6 +102,7 @@ def test_bad_number(name, bad, limit):
         ({"bandwidth_hz": 0.0}, "bandwidth_hz must be above 0, got 0"),
         ({"bandwidth_hz": np.nan}, "bandwidth_hz must be finite, got nan"),
         ({"bandwidth_hz": "20e6"}, "bandwidth_hz must be a number, got '20e6'"),
+        ({"bandwidth_hz": [10e6, 20e6]}, "bandwidth_hz must be one number, got [10000000.0, 20000000.0]"),
     ],
 )
 def test_bad_input(changes, message):

@@ -88,6 +88,7 @@ def test_least_bands_meet_the_deadline_exactly():
         ({"snr": float("nan")}, "snr must be finite, got nan"),
         ({"bandwidth_hz": 0.0}, "bandwidth_hz must be above 0, got 0"),
         ({"bandwidth_hz": None}, "bandwidth_hz must be a number, got None"),
+        ({"bandwidth_hz": [10e6, 20e6]}, r"bandwidth_hz must be one number, got \[10000000.0, 20000000.0\]"),
         ({"deadline_s": 0.0}, "deadline_s must be above 0, got 0"),
         ({"max_pruning_ratio": 1.5}, "max_pruning_ratio must be at most 1, got 1.5"),
         ({"snr": [1.0, 2.0]}, r"shapes must broadcast to \(..., K\)"),
