@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizers._ratios import given_ratios
 from wirelessfl.allocation import Allocation, Problem
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import check_number
 from wirelessfl.values import PerClient
 
 
@@ -24,14 +25,11 @@ class FixedRatio:
     def solve(self, problem: Problem) -> Allocation:
         """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
         clients = problem.shape[-1]
-        given = np.asarray(self.pruning_ratio, dtype=np.float64)
-        if given.shape not in ((), (clients,)):
-            raise InputError(f"pruning_ratio must be 1 number or {clients}, one per client, got {given.size}")
         free = np.zeros(problem.shape[:-1])
         return Allocation(
             problem=problem,
             bandwidth_fraction=np.full(problem.shape, 1.0 / clients),
-            pruning_ratio=np.broadcast_to(given, problem.shape).copy(),
+            pruning_ratio=given_ratios(self.pruning_ratio, problem.shape),
             bandwidth_price=free,
             deadline_price=free,
         )

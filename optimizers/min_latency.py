@@ -1,44 +1,48 @@
-"""The band that makes the slowest client fastest, at a given pruning ratio."""
+"""The band that makes the slowest client fastest, at given pruning ratios."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from optimizers._ratios import given_ratios
+from wirelessfl._problem import times
 from wirelessfl.allocation import Allocation, Array, Problem
 from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import check_number
+from wirelessfl.values import PerClient
 
 _MAX_STEPS = 100  # Newton's method needs about 7, and log2(K) more
 
 
 @dataclass(frozen=True, kw_only=True)
 class MinLatency:
-    """min over b of max_k T_k at the ratio `pruning_ratio`; "only personalisation" of [WFL] with its default 0.
+    """min over b of max_k T_k at the ratios `pruning_ratio`; "only personalisation" of [WFL] with its default 0.
 
     Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k = e_k / (T - d_k),
-    with d_k = T_v,k + T_hat,k + (1 - rho) T_c,k and e_k = (1 - rho) A_k; with a noise spectral density b_k is the band
-    of the speed e_k / (T - d_k). Deadline and caps are ignored: T is whatever
-    it comes to. Shapes (..., K); prices are 0. A client of rate 0 can never finish, gets no band and does not hold
-    up the others' optimum.
+    with d_k = T_v,k + T_hat,k + (1 - rho_k) T_c,k and e_k = (1 - rho_k) A_k + A0_k, 0 at rho_k = 1 (A0_k uploads the
+    fixed bits); with a noise spectral density b_k is the band of the speed e_k / (T - d_k). Deadline and caps are
+    ignored: T is whatever it comes to. Shapes (..., K), ratios one number or one per client; prices are 0. A client of
+    rate 0 can never finish, gets no band and does not hold up the others' optimum.
 
-    Raises `InputError` for a ratio outside [0, 1].
+    Raises `InputError` for a ratio outside [0, 1] or a wrong number of ratios.
     """
 
-    pruning_ratio: float = 0.0
+    pruning_ratio: PerClient = 0.0
 
     def __post_init__(self) -> None:
         check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
 
     def solve(self, problem: Problem) -> Allocation:
         """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
-        kept = 1.0 - self.pruning_ratio
+        ratio = given_ratios(self.pruning_ratio, problem.shape)
+        kept = 1.0 - ratio
         compute_s = np.asarray(problem.fixed_s) + kept * np.asarray(problem.prunable_s)
-        upload_s = kept * problem.upload_s + problem.fixed_upload_s if kept > 0 else np.zeros(problem.shape)
+        upload_s = np.where(kept > 0, times(kept, problem.upload_s) + problem.fixed_upload_s, 0.0)
         free = np.zeros(problem.shape[:-1])
         return Allocation(
             problem=problem,
             bandwidth_fraction=_fastest_band(problem, compute_s, np.where(upload_s < np.inf, upload_s, 0.0)),
-            pruning_ratio=np.full(problem.shape, float(self.pruning_ratio)),
+            pruning_ratio=ratio,
             bandwidth_price=free,
             deadline_price=free,
         )

@@ -92,3 +92,22 @@ def test_a_conic_solver_finds_nothing_faster(share):
         cp.Problem(cp.Minimize(finish), limits).solve(solver=cp.CLARABEL)
         slowest = MinLatency(pruning_ratio=ratio).solve(p).latency_s.max()
         assert slowest == pytest.approx(start + float(finish.value), abs=1e-6)
+
+
+@pytest.mark.parametrize("ratios", [(0.0, 0.3, 1.0), (0.5, 0.5, 0.5)])
+def test_ratios_may_differ_between_clients(ratios):
+    p = changed(problem([1.0] * 3, [1.0, 2.0, 3.0], [2.0, 1.0, 1.0]), fixed_upload_bits=1e5)
+    a = MinLatency(pruning_ratio=ratios).solve(p)
+    uploads = np.array(ratios) < 1
+    np.testing.assert_array_equal(a.pruning_ratio, ratios)
+    np.testing.assert_allclose(a.latency_s[uploads], a.latency_s.max(), rtol=1e-12)
+    np.testing.assert_array_equal(a.bandwidth_fraction > 0, uploads)
+    assert a.bandwidth_fraction.sum() == pytest.approx(1.0)
+    if len(set(ratios)) == 1:
+        same = MinLatency(pruning_ratio=ratios[0]).solve(p)
+        np.testing.assert_array_equal(a.bandwidth_fraction, same.bandwidth_fraction)
+
+
+def test_a_wrong_number_of_ratios_is_one_line():
+    with pytest.raises(InputError, match=r"^pruning_ratio must be 1 number or 2, one per client, got 3$"):
+        MinLatency(pruning_ratio=(0.0, 0.1, 0.2)).solve(problem([1.0, 1.0], [1.0, 2.0], [2.0, 1.0]))
