@@ -136,13 +136,21 @@ def test_a_client_that_never_finishes_is_one_line(folder, policy):
 
 def test_without_training_only_the_network_runs(folder):
     demand = Demand.same_for_all(
-        4, fixed_updates=1e4, prunable_updates=1e4, fixed_upload_bits=0, prunable_upload_bits=3e5
+        4,
+        fixed_updates=1e4,
+        prunable_updates=1e4,
+        fixed_upload_bits=0,
+        prunable_upload_bits=3e5,
+        fixed_download_bits=1e3,
+        prunable_download_bits=2e5,
     )
     run_rounds(experiment(train=False), NoTraining(demand), folder)
     records = folder.records()
     assert all(record["loss"] is None and record["accuracy"] is None for record in records)
     for record in records:
-        np.testing.assert_allclose(record["uplink_bits"], 3e5 * (1 - np.array(record["pruning_ratio"])))
+        kept = 1 - np.array(record["pruning_ratio"])
+        np.testing.assert_allclose(record["uplink_bits"], 3e5 * kept)
+        np.testing.assert_allclose(record["downlink_bits"], 1e3 + 2e5 * kept)
     assert json.loads(folder.summary_file.read_text())["final_accuracy"] is None
 
 
