@@ -99,8 +99,9 @@ class AllocationProblem:
 class Allocation:
     """The answer to an `AllocationProblem`: who gets how much band and prunes how much.
 
-    `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(sum w (1 - rho)) per whole
-    band and `deadline_price` the same per second of deadline, shape (...,); 0 from allocators that optimise nothing.
+    `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(objective) per whole band and
+    `deadline_price` the same per second of deadline, shape (...,). The objective is the allocator's own, the sum of
+    w (1 - rho) unless it says otherwise; the prices of allocators without one, and of `MinLatency`, are 0.
     `left_out` says whom a selection let take no part, shape (..., K); None where nobody was selected. Everything else
     is computed from the problem when read.
     """
