@@ -195,15 +195,26 @@ def write(rows, header, out):
         table = csv.DictWriter(file, list(asdict(rows[0])))
         table.writeheader()
         table.writerows(asdict(row) for row in rows)
-    figure, axes = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    draw(rows, out)
+
+
+def draw(rows, out):
+    figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
     alone = [row for row in rows if row.model == "fixed SNR" and row.problems == 1]
     for number, name in enumerate(dict.fromkeys(row.method for row in alone)):
         line = [(row.clients, 1e3 * row.median_s) for row in alone if row.method == name]
         style = "-" if name.startswith(("exact", "compiled")) else ":" if name.startswith("read") else "--"
-        axes.plot(*zip(*line, strict=True), style, marker="osv^Dx+*"[number % 8], markersize=4, label=name)
+        axes.plot(
+            *zip(*line, strict=True),
+            style,
+            marker="osv^Dx+*"[number % 8],
+            markersize=4,
+            color=plt.get_cmap("tab20")(number),
+            label=name,
+        )
     axes.set(xscale="log", yscale="log", xlabel="clients K", ylabel="median time in ms")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, ncols=2)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(out / "allocation.png", dpi=150)
 
 

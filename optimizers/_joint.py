@@ -77,11 +77,18 @@ class JointProblem:
         energy_budget_j: PerClient = np.inf,
         max_pruning_ratio: PerClient = 1.0,
     ) -> "JointProblem":
-        """The problem of one round; `scenario.cpu_hz` is the highest frequency, the gain is the believed one."""
+        """The problem of one round; `scenario.cpu_hz` is the highest frequency, the gain is the believed one.
+
+        Raises `InputError` for fixed upload bits and for a scenario whose noise is given by its density.
+        """
         if np.any(demand.fixed_upload_bits):
             most = np.max(demand.fixed_upload_bits)
             raise InputError(f"fixed_upload_bits must be 0 for a joint problem, got {most:g}")
         cycles_per_weight = scenario.per_client("cycles_per_weight")
+        if scenario.noise_psd_w_per_hz is not None:
+            raise InputError(
+                f"noise_psd_w_per_hz must not be given for a joint problem, got {scenario.noise_psd_w_per_hz:g}"
+            )
         return cls(
             deadline_s=scenario.deadline_s,
             fixed_cycles=cycles_per_weight * demand.fixed_updates,

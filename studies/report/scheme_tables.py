@@ -18,14 +18,17 @@ def print_allocation(scheme: Scheme) -> None:
     console, allocation = Console(), scheme.planned.allocation
     console.print(_clients(scheme))
     console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
+    optimal = getattr(scheme.experiment.allocator, "optimal", False)
+    unit = "clients' models" if optimal else "of the method's own objective"
     console.print(
-        f"prices: {float(allocation.bandwidth_price):.4g} clients' models per band, "
+        f"prices: {float(allocation.bandwidth_price):.4g} {unit} per band, "
         f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline",
         soft_wrap=True,
     )
     certificate = scheme.certificate
+    against = "" if optimal else " against the least weighted sum of ratios, which this method does not seek"
     console.print(
-        f"certificate: primal residual {float(certificate.primal_residual):.1e}, "
+        f"certificate{against}: primal residual {float(certificate.primal_residual):.1e}, "
         f"stationarity {float(certificate.stationarity):.1e}, "
         f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
         soft_wrap=True,

@@ -266,3 +266,10 @@ def test_fixed_upload_bits_are_refused():
     demand = Demand.same_for_all(1, fixed_updates=1, prunable_updates=1, fixed_upload_bits=8, prunable_upload_bits=8)
     with pytest.raises(InputError, match="fixed_upload_bits must be 0 for a joint problem, got 8"):
         JointProblem.of(Scenario(clients=1), ChannelState.known(np.ones(1)), demand, cpu_min_hz=1e9)
+
+
+def test_a_noise_density_is_refused():
+    demand = Demand.same_for_all(1, fixed_updates=1, prunable_updates=1, fixed_upload_bits=0, prunable_upload_bits=8)
+    scenario = Scenario(clients=1, noise_psd_w_per_hz=1e-20)
+    with pytest.raises(InputError, match="noise_psd_w_per_hz must not be given for a joint problem, got 1e-20"):
+        JointProblem.of(scenario, ChannelState.known(np.ones(1)), demand, cpu_min_hz=1e9)

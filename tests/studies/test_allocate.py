@@ -76,3 +76,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(wirelessfl, tmp_path, options,
     for word in words:
         assert word in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_certificate_says_what_it_is_against(wirelessfl):
+    assert "certificate: primal residual" in wirelessfl("allocate").out
+    other = wirelessfl("allocate", "--method", "max-min").out
+    assert "certificate against the least weighted sum of ratios, which this method does not seek" in other
+    assert "of the method's own objective per band" in other
