@@ -13,10 +13,10 @@ and none of its passes is recorded. The value of b is the search's, which does n
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
 
 from optimizers._curve import ROUNDING
 from optimizers._waterfill import fill, in_blocks
+from wirelessfl.errors import InputError
 
 
 def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -> tuple[Any, Any, Any]:
@@ -28,8 +28,10 @@ def waterfill(slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0) -
     and differentiable with respect to all of them. Clients with slack < 0 get no band and ratio 1.
     """
     values = (slack_s, prunable_s, upload_s, weight)
-    like = next(value for value in values if hasattr(value, "shape"))
-    xp: Any = np if isinstance(like, np.ndarray) else array_namespace(*values)
+    like = next((value for value in values if getattr(value, "shape", ())), None)
+    if like is None:
+        raise InputError("slack_s, prunable_s, upload_s or weight must be an array of clients, got numbers only")
+    xp = _namespace(like, values)
     c, a, s, w = (_float64(xp, value, like) for value in values)
     if not c.shape == a.shape == s.shape or w.ndim:
         c, a, s, w = xp.broadcast_arrays(c, a, s, w)
@@ -84,9 +86,17 @@ def _is_full(slack_s: Any, prunable_s: Any, upload_s: Any, band: Any) -> Any:
     return (slack_s >= prunable_s) & ((slack_s - prunable_s) * band >= upload_s * (1 - ROUNDING))
 
 
+def _namespace(like: Any, values: tuple[Any, ...]) -> Any:
+    if isinstance(like, np.ndarray):
+        return np
+    from array_api_compat import array_namespace  # only arrays of another library need it
+
+    return array_namespace(*values)
+
+
 def _float64(xp: Any, value: Any, like: Any) -> Any:
     if not hasattr(value, "shape"):
-        return xp.asarray(value, dtype=xp.float64, device=device(like))
+        return xp.asarray(value, dtype=xp.float64, device=like.device)
     return value if value.dtype == xp.float64 else xp.astype(value, xp.float64)
 
 

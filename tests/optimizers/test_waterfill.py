@@ -1,6 +1,8 @@
 """`waterfill` on plain arrays: NumPy and torch give the answer of `solve`, torch with gradients."""
 
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from helpers.problems import CLASSES, random_problems, scenario_s
 
 from optimizers import solve, waterfill
+from wirelessfl.errors import InputError
 
 PLAIN = sorted(set(CLASSES) - {"caps_fit", "caps_clash"})  # the function knows no caps
 
@@ -142,3 +145,20 @@ def test_the_module_needs_no_torch():
     source = importlib.import_module("optimizers._tensors").__file__
     with open(source) as file:
         assert "import torch" not in file.read()
+
+
+def test_numpy_arrays_need_numpy_alone():
+    code = (
+        "import sys; sys.modules['array_api_compat'] = None\n"
+        "import numpy as np\n"
+        "from optimizers import AllocationProblem, solve, waterfill\n"
+        "p = AllocationProblem(deadline_s=1.0, fixed_s=0.1, prunable_s=0.5, upload_bits=1.0, rate_bps=np.ones(3))\n"
+        "assert solve(p).bandwidth_fraction.sum() > 0.99\n"
+        "assert waterfill(np.full(3, 0.9), 0.5, 1.0)[0].sum() > 0.99\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_numbers_alone_are_refused():
+    with pytest.raises(InputError, match=r"must be an array of clients, got numbers only$"):
+        waterfill(0.9, 0.5, 1.0)
