@@ -64,7 +64,7 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     ratio_axes.set(
         xlabel="client",
         ylabel="pruning ratio",
-        title="Pruning ratio: quartiles and range over the rounds",
+        title="Pruning ratio: quartiles and range",
         ylim=(-0.03, 1.03),
     )
     ratio_axes.grid(alpha=0.3, axis="y")
