@@ -30,9 +30,9 @@ class Rayleigh:
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         """An independent draw for every (seed, round, client); the server knows of it what `csi` says."""
         fading = [rng.generator("fading", client).standard_gamma(self.antennas) for client in range(scenario.clients)]
-        gain, mean = self.large_scale.gain(scenario) * np.array(fading), self.mean_gain(scenario)
+        gain, mean = self.large_scale.gain(scenario) * np.array(fading), self.mean_gain(scenario, rng)
         return self.csi.state(gain, rng, mean=mean, quantile=lambda outage: outage_gain(mean, outage, self.antennas))
 
-    def mean_gain(self, scenario: Scenario) -> Array:
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
         return self.antennas * self.large_scale.gain(scenario)

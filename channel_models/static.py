@@ -22,9 +22,9 @@ class Static:
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         """The mean gain, in every round; only a bounded error makes a difference to what the server knows."""
-        gain = self.mean_gain(scenario)
+        gain = self.mean_gain(scenario, rng)
         return self.csi.state(gain, rng, mean=gain, quantile=lambda outage: gain)
 
-    def mean_gain(self, scenario: Scenario) -> Array:
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
         return self.antennas * self.large_scale.gain(scenario)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl import cell
+from wirelessfl import formula
 from wirelessfl.allocation import Array
 from wirelessfl.errors import InputError
 from wirelessfl.values import ChannelState, Demand, PerClient, Scenario
 
 _ABOVE_ZERO = ("deadline_s", "power_w", "cpu_min_hz", "cpu_max_hz")
-ROUNDING = cell.ON_TIME - 1.0  # a limit passed by less than this (relative) is met
+ROUNDING = formula.ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,21 +85,21 @@ class JointProblem:
             most = np.max(demand.fixed_upload_bits)
             raise InputError(f"fixed_upload_bits must be 0 for a joint problem, got {most:g}")
         cycles_per_weight = scenario.per_client("cycles_per_weight")
-        if scenario.noise_psd_w_per_hz is not None:
+        if scenario.noise_density_w_per_hz is not None:
             raise InputError(
-                f"noise_psd_w_per_hz must not be given for a joint problem, got {scenario.noise_psd_w_per_hz:g}"
+                f"noise_psd_w_per_hz must not be given for a joint problem, got {scenario.noise_density_w_per_hz:g}"
             )
         return cls(
             deadline_s=scenario.deadline_s,
             fixed_cycles=cycles_per_weight * demand.fixed_updates,
             prunable_cycles=cycles_per_weight * demand.prunable_updates,
             upload_bits=demand.prunable_upload_bits,
-            rate_bps=cell.full_band_rate_bps(scenario, channel.believed_gain),
+            rate_bps=formula.full_band_rate_bps(scenario, channel.believed_gain),
             power_w=scenario.per_client("transmit_power_w"),
             cpu_min_hz=cpu_min_hz,
             cpu_max_hz=scenario.per_client("cpu_hz"),
-            fixed_s=cell.download_s(scenario, demand.fixed_download_bits),
-            prunable_s=cell.download_s(scenario, demand.prunable_download_bits),
+            fixed_s=formula.download_s(scenario, demand.fixed_download_bits),
+            prunable_s=formula.download_s(scenario, demand.prunable_download_bits),
             capacitance=scenario.effective_capacitance,
             energy_budget_j=energy_budget_j,
             max_pruning_ratio=max_pruning_ratio,

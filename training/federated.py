@@ -1,7 +1,8 @@
 """Server-based training: a shared vector averaged over clients, personal vectors that stay with them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,17 +29,23 @@ from training.task import Task
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Demand, StepMetrics
+from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+
+Upload = tuple[Vector, Mask]
 
 
 @dataclass(frozen=True, eq=False)
 class FederatedState:
-    """Everything a run carries from round to round: shared weights u (N_u,), personal weights v (K, N_v), float32."""
+    """Everything a run carries from round to round: shared weights u (N_u,), personal weights v (K, N_v), float32.
+
+    `late` holds the uploads that are still on their way, by client: shared weights and mask, (N_u,) each.
+    """
 
     seed: int
     round: int
     shared: Vector
     personal: NDArray[np.float32]
+    late: Mapping[int, Upload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +110,17 @@ class FederatedTrainer:
         return self._demand
 
     def step(
-        self, state: FederatedState, pruning_ratio: Array, delivered: NDArray[np.bool_]
+        self, state: FederatedState, pruning_ratio: Array, delivery: Delivery
     ) -> tuple[FederatedState, StepMetrics]:
-        """One round: local programs, then the mean over holders (15) of what was delivered; both arrays (K,).
+        """One round: local programs, then the mean over holders (15) of what has arrived; ratios (K,).
 
         A client that keeps nothing (ratio 1) takes its personal steps only and uploads nothing. A client whose upload
-        is not delivered keeps its personal part; its upload is sent and paid for, and left out of the mean.
+        is not delivered keeps its personal part; its upload is sent and paid for, and left out of the mean. A late one
+        joins the mean of the round in which it arrives, as one more holder.
         """
-        ratios, delivered = self._check(pruning_ratio, delivered)
+        ratios = self._check(pruning_ratio, delivery)
         size = self._layout.shared_size
-        shares = np.array([prune_count(ratio, size) < size for ratio in ratios])
+        shares = [prune_count(ratio, size) < size for ratio in ratios]
         works = [
             LocalWork(
                 client=client,
@@ -125,14 +133,13 @@ class FederatedTrainer:
         ]
         results = self._executor.train(works)
         masks = [result.mask & share for result, share in zip(results, shares, strict=True)]
-        arrived = [
-            (result.vector[self._layout.shared], mask)
-            for result, mask, here in zip(results, masks, delivered, strict=True)
-            if here
-        ]
+        uploads = [(result.vector[self._layout.shared], mask) for result, mask in zip(results, masks, strict=True)]
+        earlier = [upload for client, upload in state.late.items() if delivery.earlier[client]]
+        now = [upload for upload, here in zip(uploads, delivery.now, strict=True) if here]
         personal = np.stack([result.vector[self._layout.personal] for result in results])
-        shared = mean_over_holders(state.shared, arrived)
-        return _state(state.seed, state.round + 1, shared, personal), self._metrics(works, results, masks)
+        shared = mean_over_holders(state.shared, [*earlier, *now])
+        late = self._on_the_way(state, uploads, shares, delivery)
+        return _state(state.seed, state.round + 1, shared, personal, late), self._metrics(works, results, masks)
 
     def evaluate(self, state: FederatedState) -> float:
         """Mean over clients of the accuracy of [u, v_k] on the client's test samples; u is dense."""
@@ -146,21 +153,34 @@ class FederatedTrainer:
             "round": np.asarray(state.round, dtype=np.int64),
             "shared": state.shared,
             "personal": state.personal,
+            "late_clients": np.array(sorted(state.late), dtype=np.int64),
+            "late_shared": self._stack([state.late[k][0] for k in sorted(state.late)], np.float32),
+            "late_masks": self._stack([state.late[k][1] for k in sorted(state.late)], np.bool_),
         }
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> FederatedState:
         """The state that `pack` gave; `InputError` for arrays of another model or number of clients."""
+        late = np.shape(arrays.get("late_clients", ()))[:1]
         expected = {
             "seed": (),
             "round": (),
             "shared": (self._layout.shared_size,),
             "personal": (self._clients, self._layout.personal_size),
+            "late_clients": late,
+            "late_shared": (*late, self._layout.shared_size),
+            "late_masks": (*late, self._layout.shared_size),
         }
         for name, shape in expected.items():
             if name not in arrays or arrays[name].shape != shape:
                 got = arrays[name].shape if name in arrays else "nothing"
                 raise InputError(f"training state {name} must have shape {shape}, got {got}")
-        return _state(int(arrays["seed"]), int(arrays["round"]), arrays["shared"], arrays["personal"])
+        on_the_way = {
+            int(client): (vector, mask)
+            for client, vector, mask in zip(
+                arrays["late_clients"], arrays["late_shared"], arrays["late_masks"], strict=True
+            )
+        }
+        return _state(int(arrays["seed"]), int(arrays["round"]), arrays["shared"], arrays["personal"], on_the_way)
 
     def close(self) -> None:
         """End worker processes."""
@@ -169,9 +189,20 @@ class FederatedTrainer:
     def _client_vector(self, state: FederatedState, client: int) -> Vector:
         return np.concatenate([state.personal[client], state.shared])
 
-    def _check(self, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
-        ratios, arrived = np.asarray(pruning_ratio, dtype=np.float64), np.asarray(delivered, dtype=np.bool_)
-        for name, array in (("pruning_ratio", ratios), ("delivered", arrived)):
+    def _on_the_way(
+        self, state: FederatedState, uploads: Sequence[Upload], shares: Sequence[bool], delivery: Delivery
+    ) -> dict[int, Upload]:
+        """Uploads that will arrive in a later round: this round's where it is late, else the one that still is."""
+        late = {k: upload for k, upload in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
+        return late | {k: uploads[k] for k in range(self._clients) if delivery.later[k] and shares[k]}
+
+    def _stack(self, rows: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+        return np.array(rows, dtype=dtype).reshape(len(rows), self._layout.shared_size)
+
+    def _check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
+        ratios = np.asarray(pruning_ratio, dtype=np.float64)
+        named = (("pruning_ratio", ratios), *((f"delivery.{name}", array) for name, array in vars(delivery).items()))
+        for name, array in named:
             if array.shape != (self._clients,):
                 raise InputError(f"{name} must have shape ({self._clients},), got {array.shape}")
         outside = ~((ratios >= 0) & (ratios <= 1))
@@ -182,7 +213,7 @@ class FederatedTrainer:
             raise InputError(
                 f"training.importance_steps must be at least 1 to prune with ratio {ratios[between][0]:g}, got 0"
             )
-        return ratios, arrived
+        return ratios
 
     def _metrics(
         self, works: Sequence[LocalWork], results: Sequence[LocalResult], masks: Sequence[Mask]
@@ -201,7 +232,13 @@ class FederatedTrainer:
         )
 
 
-def _state(seed: int, round: int, shared: Vector, personal: NDArray[np.float32]) -> FederatedState:
+def _state(
+    seed: int,
+    round: int,
+    shared: Vector,
+    personal: NDArray[np.float32],
+    late: Mapping[int, Upload] = MappingProxyType({}),
+) -> FederatedState:
     shared, personal = shared.copy(), personal.copy()
     shared.flags.writeable = personal.flags.writeable = False
-    return FederatedState(seed, round, shared, personal)
+    return FederatedState(seed, round, shared, personal, late)

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation import Allocation, Problem
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, ChannelState, Demand, Scenario, StepMetrics
+from wirelessfl.values import Array, ChannelState, Delivery, Demand, Scenario, StepMetrics
 
 
 class ChannelModel(Protocol):
@@ -19,8 +18,8 @@ class ChannelModel(Protocol):
         """The channel of the round that `rng` stands at; depends on (seed, round, client) only."""
         ...
 
-    def mean_gain(self, scenario: Scenario) -> Array:
-        """Expected linear power gain, shape (K,)."""
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+        """Linear power gain of the round that `rng` stands at, averaged over small-scale fading only; shape (K,)."""
         ...
 
 
@@ -53,8 +52,8 @@ class Trainer(Protocol):
         """What the coming round asks of the network."""
         ...
 
-    def step(self, state: Any, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[Any, StepMetrics]:
-        """One round: masks, local training, aggregation of the `delivered` updates; both arrays have shape (K,)."""
+    def step(self, state: Any, pruning_ratio: Array, delivery: Delivery) -> tuple[Any, StepMetrics]:
+        """One round: masks with `pruning_ratio` (K,), local training, aggregation of what `delivery` says is there."""
         ...
 
     def evaluate(self, state: Any) -> float:

@@ -5,16 +5,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wirelessfl import cell
+from wirelessfl import cell, formula
 from wirelessfl.allocation import Allocation, AllocationProblem, Problem
 from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import InputError, check_count, check_number
+from wirelessfl.no_training import NoTraining
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Trainer
 from wirelessfl.records import Checkpoint, RunFolder
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, ChannelState, Demand, RoundRecord, RoundTiming, Scenario, StepMetrics
+from wirelessfl.values import (
+    Backlog,
+    ChannelState,
+    Delivery,
+    Demand,
+    RoundRecord,
+    RoundTiming,
+    Scenario,
+    StepMetrics,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +80,16 @@ def allocation_problem(
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,)."""
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
-        "fixed_s": cell.fixed_s(scenario, demand),
-        "prunable_s": cell.prunable_s(scenario, demand),
+        "fixed_s": formula.fixed_s(scenario, demand),
+        "prunable_s": formula.prunable_s(scenario, demand),
         "upload_bits": demand.prunable_upload_bits,
         "fixed_upload_bits": demand.fixed_upload_bits,
         "max_pruning_ratio": max_pruning_ratio,
         "bandwidth_hz": scenario.bandwidth_hz,
     }
-    if scenario.noise_psd_w_per_hz is not None:
-        return NoisePsdProblem(snr=cell.full_band_snr(scenario, channel.believed_gain), **common)
-    return AllocationProblem(rate_bps=cell.full_band_rate_bps(scenario, channel.believed_gain), **common)
+    if scenario.noise_density_w_per_hz is not None:
+        return NoisePsdProblem(snr=formula.full_band_snr(scenario, channel.believed_gain), **common)
+    return AllocationProblem(rate_bps=formula.full_band_rate_bps(scenario, channel.believed_gain), **common)
 
 
 def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound:
@@ -98,46 +107,12 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
     """Raise `InputError` when no client can meet the deadline however much it prunes."""
-    fixed_s = cell.fixed_s(experiment.scenario, demand)
+    fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
             f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "
             f"got {experiment.scenario.deadline_s:g}: no client can meet it"
         )
-
-
-class NoTraining:
-    """A trainer that only asks: for runs of channel, allocation and cell (`run.train = false`)."""
-
-    def __init__(self, demand: Demand) -> None:
-        self._demand = demand
-
-    def init(self, seed: int) -> None:
-        """Nothing is carried from round to round."""
-
-    def demand(self, state: None) -> Demand:
-        """The same every round."""
-        return self._demand
-
-    def step(self, state: None, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[None, StepMetrics]:
-        """Count the bits that were asked for; train nothing."""
-        kept = 1.0 - pruning_ratio
-        bits = np.where(kept > 0, self._demand.fixed_upload_bits + kept * self._demand.prunable_upload_bits, 0.0)
-        down = self._demand.fixed_download_bits + kept * self._demand.prunable_download_bits
-        return None, StepMetrics(loss=None, uplink_bits=bits, downlink_bits=down, flops=np.zeros_like(kept))
-
-    def evaluate(self, state: None) -> None:
-        """Nothing was trained."""
-
-    def pack(self, state: None) -> dict[str, NDArray[Any]]:
-        """Nothing to keep."""
-        return {}
-
-    def unpack(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Nothing was kept."""
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def run_rounds(
@@ -157,48 +132,58 @@ def run_rounds(
     person should know, one line each.
     """
     settings = experiment.run
-    start, clock_s, state = _restore(settings, identity, trainer, folder, notify)
+    start, clock_s, state, backlog = _restore(experiment, identity, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
     for round in range(start, settings.rounds):
-        state, record = run_round(experiment, trainer, state, round, clock_s)
+        state, backlog, record = run_round(experiment, trainer, state, backlog, round, clock_s)
         clock_s = record.clock_s
         folder.append(record)
         done = round + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
-            folder.save_checkpoint(Checkpoint(done, clock_s, trainer.pack(state), identity))
+            folder.save_checkpoint(Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity))
         on_round(record)
     folder.write_summary(summarise(folder.records()))
 
 
 def run_round(
-    experiment: Experiment, trainer: Trainer | NoTraining, state: Any, round: int, clock_s: float
-) -> tuple[Any, RoundRecord]:
-    """One round (counted from 0) that starts at `clock_s` simulated seconds: the new state and its record."""
+    experiment: Experiment, trainer: Trainer | NoTraining, state: Any, backlog: Backlog, round: int, clock_s: float
+) -> tuple[Any, Backlog, RoundRecord]:
+    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state, backlog, record."""
     settings, scenario = experiment.run, experiment.scenario
     demand = trainer.demand(state)
-    planned = plan(experiment, demand, round)
-    timing = cell.simulate(scenario, planned.channel, demand, planned.allocation)
-    if not np.all(np.isfinite(timing.finish_s)):
-        client = int(np.argmax(timing.finish_s))
+    planned = plan(experiment, backlog.on_top_of(demand), round)
+    rng = Streams(settings.seed, round)
+    timing = cell.simulate(scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=backlog)
+    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost
+    if stuck.any():
         raise InputError(
-            f"round {round + 1}: client {client} never finishes, it has bits to upload and no band or rate"
+            f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
         )
-    used = timing.delivered if scenario.deadline_policy == "drop" else np.ones_like(timing.delivered)
-    state, metrics = trainer.step(state, planned.allocation.pruning_ratio, used)
+    state, metrics = trainer.step(state, planned.allocation.pruning_ratio, delivery(scenario, timing))
     due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
     accuracy = trainer.evaluate(state) if due else None
-    return state, _record(round + 1, clock_s, planned.allocation, timing, metrics, accuracy)
+    return state, timing.backlog, _record(round + 1, clock_s, planned, timing, metrics, accuracy)
+
+
+def delivery(scenario: Scenario, timing: RoundTiming) -> Delivery:
+    """What the scenario's deadline policy lets the aggregation of a round use."""
+    if scenario.deadline_policy == "wait":
+        return Delivery.of(~timing.lost)
+    if scenario.deadline_policy == "drop":
+        return Delivery.of(timing.delivered)
+    return Delivery(now=timing.delivered, later=timing.backlog.pending & ~timing.delivered, earlier=timing.earlier)
 
 
 def _record(
     round: int,
     clock_s: float,
-    allocation: Allocation,
+    planned: PlannedRound,
     timing: RoundTiming,
     metrics: StepMetrics,
     accuracy: float | None,
 ) -> RoundRecord:
+    allocation = planned.allocation
     return RoundRecord(
         round=round,
         clock_s=clock_s + timing.round_s,
@@ -207,29 +192,41 @@ def _record(
         accuracy=accuracy,
         bandwidth_fraction=allocation.bandwidth_fraction.tolist(),
         pruning_ratio=allocation.pruning_ratio.tolist(),
-        latency_s=timing.finish_s.tolist(),
+        gain=planned.channel.gain.tolist(),
+        believed_gain=planned.channel.believed_gain.tolist(),
+        planned_s=[_finite(second) for second in allocation.latency_s],
+        latency_s=[_finite(second) for second in timing.finish_s],
         delivered=timing.delivered.tolist(),
+        earlier=timing.earlier.tolist(),
+        retransmissions=timing.retransmissions.tolist(),
+        band_utilisation=timing.band_utilisation,
         uplink_bits=metrics.uplink_bits.tolist(),
         downlink_bits=metrics.downlink_bits.tolist(),
         flops=metrics.flops.tolist(),
         energy_j=timing.energy_j.tolist(),
+        extra=dict(metrics.extra),
     )
 
 
+def _finite(second: float) -> float | None:
+    return float(second) if np.isfinite(second) else None
+
+
 def _restore(
-    settings: RunSettings,
+    experiment: Experiment,
     identity: str,
     trainer: Trainer | NoTraining,
     folder: RunFolder,
     notify: Callable[[str], None],
-) -> tuple[int, float, Any]:
-    """Round to start with, clock and state: those of the last good checkpoint, else the beginning."""
+) -> tuple[int, float, Any, Backlog]:
+    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the beginning."""
+    settings = experiment.run
     checkpoint = folder.last_checkpoint(notify)
     if checkpoint is None:
         if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
             notify(f"{folder.path} has lost its checkpoints: the run starts over")
         folder.keep_rounds(0)
-        return 0, 0.0, trainer.init(settings.seed)
+        return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
     if checkpoint.experiment != identity:
         raise InputError(
             f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "
@@ -241,12 +238,16 @@ def _restore(
         )
     due = checkpoint.round % settings.eval_every == 0 or checkpoint.round == settings.rounds
     folder.keep_rounds(checkpoint.round, evaluated_last=due)
-    return checkpoint.round, checkpoint.clock_s, trainer.unpack(checkpoint.arrays)
+    arrays = dict(checkpoint.arrays)
+    backlog = Backlog.unpack(arrays, experiment.scenario.clients)
+    return checkpoint.round, checkpoint.clock_s, trainer.unpack(arrays), backlog
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The summary of a run from its records: plain numbers, simulated seconds."""
     accuracies = [record["accuracy"] for record in records if record["accuracy"] is not None]
+    latencies = [second for record in records for second in record["latency_s"] if second is not None]
+    late = ~np.array([record["delivered"] for record in records])
     ratios = np.array([record["pruning_ratio"] for record in records])
     return {
         "rounds": len(records),
@@ -255,10 +256,14 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         "final_accuracy": accuracies[-1] if accuracies else None,
         "best_accuracy": max(accuracies) if accuracies else None,
         "mean_round_s": float(np.mean([record["round_s"] for record in records])),
-        "max_latency_s": float(np.max([record["latency_s"] for record in records])),
+        "max_latency_s": float(max(latencies, default=0.0)),
         "mean_pruning_ratio": float(ratios.mean()),
         "starved_per_round": float((ratios >= 1.0).sum(axis=1).mean()),
-        "late_per_round": float((~np.array([record["delivered"] for record in records])).sum(axis=1).mean()),
+        "late_per_round": float(late.sum(axis=1).mean()),
+        "miss_rate": float(late.mean()),
+        "lost_per_round": float(np.mean([record["latency_s"].count(None) for record in records])),
+        "retransmissions": int(np.sum([record["retransmissions"] for record in records])),
+        "band_utilisation": float(np.mean([record["band_utilisation"] for record in records])),
         "uplink_bits": float(np.sum([record["uplink_bits"] for record in records])),
         "downlink_bits": float(np.sum([record["downlink_bits"] for record in records])),
         "flops": float(np.sum([record["flops"] for record in records])),

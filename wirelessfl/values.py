@@ -1,89 +1,42 @@
 """The values that flow through one round: frozen, keyword-only, SI units, arrays of shape (K,)."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.scenario import PER_CLIENT, Array, PerClient, Scenario
 
-Array = NDArray[np.float64]
-PerClient = float | tuple[float, ...]
-# The fields of that type.
-PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """A cell: what does not change from round to round.
-
-    `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple). Clients stand at
-    `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. `downlink_rate_bps` is what each
-    client receives at, apart from the band of the uplink; when it is not given the downlink takes no time, as in the
-    papers. `noise_psd_w_per_hz` makes noise grow with a client's share of the band and takes the place of
-    `noise_power_w`, which does not. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to
-    its Table I).
-    """
-
-    clients: int = 10
-    deadline_s: float = 0.025
-    bandwidth_hz: float = 20e6
-    noise_power_w: float = 1e-14  # -110 dBm
-    transmit_power_w: PerClient = 0.6309573444801932  # 28 dBm
-    cpu_hz: PerClient = 3e9
-    cycles_per_weight: PerClient = 360.0
-    distance_m: PerClient | None = None
-    distance_range_m: tuple[float, float] = (160.0, 530.0)
-    effective_capacitance: float = 1e-28  # kappa of the CPU energy kappa * cycles * f^2, in J s^2
-    deadline_policy: Literal["wait", "drop"] = "wait"
-    downlink_rate_bps: PerClient | None = None
-    noise_psd_w_per_hz: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in (*PER_CLIENT, "distance_range_m"):
-            if isinstance(getattr(self, name), (list, np.ndarray)):
-                object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
-        check_count("scenario.clients", self.clients)
-        for name in (
-            "deadline_s",
-            "bandwidth_hz",
-            "noise_power_w",
-            "transmit_power_w",
-            "cpu_hz",
-            "cycles_per_weight",
-            "distance_range_m",
-        ):
-            check_number(f"scenario.{name}", getattr(self, name), above=0)
-        for name in ("distance_m", "downlink_rate_bps", "noise_psd_w_per_hz"):
-            if getattr(self, name) is not None:
-                check_number(f"scenario.{name}", getattr(self, name), above=0)
-        check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0)
-        check_choice("scenario.deadline_policy", self.deadline_policy, ("wait", "drop"))
-        if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
-            raise InputError(f"scenario.distance_range_m must be (nearest, farthest), got {self.distance_range_m}")
-        for name in PER_CLIENT:
-            value = getattr(self, name)
-            if isinstance(value, tuple) and len(value) != self.clients:
-                raise InputError(
-                    f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
-                )
-
-    def per_client(self, name: str) -> Array:
-        """Field `name` as an array of shape (K,); a downlink that takes no time has rate inf."""
-        if name == "distance_m" and self.distance_m is None:
-            return np.linspace(*self.distance_range_m, self.clients)
-        if name == "downlink_rate_bps" and self.downlink_rate_bps is None:
-            return np.full(self.clients, np.inf)
-        return np.broadcast_to(np.asarray(getattr(self, name), dtype=np.float64), (self.clients,))
+__all__ = [
+    "PER_CLIENT",
+    "Array",
+    "Backlog",
+    "ChannelState",
+    "Delivery",
+    "Demand",
+    "PerClient",
+    "RoundRecord",
+    "RoundTiming",
+    "Scenario",
+    "StepMetrics",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelState:
-    """Linear power gain of every client in one round, shape (K,); `believed_gain` is what the server knows of it."""
+    """Linear power gain of every client in one round, shape (K,); `believed_gain` is what the server knows of it.
+
+    `path_gain` is the part of it without small-scale fading, which open-loop power control follows (the believed gain
+    when not given). `block_gain(b)` gives the gain (K,) in coherence block b = 0, 1, ... of the round, a pure function
+    with block_gain(0) equal to `gain`; without it the gain holds for the whole round.
+    """
 
     gain: Array
     believed_gain: Array
+    path_gain: Array | None = None
+    block_gain: Callable[[int], Array] | None = None
 
     @classmethod
     def known(cls, gain: Array) -> "ChannelState":
@@ -135,12 +88,77 @@ class Demand:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Backlog:
+    """What late clients still owe at the start of a round under `late-next-round`; shape (K,).
+
+    `pending` says whose last update is still on its way; such a client first does its open `updates` (weight updates
+    not yet computed) and sends its open `upload_bits`, then turns to the new round. A client has at most one update
+    pending: when a round ends before it got through, the newer update takes its place.
+    """
+
+    pending: NDArray[np.bool_]
+    updates: Array
+    upload_bits: Array
+
+    @classmethod
+    def none(cls, clients: int) -> "Backlog":
+        """Nobody owes anything."""
+        return cls(pending=np.zeros(clients, dtype=np.bool_), updates=np.zeros(clients), upload_bits=np.zeros(clients))
+
+    def pack(self) -> dict[str, NDArray[Any]]:
+        """Its fields as arrays of a checkpoint."""
+        return {f"__backlog_{field.name}": getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def unpack(cls, arrays: dict[str, NDArray[Any]], clients: int) -> "Backlog":
+        """Take out of `arrays` what `pack` put there; nothing is owed where nothing is found."""
+        names = [field.name for field in fields(cls)]
+        found = {name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays}
+        return cls(**found) if len(found) == len(names) else cls.none(clients)
+
+    def on_top_of(self, demand: Demand) -> Demand:
+        """What the server plans the round with: the open work and bits are fixed, whatever is pruned."""
+        return replace(
+            demand,
+            fixed_updates=demand.fixed_updates + self.updates,
+            fixed_upload_bits=demand.fixed_upload_bits + self.upload_bits,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Delivery:
+    """Which updates a round's aggregation may use; shape (K,), bool.
+
+    `now`: this round's update. `later`: it is still on its way and joins a later round. `earlier`: the update that was
+    on its way has arrived and joins this round.
+    """
+
+    now: NDArray[np.bool_]
+    later: NDArray[np.bool_]
+    earlier: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, now: ArrayLike) -> "Delivery":
+        """This round's updates of the clients in `now` (K,), nothing late."""
+        now = np.asarray(now, dtype=np.bool_)
+        return cls(now=now, later=np.zeros_like(now), earlier=np.zeros_like(now))
+
+    @classmethod
+    def all(cls, clients: int) -> "Delivery":
+        """Everybody's update is there in time."""
+        return cls.of(np.ones(clients, dtype=np.bool_))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RoundTiming:
     """What happened on the air in one round.
 
     Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <= deadline_s (1 + 1e-9):
-    the optimum finishes exactly at the deadline and rounding must drop nobody. `round_s` is when the server could
-    go on; `trace` lists (time_s, client, event) in order of time.
+    the optimum finishes exactly at the deadline and rounding must drop nobody. `finish_s` is inf for a client that is
+    `lost`: it dropped out or gave up. `earlier` says whose pending update of an earlier round arrived in time,
+    `backlog` what is owed after this round (both only under `late-next-round`). `retransmissions` counts blocks that
+    were sent again; `band_utilisation` is the share of band x time, up to `round_s`, on which somebody sent. `round_s`
+    is when the server could go on; `trace` lists (time_s, client, event) in order of time.
     """
 
     download_s: Array
@@ -151,24 +169,35 @@ class RoundTiming:
     energy_j: Array
     round_s: float
     trace: tuple[tuple[float, int, str], ...]
+    lost: NDArray[np.bool_]
+    earlier: NDArray[np.bool_]
+    retransmissions: NDArray[np.int64]
+    band_utilisation: float
+    backlog: Backlog
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepMetrics:
-    """What one training round cost and achieved: `loss` is the clients' mean training loss, the rest has shape (K,)."""
+    """What one training round cost and achieved: `loss` is the clients' mean training loss, the rest has shape (K,).
+
+    `extra` holds a method's own quantities by name, one number each.
+    """
 
     loss: float | None
     uplink_bits: Array
     downlink_bits: Array
     flops: Array
+    extra: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """One line of `rounds.jsonl`: plain numbers; per-client values are lists of length K; simulated seconds only.
 
-    `latency_s` is when each client finished, `delivered` whether that was within the deadline. `accuracy` is null
-    in rounds without an evaluation, `loss` in runs without training.
+    `latency_s` is when each client finished (null: its update was lost), `planned_s` when it would have finished had
+    the channel been what the server believed, `delivered` whether it finished within the deadline, `earlier` whether
+    its late update of an earlier round joined this one. `accuracy` is null in rounds without an evaluation, `loss` in
+    runs without training; `extra` holds the method's own quantities.
     """
 
     round: int
@@ -178,12 +207,19 @@ class RoundRecord:
     accuracy: float | None
     bandwidth_fraction: list[float]
     pruning_ratio: list[float]
-    latency_s: list[float]
+    gain: list[float]
+    believed_gain: list[float]
+    planned_s: list[float | None]
+    latency_s: list[float | None]
     delivered: list[bool]
+    earlier: list[bool]
+    retransmissions: list[int]
+    band_utilisation: float
     uplink_bits: list[float]
     downlink_bits: list[float]
     flops: list[float]
     energy_j: list[float]
+    extra: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The record's fields in their fixed order."""

@@ -191,7 +191,7 @@ def _cells(experiment: Experiment, states: States) -> Cells:
 
 def _mean(experiment: Experiment) -> ChannelState:
     """The mean channel as the only draw, (1, K)."""
-    return ChannelState.known(experiment.channel.mean_gain(experiment.scenario)[None, :])
+    return ChannelState.known(experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :])
 
 
 def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:

@@ -74,7 +74,7 @@ def test_what_the_server_knows_does_not_change_the_channel():
 
 
 def test_what_is_believed():
-    scenario, mean = Scenario(), Rayleigh().mean_gain(Scenario())
+    scenario, mean = Scenario(), Rayleigh().mean_gain(Scenario(), Streams(0))
     believed = {kind: Rayleigh(csi=Csi(csi=kind)).sample(scenario, Streams(4, 5)).believed_gain for kind in KINDS}
     np.testing.assert_array_equal(believed["mean"], mean)
     np.testing.assert_array_equal(believed["quantile"], outage_gain(mean, 0.05, 4))

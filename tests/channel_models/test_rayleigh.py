@@ -39,21 +39,25 @@ def test_clients_and_rounds_fade_independently():
 
 def test_more_antennas_only_change_the_fading():
     scenario = Scenario(clients=3)
-    np.testing.assert_allclose(Rayleigh(antennas=8).mean_gain(scenario), 8 * LargeScale().gain(scenario), rtol=1e-15)
+    np.testing.assert_allclose(
+        Rayleigh(antennas=8).mean_gain(scenario, Streams(0)), 8 * LargeScale().gain(scenario), rtol=1e-15
+    )
 
 
 def test_static_is_the_mean_in_every_round():
     scenario = Scenario()
     for round in range(3):
         state = Static().sample(scenario, Streams(round, round))
-        np.testing.assert_array_equal(state.gain, Rayleigh().mean_gain(scenario))
+        np.testing.assert_array_equal(state.gain, Rayleigh().mean_gain(scenario, Streams(0)))
         np.testing.assert_array_equal(state.believed_gain, state.gain)
 
 
 def test_scenario_s_has_its_signal_to_noise_ratio():
     """32.5 ... 13.4 dB with the mean channel, NOTES 1.6 of [WFL]'s calibrated scenario."""
     scenario = Scenario()
-    ratio = snr(Static().mean_gain(scenario), scenario.per_client("transmit_power_w"), scenario.noise_power_w)
+    ratio = snr(
+        Static().mean_gain(scenario, Streams(0)), scenario.per_client("transmit_power_w"), scenario.noise_power_w
+    )
     np.testing.assert_allclose(linear_to_db(ratio)[[0, -1]], [32.5, 13.4], atol=0.05)
 
 

@@ -7,10 +7,12 @@ import pytest
 
 from wirelessfl import plugins
 from wirelessfl.protocols import Runtime
+from wirelessfl.values import Delivery
 
 K = 3
 RATIOS = np.array([0.0, 0.3, 0.6])
-ALL = np.ones(K, dtype=bool)
+ALL = Delivery.all(K)
+NOTHING = Delivery.of(np.zeros(K, dtype=bool))
 NAMES = plugins.names("algorithms")
 
 
@@ -97,7 +99,10 @@ def test_packed_state_is_complete(name):
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in packed.values())
     fresh, _ = start(name)
     restored = fresh.unpack({key: array.copy() for key, array in packed.items()})
-    (one, metrics), (other, metrics_again) = trainer.step(state, RATIOS, ALL), fresh.step(restored, RATIOS, ALL)
+    (one, metrics), (other, metrics_again) = (
+        trainer.step(state, RATIOS, ALL),
+        fresh.step(restored, RATIOS, ALL),
+    )
     assert equal(trainer.pack(one), fresh.pack(other))
     assert metrics.loss == metrics_again.loss
     trainer.close()
@@ -107,7 +112,7 @@ def test_packed_state_is_complete(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_deliveries_nothing_reaches_the_server(name):
     trainer, state = start(name)
-    nothing, _ = trainer.step(state, RATIOS, ~ALL)
+    nothing, _ = trainer.step(state, RATIOS, NOTHING)
     everything, _ = trainer.step(state, RATIOS, ALL)
     assert not equal(trainer.pack(nothing), trainer.pack(everything))
     trainer.close()

@@ -44,7 +44,7 @@ class Broken:
         }[self.fault]
         return ChannelState.known(gain)
 
-    def mean_gain(self, scenario):
+    def mean_gain(self, scenario, rng):
         return np.full(scenario.clients, 0.6)
 
 
@@ -61,7 +61,7 @@ def test_contract_catches_a_missing_or_differently_called_method():
     class OtherName:
         def sample(self, scenario, streams): ...
 
-        def mean_gain(self, scenario): ...
+        def mean_gain(self, scenario, rng): ...
 
     for cls in (NoMean, OtherName):
         with pytest.raises(AssertionError):

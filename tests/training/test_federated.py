@@ -14,11 +14,12 @@ from training.task import Task
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
+from wirelessfl.values import Delivery
 
 K = 4
 N_V, N_U = 1248, 3760
 TASK = Task(batch_size=32)
-ALL = np.ones(K, dtype=bool)
+ALL = Delivery.all(K)
 LOOP = Runtime(executor="loop")
 
 
@@ -30,11 +31,11 @@ def fedalt(**fields):
     return FedAlt(task=TASK, learning_rate=0.05, **fields)
 
 
-def run(algorithm, ratios, rounds=2, delivered=ALL):
+def run(algorithm, ratios, rounds=2, delivery=ALL):
     it = trainer(algorithm)
     state = it.init(0)
     for _ in range(rounds):
-        state, metrics = it.step(state, np.array(ratios, dtype=float), delivered)
+        state, metrics = it.step(state, np.array(ratios, dtype=float), delivery)
     return state, metrics
 
 
@@ -76,7 +77,7 @@ def test_a_round_is_every_clients_program_and_the_mean_over_holders():
 
 def test_what_is_not_delivered_is_left_out_and_the_personal_part_stays():
     late = np.array([True, False, True, True])
-    state, metrics = run(fedalt(), [0.3] * K, rounds=1, delivered=late)
+    state, metrics = run(fedalt(), [0.3] * K, rounds=1, delivery=Delivery.of(late))
     everybody, paid = run(fedalt(), [0.3] * K, rounds=1)
     assert np.array_equal(state.personal, everybody.personal)
     assert not np.array_equal(state.shared, everybody.shared)
@@ -86,7 +87,7 @@ def test_what_is_not_delivered_is_left_out_and_the_personal_part_stays():
 def test_nobody_delivers():
     it = trainer(fedalt())
     start = it.init(0)
-    state, _ = it.step(start, np.full(K, 0.3), ~ALL)
+    state, _ = it.step(start, np.full(K, 0.3), Delivery.of(np.zeros(K)))
     assert np.array_equal(state.shared, start.shared)
     assert not np.array_equal(state.personal, start.personal)
 
@@ -140,7 +141,7 @@ def test_one_client_one_round_one_step_is_sgd():
     task = Task(partition="iid", batch_size=10_000)
     it = trainer(PruningOnly(task=task, learning_rate=0.1, local_steps=1, importance_steps=0), clients=1)
     start = it.init(0)
-    state, metrics = it.step(start, np.zeros(1), np.ones(1, dtype=bool))
+    state, metrics = it.step(start, np.zeros(1), Delivery.all(1))
     data = task.load(clients=1, seed=0, data_root=None)
     model, layout = PruningOnly(task=task).method.spec().build_model()
     layout.bind(model, torch.from_numpy(start.shared.copy()), torch.zeros(layout.size))
@@ -212,18 +213,18 @@ def test_training_learns_the_digits():
 
 
 @pytest.mark.parametrize(
-    ("ratios", "delivered", "message"),
+    ("ratios", "delivery", "message"),
     [
         (np.zeros(3), ALL, r"pruning_ratio must have shape \(4,\), got \(3,\)"),
-        (np.zeros(K), ALL[:2], r"delivered must have shape \(4,\), got \(2,\)"),
+        (np.zeros(K), Delivery.all(2), r"delivery.now must have shape \(4,\), got \(2,\)"),
         (np.array([0, 0, 1.5, 0]), ALL, r"pruning_ratio must be within 0 and 1, got 1\.5"),
         (np.array([0, np.nan, 0, 0]), ALL, "pruning_ratio must be within 0 and 1, got nan"),
     ],
 )
-def test_bad_arrays(ratios, delivered, message):
+def test_bad_arrays(ratios, delivery, message):
     it = trainer(fedalt())
     with pytest.raises(InputError, match=message):
-        it.step(it.init(0), ratios, delivered)
+        it.step(it.init(0), ratios, delivery)
 
 
 def test_a_foreign_checkpoint_is_refused():
@@ -260,3 +261,24 @@ def test_seeds_of_data_and_weights_are_two():
 def test_bad_seed(seed):
     with pytest.raises(InputError, match=r"run\.seed must be at"):
         trainer(fedalt()).init(seed)
+
+
+def test_a_late_upload_joins_the_mean_of_the_round_in_which_it_arrives():
+    it = trainer(fedalt())
+    start = it.init(0)
+    ratios, no = np.full(K, 0.3), np.zeros(K, dtype=bool)
+    one = no.copy()
+    one[1] = True
+    first, _ = it.step(start, ratios, Delivery(now=~one, later=one, earlier=no))
+    upload, mask = first.late[1]
+    assert list(first.late) == [1]
+    restored = trainer(fedalt()).unpack(it.pack(first))
+    nobody, _ = it.step(restored, ratios, Delivery(now=no, later=no, earlier=one))
+    assert np.array_equal(nobody.shared, np.where(mask, upload, first.shared))
+    assert not nobody.late
+    again, _ = it.step(first, ratios, Delivery(now=~one, later=one, earlier=no))
+    assert not np.array_equal(again.late[1][0], upload), "a newer upload takes the place of the one on its way"
+    newer, _ = it.step(first, ratios, Delivery(now=~no, later=no, earlier=no))
+    assert not newer.late
+    with_stale, _ = it.step(first, ratios, Delivery(now=~no, later=no, earlier=one))
+    assert not np.array_equal(newer.shared, with_stale.shared)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wirelessfl import cell
+from wirelessfl import cell, formula
 from wirelessfl.allocation import Allocation
 from wirelessfl.rounds import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
@@ -128,7 +128,7 @@ def test_bits_are_conserved(case):
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
-    sent = timing.upload_s * allocation.bandwidth_fraction * cell.full_band_rate_bps(scenario, channel.gain)
+    sent = timing.upload_s * allocation.bandwidth_fraction * formula.full_band_rate_bps(scenario, channel.gain)
     kept = 1 - allocation.pruning_ratio
     asked = (demand.fixed_upload_bits + kept * demand.prunable_upload_bits) * (kept > 0)
     np.testing.assert_allclose(sent, asked, rtol=1e-12)
@@ -213,7 +213,7 @@ def test_policies(finish_s, policy, round_s):
 def test_an_infeasible_client_finishes_with_its_fixed_work(policy):
     """b = 0 and rho = 1: nothing prunable is computed and nothing is sent."""
     scenario, channel, demand = make_case(3, 2, policy)
-    fixed_s = cell.compute_s(scenario, demand.fixed_updates)
+    fixed_s = formula.compute_s(scenario, demand.fixed_updates)
     scenario = dataclasses.replace(scenario, deadline_s=float(fixed_s[0]) / 2)
     timing = cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, [0, 0], [1, 1]))
     np.testing.assert_array_equal(timing.finish_s, fixed_s)
@@ -262,6 +262,6 @@ def test_scenario_s_by_hand():
     """T_v = 3.168 ms, T_hat = 1.987 ms, T_c = 9.936 ms: NOTES 1.6."""
     scenario = Scenario()
     ones = np.ones(10)
-    np.testing.assert_allclose(cell.compute_s(scenario, 5 * 5280 * ones), 3.168e-3 * ones)
-    np.testing.assert_allclose(cell.compute_s(scenario, 16_560 * ones), 1.9872e-3 * ones)
-    np.testing.assert_allclose(cell.compute_s(scenario, 5 * 16_560 * ones), 9.936e-3 * ones)
+    np.testing.assert_allclose(formula.compute_s(scenario, 5 * 5280 * ones), 3.168e-3 * ones)
+    np.testing.assert_allclose(formula.compute_s(scenario, 16_560 * ones), 1.9872e-3 * ones)
+    np.testing.assert_allclose(formula.compute_s(scenario, 5 * 16_560 * ones), 9.936e-3 * ones)

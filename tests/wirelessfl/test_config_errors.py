@@ -47,7 +47,7 @@ def _dummies(monkeypatch):
         ("scenario", "clients", -2, "clients must be a whole number of at least 1, got -2"),
         ("scenario", "clients", 2.5, "clients must be a whole number, got 2.5"),
         ("scenario", "clients", 10.0, "clients must be a whole number, got 10.0"),
-        ("scenario", "deadline_policy", "skip", "deadline_policy must be one of wait, drop, got 'skip'"),
+        ("scenario", "deadline_policy", "skip", "deadline_policy must be one of wait, drop, late-next-round, got"),
         ("channel", "model", "raileigh", "model: channel 'raileigh' is not known (did you mean 'rayleigh'?)"),
         ("channel", "model", 3, "model must be a string, got 3"),
         ("channel", "antennas", 0.5, "antennas must be a whole number, got 0.5"),

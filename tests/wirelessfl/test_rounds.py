@@ -156,13 +156,14 @@ def test_without_training_only_the_network_runs(folder):
 
 def test_summary_by_hand():
     common = {"bandwidth_fraction": [0.5, 0.5], "downlink_bits": [1, 1], "flops": [5, 5], "energy_j": [0.25, 0.25]}
+    common |= {"retransmissions": [1, 0], "band_utilisation": 0.5}
     records = [
         {"round_s": 0.02, "clock_s": 0.02, "loss": 2.0, "accuracy": 0.7, "pruning_ratio": [0.5, 1.0], **common}
         | {"latency_s": [0.02, 0.01], "delivered": [True, True], "uplink_bits": [10, 0]},
         {"round_s": 0.04, "clock_s": 0.06, "loss": 1.0, "accuracy": 0.6, "pruning_ratio": [0.0, 0.1], **common}
         | {"latency_s": [0.04, 0.01], "delivered": [False, True], "uplink_bits": [20, 20]},
         {"round_s": 0.03, "clock_s": 0.09, "loss": 0.5, "accuracy": None, "pruning_ratio": [1.0, 1.0], **common}
-        | {"latency_s": [0.03, 0.03], "delivered": [False, False], "uplink_bits": [0, 0]},
+        | {"latency_s": [0.03, None], "delivered": [False, False], "uplink_bits": [0, 0]},
     ]
     assert summarise(records) == pytest.approx(
         {
@@ -176,6 +177,10 @@ def test_summary_by_hand():
             "mean_pruning_ratio": 0.6,
             "starved_per_round": 1.0,
             "late_per_round": 1.0,
+            "miss_rate": 0.5,
+            "lost_per_round": 1 / 3,
+            "retransmissions": 3,
+            "band_utilisation": 0.5,
             "uplink_bits": 50,
             "downlink_bits": 6,
             "flops": 30,

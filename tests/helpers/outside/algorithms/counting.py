@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Demand, StepMetrics
+from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,10 @@ class CountingTrainer:
         first = self.first_demand
         return replace(first, prunable_updates=first.prunable_updates * (1.0 + 0.1 * state.values * (state.round > 0)))
 
-    def step(self, state: State, pruning_ratio: Array, delivered: NDArray[np.bool_]) -> tuple[State, StepMetrics]:
-        self.seen.append((pruning_ratio, delivered))
+    def step(self, state: State, pruning_ratio: Array, delivery: Delivery) -> tuple[State, StepMetrics]:
+        self.seen.append((pruning_ratio, delivery.now))
         noise = Streams(self.seed, state.round).generator("noise").random(len(pruning_ratio))
-        values = np.where(delivered, 0.7 * state.values + 0.2 * noise + 0.1 * pruning_ratio, state.values)
+        values = np.where(delivery.now, 0.7 * state.values + 0.2 * noise + 0.1 * pruning_ratio, state.values)
         bits = (1.0 - pruning_ratio) * self.first_demand.prunable_upload_bits
         metrics = StepMetrics(loss=float(values.mean()), uplink_bits=bits, downlink_bits=2 * bits, flops=bits + 1.0)
         return State(round=state.round + 1, values=values), metrics

@@ -23,5 +23,5 @@ class TwoState:
         good = [rng.generator("state", client).random() < 0.5 for client in range(scenario.clients)]
         return ChannelState.known(self.good_gain * np.where(good, 1.0, 0.1))
 
-    def mean_gain(self, scenario: Scenario) -> Array:
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         return np.full(scenario.clients, 0.55 * self.good_gain)

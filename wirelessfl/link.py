@@ -1,0 +1,55 @@
+"""From signal-to-noise ratio to bits: the rate model, packet errors and transmit power of the uplink."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wirelessfl.errors import check_choice, check_count, check_number
+
+RATE_MODELS = ("shannon", "cqi", "mcs")
+PACKET_ERRORS = ("none", "outage", "waterfall")
+POWER_CONTROLS = ("fixed", "open-loop")
+POWER_CLASSES = ("none", "pc3", "pc2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """How a gain becomes bits per second; its fields stand in section `scenario` of a scenario file.
+
+    `rate_model`: `shannon` is log2(1 + SNR / gap), at most `max_bps_hz`; `cqi` and `mcs` take the efficiency of the
+    best row of the NR table whose Shannon efficiency behind the gap the channel supports.
+
+    `packet_error`: `outage`, the client sends at the rate of the gain that the server believes in and a packet is lost
+    when the actual gain supports less; `waterfall`, q = 1 - exp(-m / SNR) with m = `waterfall_threshold`. A lost packet
+    of `packet_bits` is sent again, at most `max_transmissions` times in all; then the client gives up and its update
+    is lost.
+
+    `power_control`: `open-loop` is min(p0 + alpha PL + 10 log10 M, limit) over M resource blocks; the limit is
+    `transmit_power_w` or, where lower, that of the `power_class` (PC3 23 dBm, PC2 26 dBm).
+    """
+
+    rate_model: Literal["shannon", "cqi", "mcs"] = "shannon"
+    snr_gap_db: float = 0.0
+    max_bps_hz: float | None = None
+    subcarrier_spacing_hz: float = 15e3
+    packet_error: Literal["none", "outage", "waterfall"] = "none"
+    waterfall_threshold: float = 0.023
+    packet_bits: float = 12_000.0
+    max_transmissions: int = 8
+    power_control: Literal["fixed", "open-loop"] = "fixed"
+    power_class: Literal["none", "pc3", "pc2"] = "none"
+    p0_dbm: float = -90.0
+    path_loss_compensation: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_choice("scenario.rate_model", self.rate_model, RATE_MODELS)
+        check_number("scenario.snr_gap_db", self.snr_gap_db, at_least=0)
+        if self.max_bps_hz is not None:
+            check_number("scenario.max_bps_hz", self.max_bps_hz, above=0)
+        check_choice("scenario.packet_error", self.packet_error, PACKET_ERRORS)
+        check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
+        check_number("scenario.packet_bits", self.packet_bits, above=0)
+        check_count("scenario.max_transmissions", self.max_transmissions)
+        check_choice("scenario.power_control", self.power_control, POWER_CONTROLS)
+        check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
+        check_number("scenario.p0_dbm", self.p0_dbm)
+        check_number("scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1)

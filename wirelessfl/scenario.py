@@ -1,0 +1,105 @@
+"""What does not change from round to round: the cell and its clients."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.link import Link
+from wirelessfl.medium import Medium
+from wirelessfl.processor import Processor
+from wirelessfl.radio import thermal_noise_w
+
+Array = NDArray[np.float64]
+PerClient = float | tuple[float, ...]
+DEADLINE_POLICIES = ("wait", "drop", "late-next-round")
+# The fields of that type.
+PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A cell: what does not change from round to round.
+
+    `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple). Clients stand at
+    `distance_m` or, when that is not given, evenly spaced over `distance_range_m`. `downlink_rate_bps` is what each
+    client receives at, apart from the band of the uplink; when it is not given the downlink takes no time, as in the
+    papers. `noise_psd_w_per_hz` makes noise grow with a client's share of the band and takes the place of
+    `noise_power_w`, which does not; so does `noise_figure_db`, which stands for the density of thermal noise.
+
+    `deadline_policy` is what happens to an update that is late: `wait`, everybody is waited for; `drop`, it is left
+    out; `late-next-round`, the round ends at the deadline and the update joins a later one (see `Backlog`). `link`,
+    `processor` and `medium` hold the parts of the cell that are off by default. Defaults are scenario S of [WFL]
+    (Section IV; distances and cycles calibrated to its Table I).
+    """
+
+    clients: int = 10
+    deadline_s: float = 0.025
+    bandwidth_hz: float = 20e6
+    noise_power_w: float = 1e-14  # -110 dBm
+    transmit_power_w: PerClient = 0.6309573444801932  # 28 dBm
+    cpu_hz: PerClient = 3e9
+    cycles_per_weight: PerClient = 360.0
+    distance_m: PerClient | None = None
+    distance_range_m: tuple[float, float] = (160.0, 530.0)
+    effective_capacitance: float = 1e-28  # kappa of the CPU energy kappa * cycles * f^2, in J s^2
+    deadline_policy: Literal["wait", "drop", "late-next-round"] = "wait"
+    downlink_rate_bps: PerClient | None = None
+    noise_psd_w_per_hz: float | None = None
+    noise_figure_db: float | None = None
+    link: Link = field(default_factory=Link)
+    processor: Processor = field(default_factory=Processor)
+    medium: Medium = field(default_factory=Medium)
+
+    def __post_init__(self) -> None:
+        for name in (*PER_CLIENT, "distance_range_m"):
+            if isinstance(getattr(self, name), (list, np.ndarray)):
+                object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
+        check_count("scenario.clients", self.clients)
+        for name in (
+            "deadline_s",
+            "bandwidth_hz",
+            "noise_power_w",
+            "transmit_power_w",
+            "cpu_hz",
+            "cycles_per_weight",
+            "distance_range_m",
+        ):
+            check_number(f"scenario.{name}", getattr(self, name), above=0)
+        for name in ("distance_m", "downlink_rate_bps", "noise_psd_w_per_hz"):
+            if getattr(self, name) is not None:
+                check_number(f"scenario.{name}", getattr(self, name), above=0)
+        check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0)
+        check_choice("scenario.deadline_policy", self.deadline_policy, DEADLINE_POLICIES)
+        if self.noise_figure_db is not None:
+            check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0)
+            if self.noise_psd_w_per_hz is not None:
+                raise InputError(
+                    f"scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say how dense the noise is: "
+                    f"give one, got {self.noise_figure_db:g} and {self.noise_psd_w_per_hz:g}"
+                )
+        if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
+            raise InputError(f"scenario.distance_range_m must be (nearest, farthest), got {self.distance_range_m}")
+        for name in PER_CLIENT:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != self.clients:
+                raise InputError(
+                    f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
+                )
+
+    @property
+    def noise_density_w_per_hz(self) -> float | None:
+        """Spectral density of the noise; None when its power is fixed, whatever the band (eq. 13 of [WFL])."""
+        if self.noise_figure_db is not None:
+            return float(thermal_noise_w(1.0, self.noise_figure_db))
+        return self.noise_psd_w_per_hz
+
+    def per_client(self, name: str) -> Array:
+        """Field `name` as an array of shape (K,); a downlink that takes no time has rate inf."""
+        if name == "distance_m" and self.distance_m is None:
+            return np.linspace(*self.distance_range_m, self.clients)
+        if name == "downlink_rate_bps" and self.downlink_rate_bps is None:
+            return np.full(self.clients, np.inf)
+        return np.broadcast_to(np.asarray(getattr(self, name), dtype=np.float64), (self.clients,))
