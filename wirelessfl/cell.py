@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 
 from wirelessfl.allocation import Allocation
-from wirelessfl.formula import ON_TIME, Phases, compute_s, phases
+from wirelessfl.formula import ON_TIME, Phases, compute_s, phases, transmit_power_w
 from wirelessfl.rng import Streams
 from wirelessfl.values import Backlog, ChannelState, Demand, RoundTiming, Scenario
 
@@ -47,7 +47,7 @@ def simulate(
         finish_s=finish_s,
         delivered=finish_s <= scenario.deadline_s * ON_TIME,
         energy_j=scenario.effective_capacitance * cycles * scenario.per_client("cpu_hz") ** 2
-        + scenario.per_client("transmit_power_w") * spent.upload_s,
+        + transmit_power_w(scenario, channel) * spent.upload_s,
         round_s=float(np.float64(server.value)),
         trace=tuple(sorted(trace, key=lambda line: line[0])),  # who is on time by rounding stands after the deadline
         lost=np.zeros(scenario.clients, dtype=np.bool_),

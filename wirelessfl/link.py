@@ -3,12 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from wirelessfl.errors import check_choice, check_count, check_number
+from wirelessfl.numerology import check_spacing
+from wirelessfl.units import db_to_linear, dbm_to_watt
+
+Array = NDArray[np.float64]
 
 RATE_MODELS = ("shannon", "cqi", "mcs")
 PACKET_ERRORS = ("none", "outage", "waterfall")
 POWER_CONTROLS = ("fixed", "open-loop")
-POWER_CLASSES = ("none", "pc3", "pc2")
+POWER_CLASSES = {"none": np.inf, "pc3": float(dbm_to_watt(23.0)), "pc2": float(dbm_to_watt(26.0))}  # most power, W
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,7 @@ class Link:
         check_number("scenario.snr_gap_db", self.snr_gap_db, at_least=0)
         if self.max_bps_hz is not None:
             check_number("scenario.max_bps_hz", self.max_bps_hz, above=0)
+        check_spacing("scenario.subcarrier_spacing_hz", self.subcarrier_spacing_hz)
         check_choice("scenario.packet_error", self.packet_error, PACKET_ERRORS)
         check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
         check_number("scenario.packet_bits", self.packet_bits, above=0)
@@ -53,3 +61,28 @@ class Link:
         check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
         check_number("scenario.p0_dbm", self.p0_dbm)
         check_number("scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1)
+
+    @property
+    def snr_gap(self) -> float:
+        """The gap as a power ratio, 1 for Shannon's rate itself."""
+        return float(db_to_linear(self.snr_gap_db))
+
+    @property
+    def class_limit_w(self) -> float:
+        """Most power that the power class allows, W; inf without one."""
+        return POWER_CLASSES[self.power_class]
+
+    @property
+    def is_shannon(self) -> bool:
+        """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
+        return self.rate_model == "shannon" and self.max_bps_hz is None
+
+    def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
+        """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
+        shannon = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
+        return np.minimum(shannon, np.inf if self.max_bps_hz is None else self.max_bps_hz)
+
+    def waterfall_loss(self, snr: ArrayLike) -> Array:
+        """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at SNR 0."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(-self.waterfall_threshold / np.asarray(snr, dtype=np.float64))

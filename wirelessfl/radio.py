@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.units import db_to_linear
+from wirelessfl.units import db_to_linear, linear_to_db
 
 Array = NDArray[np.float64]
 _MOST_SNR = 1e300  # the SNR in a band next to 0; the rate there has long underflowed
@@ -30,6 +30,19 @@ def thermal_noise_w(bandwidth_hz: ArrayLike, noise_figure_db: float = 0.0) -> Ar
     """Thermal noise power in watt: -174 dBm/Hz + 10 log10(W / Hz) + noise figure; any shape."""
     density_w_per_hz = 1e-3 * db_to_linear(-174.0 + noise_figure_db)
     return density_w_per_hz * np.asarray(bandwidth_hz, dtype=np.float64)
+
+
+def open_loop_power_dbm(
+    path_loss_db: ArrayLike, resource_blocks: ArrayLike, alpha: ArrayLike, p0_dbm: ArrayLike, limit_dbm: ArrayLike
+) -> Array:
+    """Open-loop power of the uplink in dBm, min(p0 + alpha PL + 10 log10 M, limit); any shape.
+
+    3GPP TS 38.213 section 7.1.1 for 15 kHz sub-carriers without closed-loop corrections: p0 is the power wanted at the
+    receiver in each of the M resource blocks, alpha the share of the path loss that is made up for.
+    """
+    blocks_db = linear_to_db(resource_blocks)
+    wanted_dbm = np.asarray(p0_dbm) + np.asarray(alpha) * np.asarray(path_loss_db, dtype=np.float64) + blocks_db
+    return np.minimum(wanted_dbm, limit_dbm)
 
 
 def noise_psd_nats(band: ArrayLike, snr: ArrayLike) -> Array:

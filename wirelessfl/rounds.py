@@ -77,7 +77,14 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> Problem:
-    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,)."""
+    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,).
+
+    Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
+
+    **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
+    a smaller share brings: it plans with the goodput per hertz of the whole band, an `AllocationProblem`. Efficiency
+    and success only rise with the SNR, so nobody is late for it; what such a plan leaves is time, not lateness.
+    """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
         "fixed_s": formula.fixed_s(scenario, demand),
@@ -87,9 +94,11 @@ def allocation_problem(
         "max_pruning_ratio": max_pruning_ratio,
         "bandwidth_hz": scenario.bandwidth_hz,
     }
-    if scenario.noise_density_w_per_hz is not None:
-        return NoisePsdProblem(snr=formula.full_band_snr(scenario, channel.believed_gain), **common)
-    return AllocationProblem(rate_bps=formula.full_band_rate_bps(scenario, channel.believed_gain), **common)
+    link = scenario.link
+    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
+        snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+        return NoisePsdProblem(snr=snr / link.snr_gap, **common)
+    return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
 
 
 def plan(experiment: Experiment, demand: Demand, round: int = 0) -> PlannedRound:

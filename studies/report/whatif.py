@@ -142,9 +142,11 @@ def _sampled(experiment: Experiment, draws: int) -> ChannelState:
     """Rounds 0 to `draws` - 1 of the experiment's channel, (draws, K)."""
     streams = Streams(experiment.run.seed)
     rounds = [experiment.channel.sample(experiment.scenario, streams.at(round)) for round in range(draws)]
+    paths = [state.believed_gain if state.path_gain is None else state.path_gain for state in rounds]
     return ChannelState(
         gain=np.stack([state.gain for state in rounds]),
         believed_gain=np.stack([state.believed_gain for state in rounds]),
+        path_gain=np.stack(paths),
     )
 
 

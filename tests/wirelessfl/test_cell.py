@@ -128,7 +128,7 @@ def test_bits_are_conserved(case):
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
-    sent = timing.upload_s * allocation.bandwidth_fraction * formula.full_band_rate_bps(scenario, channel.gain)
+    sent = timing.upload_s * formula.rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)
     kept = 1 - allocation.pruning_ratio
     asked = (demand.fixed_upload_bits + kept * demand.prunable_upload_bits) * (kept > 0)
     np.testing.assert_allclose(sent, asked, rtol=1e-12)
