@@ -1,0 +1,253 @@
+"""Large-scale statistics of 3GPP TR 38.901 (clauses 7.4 and 7.5): path loss, line of sight, shadowing, Rician K.
+
+`distance_m` is the 2-D distance d between base station and client throughout; d3 = sqrt(d^2 + (h_BS - h_UT)^2), f is
+the carrier in GHz and log the decimal logarithm.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from channel_models._tr38901_table import TABLE
+from wirelessfl.errors import InputError, check_choice, check_number
+
+Array = NDArray[np.float64]
+ENVIRONMENTS = ("umi", "uma", "rma", "inh")
+OFFICES = ("mixed", "open")
+SPEED_OF_LIGHT_M_S = 3.0e8  # the standard's rounding, in its break points
+LOWEST_CARRIER_HZ = 0.5e9
+
+
+RMA_SHADOW_STD_BEYOND_DB = 6.0
+K_FACTOR_DB = {name: entry.k_factor_db for name, entry in TABLE.items()}  # mean, standard deviation; LOS only
+
+
+def loss_db(
+    environment: str,
+    distance_m: ArrayLike,
+    *,
+    carrier_hz: float,
+    los: ArrayLike,
+    bs_height_m: float | None = None,
+    ut_height_m: ArrayLike | None = None,
+    street_width_m: float = 20.0,
+    building_height_m: float = 5.0,
+    effective_height_m: ArrayLike = 1.0,
+    optional_nlos: bool = False,
+    extrapolate: bool = False,
+) -> Array:
+    """Path loss in dB without shadowing, Table 7.4.1-1; `distance_m`, `los` and heights broadcast.
+
+    With a line of sight two slopes that meet at the break point, 4 (h_BS - h_E)(h_UT - h_E) f/c in `umi` and `uma` and
+    2 pi h_BS h_UT f/c in `rma`, c = 3.0e8 m/s; without one max(PL_LOS, PL'), or with `optional_nlos` (`umi`, `uma`) the
+    simpler 32.4 + 20 log f + n log d3, n = 31.9 or 30. Heights default to the standard's.
+    `effective_height_m` h_E is 1 except for high clients in `uma` (`draw_effective_height_m`); street width and
+    building height belong to `rma`.
+
+    Raises `InputError` outside the standard's range of distance, carrier, h_UT and (`rma`) h_BS, street width and
+    building height, unless `extrapolate`; always where the formula has no value.
+
+    **Differs:** the office's 1 to 150 m are asked of the 2-D distance, where the standard asks them of d3. `umi` and
+    `uma` take any h_BS, where the standard lists 10 m and 25 m alone.
+    """
+    check_choice("environment", environment, ENVIRONMENTS)
+    entry = TABLE[environment]
+    h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
+    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
+    sight, h_e = np.asarray(los, dtype=np.bool_), np.asarray(effective_height_m, dtype=np.float64)
+    _check_numbers(environment, distance_m, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
+    if not extrapolate:
+        _check_range(environment, distance_m, sight, carrier_hz, h_bs, h_ut, street_width_m, building_height_m)
+    d = np.asarray(distance_m, dtype=np.float64)
+    d3 = np.sqrt(d**2 + (h_bs - h_ut) ** 2)
+    if not np.all(d3 > 0):
+        raise InputError("distance_m must be above 0 where client and base station have the same height, got 0")
+    f = carrier_hz / 1e9
+    if environment == "inh":
+        with_sight = 32.4 + 17.3 * np.log10(d3) + 20 * np.log10(f)
+        without = 17.3 + 38.3 * np.log10(d3) + 24.9 * np.log10(f)
+    elif environment == "rma":
+        with_sight = _rma_los_db(d, d3, f, h_bs, h_ut, building_height_m)
+        without = _rma_nlos_db(d3, f, h_bs, h_ut, street_width_m, building_height_m)
+    else:
+        intercept, slope, turn = (32.4, 21, 9.5) if environment == "umi" else (28.0, 22, 9)
+        break_m = 4 * (h_bs - h_e) * (h_ut - h_e) * carrier_hz / SPEED_OF_LIGHT_M_S
+        far = 40 * np.log10(d3) - turn * np.log10(break_m**2 + (h_bs - h_ut) ** 2)
+        with_sight = intercept + 20 * np.log10(f) + np.where(d <= break_m, slope * np.log10(d3), far)
+        if environment == "umi":
+            without = 22.4 + 35.3 * np.log10(d3) + 21.3 * np.log10(f) - 0.3 * (h_ut - 1.5)
+        else:
+            without = 13.54 + 39.08 * np.log10(d3) + 20 * np.log10(f) - 0.6 * (h_ut - 1.5)
+    without = np.maximum(with_sight, without)
+    if optional_nlos:
+        without = 32.4 + 20 * np.log10(f) + _optional_nlos(environment)[0] * np.log10(d3)
+    return np.asarray(np.where(sight, with_sight, without))
+
+
+def _optional_nlos(environment: str) -> tuple[float, float]:
+    """Slope in dB a decade and shadowing in dB of the optional model."""
+    found = TABLE[environment].optional_nlos
+    if found is None:
+        raise InputError(f"optional_nlos must be False for tr38901-{environment}, got True")
+    return found
+
+
+def _rma_break_m(carrier_hz: float, h_bs: float, h_ut: Array) -> Array:
+    return np.asarray(2 * np.pi * h_bs * h_ut * carrier_hz / SPEED_OF_LIGHT_M_S)
+
+
+def _rma_los_db(d: Array, d3: Array, f: float, h_bs: float, h_ut: Array, h: float) -> Array:
+    """PL1 up to the break point, PL1(break point) + 40 log(d3 / break point) beyond."""
+
+    def near(x: Array) -> Array:
+        bend = min(0.03 * h**1.72, 10) * np.log10(x) - min(0.044 * h**1.72, 14.77) + 0.002 * np.log10(h) * x
+        return np.asarray(20 * np.log10(40 * np.pi * x * f / 3) + bend)
+
+    break_m = _rma_break_m(f * 1e9, h_bs, h_ut)
+    return np.where(d <= break_m, near(d3), near(break_m) + 40 * np.log10(d3 / break_m))
+
+
+def _rma_nlos_db(d3: Array, f: float, h_bs: float, h_ut: Array, w: float, h: float) -> Array:
+    return np.asarray(
+        161.04
+        - 7.1 * np.log10(w)
+        + 7.5 * np.log10(h)
+        - (24.37 - 3.7 * (h / h_bs) ** 2) * np.log10(h_bs)
+        + (43.42 - 3.1 * np.log10(h_bs)) * (np.log10(d3) - 3)
+        + 20 * np.log10(f)
+        - (3.2 * np.log10(11.75 * h_ut) ** 2 - 4.97)
+    )
+
+
+def los_probability(
+    environment: str, distance_m: ArrayLike, *, ut_height_m: ArrayLike | None = None, office: str = "mixed"
+) -> Array:
+    """Probability of a line of sight, Table 7.4.2-1, at a 2-D distance of at least 0; any shape, falls with distance.
+
+    h_UT matters in `uma` alone, `office` (`mixed` or `open`) in `inh`. Raises `InputError` for values out of range.
+    """
+    check_choice("environment", environment, ENVIRONMENTS)
+    check_choice("office", office, OFFICES)
+    check_number("distance_m", np.ravel(distance_m), at_least=0)
+    entry = TABLE[environment]
+    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
+    check_number("ut_height_m", np.ravel(h_ut))
+    _check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
+    d = np.asarray(distance_m, dtype=np.float64)
+    if environment == "rma":
+        return np.exp(-np.maximum(d - 10, 0) / 1000)
+    if environment == "inh":
+        near, bend, far, share, start, tail = (
+            (1.2, 4.7, 6.5, 0.32, 6.5, 32.6) if office == "mixed" else (5.0, 70.8, 49.0, 0.54, 49.0, 211.7)
+        )
+        return np.where(d < far, np.exp(-np.maximum(d - near, 0) / bend), share * np.exp(-(d - start) / tail))
+    decay = 36.0 if environment == "umi" else 63.0
+    ratio = 18 / np.maximum(d, 18)  # 1 up to 18 m, where the probability is 1
+    low = ratio + np.exp(-np.maximum(d, 18) / decay) * (1 - ratio)
+    return low if environment == "umi" else low * (1 + _height_term(d, h_ut))
+
+
+def _height_term(d: Array, h_ut: Array) -> Array:
+    """C(d, h_UT) of Table 7.4.1-1, note 1: 0 up to 13 m of height or 18 m of distance."""
+    reach = np.where(d > 18, 1.25 * (d / 100) ** 3 * np.exp(-d / 150), 0.0)
+    return np.asarray((np.maximum(h_ut - 13, 0) / 10) ** 1.5 * reach)
+
+
+def draw_effective_height_m(distance_m: ArrayLike, ut_height_m: ArrayLike, generator: np.random.Generator) -> Array:
+    """h_E in `uma`, Table 7.4.1-1, note 1: 1 m with probability 1/(1 + C), else one of 12, 15, .. h_UT - 1.5 alike.
+
+    Any shape; draws two numbers a link, in order of the links. Where h_UT < 13.5 m leaves nothing to choose it is 1 m.
+    """
+    d, h_ut = np.broadcast_arrays(np.asarray(distance_m, dtype=np.float64), np.asarray(ut_height_m, dtype=np.float64))
+    ground, step = np.moveaxis(generator.random((*d.shape, 2)), -1, 0)
+    choices = np.floor((h_ut - 1.5 - 12) / 3) + 1
+    low = (ground * (1 + _height_term(d, h_ut)) < 1) | (choices < 1)
+    return np.where(low, 1.0, 12 + 3 * np.floor(step * choices))
+
+
+def shadow_std_db(
+    environment: str,
+    distance_m: ArrayLike,
+    *,
+    los: ArrayLike,
+    carrier_hz: float,
+    bs_height_m: float | None = None,
+    ut_height_m: ArrayLike | None = None,
+    optional_nlos: bool = False,
+) -> Array:
+    """Standard deviation in dB of the log-normal shadowing, Table 7.4.1-1; `distance_m`, `los` and h_UT broadcast.
+
+    Distance, carrier and heights matter in `rma` alone, where a line of sight has 4 dB up to the break point and 6 dB
+    beyond it.
+    """
+    check_choice("environment", environment, ENVIRONMENTS)
+    entry = TABLE[environment]
+    h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
+    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
+    d, sight, h_ut = np.broadcast_arrays(
+        np.asarray(distance_m, dtype=np.float64), np.asarray(los, dtype=np.bool_), h_ut
+    )
+    with_sight, without = entry.shadow_std_db
+    if optional_nlos:
+        _, without = _optional_nlos(environment)
+    beyond = (environment == "rma") & (d > _rma_break_m(carrier_hz, h_bs, h_ut))
+    return np.where(sight, np.where(beyond, RMA_SHADOW_STD_BEYOND_DB, with_sight), without)
+
+
+def correlation_distance_m(environment: str, *, los: ArrayLike, indoor: ArrayLike = False) -> Array:
+    """Distance over which shadowing decorrelates as exp(-d/d_corr), Table 7.5-6; `los` and `indoor` broadcast.
+
+    `indoor` is a client in a building that the base station outside serves; an office has no such clients.
+    """
+    check_choice("environment", environment, ENVIRONMENTS)
+    entry = TABLE[environment]
+    outdoor = np.where(np.asarray(los, dtype=np.bool_), *entry.correlation_distance_m)
+    return np.where(np.asarray(indoor, dtype=np.bool_), entry.indoor_correlation_distance_m, outdoor)
+
+
+def _check_within(field: str, value: ArrayLike, low: ArrayLike, high: ArrayLike, environment: str) -> None:
+    """Raise `InputError` for the first value that the standard's range does not hold."""
+    values, lows, highs = (np.ravel(part) for part in np.broadcast_arrays(value, low, high))
+    outside = np.flatnonzero((values < lows) | (values > highs))
+    if outside.size:
+        first = outside[0]
+        bounds = (
+            f"within {lows[first]:g} and {highs[first]:g}" if highs[first] < np.inf else f"at least {lows[first]:g}"
+        )
+        raise InputError(f"{field} must be {bounds} for tr38901-{environment}, got {values[first]:g}")
+
+
+def _check_numbers(
+    environment: str, distance_m: ArrayLike, carrier_hz: float, h_bs: float, h_ut: Array, h_e: Array, w: float, h: float
+) -> None:
+    """What the formula needs to have a value."""
+    check_number("distance_m", np.ravel(distance_m), at_least=0)
+    check_number("carrier_hz", carrier_hz, above=0)
+    check_number("bs_height_m", h_bs, above=0)
+    check_number("ut_height_m", np.ravel(h_ut), above=0)
+    check_number("street_width_m", w, above=0)
+    check_number("building_height_m", h, above=0)
+    if environment in ("umi", "uma"):
+        check_number("effective_height_m", np.ravel(h_e), at_least=0)
+        check_number("bs_height_m less effective_height_m", np.ravel(h_bs - h_e), above=0)
+        check_number("ut_height_m less effective_height_m", np.ravel(h_ut - h_e), above=0)
+
+
+def _check_range(
+    environment: str,
+    distance_m: ArrayLike,
+    los: ArrayLike,
+    carrier_hz: float,
+    h_bs: float,
+    h_ut: Array,
+    w: float,
+    h: float,
+) -> None:
+    """What the standard has measured."""
+    entry = TABLE[environment]
+    _check_within("distance_m", distance_m, entry.nearest_m, np.where(los, *entry.farthest_m), environment)
+    _check_within("carrier_hz", carrier_hz, LOWEST_CARRIER_HZ, entry.highest_carrier_hz, environment)
+    _check_within("bs_height_m", h_bs, *entry.bs_heights_m, environment)
+    _check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
+    if environment == "rma":
+        _check_within("street_width_m", w, 5, 50, environment)
+        _check_within("building_height_m", h, 5, 50, environment)
