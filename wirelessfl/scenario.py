@@ -88,11 +88,9 @@ class Scenario:
                 raise InputError(
                     f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
                 )
-        slowest_hz = float(self.per_client("cpu_hz").min())
-        if self.processor.cpu == "dvfs" and self.processor.min_cpu_hz > slowest_hz:
-            raise InputError(
-                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, got {self.processor.min_cpu_hz:g}"
-            )
+        slowest_hz, least_hz = self.per_client("cpu_hz").min(), self.processor.min_cpu_hz
+        if self.processor.cpu == "dvfs" and least_hz > slowest_hz:
+            raise InputError(f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, got {least_hz:g}")
 
     @property
     def noise_density_w_per_hz(self) -> float | None:
