@@ -9,9 +9,11 @@ import numpy as np
 from wirelessfl.csi import MOST, worst_gain
 from wirelessfl.errors import check_choice, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState
 
-KINDS = ("perfect", "mean", "quantile", "bounded")
+KINDS = ("perfect", "mean", "quantile", "bounded", "estimate")
+MOST_DB = 100.0  # beyond any estimate, within any float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,30 +23,49 @@ class Csi:
     `perfect`: the server knows this round's gain. `mean`: only the mean. `quantile`: it plans with the gain that the
     fading falls short of with probability `outage`, so that a client whose deadline binds misses it that often.
     `bounded`: it has an estimate of this round's gain that is off by at most `gain_error` of itself, uniformly, and
-    plans with the least that the gain can be, so that nobody is late.
+    plans with the least that the gain can be, so that nobody is late. `estimate`: it plans with an estimate of this
+    round's gain as it is, 10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too much half of the time.
     """
 
-    csi: Literal["perfect", "mean", "quantile", "bounded"] = "perfect"
+    csi: Literal["perfect", "mean", "quantile", "bounded", "estimate"] = "perfect"
     outage: float = 0.05
     gain_error: float = 0.1
+    estimate_error_db: float = 2.0
 
     def __post_init__(self) -> None:
         check_choice("channel.csi", self.csi, KINDS)
         check_number("channel.outage", self.outage, above=0, at_most=MOST)
         check_number("channel.gain_error", self.gain_error, at_least=0, at_most=MOST)
+        check_number("channel.estimate_error_db", self.estimate_error_db, at_least=0, at_most=MOST_DB)
 
-    def state(self, gain: Array, rng: Streams, *, mean: Array, quantile: Callable[[float], Array]) -> ChannelState:
+    def state(
+        self,
+        gain: Array,
+        rng: Streams,
+        *,
+        mean: Array,
+        quantile: Callable[[float], Array],
+        path_gain: Array | None = None,
+        block_gain: Callable[[int], Array] | None = None,
+    ) -> ChannelState:
         """The channel of one round: its true `gain` and what the server plans with; (K,).
 
-        `quantile` gives the gain that the fading falls short of with a given probability.
+        `quantile` gives the gain that the fading falls short of with a given probability; `path_gain` and `block_gain`
+        pass through.
         """
+        believed = self._believed(gain, rng, mean, quantile)
+        return ChannelState(gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=block_gain)
+
+    def _believed(self, gain: Array, rng: Streams, mean: Array, quantile: Callable[[float], Array]) -> Array:
         if self.csi == "perfect":
-            return ChannelState.known(gain)
+            return gain
         if self.csi == "mean":
-            return ChannelState(gain=gain, believed_gain=mean)
+            return mean
         if self.csi == "quantile":
-            return ChannelState(gain=gain, believed_gain=quantile(self.outage))
-        draws = np.array([rng.generator("csi", client).uniform(-1.0, 1.0) for client in range(len(gain))])
-        return ChannelState(
-            gain=gain, believed_gain=worst_gain(gain / (1.0 + self.gain_error * draws), self.gain_error)
-        )
+            return quantile(self.outage)
+        generators = [rng.generator("csi", client) for client in range(len(gain))]
+        if self.csi == "estimate":
+            normal = np.array([generator.standard_normal() for generator in generators])
+            return gain * db_to_linear(self.estimate_error_db * normal)
+        draws = np.array([generator.uniform(-1.0, 1.0) for generator in generators])
+        return worst_gain(gain / (1.0 + self.gain_error * draws), self.gain_error)

@@ -21,9 +21,16 @@ class Static:
         check_count("channel.antennas", self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The mean gain, in every round; only a bounded error makes a difference to what the server knows."""
+        """The mean gain, in every round; only an error makes a difference to what the server knows."""
         gain = self.mean_gain(scenario, rng)
-        return self.csi.state(gain, rng, mean=gain, quantile=lambda outage: gain)
+        return self.csi.state(
+            gain,
+            rng,
+            mean=gain,
+            quantile=lambda outage: gain,
+            path_gain=self.large_scale.gain(scenario),
+            block_gain=lambda block: gain,
+        )
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
