@@ -85,10 +85,9 @@ class JointProblem:
             most = np.max(demand.fixed_upload_bits)
             raise InputError(f"fixed_upload_bits must be 0 for a joint problem, got {most:g}")
         cycles_per_weight = scenario.per_client("cycles_per_weight")
-        if scenario.noise_density_w_per_hz is not None:
-            raise InputError(
-                f"noise_psd_w_per_hz must not be given for a joint problem, got {scenario.noise_density_w_per_hz:g}"
-            )
+        for name in ("noise_psd_w_per_hz", "noise_figure_db"):
+            if getattr(scenario, name) is not None:
+                raise InputError(f"{name} must not be given for a joint problem, got {getattr(scenario, name):g}")
         return cls(
             deadline_s=scenario.deadline_s,
             fixed_cycles=cycles_per_weight * demand.fixed_updates,

@@ -20,7 +20,7 @@ class ResourceBlocks:
     All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) - x((n-1)/N)), falls
     with n (x is concave), and giving block after block to whoever gains most is optimal: an exchange of two blocks
     cannot help. Blocks worth nothing to anybody are not given. 106 blocks are a 5G carrier of 20 MHz with 15 kHz
-    sub-carriers (3GPP TS 38.101-1, table 5.3.2-1).
+    sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has those of the others.
 
     Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up, then the clients
     with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price` is what the next block would add,

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wirelessfl._nr_tables import EFFICIENCIES_BPS_HZ
 from wirelessfl.errors import check_choice, check_count, check_number
 from wirelessfl.numerology import check_spacing
 from wirelessfl.units import db_to_linear, dbm_to_watt
@@ -22,8 +23,13 @@ POWER_CLASSES = {"none": np.inf, "pc3": float(dbm_to_watt(23.0)), "pc2": float(d
 class Link:
     """How a gain becomes bits per second; its fields stand in section `scenario` of a scenario file.
 
-    `rate_model`: `shannon` is log2(1 + SNR / gap), at most `max_bps_hz`; `cqi` and `mcs` take the efficiency of the
-    best row of the NR table whose Shannon efficiency behind the gap the channel supports.
+    `rate_model`: `shannon` is log2(1 + SNR / gap); `cqi` and `mcs` take the largest efficiency of the NR table
+    (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at most this, and send nothing below the smallest. No model
+    gives more than `max_bps_hz`.
+
+    **Differs:** the thresholds of a table are those of Shannon's rate behind the gap, not of measured block error
+    rates; a gap of 1 dB (QPSK) to 4 dB (64-QAM at rate 0.9) stands for NR's codes at one block in ten lost. What is
+    lost is `packet_error`'s.
 
     `packet_error`: `outage`, the client sends at the rate of the gain that the server believes in and a packet is lost
     when the actual gain supports less; `waterfall`, q = 1 - exp(-m / SNR) with m = `waterfall_threshold`. A lost packet
@@ -79,8 +85,11 @@ class Link:
 
     def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
         """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
-        shannon = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
-        return np.minimum(shannon, np.inf if self.max_bps_hz is None else self.max_bps_hz)
+        supported = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
+        if self.rate_model != "shannon":
+            rows = EFFICIENCIES_BPS_HZ[self.rate_model]
+            supported = rows[np.searchsorted(rows, supported, side="right") - 1]
+        return np.minimum(supported, np.inf if self.max_bps_hz is None else self.max_bps_hz)
 
     def waterfall_loss(self, snr: ArrayLike) -> Array:
         """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at SNR 0."""

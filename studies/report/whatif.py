@@ -142,11 +142,11 @@ def _sampled(experiment: Experiment, draws: int) -> ChannelState:
     """Rounds 0 to `draws` - 1 of the experiment's channel, (draws, K)."""
     streams = Streams(experiment.run.seed)
     rounds = [experiment.channel.sample(experiment.scenario, streams.at(round)) for round in range(draws)]
-    paths = [state.believed_gain if state.path_gain is None else state.path_gain for state in rounds]
+    paths = [state.path_gain for state in rounds if state.path_gain is not None]
     return ChannelState(
         gain=np.stack([state.gain for state in rounds]),
         believed_gain=np.stack([state.believed_gain for state in rounds]),
-        path_gain=np.stack(paths),
+        path_gain=np.stack(paths) if paths else None,
     )
 
 
@@ -193,7 +193,8 @@ def _cells(experiment: Experiment, states: States) -> Cells:
 
 def _mean(experiment: Experiment) -> ChannelState:
     """The mean channel as the only draw, (1, K)."""
-    return ChannelState.known(experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :])
+    gain = experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :]
+    return replace(_sampled(experiment, 1), gain=gain, believed_gain=gain)
 
 
 def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:
