@@ -7,16 +7,13 @@ the carrier in GHz and log the decimal logarithm.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from channel_models._tr38901_table import TABLE
+from channel_models._tr38901_table import TABLE, broadcast, check_numbers, check_range, check_within
 from wirelessfl.errors import InputError, check_choice, check_number
 
 Array = NDArray[np.float64]
 ENVIRONMENTS = ("umi", "uma", "rma", "inh")
 OFFICES = ("mixed", "open")
 SPEED_OF_LIGHT_M_S = 3.0e8  # the standard's rounding, in its break points
-LOWEST_CARRIER_HZ = 0.5e9
-
-
 RMA_SHADOW_STD_BEYOND_DB = 6.0
 K_FACTOR_DB = {name: entry.k_factor_db for name, entry in TABLE.items()}  # mean, standard deviation; LOS only
 
@@ -53,30 +50,23 @@ def loss_db(
     entry = TABLE[environment]
     h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
     h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
-    sight, h_e = np.asarray(los, dtype=np.bool_), np.asarray(effective_height_m, dtype=np.float64)
-    _check_numbers(environment, distance_m, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
+    sight, h_e = np.asarray(los), np.asarray(effective_height_m, dtype=np.float64)
+    if sight.dtype != np.bool_:
+        raise InputError(f"los must be True or False, got {los!r}")
+    check_numbers(environment, distance_m, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
     if not extrapolate:
-        _check_range(environment, distance_m, sight, carrier_hz, h_bs, h_ut, street_width_m, building_height_m)
-    d = np.asarray(distance_m, dtype=np.float64)
+        check_range(environment, distance_m, sight, carrier_hz, h_bs, h_ut, street_width_m, building_height_m)
+    d, sight, h_ut, h_e = broadcast(distance_m=distance_m, los=sight, ut_height_m=h_ut, effective_height_m=h_e)
     d3 = np.sqrt(d**2 + (h_bs - h_ut) ** 2)
     if not np.all(d3 > 0):
         raise InputError("distance_m must be above 0 where client and base station have the same height, got 0")
     f = carrier_hz / 1e9
     if environment == "inh":
-        with_sight = 32.4 + 17.3 * np.log10(d3) + 20 * np.log10(f)
-        without = 17.3 + 38.3 * np.log10(d3) + 24.9 * np.log10(f)
+        with_sight, without = _inh_db(d3, f)
     elif environment == "rma":
-        with_sight = _rma_los_db(d, d3, f, h_bs, h_ut, building_height_m)
-        without = _rma_nlos_db(d3, f, h_bs, h_ut, street_width_m, building_height_m)
+        with_sight, without = _rma_db(d, d3, f, h_bs, h_ut, street_width_m, building_height_m)
     else:
-        intercept, slope, turn = (32.4, 21, 9.5) if environment == "umi" else (28.0, 22, 9)
-        break_m = 4 * (h_bs - h_e) * (h_ut - h_e) * carrier_hz / SPEED_OF_LIGHT_M_S
-        far = 40 * np.log10(d3) - turn * np.log10(break_m**2 + (h_bs - h_ut) ** 2)
-        with_sight = intercept + 20 * np.log10(f) + np.where(d <= break_m, slope * np.log10(d3), far)
-        if environment == "umi":
-            without = 22.4 + 35.3 * np.log10(d3) + 21.3 * np.log10(f) - 0.3 * (h_ut - 1.5)
-        else:
-            without = 13.54 + 39.08 * np.log10(d3) + 20 * np.log10(f) - 0.6 * (h_ut - 1.5)
+        with_sight, without = _urban_db(environment, d, d3, f, h_bs, h_ut, h_e)
     without = np.maximum(with_sight, without)
     if optional_nlos:
         without = 32.4 + 20 * np.log10(f) + _optional_nlos(environment)[0] * np.log10(d3)
@@ -95,19 +85,28 @@ def _rma_break_m(carrier_hz: float, h_bs: float, h_ut: Array) -> Array:
     return np.asarray(2 * np.pi * h_bs * h_ut * carrier_hz / SPEED_OF_LIGHT_M_S)
 
 
-def _rma_los_db(d: Array, d3: Array, f: float, h_bs: float, h_ut: Array, h: float) -> Array:
-    """PL1 up to the break point, PL1(break point) + 40 log(d3 / break point) beyond."""
+def _urban_db(
+    environment: str, d: Array, d3: Array, f: float, h_bs: float, h_ut: Array, h_e: Array
+) -> tuple[Array, Array]:
+    """PL_LOS and PL' of `umi` and `uma`."""
+    intercept, slope, turn = (32.4, 21, 9.5) if environment == "umi" else (28.0, 22, 9)
+    break_m = 4 * (h_bs - h_e) * (h_ut - h_e) * f * 1e9 / SPEED_OF_LIGHT_M_S
+    far = 40 * np.log10(d3) - turn * np.log10(break_m**2 + (h_bs - h_ut) ** 2)
+    with_sight = intercept + 20 * np.log10(f) + np.where(d <= break_m, slope * np.log10(d3), far)
+    if environment == "umi":
+        return with_sight, 22.4 + 35.3 * np.log10(d3) + 21.3 * np.log10(f) - 0.3 * (h_ut - 1.5)
+    return with_sight, 13.54 + 39.08 * np.log10(d3) + 20 * np.log10(f) - 0.6 * (h_ut - 1.5)
+
+
+def _rma_db(d: Array, d3: Array, f: float, h_bs: float, h_ut: Array, w: float, h: float) -> tuple[Array, Array]:
+    """PL_LOS, which is PL1 up to the break point and PL1(break point) + 40 log(d3 / break point) beyond, and PL'."""
 
     def near(x: Array) -> Array:
         bend = min(0.03 * h**1.72, 10) * np.log10(x) - min(0.044 * h**1.72, 14.77) + 0.002 * np.log10(h) * x
         return np.asarray(20 * np.log10(40 * np.pi * x * f / 3) + bend)
 
     break_m = _rma_break_m(f * 1e9, h_bs, h_ut)
-    return np.where(d <= break_m, near(d3), near(break_m) + 40 * np.log10(d3 / break_m))
-
-
-def _rma_nlos_db(d3: Array, f: float, h_bs: float, h_ut: Array, w: float, h: float) -> Array:
-    return np.asarray(
+    without = (
         161.04
         - 7.1 * np.log10(w)
         + 7.5 * np.log10(h)
@@ -116,14 +115,30 @@ def _rma_nlos_db(d3: Array, f: float, h_bs: float, h_ut: Array, w: float, h: flo
         + 20 * np.log10(f)
         - (3.2 * np.log10(11.75 * h_ut) ** 2 - 4.97)
     )
+    return np.where(d <= break_m, near(d3), near(break_m) + 40 * np.log10(d3 / break_m)), without
+
+
+def _inh_db(d3: Array, f: float) -> tuple[Array, Array]:
+    """PL_LOS and PL' of the office."""
+    return (
+        32.4 + 17.3 * np.log10(d3) + 20 * np.log10(f),
+        17.3 + 38.3 * np.log10(d3) + 24.9 * np.log10(f),
+    )
 
 
 def los_probability(
-    environment: str, distance_m: ArrayLike, *, ut_height_m: ArrayLike | None = None, office: str = "mixed"
+    environment: str,
+    distance_m: ArrayLike,
+    *,
+    ut_height_m: ArrayLike | None = None,
+    office: str = "mixed",
+    extrapolate: bool = False,
 ) -> Array:
-    """Probability of a line of sight, Table 7.4.2-1, at a 2-D distance of at least 0; any shape, falls with distance.
+    """Probability of a line of sight, Table 7.4.2-1, at a 2-D distance of at least 0; any shape.
 
-    h_UT matters in `uma` alone, `office` (`mixed` or `open`) in `inh`. Raises `InputError` for values out of range.
+    It falls with distance, but for a step of 0.003 up that the standard has in the open office at 49 m. h_UT matters in
+    `uma` alone, `office` (`mixed` or `open`) in `inh`. Raises `InputError` for a distance below 0 and, unless
+    `extrapolate`, for an h_UT out of the standard's range.
     """
     check_choice("environment", environment, ENVIRONMENTS)
     check_choice("office", office, OFFICES)
@@ -131,7 +146,8 @@ def los_probability(
     entry = TABLE[environment]
     h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
     check_number("ut_height_m", np.ravel(h_ut))
-    _check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
+    if not extrapolate:
+        check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
     d = np.asarray(distance_m, dtype=np.float64)
     if environment == "rma":
         return np.exp(-np.maximum(d - 10, 0) / 1000)
@@ -143,7 +159,7 @@ def los_probability(
     decay = 36.0 if environment == "umi" else 63.0
     ratio = 18 / np.maximum(d, 18)  # 1 up to 18 m, where the probability is 1
     low = ratio + np.exp(-np.maximum(d, 18) / decay) * (1 - ratio)
-    return low if environment == "umi" else low * (1 + _height_term(d, h_ut))
+    return low if environment == "umi" else np.minimum(low * (1 + _height_term(d, h_ut)), 1.0)
 
 
 def _height_term(d: Array, h_ut: Array) -> Array:
@@ -202,52 +218,3 @@ def correlation_distance_m(environment: str, *, los: ArrayLike, indoor: ArrayLik
     entry = TABLE[environment]
     outdoor = np.where(np.asarray(los, dtype=np.bool_), *entry.correlation_distance_m)
     return np.where(np.asarray(indoor, dtype=np.bool_), entry.indoor_correlation_distance_m, outdoor)
-
-
-def _check_within(field: str, value: ArrayLike, low: ArrayLike, high: ArrayLike, environment: str) -> None:
-    """Raise `InputError` for the first value that the standard's range does not hold."""
-    values, lows, highs = (np.ravel(part) for part in np.broadcast_arrays(value, low, high))
-    outside = np.flatnonzero((values < lows) | (values > highs))
-    if outside.size:
-        first = outside[0]
-        bounds = (
-            f"within {lows[first]:g} and {highs[first]:g}" if highs[first] < np.inf else f"at least {lows[first]:g}"
-        )
-        raise InputError(f"{field} must be {bounds} for tr38901-{environment}, got {values[first]:g}")
-
-
-def _check_numbers(
-    environment: str, distance_m: ArrayLike, carrier_hz: float, h_bs: float, h_ut: Array, h_e: Array, w: float, h: float
-) -> None:
-    """What the formula needs to have a value."""
-    check_number("distance_m", np.ravel(distance_m), at_least=0)
-    check_number("carrier_hz", carrier_hz, above=0)
-    check_number("bs_height_m", h_bs, above=0)
-    check_number("ut_height_m", np.ravel(h_ut), above=0)
-    check_number("street_width_m", w, above=0)
-    check_number("building_height_m", h, above=0)
-    if environment in ("umi", "uma"):
-        check_number("effective_height_m", np.ravel(h_e), at_least=0)
-        check_number("bs_height_m less effective_height_m", np.ravel(h_bs - h_e), above=0)
-        check_number("ut_height_m less effective_height_m", np.ravel(h_ut - h_e), above=0)
-
-
-def _check_range(
-    environment: str,
-    distance_m: ArrayLike,
-    los: ArrayLike,
-    carrier_hz: float,
-    h_bs: float,
-    h_ut: Array,
-    w: float,
-    h: float,
-) -> None:
-    """What the standard has measured."""
-    entry = TABLE[environment]
-    _check_within("distance_m", distance_m, entry.nearest_m, np.where(los, *entry.farthest_m), environment)
-    _check_within("carrier_hz", carrier_hz, LOWEST_CARRIER_HZ, entry.highest_carrier_hz, environment)
-    _check_within("bs_height_m", h_bs, *entry.bs_heights_m, environment)
-    _check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
-    if environment == "rma":
-        _check_within("street_width_m", w, 5, 50, environment)
-        _check_within("building_height_m", h, 5, 50, environment)

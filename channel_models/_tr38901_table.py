@@ -1,8 +1,15 @@
-"""Constants of the environments of 3GPP TR 38.901."""
+"""Constants of the environments of 3GPP TR 38.901, and the ranges that they hold in."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.errors import InputError, check_number
+
+Array = NDArray[np.float64]
+LOWEST_CARRIER_HZ = 0.5e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +79,62 @@ TABLE = {
         k_factor_db=(7.0, 4.0),
     ),
 }
+
+
+def check_within(field: str, value: ArrayLike, low: ArrayLike, high: ArrayLike, environment: str) -> None:
+    """Raise `InputError` for the first value that the standard's range does not hold."""
+    values, lows, highs = (np.ravel(part) for part in broadcast(**{field: value, "lower": low, "upper": high}))
+    outside = np.flatnonzero((values < lows) | (values > highs))
+    if outside.size:
+        first = outside[0]
+        bounds = (
+            f"within {lows[first]:g} and {highs[first]:g}" if highs[first] < np.inf else f"at least {lows[first]:g}"
+        )
+        raise InputError(f"{field} must be {bounds} for tr38901-{environment}, got {values[first]:g}")
+
+
+def broadcast(**arrays: ArrayLike) -> tuple[NDArray[Any], ...]:
+    """The arrays in their common shape; `InputError` names those that have none."""
+    found = {name: np.asarray(value) for name, value in arrays.items()}
+    try:
+        return np.broadcast_arrays(*found.values())
+    except ValueError:
+        shapes = ", ".join(f"{name} {value.shape}" for name, value in found.items() if value.ndim)
+        raise InputError(f"shapes must broadcast, got {shapes}") from None
+
+
+def check_numbers(
+    environment: str, distance_m: ArrayLike, carrier_hz: float, h_bs: float, h_ut: Array, h_e: Array, w: float, h: float
+) -> None:
+    """What the formula needs to have a value."""
+    check_number("distance_m", np.ravel(distance_m), at_least=0)
+    check_number("carrier_hz", carrier_hz, above=0)
+    check_number("bs_height_m", h_bs, above=0)
+    check_number("ut_height_m", np.ravel(h_ut), above=0)
+    check_number("street_width_m", w, above=0)
+    check_number("building_height_m", h, above=0)
+    if environment in ("umi", "uma"):
+        check_number("effective_height_m", np.ravel(h_e), at_least=0)
+        check_number("bs_height_m less effective_height_m", np.ravel(h_bs - h_e), above=0)
+        check_number("ut_height_m less effective_height_m", np.ravel(h_ut - h_e), above=0)
+
+
+def check_range(
+    environment: str,
+    distance_m: ArrayLike,
+    los: ArrayLike,
+    carrier_hz: float,
+    h_bs: float,
+    h_ut: Array,
+    w: float,
+    h: float,
+) -> None:
+    """What the standard has measured."""
+    entry = TABLE[environment]
+    check_within("distance_m", distance_m, entry.nearest_m, np.where(los, *entry.farthest_m), environment)
+    check_within("carrier_hz", carrier_hz, LOWEST_CARRIER_HZ, entry.highest_carrier_hz, environment)
+    check_within("bs_height_m", h_bs, *entry.bs_heights_m, environment)
+    check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
+    if environment == "rma":
+        check_within("street_width_m", w, 5, 50, environment)
+        check_within("building_height_m", h, 5, 50, environment)

@@ -62,3 +62,13 @@ def test_large_scale_gain_by_hand():
 def test_bad_large_scale_field(field, value, message):
     with pytest.raises(InputError, match=message):
         LargeScale(**{field: value})
+
+
+def test_large_scale_of_the_standard():
+    scenario = Scenario(clients=2, distance_m=(100.0, 1000.0))
+    for sight in (True, False):
+        found = LargeScale(path_loss="tr38901-uma", line_of_sight=sight).gain(scenario)
+        expected_db = path_loss_db("tr38901-uma", [100.0, 1000.0], los=sight)
+        np.testing.assert_allclose(found, 10 ** (-expected_db / 10), rtol=1e-12)
+    with pytest.raises(InputError, match=r"^distance_m must be within 1 and 150 for tr38901-inh, got 1000$"):
+        LargeScale(path_loss="tr38901-inh").gain(scenario)
