@@ -7,6 +7,7 @@ import click
 from studies.cli.allocate import allocate
 from studies.cli.list import list_plugins
 from studies.cli.run import run
+from studies.cli.simulate import simulate
 from studies.cli.study import study
 from studies.cli.whatif import whatif
 
@@ -14,6 +15,7 @@ EXAMPLES = """\b
 Examples:
   wirelessfl run                                   train on the embedded digits
   wirelessfl run wfl-fmnist --data-root DATA --rounds 20
+  wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl study wfl-table1                      a table of a paper, with its claims
@@ -27,7 +29,7 @@ def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
 
 
-for command in (run, allocate, whatif, study, list_plugins):
+for command in (run, simulate, allocate, whatif, study, list_plugins):
     cli.add_command(command)
 
 

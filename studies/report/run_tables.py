@@ -31,6 +31,7 @@ def _summary_table(summary: dict[str, Any], deadline_s: float) -> Table:
         "mean round": f"{1e3 * summary['mean_round_s']:.3f} ms",
         "longest latency / deadline": f"{1e3 * summary['max_latency_s']:.3f} / {1e3 * deadline_s:.3f} ms",
         "late clients per round": f"{summary['late_per_round']:.2f}",
+        **_misses(summary),
         "mean pruning ratio": f"{summary['mean_pruning_ratio']:.3f}",
         "starved clients per round": f"{summary['starved_per_round']:.2f}",
         "uplink": f"{summary['uplink_bits'] / 1e6:.2f} Mbit",
@@ -43,6 +44,16 @@ def _summary_table(summary: dict[str, Any], deadline_s: float) -> Table:
     return table
 
 
+def _misses(summary: dict[str, Any]) -> dict[str, str]:
+    """What is worth a line only where it happened: misses, losses, retransmissions."""
+    rows = {
+        "deadline misses": (summary["miss_rate"], f"{summary['miss_rate']:.2%} of client-rounds"),
+        "lost clients per round": (summary["lost_per_round"], f"{summary['lost_per_round']:.2f}"),
+        "retransmissions": (summary["retransmissions"], str(summary["retransmissions"])),
+    }
+    return {quantity: text for quantity, (value, text) in rows.items() if value > 0}
+
+
 def _round_table(record: dict[str, Any]) -> Table:
     columns = ("client", "band %", "pruned %", "latency ms", "in time", "upload kbit")
     table = Table(*columns, title=f"round {record['round']}")
@@ -53,11 +64,15 @@ def _round_table(record: dict[str, Any]) -> Table:
             str(client),
             f"{100 * fraction:.2f}",
             f"{100 * record['pruning_ratio'][client]:.2f}",
-            f"{1e3 * record['latency_s'][client]:.3f}",
+            _latency(record["latency_s"][client]),
             "yes" if record["delivered"][client] else "no",
             f"{record['uplink_bits'][client] / 1e3:.1f}",
         )
     return table
+
+
+def _latency(seconds: float | None) -> str:
+    return "lost" if seconds is None else f"{1e3 * seconds:.3f}"
 
 
 def _pair(last: float | None, best: float | None) -> str:
