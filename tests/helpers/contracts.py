@@ -5,11 +5,13 @@ import inspect
 
 import numpy as np
 
+from wirelessfl.medium import Medium
 from wirelessfl.rng import Streams
 from wirelessfl.values import Scenario
 
 ROUNDS = 500
-DISTANCES_M = (160.0, 250.0, 410.0, 530.0)
+DISTANCES_M = (20.0, 45.0, 90.0, 140.0)  # within the range of every model
+BLOCKS = (0, 1, 5)
 
 
 def check_settings(cls: type) -> None:
@@ -34,41 +36,83 @@ def _shape(method) -> list[tuple[str, inspect._ParameterKind]]:
     return [(parameter.name, parameter.kind) for parameter in inspect.signature(method).parameters.values()]
 
 
+def example(cls: type, folder):
+    """A plug-in to hold to its contract: its defaults, or what its `example(folder)` makes of files it writes there."""
+    return cls.example(folder) if hasattr(cls, "example") else cls()
+
+
 def check_channel(model) -> None:
-    """Shape, sign, determinism, independence of the other clients, and the mean that the model claims."""
-    scenario = Scenario(clients=len(DISTANCES_M), distance_m=DISTANCES_M)
-    _check_state(model, scenario)
+    """Shape, sign, determinism, independence of the other clients, coherence blocks, and the mean that it claims.
+
+    A model with `clients_interact = True` has clients whose gains depend on who else is there: peers on a graph.
+    """
+    medium = Medium(coherence_s=0.005)
+    scenario = Scenario(clients=len(DISTANCES_M), distance_m=DISTANCES_M, medium=medium)
+    alone = not getattr(model, "clients_interact", False)
+    _check_state(model, scenario, (1, scenario.clients) if alone else (scenario.clients,))
     _check_keys(model, scenario)
+    if alone:
+        _check_company(model, scenario)
+    _check_blocks(model, scenario)
     _check_mean_gain(model, scenario)
 
 
-def _check_state(model, scenario: Scenario) -> None:
-    for clients in (1, scenario.clients):
+def _check_state(model, scenario: Scenario, sizes: tuple[int, ...]) -> None:
+    for clients in sizes:
         state = model.sample(_first(scenario, clients), Streams(seed=1, round=2))
-        for gain in (state.gain, state.believed_gain):
-            assert gain.shape == (clients,)
-            assert gain.dtype == np.float64
-            assert np.all(np.isfinite(gain))
-            assert np.all(gain > 0)
+        for gain in (state.gain, state.believed_gain, state.path_gain):
+            if gain is not None:
+                _check_gain(gain, clients)
+
+
+def _check_gain(gain, clients: int) -> None:
+    assert gain.shape == (clients,)
+    assert gain.dtype == np.float64
+    assert np.all(np.isfinite(gain))
+    assert np.all(gain > 0)
 
 
 def _check_keys(model, scenario: Scenario) -> None:
-    """A draw depends on (seed, round, client): not on earlier draws, nor on how many other clients there are."""
+    """A draw depends on (seed, round, client), not on earlier draws."""
     first = model.sample(scenario, Streams(seed=3, round=7))
     model.sample(scenario, Streams(seed=3, round=8))
     again = model.sample(scenario, Streams(seed=3, round=7))
     np.testing.assert_array_equal(first.gain, again.gain)
     np.testing.assert_array_equal(first.believed_gain, again.believed_gain)
+
+
+def _check_company(model, scenario: Scenario) -> None:
+    """A draw of one client does not depend on how many others there are."""
+    whole = model.sample(scenario, Streams(seed=3, round=7))
     few = model.sample(_first(scenario, 2), Streams(seed=3, round=7))
-    np.testing.assert_array_equal(few.gain, first.gain[:2])
+    np.testing.assert_array_equal(few.gain, whole.gain[:2])
+    np.testing.assert_array_equal(few.believed_gain, whole.believed_gain[:2])
+
+
+def _check_blocks(model, scenario: Scenario) -> None:
+    """The gain of a coherence block is a pure function of its number, and the first one is the round's gain."""
+    rng = Streams(seed=3, round=7)
+    state, other = model.sample(scenario, rng), model.sample(scenario, rng)
+    if state.block_gain is None:
+        return
+    np.testing.assert_array_equal(state.block_gain(0), state.gain)
+    found = {block: state.block_gain(block) for block in BLOCKS}
+    for block in reversed(BLOCKS):
+        _check_gain(found[block], scenario.clients)
+        np.testing.assert_array_equal(other.block_gain(block), found[block])
+        np.testing.assert_array_equal(state.block_gain(block), found[block])
 
 
 def _check_mean_gain(model, scenario: Scenario) -> None:
-    claimed = model.mean_gain(scenario, Streams(seed=5))
-    assert claimed.shape == (scenario.clients,)
-    gains = np.array([model.sample(scenario, Streams(seed=5, round=round)).gain for round in range(ROUNDS)])
-    standard_error = gains.std(axis=0, ddof=1) / np.sqrt(ROUNDS)
-    np.testing.assert_array_less(np.abs(gains.mean(axis=0) - claimed), 4 * standard_error + 1e-12 * claimed)
+    """Over the rounds the gain is, relative to the mean claimed for each, 1 within 4 standard errors."""
+    ratios = []
+    for round in range(ROUNDS):
+        rng = Streams(seed=5, round=round)
+        claimed = model.mean_gain(scenario, rng)
+        assert claimed.shape == (scenario.clients,)
+        ratios.append(model.sample(scenario, rng).gain / claimed)
+    standard_error = np.std(ratios, axis=0, ddof=1) / np.sqrt(ROUNDS)
+    np.testing.assert_array_less(np.abs(np.mean(ratios, axis=0) - 1.0), 4 * standard_error + 1e-12)
 
 
 def _first(scenario: Scenario, clients: int) -> Scenario:
