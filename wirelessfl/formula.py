@@ -79,7 +79,8 @@ def rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_f
     """Rate at `gain` over a share b of the band, without packet errors; (..., K).
 
     b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B eta(SNR / b) with the
-    link's efficiency eta where the noise has a density (erratum W7).
+    link's efficiency eta where the noise has a density (erratum W7). With a table a wider share may then carry less,
+    where it takes SNR / b below a row: a client leaves no part of its share empty.
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
