@@ -83,7 +83,7 @@ class Motion:
         radius_m = np.maximum(self.roam_radius_m, _length(start_m))
         heading = _headings(self.heading_deg, rng.seed, len(start_m))
         along_m = np.sum(start_m * heading, axis=1)
-        half_chord_m = np.sqrt(along_m**2 + radius_m**2 - np.sum(start_m**2, axis=1))
+        half_chord_m = np.sqrt(np.maximum(along_m**2 + radius_m**2 - np.sum(start_m**2, axis=1), 0.0))
         first_m = half_chord_m - along_m
         hit_m = start_m + first_m[:, None] * heading
         turn = np.where(start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0] < 0, -1.0, 1.0)

@@ -45,15 +45,18 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
         raise InputError(f"{section}.{message}" if message.split()[0] in types else f"{section}: {message}") from None
 
 
-def _nest(cls: Any, values: dict[str, Any]) -> Any:
+def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
+    """An object of `cls` from `values`; what they leave out is as in `start`, the default of the field it goes to."""
     hints = get_type_hints(cls)
     arguments = {}
     for field in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[field.name]):
-            arguments[field.name] = _nest(hints[field.name], values)
+            factory = field.default_factory
+            default = getattr(start, field.name, None if factory is dataclasses.MISSING else factory())
+            arguments[field.name] = _nest(hints[field.name], values, default)
         elif field.name in values:
             arguments[field.name] = values[field.name]
-    return cls(**arguments)
+    return cls(**arguments) if start is None else dataclasses.replace(start, **arguments)
 
 
 def flat(value: Any) -> dict[str, Any]:
@@ -97,6 +100,8 @@ def _type_name(annotation: Any) -> str:
     readable = {
         "float | tuple[float, ...]": "a number or a list of numbers, one per client",
         "tuple[float, float]": "a list of two numbers",
+        "tuple[tuple[float, float], ...]": "a list of pairs of numbers",
+        "tuple[tuple[int, ...], ...]": "a list of lists of whole numbers",
     }
     if text.startswith("Literal["):
         return "one of " + text.removeprefix("Literal[").removesuffix("]").replace("'", "")

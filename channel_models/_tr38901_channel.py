@@ -1,0 +1,277 @@
+"""Clients dropped around a base station of 3GPP TR 38.901: what its four environments share."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channel_models._csi import Csi
+from channel_models._drop import Drop
+from channel_models._fading import Fading
+from channel_models._motion import Motion
+from channel_models._o2i import draw_indoor_distance_m, draw_loss_db, penetration_db
+from channel_models._path_loss import SPEED_OF_LIGHT_M_S
+from channel_models._sector import Sector
+from channel_models._shadowing import over_distance
+from channel_models._tr38901 import (
+    K_FACTOR_DB,
+    correlation_distance_m,
+    draw_effective_height_m,
+    los_probability,
+    loss_db,
+    shadow_std_db,
+)
+from channel_models._tr38901_table import TABLE
+from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.rng import Streams
+from wirelessfl.units import db_to_linear
+from wirelessfl.values import Array, ChannelState, Scenario
+
+SIGHTS = ("drawn", "always", "never")
+SIGHT_CORRELATION_M = {"umi": 50.0, "uma": 50.0, "rma": 60.0, "inh": 10.0}  # Table 7.6.3.1-2
+_HIGH_UT_M = 13.5  # from here on h_E of the urban macro cell is drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indoor:
+    """Clients inside buildings; the fields stand beside the channel's own in a scenario file.
+
+    A client is indoors with probability `indoor_share`, for the whole run, and then has an outdoor-to-indoor loss of
+    its own (`draw_loss_db`): through walls of `penetration` loss as of `release`, and on to where it stands.
+    """
+
+    indoor_share: float = 0.0
+    penetration: Literal["low", "high", "legacy"] = "low"
+    release: Literal[16, 19] = 16
+
+    def __post_init__(self) -> None:
+        check_number("channel.indoor_share", self.indoor_share, at_least=0, at_most=1)
+        check_choice("channel.penetration", self.penetration, ("low", "high", "legacy"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One environment as its plug-in describes it."""
+
+    environment: str
+    bs_height_m: float
+    ut_height_m: float
+    street_width_m: float = 20.0
+    building_height_m: float = 5.0
+    office: str = "mixed"
+    indoor: Indoor = field(default_factory=Indoor)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Links:
+    """Large scale of one round: positions (K, 2) in metres, line of sight, gain without fading and linear K (K,)."""
+
+    position_m: Array
+    line_of_sight: NDArray[np.bool_]
+    path_gain: Array
+    k_factor: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What is alike in every environment; its fields stand beside the channel's own in a scenario file.
+
+    Gain = 10^(-(PL + SF + O2I - A)/10) x fading: path loss PL at the client's position, shadowing SF, loss O2I into a
+    building, antenna gain A of its sector. A client keeps its draws. Its line of sight is there when Phi(x) is at most
+    the probability at its present distance, x a standard normal process over the distance moved (clause 7.6.3.3), so
+    that its frequency is that probability in every round; `sight` may settle it. Shadowing is sigma times such a
+    process, one with and one without a line of sight. Fading has the Rician K factor of the client (dB, normal; clause
+    7.5) with a line of sight outdoors and is Rayleigh else; it is new in every round and coherence block for clients
+    that stand still, and a field over the positions of those who move.
+
+    **Differs:** clients are independent of each other however close they stand, and so are shadowing and K factor,
+    which the standard correlates. A client indoors has the shadowing deviation of Table 7.4.1-1 for its state, and
+    nobody sits in a car. Large scale is that of the start of a round, within which only fading changes.
+    """
+
+    carrier_hz: float = 3.5e9
+    sight: Literal["drawn", "always", "never"] = "drawn"
+    shadowing: bool = True
+    extrapolate: bool = False
+    drop: Drop = field(default_factory=Drop)
+    motion: Motion = field(default_factory=Motion)
+    sector: Sector = field(default_factory=Sector)
+    fading: Fading = field(default_factory=lambda: Fading(fading="rician", antennas=4))
+    csi: Csi = field(default_factory=Csi)
+
+    def __post_init__(self) -> None:
+        check_number("channel.carrier_hz", self.carrier_hz, above=0)
+        check_choice("channel.sight", self.sight, SIGHTS)
+
+    def check(self, place: Place) -> None:
+        """Raise `InputError` for what the environment does not take, before anything is drawn."""
+        distances_m = {"distance_m": TABLE[place.environment].nearest_m}
+        if self.drop.drop in ("disc", "hexagon"):
+            distances_m |= {"min_distance_m": self.drop.min_distance_m, "radius_m": self.drop.radius_m}
+        if self.motion.motion != "still":
+            distances_m |= {"roam_min_m": self.motion.roam_min_m, "roam_radius_m": self.motion.roam_radius_m}
+        for name, distance_m in distances_m.items():
+            try:
+                self._loss_db(place, np.array([distance_m]), np.array([self.sight == "always"]), 1.0)
+                if place.indoor.indoor_share > 0:
+                    draw_indoor_distance_m(place.indoor.penetration, place.environment, Streams(0).generator("check"))
+                    penetration_db(place.indoor.penetration, self.carrier_hz, release=place.indoor.release)
+            except InputError as error:
+                text = str(error)
+                field = f"{name}{text.removeprefix('distance_m')}" if text.startswith("distance_m ") else text
+                raise InputError(f"channel.{field}") from None
+
+    def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
+        """The channel of one round and of its coherence blocks; the server knows of it what `csi` says."""
+        links = self.links(place, scenario, rng)
+        k_factor, path_gain = links.k_factor, links.path_gain
+
+        def block_gain(block: int) -> Array:
+            power = self.fading.power(
+                rng,
+                scenario.clients,
+                k_factor=k_factor,
+                position_wavelengths=self._wavelengths(scenario, rng, block),
+                block=block,
+            )
+            return path_gain * power
+
+        return self.csi.state(
+            block_gain(0),
+            rng,
+            mean=path_gain * self.fading.mean_power(k_factor),
+            quantile=lambda outage: path_gain * self.fading.quantile(outage, k_factor),
+            path_gain=path_gain,
+            block_gain=block_gain,
+        )
+
+    def mean_gain(self, place: Place, scenario: Scenario, rng: Streams) -> Array:
+        """Gain of the round averaged over fading alone: path gain times the fading's mean power; (K,)."""
+        links = self.links(place, scenario, rng)
+        return links.path_gain * self.fading.mean_power(links.k_factor)
+
+    def links(self, place: Place, scenario: Scenario, rng: Streams) -> Links:
+        """The large scale of the round that `rng` stands at."""
+        start_m = self.drop.positions(scenario, rng)
+        position_m = self.motion.positions(start_m, scenario, rng)
+        # to the micrometre, so that rounding takes nobody at the edge of the standard's range out of it
+        distance_m = np.asarray(np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64)
+        clients = _clients(place, self.carrier_hz, rng.seed, scenario.clients)
+        sight, with_sight, without = over_distance(
+            "large scale", _correlation_m(place.environment, clients.indoors), start_m, self.motion, scenario, rng
+        )
+        los = self._line_of_sight(place, np.maximum(distance_m - clients.depth_m, 0.0), sight)
+        effective_height_m = _effective_height_m(place, start_m, rng.seed)
+        loss = self._loss_db(place, distance_m, los, effective_height_m)
+        loss = loss + clients.loss_db - self.sector.gain_db(position_m)
+        if self.shadowing:
+            std_db = shadow_std_db(
+                place.environment,
+                distance_m,
+                los=los,
+                carrier_hz=self.carrier_hz,
+                bs_height_m=place.bs_height_m,
+                ut_height_m=place.ut_height_m,
+            )
+            loss = loss + std_db * np.where(los, with_sight, without)
+        return Links(
+            position_m=position_m,
+            line_of_sight=los,
+            path_gain=db_to_linear(-loss),
+            k_factor=np.where(los & ~clients.indoors, clients.k_factor, 0.0),
+        )
+
+    def _line_of_sight(self, place: Place, outdoor_m: Array, normal: Array) -> NDArray[np.bool_]:
+        if self.sight != "drawn":
+            return np.full(len(normal), self.sight == "always")
+        from scipy.special import ndtr  # slow to import, and most channels never ask
+
+        probability = los_probability(place.environment, outdoor_m, ut_height_m=place.ut_height_m, office=place.office)
+        los: NDArray[np.bool_] = ndtr(normal) <= probability
+        return los
+
+    def _loss_db(
+        self, place: Place, distance_m: Array, los: NDArray[np.bool_], effective_height_m: Array | float
+    ) -> Array:
+        return loss_db(
+            place.environment,
+            distance_m,
+            carrier_hz=self.carrier_hz,
+            los=los,
+            bs_height_m=place.bs_height_m,
+            ut_height_m=place.ut_height_m,
+            street_width_m=place.street_width_m,
+            building_height_m=place.building_height_m,
+            effective_height_m=effective_height_m,
+            extrapolate=self.extrapolate,
+        )
+
+    def _wavelengths(self, scenario: Scenario, rng: Streams, block: int) -> Array | None:
+        """Positions in a coherence block, (K, 2) wavelengths; None for clients that stand still."""
+        if self.motion.motion == "still":
+            return None
+        later_s = block * (scenario.medium.coherence_s or 0.0)
+        place_m = self.motion.positions(self.drop.positions(scenario, rng), scenario, rng, later_s=later_s)
+        return place_m * (self.carrier_hz / SPEED_OF_LIGHT_M_S)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Clients:
+    """What a client keeps for the whole run; (K,)."""
+
+    indoors: NDArray[np.bool_]
+    depth_m: Array
+    loss_db: Array
+    k_factor: Array
+
+
+@lru_cache(maxsize=16)
+def _clients(place: Place, carrier_hz: float, seed: int, clients: int) -> _Clients:
+    first, building = Streams(seed), place.indoor
+    mean_db, std_db = K_FACTOR_DB[place.environment]
+    k_db = [first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)]
+    indoors = np.zeros(clients, dtype=np.bool_)
+    depth_m, loss = np.zeros(clients), np.zeros(clients)
+    if building.indoor_share > 0:
+        indoors = np.array(
+            [first.generator("indoors", client).random() < building.indoor_share for client in range(clients)]
+        )
+    for client in np.flatnonzero(indoors).tolist():
+        # a second generator of the same key draws the same depth
+        depth_m[client] = draw_indoor_distance_m(
+            building.penetration, place.environment, first.generator("building", client)
+        )
+        loss[client] = draw_loss_db(
+            building.penetration,
+            place.environment,
+            carrier_hz,
+            first.generator("building", client),
+            release=building.release,
+        )
+    return _Clients(indoors=indoors, depth_m=depth_m, loss_db=loss, k_factor=db_to_linear(k_db))
+
+
+def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
+    """Correlation distances of the line of sight's process and of shadowing with and without it; (3, K)."""
+    return np.stack(
+        [
+            np.full(len(indoors), SIGHT_CORRELATION_M[environment]),
+            correlation_distance_m(environment, los=True, indoor=indoors),
+            correlation_distance_m(environment, los=False, indoor=indoors),
+        ]
+    )
+
+
+def _effective_height_m(place: Place, start_m: Array, seed: int) -> Array | float:
+    """h_E of every client's link, drawn where it starts: 1 m but for high clients of the urban macro cell."""
+    if place.environment != "uma" or place.ut_height_m < _HIGH_UT_M:
+        return 1.0
+    distance_m = np.hypot(start_m[:, 0], start_m[:, 1])
+    generators = [Streams(seed).generator("effective height", client) for client in range(len(start_m))]
+    drawn = [
+        draw_effective_height_m(one_m, place.ut_height_m, generator)
+        for one_m, generator in zip(distance_m, generators, strict=True)
+    ]
+    return np.array(drawn)

@@ -1,0 +1,64 @@
+"""Indoor office of 3GPP TR 38.901 as a channel."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channel_models._drop import Drop
+from channel_models._motion import Motion
+from channel_models._tr38901 import OFFICES
+from channel_models._tr38901_channel import Place, Site
+from wirelessfl.errors import check_choice
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, ChannelState, Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tr38901Inh:
+    """InH of 3GPP TR 38.901: a `mixed` or `open` office, 1 m to 150 m.
+
+    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and 7.5-6; `Site`
+    says how they make the gain. A scenario's distances are too long for an office: unless `drop` says otherwise
+    clients stand in a disc of radius 50 m, and none roams farther. Raises `InputError` outside the standard's range
+    unless `extrapolate`.
+    """
+
+    bs_height_m: float = 3.0
+    ut_height_m: float = 1.0
+    office: Literal["mixed", "open"] = "mixed"
+    site: Site = field(
+        default_factory=lambda: Site(
+            drop=Drop(drop="disc", radius_m=50.0, min_distance_m=1.0), motion=Motion(roam_radius_m=50.0, roam_min_m=1.0)
+        )
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("channel.office", self.office, OFFICES)
+        self.site.check(self._place)
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """A draw for every (seed, round, client); the server knows of it what `csi` says."""
+        return self.site.sample(self._place, scenario, rng)
+
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+        """Gain of this run's positions, states and shadowing in this round, averaged over fading; (K,)."""
+        return self.site.mean_gain(self._place, scenario, rng)
+
+    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
+        """Where the clients are in this round, the base station at the origin; (K, 2)."""
+        return self.site.links(self._place, scenario, rng).position_m
+
+    def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
+        """Which clients have a line of sight in this round; (K,)."""
+        return self.site.links(self._place, scenario, rng).line_of_sight
+
+    @property
+    def _place(self) -> Place:
+        return Place(
+            environment="inh",
+            bs_height_m=self.bs_height_m,
+            ut_height_m=self.ut_height_m,
+            office=self.office,
+        )
