@@ -83,7 +83,7 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
         if networkx.is_connected(drawn):
             return drawn
     raise InputError(
-        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, none of them connected, "
+        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, none connected, "
         f"got {graph.edge_probability:g}"
     )
 

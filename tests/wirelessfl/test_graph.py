@@ -124,6 +124,6 @@ def test_wrong_settings_are_one_line_with_their_section(wrong, line):
 def test_what_does_not_fit_the_clients_is_one_line():
     with pytest.raises(InputError, match=r"^adjacency must have 5 rows, one per client, got 3$"):
         Graph(graph="given", adjacency=PATH).adjacency_matrix(5, 0)
-    line = r"^edge_probability must be larger: 1000 random graphs of 30 clients, none of them connected, got 0\.001$"
+    line = r"^edge_probability must be larger: 1000 random graphs of 30 clients, none connected, got 0\.001$"
     with pytest.raises(InputError, match=line):
         Graph(edge_probability=0.001).adjacency_matrix(30, 0)
