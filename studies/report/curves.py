@@ -35,9 +35,10 @@ QUANTITIES: Mapping[str, Quantity] = {
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity over the rounds in which it was measured; all arrays have shape (n,)."""
+    """A quantity over the rounds in which it was measured and their mean ends; all arrays have shape (n,)."""
 
     round: NDArray[np.int64]
+    clock_s: Array
     mean: Array
     standard_error: Array
 
@@ -50,18 +51,30 @@ class Curve:
         count = len(runs)
         mean: Array = values.mean(axis=0)
         error: Array = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
-        return cls(np.flatnonzero(measured) + 1, mean, error)
+        clock_s: Array = np.mean([run.series("clock_s") for run in runs], axis=0)[measured]
+        return cls(np.flatnonzero(measured) + 1, clock_s, mean, error)
 
 
 def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:
     """One line per label over the rounds, with a band of one standard error."""
+    _draw(axes, runs, quantity, lambda curve: curve.round)
+    axes.set(xlabel="round", title=title)
+
+
+def draw_over_time(axes: Any, runs: Runs, quantity: str, title: str) -> None:
+    """One line per label over simulated seconds (mean over seeds), with a band of one standard error."""
+    _draw(axes, runs, quantity, lambda curve: curve.clock_s)
+    axes.set(xlabel="simulated time (s)", title=title)
+
+
+def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[Curve], NDArray[Any]]) -> None:
     for index, (label, seeds) in enumerate(runs.items()):
         curve = Curve.of(seeds, quantity)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
-        axes.plot(curve.round, curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label)
+        axes.plot(place(curve), curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label)
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
-        axes.fill_between(curve.round, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set(xlabel="round", ylabel=QUANTITIES[quantity].axis, title=title)
+        axes.fill_between(place(curve), low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.set_ylabel(QUANTITIES[quantity].axis)
     axes.grid(alpha=0.3)
 
 
@@ -89,16 +102,16 @@ def curve_rows(runs: Runs) -> list[dict[str, str | float]]:
     """Every curve in long form: label, quantity, round, clock_s (mean over seeds), mean, standard error."""
     rows: list[dict[str, str | float]] = []
     for label, seeds in runs.items():
-        clock_s = np.mean([run.series("clock_s") for run in seeds], axis=0)
         for quantity in QUANTITIES:
             curve = Curve.of(seeds, quantity)
-            for number, mean, error in zip(curve.round, curve.mean, curve.standard_error, strict=True):
+            points = zip(curve.round, curve.clock_s, curve.mean, curve.standard_error, strict=True)
+            for number, clock_s, mean, error in points:
                 rows.append(
                     {
                         "label": label,
                         "quantity": quantity,
                         "round": int(number),
-                        "clock_s": float(clock_s[int(number) - 1]),
+                        "clock_s": float(clock_s),
                         "mean": float(mean),
                         "standard_error": float(error),
                     }

@@ -1,4 +1,4 @@
-"""Many rounds of a cell without training: what happened in each, and what that says about latency, misses and energy."""
+"""Many rounds of a cell without training: what happened, and what it says about latency, misses and energy."""
 
 import math
 from collections.abc import Callable, Mapping

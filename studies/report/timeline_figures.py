@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from studies.report.output import new_figure
 from studies.report.simulation import Simulation
-from studies.report.timeline import BLOCK_LOST, INTERRUPTED, LOSSES, WAIT, Bar, Timeline
+from studies.report.timeline import BLOCK_LOST, INTERRUPTED, WAIT, Bar, Timeline
 from wirelessfl.formula import ON_TIME
 
 # Okabe and Ito's colours: told apart by everybody; light and dark alternate, so that neighbours differ in grey too.
@@ -21,15 +21,15 @@ LOOKS: dict[str, dict[str, Any]] = {
     INTERRUPTED: {"facecolor": "white", "hatch": "xxxx", "edgecolor": "0.45"},
     WAIT: {"facecolor": "0.9"},
 }
-LABELS = {
+LABELS: dict[str, str] = {
     "fixed work": "fixed work\n(importance, personal part)",
     "late update": "late update of the\nround before",
     INTERRUPTED: "interrupted by other jobs",
     WAIT: "waiting for the round's end",
 }
-LATE = {"hatch": "////", "edgecolor": "#A02000"}  # on top of a phase that goes on past the deadline
-DEADLINE = {"color": "black", "linestyle": "--", "linewidth": 1.3}
-ROUND_END = {"color": "0.35", "linestyle": ":", "linewidth": 1.3}
+LATE: dict[str, Any] = {"hatch": "////", "edgecolor": "#A02000"}  # on top of a phase that goes on past the deadline
+DEADLINE: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.3}
+ROUND_END: dict[str, Any] = {"color": "0.35", "linestyle": ":", "linewidth": 1.3}
 MARKS: dict[str, dict[str, Any]] = {
     BLOCK_LOST: {"marker": "|", "color": "black", "markeredgewidth": 0.9},
     "dropped out": {"marker": "x", "color": "#D00000", "markeredgewidth": 2.0},
