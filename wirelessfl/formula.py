@@ -158,10 +158,15 @@ def prunable_download_s(scenario: Scenario, demand: Demand) -> Array:
     return bits / scenario.per_client("downlink_rate_bps")
 
 
+def upload_bits(demand: Demand, kept: Array) -> Array:
+    """Bits that a client uploads that keeps the fraction `kept`, none where it keeps nothing; (..., K)."""
+    return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+
+
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> Phases:
     """Seconds of each phase under an allocation when the gain holds and nothing is lost; (K,)."""
     kept = 1.0 - allocation.pruning_ratio
-    bits = np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+    bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = sending_rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)
         upload_s = np.where(bits > 0, bits / rate, 0.0)
