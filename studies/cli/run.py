@@ -50,7 +50,7 @@ def run(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Run SCENARIO (a TOML file or a preset: digits, wfl-mnist, wfl-fmnist) and leave a run folder."""
+    """Run SCENARIO (a TOML file or a preset: digits, physical, wfl-mnist, wfl-fmnist) and leave a run folder."""
     from wirelessfl import config
     from wirelessfl.errors import InputError
 

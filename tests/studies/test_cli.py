@@ -375,7 +375,7 @@ def test_presets_are_valid_and_of_the_paper():
     from wirelessfl.config import from_tables, read_tables
 
     found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
-    assert set(found) == {"digits", "wfl-mnist", "wfl-fmnist"}
+    assert set(found) == {"digits", "physical", "wfl-mnist", "wfl-fmnist"}
     for name in ("wfl-mnist", "wfl-fmnist"):
         experiment = found[name]
         assert experiment.max_pruning_ratio == 0.95
