@@ -1,0 +1,105 @@
+"""Agents without a server: each multicasts to its neighbours on a graph, at the rate of the worst of them."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channel_models._csi import Csi
+from channel_models._drop import Drop
+from channel_models._path_loss import LargeScale
+from wirelessfl.csi import outage_gain
+from wirelessfl.errors import InputError, check_number
+from wirelessfl.graph import Graph
+from wirelessfl.rng import Streams
+from wirelessfl.units import db_to_linear
+from wirelessfl.values import Array, ChannelState, Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerToPeer:
+    """Path loss between agents times Rayleigh fading of every pair; an agent's gain is its least to a neighbour.
+
+    h_i = min over neighbours j of L(d_ij) X_ij, X_ij = X_ji ~ Exp(1) new in every round: one transmission must be
+    understood by all neighbours. Since the least of independent exponentials is exponential with the sum of their
+    rates, h_i is exponential with mean 1 / sum_j (1 / L(d_ij)). Agents stand where `drop` puts them, have one antenna
+    each and share the band by allocation; the round ends when everybody has sent. Two agents nearer to each other than
+    `min_peer_distance_m` are taken to be that far apart.
+    """
+
+    clients_interact: ClassVar[bool] = True  # a client's gain depends on who else is there
+
+    graph: Graph = field(default_factory=Graph)
+    drop: Drop = field(default_factory=lambda: Drop(drop="disc", radius_m=100.0, min_distance_m=0.0))
+    min_peer_distance_m: float = 1.0
+    large_scale: LargeScale = field(default_factory=LargeScale)
+    csi: Csi = field(default_factory=Csi)
+
+    def __post_init__(self) -> None:
+        check_number("channel.min_peer_distance_m", self.min_peer_distance_m, above=0)
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """The fading of a pair depends on (seed, round, coherence block, pair) only; the planner knows what `csi` says.
+
+        Raises `InputError` for fewer than 2 clients, and what `adjacency` and `positions_m` raise.
+        """
+        path_gain = self._path_gain(scenario, rng)
+        mean = _mean_of_least(path_gain)
+
+        def block_gain(block: int) -> Array:
+            least: Array = (path_gain * _pair_fading(rng, scenario.clients, block)).min(axis=1)
+            return least
+
+        return self.csi.state(
+            block_gain(0),
+            rng,
+            mean=mean,
+            quantile=lambda outage: outage_gain(mean, outage),
+            path_gain=path_gain.min(axis=1),
+            block_gain=block_gain,
+        )
+
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+        """Expected linear power gain to the worst neighbour, 1 / sum_j (1 / L(d_ij)); (K,)."""
+        return _mean_of_least(self._path_gain(scenario, rng))
+
+    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
+        """Where the agents stand, whatever the round; (K, 2)."""
+        return self.drop.positions(scenario, rng)
+
+    def adjacency(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
+        """Whether two agents are neighbours, whatever the round; (K, K)."""
+        try:
+            return self.graph.adjacency_matrix(scenario.clients, rng.seed)
+        except InputError as error:  # of a graph that is not the channel's alone
+            raise InputError(f"channel.{error}") from None
+
+    def _path_gain(self, scenario: Scenario, rng: Streams) -> Array:
+        """Linear power gain between neighbours without fading, inf for those who are none; (K, K), symmetric."""
+        if scenario.clients < 2:
+            raise InputError(f"scenario.clients must be at least 2 for peer-to-peer, got {scenario.clients}")
+        one, other = np.nonzero(np.triu(self.adjacency(scenario, rng)))
+        position_m = self.positions_m(scenario, rng)
+        distance_m = np.hypot(*(position_m[one] - position_m[other]).T)
+        gain = np.full((scenario.clients, scenario.clients), np.inf)
+        gain[one, other] = db_to_linear(-self.large_scale.loss_db(np.maximum(distance_m, self.min_peer_distance_m)))
+        return np.minimum(gain, gain.T)
+
+
+def _mean_of_least(mean: Array) -> Array:
+    """Mean of the least of independent exponentials of means `mean` (..., N) over the last axis; inf takes no part."""
+    least: Array = 1.0 / (1.0 / mean).sum(axis=-1)
+    return least
+
+
+def _pair_fading(rng: Streams, clients: int, block: int) -> Array:
+    """Unit-mean exponential power of every pair, symmetric; (K, K), 1 on the diagonal.
+
+    Agent i draws for its pairs with the agents before it, in their order: who comes later changes nothing.
+    """
+    stream = "peer fading" if block == 0 else f"peer fading {block}"
+    power = np.ones((clients, clients))
+    for client in range(1, clients):
+        power[client, :client] = power[:client, client] = rng.generator(stream, client).standard_exponential(client)
+    return power
