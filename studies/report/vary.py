@@ -7,9 +7,10 @@ import numpy as np
 
 from wirelessfl.config import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.fields import known_fields
 from wirelessfl.rounds import Experiment
 from wirelessfl.units import dbm_to_watt
-from wirelessfl.values import Array
+from wirelessfl.values import Array, Scenario
 
 SECTIONS = ("scenario", "channel", "allocation")
 MOST_VALUES = 1_000_000
@@ -30,8 +31,12 @@ class Vary:
 
     @property
     def si_field(self) -> str:
-        """The field's name in the experiment: a level in dBm is a power in watt."""
-        return self.field.removesuffix("_dbm") + "_w" if self.field.endswith("_dbm") else self.field
+        """The field's name in the experiment: a level in dBm is a power in watt, unless it is kept as a level."""
+        return self.field.removesuffix("_dbm") + "_w" if self._is_power else self.field
+
+    @property
+    def _is_power(self) -> bool:
+        return self.field.endswith("_dbm") and self.field not in known_fields(Scenario)
 
     @classmethod
     def parse(cls, text: str) -> "Vary":
@@ -49,7 +54,7 @@ class Vary:
 
     def si(self, values: Array) -> Array:
         """`values` in the unit of `si_field`."""
-        return dbm_to_watt(values) if self.field.endswith("_dbm") else values
+        return dbm_to_watt(values) if self._is_power else values
 
     def of(self, experiment: Experiment, value: float) -> Experiment:
         """`experiment` with the field at `value`; raises `InputError` where it is out of range."""
@@ -93,7 +98,7 @@ def _replaced(settings: Any, field: str, value: float) -> Any:
         if item.name == field:
             whole = isinstance(old, int) and value.is_integer()
             return replace(settings, **{field: int(value) if whole else value})
-        if is_dataclass(old) and any(inner.name == field for inner in fields(old)):
+        if is_dataclass(old) and field in known_fields(type(old)):
             return replace(settings, **{item.name: _replaced(old, field, value)})
     raise InputError(f"{field} is not a field of {type(settings).__name__}")
 
@@ -103,6 +108,6 @@ def _value(settings: Any, field: str) -> Any:
         old = getattr(settings, item.name)
         if item.name == field:
             return old
-        if is_dataclass(old) and any(inner.name == field for inner in fields(old)):
+        if is_dataclass(old) and field in known_fields(type(old)):
             return _value(old, field)
     raise InputError(f"{field} is not a field of {type(settings).__name__}")

@@ -72,6 +72,18 @@ def test_noise_of_a_given_density_is_swept_over_bands():
     assert asked.breakpoints() == {}
 
 
+@pytest.mark.parametrize("rate_model", ["shannon", "mcs"])
+def test_open_loop_power_over_drops_is_swept_as_it_is_planned(rate_model):
+    """A level that stays one, and a field two dataclasses deep."""
+    tables = scenario_tables("physical")
+    radio = {**tables["scenario"], "rate_model": rate_model}
+    asked = sweep("scenario.p0_dbm=-90,-80", "channel.radius_m=100,300", scenario=radio, channel=tables["channel"])
+    found = asked.run()
+    for index in np.ndindex(2, 2):
+        ratios, _ = by_hand(asked, [axis.values[place] for axis, place in zip(asked.axes, index, strict=True)])
+        np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
+
+
 def test_fields_of_the_allocator_are_swept_too():
     asked = sweep(
         "allocation.pruning_ratio=0.1,0.5", "scenario.deadline_s=0.02,0.03", allocation={"method": "fixed-ratio"}
