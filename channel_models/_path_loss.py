@@ -142,6 +142,16 @@ class LargeScale:
         los = self.line_of_sight if self.path_loss.startswith(_STANDARD) else None
         return path_loss_db(self.path_loss, distance_m, carrier_hz=self.carrier_hz, los=los)
 
+    def loss_curves_db(self, distance_m: ArrayLike) -> dict[str, Array]:
+        """Every path loss that the model knows at a distance, by name, for a picture; any shape."""
+        if not self.path_loss.startswith(_STANDARD):
+            return {self.path_loss: self.loss_db(distance_m)}
+        names = {"line of sight": True, "no line of sight": False}
+        return {
+            name: path_loss_db(self.path_loss, distance_m, carrier_hz=self.carrier_hz, los=los, extrapolate=True)
+            for name, los in names.items()
+        }
+
     def gain(self, scenario: Scenario) -> Array:
         """Linear power gain 10^(-PL/10) at each client's distance; (K,)."""
         return db_to_linear(-self.loss_db(scenario.per_client("distance_m")))

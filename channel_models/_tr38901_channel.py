@@ -1,7 +1,6 @@
 """Clients dropped around a base station of 3GPP TR 38.901: what its four environments share."""
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,18 +10,17 @@ from channel_models._csi import Csi
 from channel_models._drop import Drop
 from channel_models._fading import Fading
 from channel_models._motion import Motion
-from channel_models._o2i import draw_indoor_distance_m, draw_loss_db, penetration_db
+from channel_models._o2i import draw_indoor_distance_m, penetration_db
 from channel_models._path_loss import SPEED_OF_LIGHT_M_S
 from channel_models._sector import Sector
 from channel_models._shadowing import over_distance
 from channel_models._tr38901 import (
-    K_FACTOR_DB,
     correlation_distance_m,
-    draw_effective_height_m,
     los_probability,
     loss_db,
     shadow_std_db,
 )
+from channel_models._tr38901_clients import Place, effective_height_m, kept_for_the_run
 from channel_models._tr38901_table import TABLE
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
@@ -31,37 +29,8 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 SIGHTS = ("drawn", "always", "never")
 SIGHT_CORRELATION_M = {"umi": 50.0, "uma": 50.0, "rma": 60.0, "inh": 10.0}  # Table 7.6.3.1-2
-_HIGH_UT_M = 13.5  # from here on h_E of the urban macro cell is drawn
-
-
-@dataclass(frozen=True, kw_only=True)
-class Indoor:
-    """Clients inside buildings; the fields stand beside the channel's own in a scenario file.
-
-    A client is indoors with probability `indoor_share`, for the whole run, and then has an outdoor-to-indoor loss of
-    its own (`draw_loss_db`): through walls of `penetration` loss as of `release`, and on to where it stands.
-    """
-
-    indoor_share: float = 0.0
-    penetration: Literal["low", "high", "legacy"] = "low"
-    release: Literal[16, 19] = 16
-
-    def __post_init__(self) -> None:
-        check_number("channel.indoor_share", self.indoor_share, at_least=0, at_most=1)
-        check_choice("channel.penetration", self.penetration, ("low", "high", "legacy"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """One environment as its plug-in describes it."""
-
-    environment: str
-    bs_height_m: float
-    ut_height_m: float
-    street_width_m: float = 20.0
-    building_height_m: float = 5.0
-    office: str = "mixed"
-    indoor: Indoor = field(default_factory=Indoor)
+# what a client's distance comes from, where it is not drawn
+WHERE_FROM = {"scenario": "scenario.distance_m", "given": "channel.positions_m: the distance"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,9 +88,7 @@ class Site:
                     draw_indoor_distance_m(place.indoor.penetration, place.environment, Streams(0).generator("check"))
                     penetration_db(place.indoor.penetration, self.carrier_hz, release=place.indoor.release)
             except InputError as error:
-                text = str(error)
-                field = f"{name}{text.removeprefix('distance_m')}" if text.startswith("distance_m ") else text
-                raise InputError(f"channel.{field}") from None
+                raise _named(error, f"channel.{name}") from None
 
     def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
         """The channel of one round and of its coherence blocks; the server knows of it what `csi` says."""
@@ -158,13 +125,15 @@ class Site:
         position_m = self.motion.positions(start_m, scenario, rng)
         # to the micrometre, so that rounding takes nobody at the edge of the standard's range out of it
         distance_m = np.asarray(np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64)
-        clients = _clients(place, self.carrier_hz, rng.seed, scenario.clients)
+        clients = kept_for_the_run(place, self.carrier_hz, rng.seed, scenario.clients)
         sight, with_sight, without = over_distance(
             "large scale", _correlation_m(place.environment, clients.indoors), start_m, self.motion, scenario, rng
         )
         los = self._line_of_sight(place, np.maximum(distance_m - clients.depth_m, 0.0), sight)
-        effective_height_m = _effective_height_m(place, start_m, rng.seed)
-        loss = self._loss_db(place, distance_m, los, effective_height_m)
+        try:
+            loss = self._loss_db(place, distance_m, los, effective_height_m(place, start_m, rng.seed))
+        except InputError as error:
+            raise _named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
         loss = loss + clients.loss_db - self.sector.gain_db(position_m)
         if self.shadowing:
             std_db = shadow_std_db(
@@ -182,6 +151,11 @@ class Site:
             path_gain=db_to_linear(-loss),
             k_factor=np.where(los & ~clients.indoors, clients.k_factor, 0.0),
         )
+
+    def loss_curves_db(self, place: Place, distance_m: Array) -> dict[str, Array]:
+        """Path loss outdoors with and without a line of sight at a 2-D distance, in range or not; any shape."""
+        anywhere, names = replace(self, extrapolate=True), {"line of sight": True, "no line of sight": False}
+        return {name: anywhere._loss_db(place, distance_m, np.array(los), 1.0) for name, los in names.items()}
 
     def _line_of_sight(self, place: Place, outdoor_m: Array, normal: Array) -> NDArray[np.bool_]:
         if self.sight != "drawn":
@@ -217,42 +191,6 @@ class Site:
         return place_m * (self.carrier_hz / SPEED_OF_LIGHT_M_S)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Clients:
-    """What a client keeps for the whole run; (K,)."""
-
-    indoors: NDArray[np.bool_]
-    depth_m: Array
-    loss_db: Array
-    k_factor: Array
-
-
-@lru_cache(maxsize=16)
-def _clients(place: Place, carrier_hz: float, seed: int, clients: int) -> _Clients:
-    first, building = Streams(seed), place.indoor
-    mean_db, std_db = K_FACTOR_DB[place.environment]
-    k_db = [first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)]
-    indoors = np.zeros(clients, dtype=np.bool_)
-    depth_m, loss = np.zeros(clients), np.zeros(clients)
-    if building.indoor_share > 0:
-        indoors = np.array(
-            [first.generator("indoors", client).random() < building.indoor_share for client in range(clients)]
-        )
-    for client in np.flatnonzero(indoors).tolist():
-        # a second generator of the same key draws the same depth
-        depth_m[client] = draw_indoor_distance_m(
-            building.penetration, place.environment, first.generator("building", client)
-        )
-        loss[client] = draw_loss_db(
-            building.penetration,
-            place.environment,
-            carrier_hz,
-            first.generator("building", client),
-            release=building.release,
-        )
-    return _Clients(indoors=indoors, depth_m=depth_m, loss_db=loss, k_factor=db_to_linear(k_db))
-
-
 def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
     """Correlation distances of the line of sight's process and of shadowing with and without it; (3, K)."""
     return np.stack(
@@ -264,14 +202,9 @@ def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
     )
 
 
-def _effective_height_m(place: Place, start_m: Array, seed: int) -> Array | float:
-    """h_E of every client's link, drawn where it starts: 1 m but for high clients of the urban macro cell."""
-    if place.environment != "uma" or place.ut_height_m < _HIGH_UT_M:
-        return 1.0
-    distance_m = np.hypot(start_m[:, 0], start_m[:, 1])
-    generators = [Streams(seed).generator("effective height", client) for client in range(len(start_m))]
-    drawn = [
-        draw_effective_height_m(one_m, place.ut_height_m, generator)
-        for one_m, generator in zip(distance_m, generators, strict=True)
-    ]
-    return np.array(drawn)
+def _named(error: InputError, distance: str) -> InputError:
+    """`error` of a formula as that of a field: `distance` for its distance, else the channel's own."""
+    text = str(error).replace("penetration model", "penetration")
+    return InputError(
+        f"{distance}{text.removeprefix('distance_m')}" if text.startswith("distance_m ") else f"channel.{text}"
+    )

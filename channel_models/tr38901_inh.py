@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from channel_models._drop import Drop
 from channel_models._motion import Motion
 from channel_models._tr38901 import OFFICES
-from channel_models._tr38901_channel import Place, Site
+from channel_models._tr38901_channel import Site
+from channel_models._tr38901_clients import Place
 from wirelessfl.errors import check_choice
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
@@ -53,6 +54,10 @@ class Tr38901Inh:
     def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
         """Which clients have a line of sight in this round; (K,)."""
         return self.site.links(self._place, scenario, rng).line_of_sight
+
+    def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
+        """Path loss outdoors at a distance with and without a line of sight, for a picture; any shape."""
+        return self.site.loss_curves_db(self._place, distance_m)
 
     @property
     def _place(self) -> Place:

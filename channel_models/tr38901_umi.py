@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models._tr38901_channel import Indoor, Place, Site
+from channel_models._tr38901_channel import Site
+from channel_models._tr38901_clients import Indoor, Place
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -42,6 +43,10 @@ class Tr38901Umi:
     def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
         """Which clients have a line of sight in this round; (K,)."""
         return self.site.links(self._place, scenario, rng).line_of_sight
+
+    def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
+        """Path loss outdoors at a distance with and without a line of sight, for a picture; any shape."""
+        return self.site.loss_curves_db(self._place, distance_m)
 
     @property
     def _place(self) -> Place:

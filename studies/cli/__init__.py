@@ -5,6 +5,7 @@ import sys
 import click
 
 from studies.cli.allocate import allocate
+from studies.cli.channel import channel
 from studies.cli.list import list_plugins
 from studies.cli.run import run
 from studies.cli.simulate import simulate
@@ -18,6 +19,7 @@ Examples:
   wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
+  wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading of a channel model
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
 """
@@ -29,7 +31,7 @@ def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
 
 
-for command in (run, simulate, allocate, whatif, study, list_plugins):
+for command in (run, simulate, allocate, whatif, channel, study, list_plugins):
     cli.add_command(command)
 
 

@@ -1,0 +1,49 @@
+"""`wirelessfl channel`: what a channel model does to the clients of a scenario."""
+
+import json
+from pathlib import Path
+
+import click
+
+from studies.cli._scenario import json_option, set_option
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl channel rayleigh --plot rayleigh.png
+  wirelessfl channel static --set channel.path_loss=tr38901-umi --set channel.line_of_sight=false
+  wirelessfl channel peer-to-peer --set scenario.clients=20 --rounds 500 --json
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
+@click.argument("name")
+@set_option
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option("--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@json_option
+def channel(
+    name: str, settings: tuple[str, ...], plot_file: Path | None, rounds: int, seed: int, as_json: bool
+) -> None:
+    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by client.
+
+    Fields of sections channel and scenario may be changed; the scenario is the default one else.
+    """
+    from studies.report import output
+    from studies.report.channel import view
+    from wirelessfl.errors import check_count
+
+    output.check_output("--plot", plot_file, output.PICTURES)
+    check_count("--rounds", rounds)
+    check_count("--seed", seed, at_least=0)
+    seen = view(name, settings, rounds=rounds, seed=seed)
+    if plot_file is not None:
+        from studies.report.channel_figures import draw_channel
+
+        output.write_figure(plot_file, draw_channel(seen))
+    if as_json:
+        click.echo(json.dumps({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()}, indent=2))
+        return
+    from studies.report.channel_tables import print_channel
+
+    print_channel(seen)
