@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from channel_models import _drop, _motion, _shadowing, _tr38901_channel
+from channel_models import _drop, _motion, _shadowing, _tr38901_clients
 from channel_models._drop import Drop
 from channel_models._fading import Fading
 from channel_models._motion import Motion
 from channel_models._o2i import PENETRATION_STD_DB, penetration_db
 from channel_models._sector import Sector
 from channel_models._tr38901 import K_FACTOR_DB, los_probability, loss_db, shadow_std_db
-from channel_models._tr38901_channel import SIGHT_CORRELATION_M, Indoor, Site
+from channel_models._tr38901_channel import SIGHT_CORRELATION_M, Site
+from channel_models._tr38901_clients import Indoor
 from channel_models.tr38901_inh import Tr38901Inh
 from channel_models.tr38901_rma import Tr38901Rma
 from channel_models.tr38901_uma import Tr38901Uma
@@ -76,7 +77,7 @@ def forget():
         _drop._drawn,
         _motion._walk,
         _motion._headings,
-        _tr38901_channel._clients,
+        _tr38901_clients.kept_for_the_run,
     ):
         cached.cache_clear()
 
@@ -362,6 +363,10 @@ def test_scenario_file_gives_positions():
             {"model": "tr38901-umi", "drop": "given", "positions_m": [[1.0, 2.0], [3.0]]},
             "channel.positions_m must be a list of pairs of numbers, got [[1.0, 2.0], [3.0]]",
         ),
+        (
+            {"model": "tr38901-rma", "indoor_share": 0.5, "penetration": "legacy"},
+            "channel.penetration must be one of low, high for tr38901-rma; got 'legacy'",
+        ),
         ({"model": "tr38901-umi", "sectors": 2}, "channel.sectors must be one of 1, 3, got 2"),
     ],
 )
@@ -371,7 +376,18 @@ def test_bad_input_is_one_line(channel, message):
     assert str(caught.value) == message
 
 
-def test_distance_outside_the_range_is_refused_or_extrapolated():
-    with pytest.raises(InputError, match=r"^distance_m must be within 10 and 5000 for tr38901-umi, got 9$"):
-        Tr38901Umi().sample(crowd(9.0, clients=1), Streams(0))
-    assert Tr38901Umi(site=Site(extrapolate=True)).sample(crowd(9.0, clients=1), Streams(0)).gain[0] > 0
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [
+        (Drop(), "scenario.distance_m must be within 10 and 5000 for tr38901-umi, got 9"),
+        (
+            Drop(drop="given", positions_m=((3.0, 4.0),)),
+            "channel.positions_m: the distance must be within 10 and 5000 for tr38901-umi, got 5",
+        ),
+    ],
+)
+def test_distance_outside_the_range_is_refused_or_extrapolated(drop, message):
+    with pytest.raises(InputError) as caught:
+        Tr38901Umi(site=Site(drop=drop)).sample(crowd(9.0, clients=1), Streams(0))
+    assert str(caught.value) == message
+    assert Tr38901Umi(site=Site(drop=drop, extrapolate=True)).sample(crowd(9.0, clients=1), Streams(0)).gain[0] > 0
