@@ -4,10 +4,10 @@ The server plans with these formulas, and a sweep may use them alone where nothi
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation
 from wirelessfl.numerology import resource_block_hz
 from wirelessfl.radio import noise_psd_nats, open_loop_power_dbm, shannon_rate_bps, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
@@ -163,8 +163,22 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
     return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
 
 
-def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> Phases:
-    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (K,)."""
+class Shares(Protocol):
+    """What a formula reads of an `Allocation`; (..., K)."""
+
+    @property
+    def bandwidth_fraction(self) -> Array:
+        """Share of the band."""
+        ...
+
+    @property
+    def pruning_ratio(self) -> Array:
+        """Fraction removed."""
+        ...
+
+
+def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
+    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
     kept = 1.0 - allocation.pruning_ratio
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):
