@@ -164,7 +164,7 @@ def run_round(
     planned = plan(experiment, backlog.on_top_of(demand), round)
     rng = Streams(settings.seed, round)
     timing = cell.simulate(scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=backlog)
-    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost
+    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending  # what is owed may go on later
     if stuck.any():
         raise InputError(
             f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"

@@ -61,8 +61,8 @@ def _clients(clients: list[dict[str, Any]]) -> Table:
         latency = client["latency_s"]
         table.add_row(
             str(client["client"]),
-            _ms(client["planned_s"]["mean"]),
-            *(_ms(latency[name]) for name in ("mean", "percentile_95", "max")),
+            _ms(client["planned_s"]["mean"], 2),
+            *(_ms(latency[name], 2) for name in ("mean", "percentile_95", "max")),
             f"{100 * client['miss_rate']:.1f}",
             str(client["lost"]),
             str(client["retransmissions"]),
@@ -79,5 +79,5 @@ def _table(columns: tuple[str, ...], title: str) -> Table:
     return table
 
 
-def _ms(seconds: float | None) -> str:
-    return "none" if seconds is None else f"{1e3 * seconds:.3f}"
+def _ms(seconds: float | None, digits: int = 3) -> str:
+    return "none" if seconds is None else f"{1e3 * seconds:.{digits}f}"

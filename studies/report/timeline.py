@@ -10,8 +10,8 @@ from wirelessfl.values import RoundTiming
 
 # The event that ends a phase, in the order of the phases.
 ENDS = {
-    "late update arrived": "late update",
     "downloaded": "download",
+    "late update arrived": "late update",
     "fixed work done": "fixed work",
     "prunable work done": "prunable work",
     "uploaded": "upload",
@@ -20,6 +20,7 @@ PHASES = tuple(ENDS.values())
 INTERRUPTED, WAIT = "interrupted", "wait"
 LOSSES = ("dropped out", "gave up")
 BLOCK_LOST = "block lost"
+CARRIED_OVER = "carried over"  # no event of the cell: what the round's end leaves open
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened to a client at one moment: a lost block, or the loss of the client."""
+    """Something that happened to a client at one moment: a lost block, the loss of the client, an update left open."""
 
     client: int
     event: str
@@ -59,6 +60,8 @@ class Timeline:
             left_out |= set() if timing.download_s[client] > 0 else {"download"}
             bars += _bars(client, events, [phase for phase in PHASES if phase not in left_out], timing.round_s)
             marks += [Mark(client, event, time_s) for time_s, event in events if event in (BLOCK_LOST, *LOSSES)]
+            if timing.backlog.pending[client]:
+                marks.append(Mark(client, CARRIED_OVER, timing.round_s))
         return cls(tuple(bar for bar in bars if bar.end_s > bar.start_s), tuple(marks))
 
 

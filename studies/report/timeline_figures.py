@@ -8,13 +8,13 @@ from matplotlib.patches import Patch
 
 from studies.report.output import new_figure
 from studies.report.simulation import Simulation
-from studies.report.timeline import BLOCK_LOST, INTERRUPTED, WAIT, Bar, Timeline
+from studies.report.timeline import BLOCK_LOST, CARRIED_OVER, INTERRUPTED, WAIT, Bar, Timeline
 from wirelessfl.formula import ON_TIME
 
 # Okabe and Ito's colours: told apart by everybody; light and dark alternate, so that neighbours differ in grey too.
 LOOKS: dict[str, dict[str, Any]] = {
-    "late update": {"facecolor": "#CC79A7"},
     "download": {"facecolor": "#F0E442"},
+    "late update": {"facecolor": "#CC79A7"},
     "fixed work": {"facecolor": "#E69F00"},
     "prunable work": {"facecolor": "#009E73"},
     "upload": {"facecolor": "#56B4E9"},
@@ -34,8 +34,13 @@ MARKS: dict[str, dict[str, Any]] = {
     BLOCK_LOST: {"marker": "|", "color": "black", "markeredgewidth": 0.9},
     "dropped out": {"marker": "x", "color": "#D00000", "markeredgewidth": 2.0},
     "gave up": {"marker": "s", "color": "#D00000", "markerfacecolor": "none", "markeredgewidth": 1.6},
+    CARRIED_OVER: {"marker": ">", "color": "#A02000", "clip_on": False},
 }
-MARK_LABELS = {BLOCK_LOST: "lost block, sent again", "gave up": "gave up sending"}
+MARK_LABELS = {
+    BLOCK_LOST: "lost block, sent again",
+    "gave up": "gave up sending",
+    CARRIED_OVER: "late: goes on in\nthe next round",
+}
 WIDEST = 2.4  # deadlines that are shown; who is later still is named with a time
 
 
@@ -56,6 +61,8 @@ def draw_timeline(found: Simulation, name: str) -> Any:
     for event, look in MARKS.items():
         marks = [mark for mark in line.marks if mark.event == event and mark.time_s <= limit_s]
         size = 72 * row_inches * (0.7 if event == BLOCK_LOST else 0.45)
+        if not marks:
+            continue
         places = [1e3 * mark.time_s for mark in marks], [mark.client for mark in marks]
         axes.plot(*places, linestyle="none", markersize=size, zorder=4, **look)
     axes.axvline(1e3 * deadline_s, zorder=3, **DEADLINE)

@@ -91,9 +91,17 @@ def test_a_client_that_gave_up_was_sending():
 
 
 def test_the_update_of_the_round_before_comes_first():
-    timing = timing_of((0.5, "late update arrived"), *WORK, (7.0, "uploaded"))
-    assert bars(timing, pending=True)[:2] == [("late update", 0.0, 0.5), ("fixed work", 0.5, 1.0)]
+    events = ((0.2, "downloaded"), (0.5, "late update arrived"), *WORK, (7.0, "uploaded"))
+    timing = timing_of(*events, download_s=0.2)
+    assert bars(timing, pending=True)[1:3] == [("late update", 0.2, 0.5), ("fixed work", 0.5, 1.0)]
     assert bars(timing_of(), pending=True) == [("late update", 0.0, 10.0)]
+
+
+def test_what_goes_on_in_the_next_round_is_marked():
+    owed = Backlog(pending=np.ones(1, dtype=bool), updates=np.zeros(1), upload_bits=np.ones(1))
+    line = Timeline.of(replace(timing_of(*WORK), backlog=owed))
+    assert line.bars[-1].end_s == 10.0
+    assert line.marks == (Mark(0, "carried over", 10.0),)
 
 
 def test_a_phase_of_no_time_has_no_bar():
