@@ -11,6 +11,7 @@ from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Scenario
 
 KINDS = ("still", "velocity", "random-waypoint")
+MOST_SPEED_M_S = 1e3  # beyond any client, and few enough legs of a walk
 _LEGS = 16  # how many legs of a walk are drawn at first
 _GRAZING = 1e-6  # chords shorter than this share of the radius are a walk along the rim
 
@@ -42,7 +43,7 @@ class Motion:
 
     def __post_init__(self) -> None:
         check_choice("channel.motion", self.motion, KINDS)
-        check_number("channel.speed_m_s", self.speed_m_s, above=0)
+        check_number("channel.speed_m_s", self.speed_m_s, above=0, at_most=MOST_SPEED_M_S)
         if self.heading_deg is not None:
             check_number("channel.heading_deg", self.heading_deg)
         if self.round_interval_s is not None:

@@ -109,7 +109,7 @@ def test_random_waypoints_are_uniform_over_the_area():
     """Where walkers rest who walk so fast that they nearly always rest."""
     clients = 2000
     start = np.tile([100.0, 0.0], (clients, 1))
-    motion = Motion(motion="random-waypoint", speed_m_s=1e9, pause_s=1.0, round_interval_s=1.5, roam_min_m=50.0)
+    motion = Motion(motion="random-waypoint", speed_m_s=1e3, pause_s=1e3, round_interval_s=1.5e3, roam_min_m=50.0)
     rest = motion.positions(start, Scenario(clients=clients), Streams(2, 3))
     assert stats.kstest(lengths(rest) ** 2, stats.uniform(50.0**2, 500.0**2 - 50.0**2).cdf).pvalue > 0.01
     angle = np.arctan2(rest[:, 1], rest[:, 0])
@@ -142,6 +142,7 @@ def test_position_depends_on_seed_round_and_client_alone(kind):
     [
         ({"motion": "swim"}, "channel.motion must be one of still, velocity, random-waypoint; got 'swim'"),
         ({"speed_m_s": 0.0}, "channel.speed_m_s must be above 0, got 0"),
+        ({"speed_m_s": 3e8}, "channel.speed_m_s must be at most 1000, got 3e+08"),
         ({"heading_deg": float("nan")}, "channel.heading_deg must be finite, got nan"),
         ({"round_interval_s": 0.0}, "channel.round_interval_s must be above 0, got 0"),
         ({"roam_min_m": 0.0}, "channel.roam_min_m must be above 0, got 0"),
