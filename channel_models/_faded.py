@@ -29,7 +29,9 @@ class Faded:
 
     def sample(self, scenario: Scenario, rng: Streams, k_factor: ArrayLike | None = None) -> ChannelState:
         """The channel of one round and of its coherence blocks; the server knows of it what `csi` says."""
-        mean, mean_power = self.mean_gain(scenario, rng, k_factor), self.fading.mean_power(k_factor)
+        path_gain = self._path_gain(scenario, self._place_m(scenario, rng))
+        mean_power = self.fading.mean_power(k_factor)
+        mean = mean_power * path_gain
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
@@ -45,7 +47,7 @@ class Faded:
             rng,
             mean=mean,
             quantile=lambda outage: mean / mean_power * self.fading.quantile(outage, k_factor),
-            path_gain=self._path_gain(scenario, self._place_m(scenario, rng)),
+            path_gain=path_gain,
             block_gain=block_gain,
         )
 

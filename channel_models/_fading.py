@@ -1,6 +1,7 @@
 """Small-scale fading: power of Rayleigh and Rician branches, combined at a receive array."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -46,15 +47,15 @@ class Fading:
         """Power relative to the path gain, (K,); `mean_power` on average.
 
         `k_factor` is linear, a scalar or (K,). Without positions the draw is independent in every (round, coherence
-        `block`, client). With `position_wavelengths` (K, 2) it is that of a random field at that place (`_field`),
-        the same in every round and block.
+        `block`, client). With `position_wavelengths` (K, 2) it is that of a random field at that place, the same in
+        every round and block (`field_amplitudes`).
         """
         k = np.broadcast_to(self._k(k_factor), (clients,))
         if self.fading == "none":
             return self.mean_power(k)
         if position_wavelengths is not None:
             place = np.asarray(position_wavelengths, dtype=np.float64)
-            branches = (np.abs(_field(rng, c, self.antennas, k[c], place[c])) ** 2 for c in range(clients))
+            branches = (np.abs(field_amplitudes(rng, c, self.antennas, k[c], place[c])) ** 2 for c in range(clients))
             return np.array([self._combined(branch) for branch in branches])
         stream = "fading" if block == 0 else f"fading {block}"
         return np.array([self._independent(rng.generator(stream, client), k[client]) for client in range(clients)])
@@ -100,14 +101,15 @@ class Fading:
         return float(branches.sum() if self.combining == "mrc" else branches.max())
 
 
-def _field(rng: Streams, client: int, antennas: int, k: float, place: Array) -> np.ndarray:
+def field_amplitudes(rng: Streams, client: int, antennas: int, k: float, place: Array) -> np.ndarray:
     """Complex amplitudes (antennas,) at `place` (2,), in wavelengths, of the field that surrounds a client.
 
     h(x) = sqrt(K/(K+1)) e^{j (2 pi x.u_0 + phi)} + sqrt(1/(K+1)) N^{-1/2} sum_n g_n e^{j 2 pi x.u_n} with directions
     u_n uniform on the circle and g_n ~ CN(0, 1), drawn once per (seed, client, branch); Clarke's model. At any x the
     scattered part is exactly CN(0, 1) for every N: whatever the directions, it is a sum of N independent CN(0, 1/N)
     whose phases were turned, which changes nothing of a CN. Over the draws its autocorrelation at a displacement d is
-    E e^{j 2 pi d.u} = J0(2 pi |d|). One draw's average over places is not that over draws: it is sum |g_n|^2 / N.
+    E e^{j 2 pi d.u} = J0(2 pi |d|), and that of its power is J0^2 + (1 - J0^2) / N. One draw's average power over
+    places is sum |g_n|^2 / N, not that over draws.
     """
     generator = rng.at(0).generator("fading field", client)
     towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
@@ -127,7 +129,7 @@ def _mean_of_largest(k: Array, antennas: int) -> Array:
     """
     from scipy.special import chndtr
 
-    nodes, weights = np.polynomial.legendre.leggauss(200)
+    nodes, weights = _gauss_legendre()
     direct, reach = np.sqrt(k / (k + 1)), np.sqrt((40.0 + np.log(antennas)) / (k + 1))
     low, high = np.maximum(direct - reach, 0.0), direct + reach
     amplitude = low[..., None] + (high - low)[..., None] * (nodes + 1) / 2
@@ -135,3 +137,8 @@ def _mean_of_largest(k: Array, antennas: int) -> Array:
     inner = ((1 - below**antennas) * 2 * amplitude * weights).sum(axis=-1) * (high - low) / 2
     mean: Array = low**2 + inner
     return mean
+
+
+@lru_cache(maxsize=1)
+def _gauss_legendre() -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(200)

@@ -39,8 +39,9 @@ def _read(file: str, changed_ns: int, size: int) -> Array:
 
 def _from_npz(file: str) -> Array:
     try:
-        arrays = np.load(file)
-        gain = arrays["gain"] if isinstance(arrays, Mapping) else None
+        with open(file, "rb") as opened:
+            arrays = np.load(opened)
+            gain = arrays["gain"] if isinstance(arrays, Mapping) else None
     except KeyError:
         gain = None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers.contracts import check_channel
+from scipy import stats
 
 from channel_models._csi import KINDS, Csi
 from channel_models.rayleigh import Rayleigh
@@ -14,6 +15,7 @@ from wirelessfl.csi import outage_gain
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 from wirelessfl.rounds import allocation_problem
+from wirelessfl.units import linear_to_db
 from wirelessfl.values import Demand, Scenario
 
 ROUNDS = 300
@@ -50,6 +52,12 @@ def test_planning_with_the_mean_is_late_as_often_as_fading_is_below_it():
 
 
 @pytest.mark.parametrize("model", [Rayleigh, Static])
+def test_planning_with_an_unbiased_estimate_is_late_half_of_the_time(model):
+    share, count = late_share(model(csi=Csi(csi="estimate")))
+    assert abs(share - 0.5) <= 4 * 0.5 / np.sqrt(count)
+
+
+@pytest.mark.parametrize("model", [Rayleigh, Static])
 def test_with_a_bounded_error_or_perfect_knowledge_nobody_is_late(model):
     assert late_share(model(csi=Csi(csi="bounded", gain_error=0.5)))[0] == 0
     assert late_share(model())[0] == 0
@@ -64,6 +72,33 @@ def test_an_estimate_of_bounded_error_is_within_its_bound_and_never_trusted_too_
     assert np.abs(relative).max() <= 0.4 * (1 + 1e-12)
     assert relative.min() < -0.35
     assert relative.max() > 0.35
+
+
+def test_an_estimate_is_unbiased_and_normal_in_db():
+    model, scenario = Rayleigh(csi=Csi(csi="estimate", estimate_error_db=3.0)), Scenario()
+    states = [model.sample(scenario, Streams(1, round)) for round in range(ROUNDS)]
+    error_db = linear_to_db(np.ravel([state.believed_gain / state.gain for state in states]))
+    assert abs(error_db.mean()) <= 4 * 3.0 / np.sqrt(error_db.size)
+    assert abs(error_db.std() - 3.0) <= 4 * 3.0 / np.sqrt(2 * error_db.size)
+    assert stats.kstest(error_db / 3.0, "norm").pvalue > 6e-5
+    exact = Rayleigh(csi=Csi(csi="estimate", estimate_error_db=0.0)).sample(scenario, Streams(1, 2))
+    np.testing.assert_array_equal(exact.believed_gain, exact.gain)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_path_gain_and_coherence_blocks_pass_through(kind):
+    gain, path_gain = np.array([1e-11, 2e-11]), np.array([3e-11, 4e-11])
+
+    def block_gain(block):
+        return (block + 1) * gain
+
+    known = {"mean": gain, "quantile": lambda outage: outage * gain}
+    state = Csi(csi=kind).state(gain, Streams(0), path_gain=path_gain, block_gain=block_gain, **known)
+    assert state.path_gain is path_gain
+    assert state.block_gain is block_gain
+    without = Csi(csi=kind).state(gain, Streams(0), **known)
+    assert (without.path_gain, without.block_gain) == (None, None)
+    np.testing.assert_array_equal(without.believed_gain, state.believed_gain)
 
 
 def test_what_the_server_knows_does_not_change_the_channel():
@@ -99,9 +134,10 @@ def test_scenario_files_name_it_and_its_defaults_are_no_part_of_an_experiments_n
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"csi": "guessed"}, "channel.csi must be one of perfect, mean, quantile, bounded"),
+        ({"csi": "guessed"}, "channel.csi must be one of perfect, mean, quantile, bounded, estimate"),
         ({"outage": 0.0}, "channel.outage must be above 0, got 0"),
         ({"gain_error": 1.0}, "channel.gain_error must be at most 0.99, got 1"),
+        ({"estimate_error_db": -1.0}, "channel.estimate_error_db must be at least 0, got -1"),
     ],
 )
 def test_bad_fields_are_one_line(fields, message):

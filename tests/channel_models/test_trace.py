@@ -1,0 +1,172 @@
+"""Recorded gains: read back as written, and one line for everything that is wrong with a file."""
+
+import os
+
+import numpy as np
+import pytest
+
+from channel_models._csi import Csi
+from channel_models.trace import Trace
+from wirelessfl.config import from_tables, to_tables
+from wirelessfl.errors import InputError
+from wirelessfl.rng import Streams
+from wirelessfl.values import Scenario
+
+GAIN = np.array([[1e-11, 2.5e-12], [3.000000000000001e-11, 4e-12], [5e-11, 6.1e-12]])
+TWO = Scenario(clients=2, distance_m=(100.0, 200.0))
+
+
+def wide(folder):
+    file = folder / "wide.csv"
+    file.write_text("\n".join(",".join(repr(float(gain)) for gain in row) for row in GAIN) + "\n\n")
+    return file
+
+
+def long(folder):
+    rows = [f"{r + 1}, {c} ,{float(GAIN[r, c])!r}" for r in range(3) for c in range(2)]
+    file = folder / "long.csv"
+    file.write_text("\r\n".join(["round,client,gain", *rows[::-1]]), encoding="utf-8-sig", newline="")
+    return file
+
+
+def arrays(folder):
+    np.savez_compressed(folder / "arrays.npz", gain=GAIN, other=[1])
+    return folder / "arrays.npz"
+
+
+@pytest.mark.parametrize("write", [wide, long, arrays])
+def test_what_was_recorded_is_played_back(write, tmp_path):
+    model = Trace(file=str(write(tmp_path)))
+    for round in range(3):
+        state = model.sample(TWO, Streams(round, round))
+        np.testing.assert_array_equal(state.gain, GAIN[round])
+        np.testing.assert_array_equal(state.block_gain(5), GAIN[round])
+        np.testing.assert_array_equal(state.path_gain, GAIN.mean(axis=0))
+    np.testing.assert_array_equal(model.mean_gain(TWO, Streams(0, 1)), GAIN.mean(axis=0))
+    np.testing.assert_array_equal(model.sample(Scenario(clients=1), Streams(0, 1)).gain, GAIN[1, :1])
+
+
+def test_the_path_is_relative_to_the_working_directory(tmp_path, monkeypatch):
+    wide(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    experiment = from_tables({"channel": {"model": "trace", "file": "wide.csv", "repeat": True}})
+    np.testing.assert_array_equal(experiment.channel.sample(TWO, Streams(0)).gain, GAIN[0])
+    assert from_tables(to_tables(experiment)) == experiment
+
+
+def test_it_starts_over_only_when_asked(tmp_path):
+    file = str(wide(tmp_path))
+    np.testing.assert_array_equal(Trace(file=file, repeat=True).sample(TWO, Streams(0, 7)).gain, GAIN[1])
+    message = f"channel.file {file}: holds 3 rounds, got round 4: set channel.repeat = true to start over"
+    with pytest.raises(InputError) as caught:
+        Trace(file=file).sample(TWO, Streams(0, 3))
+    assert str(caught.value) == message
+
+
+def test_a_file_that_changed_is_read_again(tmp_path):
+    file = wide(tmp_path)
+    model = Trace(file=str(file))
+    model.sample(TWO, Streams(0))
+    file.write_text("7e-11,8e-11\n")
+    os.utime(file, ns=(1, 1))
+    np.testing.assert_array_equal(model.sample(TWO, Streams(0)).gain, [7e-11, 8e-11])
+
+
+def test_mean_and_quantile_are_those_of_the_file(tmp_path):
+    file = str(wide(tmp_path))
+    believed = {
+        kind: Trace(file=file, csi=Csi(csi=kind, outage=0.4)).sample(TWO, Streams(0)).believed_gain
+        for kind in ("perfect", "mean", "quantile")
+    }
+    np.testing.assert_array_equal(believed["perfect"], GAIN[0])
+    np.testing.assert_array_equal(believed["mean"], GAIN.mean(axis=0))
+    np.testing.assert_array_equal(believed["quantile"], GAIN[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1e-11,2e-11\n1e-11,nan\n", ": row 2: gain must be a finite number above 0, got 'nan'"),
+        ("1e-11,2e-11\n\n-1e-11,2\n", ": row 3: gain must be a finite number above 0, got '-1e-11'"),
+        ("1e-11,0\n", ": row 1: gain must be a finite number above 0, got '0'"),
+        ("gain_0,gain_1\n1,2\n", ": row 1: gain must be a finite number above 0, got 'gain_0'"),
+        ("1,2\n1,inf\n", ": row 2: gain must be a finite number above 0, got 'inf'"),
+        ("1,2\n1\n", ": row 2: a round must be 2 gains as the first row, got 1"),
+        ("1\n2\n", ": must hold at least 2 clients (scenario.clients), got 1"),
+        ("", " must hold at least one round, got none"),
+        ("round,client,gain\n", " must hold at least one round, got none"),
+        ("round,client,gain\n1,0,1\n1,1,\n", ": row 3: gain must be a finite number above 0, got ''"),
+        ("round,client,gain\n0,0,1\n", ": row 2: round must be a whole number of at least 1, got '0'"),
+        ("round,client,gain\n1,-1,1\n", ": row 2: client must be a whole number of at least 0, got '-1'"),
+        ("round,client,gain\n1,0\n", ": row 2: a row must be round,client,gain, got 1,0"),
+        (
+            "round,client,gain\n1,0,1\n1,0,2\n",
+            ": row 3: round and client must be there once, got round 1, client 0 again",
+        ),
+        (
+            "round,client,gain\n1,0,1\n1,1,1\n3,0,1\n3,1,1\n",
+            " must hold every client in every round, got no round 2, client 0",
+        ),
+        (
+            "round,client,gain\n1,0,1\n999999999,1,1\n",
+            " must hold every client in every round, got no round 1, client 1",
+        ),
+    ],
+)
+def test_a_bad_csv_file_is_one_line(text, message, tmp_path):
+    file = tmp_path / "bad.csv"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Trace(file=str(file)).sample(TWO, Streams(0))
+    assert str(caught.value) == f"channel.file {file}{message}"
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"gain": [[1.0, 2.0], [1.0, np.nan]]}, ": row 2: gain of client 1 must be a finite number above 0, got nan"),
+        ({"gain": [[1, 0]]}, ": row 1: gain of client 1 must be a finite number above 0, got 0"),
+        ({"gains": [[1.0]]}, " must hold numbers gain of shape (rounds, clients), got none"),
+        ({"gain": [1.0, 2.0]}, " must hold numbers gain of shape (rounds, clients), got float64 of shape (2,)"),
+        ({"gain": [["a"]]}, " must hold numbers gain of shape (rounds, clients), got <U1 of shape (1, 1)"),
+        ({"gain": np.zeros((0, 2))}, " must hold numbers gain of shape (rounds, clients), got float64 of shape (0, 2)"),
+        ({"gain": [[1.0]]}, ": must hold at least 2 clients (scenario.clients), got 1"),
+    ],
+)
+def test_a_bad_npz_file_is_one_line(found, message, tmp_path):
+    file = tmp_path / "bad.npz"
+    np.savez(file, **{name: np.asarray(array) for name, array in found.items()})
+    with pytest.raises(InputError) as caught:
+        Trace(file=str(file)).mean_gain(TWO, Streams(0))
+    assert str(caught.value) == f"channel.file {file}{message}"
+
+
+@pytest.mark.parametrize(("name", "content"), [("bad.npz", b"not a zip"), ("bad.npz", b""), ("bad.csv", b"1,\xff\n")])
+def test_a_file_of_another_kind_is_one_line(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        Trace(file=str(tmp_path / name)).sample(TWO, Streams(0))
+    assert str(caught.value).startswith(f"channel.file {tmp_path / name} is not a")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_single_array_and_an_object_are_no_npz_file(tmp_path):
+    single, objects = tmp_path / "single.npz", tmp_path / "objects.npz"
+    with open(single, "wb") as out:
+        np.save(out, GAIN)
+    np.savez(objects, gain=np.array([[{}]], dtype=object))
+    for file in (single, objects):
+        with pytest.raises(InputError, match=r"^channel.file .*npz (must hold|is not an NPZ)"):
+            Trace(file=str(file)).sample(TWO, Streams(0))
+
+
+def test_no_file_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"^channel.file must name a recorded trace \(.csv or .npz\), got ''$"):
+        Trace().sample(TWO, Streams(0))
+    with pytest.raises(InputError, match=r"^channel.file must end in .csv or .npz, got 'gains.txt'$"):
+        Trace(file="gains.txt")
+    with pytest.raises(InputError, match=r"^channel.file .*none.csv cannot be read: No such file or directory$"):
+        Trace(file=str(tmp_path / "none.csv")).sample(TWO, Streams(0))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=r"^channel.file .*folder.csv cannot be read: Is a directory$"):
+        Trace(file=str(tmp_path / "folder.csv")).sample(TWO, Streams(0))
