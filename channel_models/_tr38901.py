@@ -7,7 +7,7 @@ the carrier in GHz and log the decimal logarithm.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from channel_models._tr38901_table import TABLE, broadcast, check_numbers, check_range, check_within
+from channel_models._tr38901_table import TABLE, broadcast, check_numbers, check_range, check_within, floats
 from wirelessfl.errors import InputError, check_choice, check_number
 
 Array = NDArray[np.float64]
@@ -49,14 +49,14 @@ def loss_db(
     check_choice("environment", environment, ENVIRONMENTS)
     entry = TABLE[environment]
     h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
-    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
-    sight, h_e = np.asarray(los), np.asarray(effective_height_m, dtype=np.float64)
+    h_ut = floats("ut_height_m", entry.ut_height_m if ut_height_m is None else ut_height_m)
+    d, h_e, sight = floats("distance_m", distance_m), floats("effective_height_m", effective_height_m), np.asarray(los)
     if sight.dtype != np.bool_:
         raise InputError(f"los must be True or False, got {los!r}")
-    check_numbers(environment, distance_m, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
+    check_numbers(environment, d, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
     if not extrapolate:
-        check_range(environment, distance_m, sight, carrier_hz, h_bs, h_ut, street_width_m, building_height_m)
-    d, sight, h_ut, h_e = broadcast(distance_m=distance_m, los=sight, ut_height_m=h_ut, effective_height_m=h_e)
+        check_range(environment, d, sight, carrier_hz, h_bs, h_ut, street_width_m, building_height_m)
+    d, sight, h_ut, h_e = broadcast(distance_m=d, los=sight, ut_height_m=h_ut, effective_height_m=h_e)
     d3 = np.sqrt(d**2 + (h_bs - h_ut) ** 2)
     if not np.all(d3 > 0):
         raise InputError("distance_m must be above 0 where client and base station have the same height, got 0")
@@ -142,20 +142,19 @@ def los_probability(
     """
     check_choice("environment", environment, ENVIRONMENTS)
     check_choice("office", office, OFFICES)
-    check_number("distance_m", np.ravel(distance_m), at_least=0)
+    d = floats("distance_m", distance_m)
+    check_number("distance_m", np.ravel(d), at_least=0)
     entry = TABLE[environment]
-    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
-    check_number("ut_height_m", np.ravel(h_ut))
+    h_ut = floats("ut_height_m", entry.ut_height_m if ut_height_m is None else ut_height_m)
     if not extrapolate:
         check_within("ut_height_m", h_ut, *entry.ut_heights_m, environment)
-    d = np.asarray(distance_m, dtype=np.float64)
     if environment == "rma":
         return np.exp(-np.maximum(d - 10, 0) / 1000)
     if environment == "inh":
-        near, bend, far, share, start, tail = (
-            (1.2, 4.7, 6.5, 0.32, 6.5, 32.6) if office == "mixed" else (5.0, 70.8, 49.0, 0.54, 49.0, 211.7)
-        )
-        return np.where(d < far, np.exp(-np.maximum(d - near, 0) / bend), share * np.exp(-(d - start) / tail))
+        if office == "mixed":
+            return np.where(d < 6.5, np.exp(-np.maximum(d - 1.2, 0) / 4.7), 0.32 * np.exp(-(d - 6.5) / 32.6))
+        return np.where(d <= 49, np.exp(-np.maximum(d - 5, 0) / 70.8), 0.54 * np.exp(-(d - 49) / 211.7))
+    d, h_ut = broadcast(distance_m=d, ut_height_m=h_ut)
     decay = 36.0 if environment == "umi" else 63.0
     ratio = 18 / np.maximum(d, 18)  # 1 up to 18 m, where the probability is 1
     low = ratio + np.exp(-np.maximum(d, 18) / decay) * (1 - ratio)
@@ -198,7 +197,7 @@ def shadow_std_db(
     check_choice("environment", environment, ENVIRONMENTS)
     entry = TABLE[environment]
     h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
-    h_ut = np.asarray(entry.ut_height_m if ut_height_m is None else ut_height_m, dtype=np.float64)
+    h_ut = floats("ut_height_m", entry.ut_height_m if ut_height_m is None else ut_height_m)
     d, sight, h_ut = np.broadcast_arrays(
         np.asarray(distance_m, dtype=np.float64), np.asarray(los, dtype=np.bool_), h_ut
     )

@@ -93,6 +93,12 @@ def check_within(field: str, value: ArrayLike, low: ArrayLike, high: ArrayLike, 
         raise InputError(f"{field} must be {bounds} for tr38901-{environment}, got {values[first]:g}")
 
 
+def floats(field: str, value: ArrayLike) -> Array:
+    """Numbers as an array; `InputError` for anything else."""
+    check_number(field, np.ravel(value).tolist())
+    return np.asarray(value, dtype=np.float64)
+
+
 def broadcast(**arrays: ArrayLike) -> tuple[NDArray[Any], ...]:
     """The arrays in their common shape; `InputError` names those that have none."""
     found = {name: np.asarray(value) for name, value in arrays.items()}
@@ -104,7 +110,7 @@ def broadcast(**arrays: ArrayLike) -> tuple[NDArray[Any], ...]:
 
 
 def check_numbers(
-    environment: str, distance_m: ArrayLike, carrier_hz: float, h_bs: float, h_ut: Array, h_e: Array, w: float, h: float
+    environment: str, distance_m: Array, carrier_hz: float, h_bs: float, h_ut: Array, h_e: Array, w: float, h: float
 ) -> None:
     """What the formula needs to have a value."""
     check_number("distance_m", np.ravel(distance_m), at_least=0)

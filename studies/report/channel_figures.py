@@ -53,6 +53,7 @@ def _draw_loss(axes: Any, view: ChannelView) -> None:
         return
     to = "farthest neighbour" if view.adjacency is not None else "base station"
     axes.set(xlabel=f"distance to the {to} (m)")
+    axes.xaxis.get_major_locator().set_params(nbins=7)
     nearest, farthest = 0.9 * view.distance_m.min(), 1.1 * view.distance_m.max()
     distance_m = np.geomspace(nearest, farthest, 200)
     curves = view.loss_curves_db(distance_m)

@@ -56,6 +56,8 @@ def test_the_heights_of_the_values_are_the_defaults():
 def test_open_office():
     found = los_probability("tr38901-inh", [5.0, 20.0], office="open")
     np.testing.assert_allclose(found, [1.0, 0.80907440], atol=1e-8)
+    edges = los_probability("tr38901-inh", [49.0, 49.0001], office="open")
+    np.testing.assert_allclose(edges, [np.exp(-44 / 70.8), 0.54], atol=1e-5)
 
 
 def _break_m(name, carrier_hz, ut_height_m=1.5):
@@ -191,7 +193,8 @@ def test_outside_the_standard_is_refused_unless_asked_for(name, arguments, messa
         ("tr38901-sma", {}, "path loss must be one of tr38901-umi, tr38901-uma, tr38901-rma, tr38901-inh, free-space"),
         ("tr38901-umi", {"distance_m": np.nan}, "distance_m must be finite, got nan"),
         ("tr38901-umi", {"distance_m": -1, "extrapolate": True}, "distance_m must be at least 0, got -1"),
-        ("tr38901-umi", {"distance_m": "far"}, "distance_m must be a number, got"),
+        ("tr38901-umi", {"distance_m": "far"}, "distance_m must be a number, got 'far'"),
+        ("tr38901-umi", {"ut_height_m": "tall"}, "ut_height_m must be a number, got 'tall'"),
         ("tr38901-umi", {"carrier_hz": 0}, "carrier_hz must be above 0, got 0"),
         (
             "tr38901-umi",
@@ -223,6 +226,8 @@ def test_bad_input_is_one_line(name, arguments, message):
             "line-of-sight probability must be one of tr38901-umi, tr38901-uma, tr38901-rma, tr38901-inh;",
         ),
         ("tr38901-uma", {"ut_height_m": 23.0}, "ut_height_m must be within 1.5 and 22.5 for tr38901-uma, got 23"),
+        ("tr38901-uma", {"distance_m": np.inf}, "distance_m must be finite, got inf"),
+        ("tr38901-uma", {"distance_m": [20.0, 30.0], "ut_height_m": [1.5] * 3}, "shapes must broadcast, got "),
         ("tr38901-uma", {"distance_m": -1.0}, "distance_m must be at least 0, got -1"),
         ("tr38901-uma", {"office": "open"}, "office is not taken by tr38901-uma, got 'open'"),
         ("tr38901-inh", {"office": "loft"}, "office must be one of mixed, open; got 'loft'"),
