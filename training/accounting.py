@@ -1,5 +1,6 @@
 """What a round costs: floating-point operations and bits, as functions of the masks alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import nn
 
 from training.layout import Layout
 from training.models._macs import layer_macs
-from training.program import Mask, Part, Program, Prune
+from training.program import Mask, Part, Program, Prune, TrainMask
 
 BITS_PER_WEIGHT = 32
 
@@ -29,7 +30,9 @@ class Accounting:
     A multiply-accumulate is 2 FLOPs. Per sample a step costs the forward pass of the whole model, plus as much again
     for the weight gradient of every layer that is trained, plus as much again for the input gradient of every layer
     behind the first trained one. A layer counts by the fraction of its weights that is kept. Biases, activations,
-    pools, the loss and the update itself (less than 1 % together) are not counted, nor is evaluation.
+    pools, norms, the loss and the update itself (less than 1 % together) are not counted, nor is evaluation.
+
+    The accounting of a sub-model is that `of` its compact network and layout.
     """
 
     layers: tuple[_Layer, ...]
@@ -45,20 +48,26 @@ class Accounting:
             layers.append(_Layer(macs, entry.slice, entry.offset < layout.personal_size))
         return cls(tuple(layers), layout)
 
-    def flops(self, program: Program, mask: Mask, batch_size: int) -> float:
-        """FLOPs of `program` for one client whose shared part got `mask` (N_u,); the importance steps run unpruned.
+    def flops(
+        self, program: Program, mask: Mask, batch_size: int, *, epoch: Sequence[int] = (), masked: bool = False
+    ) -> float:
+        """FLOPs of `program` for one client that ends with `mask` (upload_size,).
 
-        They are counted for pruning ratio 0 too, where the simulation can leave them out: the client's latency
-        has them as well.
+        A step takes `batch_size` samples, an epoch the mini-batches of `epoch`. The mask holds behind a `Prune`, in a
+        `TrainMask`, and with `masked` from the start. Importance steps run unpruned; they are counted for pruning ratio
+        0 too, where the simulation can leave them out: the client's latency has them as well.
         """
-        kept, total = np.ones(len(self.layers)), 0.0
+        dense, pruned = np.ones(len(self.layers)), self._kept(mask)
+        kept, by_batch, by_sample = pruned if masked else dense, 0.0, 0.0
         for phase in program:
             if isinstance(phase, Prune):
-                total += phase.steps * self._step("shared", kept)
-                kept = self._kept(mask)
-            else:
-                total += phase.steps * self._step(phase.part, kept)
-        return total * batch_size
+                by_batch += phase.steps * self._step("shared", kept)
+                kept = pruned
+                continue
+            a_step = self._step("all", pruned) if isinstance(phase, TrainMask) else self._step(phase.part, kept)
+            by_batch += (phase.steps or 0) * a_step
+            by_sample += (phase.epochs or 0) * sum(epoch) * a_step
+        return by_batch * batch_size + by_sample
 
     def _kept(self, mask: Mask) -> NDArray[np.float64]:
         full = np.concatenate([np.ones(self.layout.personal_size, dtype=np.bool_), mask])

@@ -1,11 +1,13 @@
 """Local training as data: what a client does in a round is a tuple of phases that every executor interprets."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
 Part = Literal["personal", "shared", "all"]
@@ -13,19 +15,43 @@ Vector = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
+class SubModel(Protocol):
+    """Which channels of a model a client trains: for each group of channels how many, behind it which."""
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Channels kept in each group."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """`steps` steps of plain SGD on one part of the model, the other part fixed: eq. (8), (10) of [WFL].
+    """SGD on one part of the model, the other part fixed: eq. (8), (10) of [WFL], for `steps` or for `epochs`.
 
-    A mask set by an earlier `Prune` holds. With part "all" both parts move by the same gradient evaluation (FedSim),
-    the personal one with `personal_learning_rate`. Mini-batches come from the random stream `stream`.
+    In every step g = gradient of the mini-batch loss + `proximal` (w - w_start) with the weights at the phase's start;
+    g is masked, scaled to a norm of at most `clip_norm` over what is trained, and the work's correction is added. Then
+    b <- `momentum` b + g + `weight_decay` w, w <- w - `learning_rate` b, as torch.optim.SGD. The momentum b starts at 0
+    in every phase. Masked weights, their momentum and their part of g are exactly 0.
+
+    With part "all" both parts move by the same gradient (FedSim), the personal one with `personal_learning_rate`.
+    Mini-batches come from the random stream `stream`. Steps take full batches only (of all samples where there are
+    fewer than a batch) and shuffle anew when too few are left; an epoch visits every sample once and its last batch
+    may be smaller. Of a model with BatchNorm a last batch of one sample is left out, which has no variance.
     """
 
     part: Part
-    steps: int
     learning_rate: float
     stream: str
+    steps: int | None = None
+    epochs: int | None = None
     personal_learning_rate: float | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    proximal: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_length(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,30 +67,98 @@ class Prune:
     stream: str
 
 
-Program = tuple[Train | Prune, ...]
+@dataclass(frozen=True, kw_only=True)
+class Accumulate:
+    """Sums over mini-batches of the gradient g and of g^2, with the model fixed: the raw material of importance scores.
+
+    They become `LocalResult.sums["gradient"]` and `["squared_gradient"]`, (parameter_size,) each, of
+    `LocalResult.batches` mini-batches. A mask zeroes weights but no gradients: also what is pruned has a gradient, by
+    which it can grow again. Only the gradients of `part` are taken. Batches as for `Train`.
+    """
+
+    stream: str
+    part: Part = "all"
+    steps: int | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_length(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMask:
+    """Straight-through training of real scores z that choose a mask of the fixed weights w: M-1 of [MCE-PL].
+
+    Per layer y = z + mean|z| sign(z) M (11) with M the mean mask of the neighbours, m = the n - floor((1 - keep) n)
+    largest |y| (3), less every output filter with at most `filter_threshold` ones (Fil). A step takes the gradient of
+    the loss at v = w m and hands it through: G = dL/dv w sign(z) + `group_lasso` z / |z_filter| (4)-(9), (15),
+    z <- z - `learning_rate` (G + `weight_decay` z) (14). `keep` has one share for each tensor of weights (of two axes
+    or more) in the layout's order; other tensors have no mask and stay. The result has z as `scores`, the mask of the
+    last y (16), and the last G as `sums["score_gradient"]`, which (17) uses again after the exchange of masks.
+    """
+
+    keep: tuple[float, ...]
+    learning_rate: float
+    stream: str
+    steps: int | None = None
+    epochs: int | None = None
+    weight_decay: float = 0.0
+    group_lasso: float = 0.0
+    filter_threshold: int = 0
+
+    def __post_init__(self) -> None:
+        _check_length(self)
+
+
+Phase = Train | Prune | Accumulate | TrainMask
+Program = tuple[Phase, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalWork:
-    """One client's task in one round: `program` on the flat start vector, shape (size,)."""
+    """One client's task in one round: `program` on the flat start vector, shape (size,).
+
+    `mask`: what is kept from the start, of the shared part (N_u,) or of all weights (parameter_size,). `correction`
+    (size,) is added to every gradient of `Train`, as control variates are (c - c_i of Scaffold, -h_i of ProxSkip).
+    `sub` trains the compact network of these channels in place of the whole one. `scores` z and `neighbour_mask` M,
+    (parameter_size,) each, belong to `TrainMask`.
+    """
 
     client: int
     vector: Vector
     program: Program
     pruning_ratio: float
     streams: Streams
+    mask: Mask | None = None
+    correction: Vector | None = None
+    sub: SubModel | None = None
+    scores: Vector | None = None
+    neighbour_mask: Vector | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and prunes(self.program):
+            raise InputError("a program that prunes takes no mask")
+        if self.scores is None and any(isinstance(phase, TrainMask) for phase in self.program):
+            raise InputError("a program that trains a mask needs scores")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalResult:
-    """What a client ends with: its flat vector (size,), the mask of its shared part (N_u,), its training loss.
+    """What a client ends with: its flat vector (size,), the mask of what it can upload (upload_size,), its loss.
 
-    `loss` is the mean mini-batch loss over the last `Train` phase, None when the program has no step.
+    `mask` says which weights of the shared part the client holds, and behind them which shared buffers; a model
+    without buffers has upload_size = N_u. What a sub-model does not hold is False and unchanged in `vector`. `loss` is
+    the mean mini-batch loss over the last `Train` or `TrainMask`, None when the program has no step. `steps` counts
+    the steps of these phases, `batches` the mini-batches in `sums`.
     """
 
     vector: Vector
     mask: Mask
     loss: float | None
+    steps: int = 0
+    batches: int = 0
+    sums: Mapping[str, Vector] = field(default_factory=dict)
+    scores: Vector | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,9 +169,15 @@ class EvaluationWork:
     vector: Vector
 
 
+def epoch_batches(samples: int, batch_size: int, smallest: int = 1) -> list[int]:
+    """Sizes of the mini-batches of one epoch; a last one below `smallest` is left out."""
+    whole, rest = divmod(samples, batch_size)
+    return [batch_size] * whole + ([rest] if rest >= smallest else [])
+
+
 def personal_only(program: Program) -> Program:
     """What is left of `program` for a client that gets no share in the round (pruning ratio 1): its personal steps."""
-    kept: list[Train | Prune] = []
+    kept: list[Phase] = []
     for phase in program:
         if isinstance(phase, Train) and phase.part == "personal":
             kept.append(phase)
@@ -96,13 +196,38 @@ def prunes(program: Program) -> bool:
     return any(isinstance(phase, Prune) for phase in program)
 
 
-def updates(program: Program, personal_size: int, shared_size: int) -> tuple[float, float]:
-    """(fixed, prunable) weight updates of one client: personal and importance steps never shrink with the ratio."""
+def steps_of(phase: Phase, epoch_steps: int | None) -> int:
+    """Steps of a phase for a client whose epoch has `epoch_steps`; `InputError` for epochs without it."""
+    if isinstance(phase, Prune) or phase.epochs is None:
+        return phase.steps or 0
+    if epoch_steps is None:
+        raise InputError(f"{phase.epochs} local epochs have no number of steps without a client's number of samples")
+    return phase.epochs * epoch_steps
+
+
+def updates(
+    program: Program, personal_size: int, shared_size: int, epoch_steps: int | None = None
+) -> tuple[float, float]:
+    """(fixed, prunable) weight updates of one client: personal and importance steps never shrink with the ratio.
+
+    A gradient that is only summed costs what an update costs, at every weight of its part and of a fixed number. The
+    steps on a mask count for all weights and shrink with it. `epoch_steps` as for `steps_of`.
+    """
     fixed, prunable = 0.0, 0.0
     for phase in program:
+        steps = steps_of(phase, epoch_steps)
         if isinstance(phase, Prune):
-            fixed += phase.steps * shared_size
-            continue
-        fixed += phase.steps * personal_size if phase.part != "shared" else 0
-        prunable += phase.steps * shared_size if phase.part != "personal" else 0
+            fixed += steps * shared_size
+        elif isinstance(phase, TrainMask):
+            prunable += steps * (personal_size + shared_size)
+        else:
+            personal = steps * personal_size if phase.part != "shared" else 0
+            shared = steps * shared_size if phase.part != "personal" else 0
+            fixed += personal if isinstance(phase, Train) else personal + shared
+            prunable += shared if isinstance(phase, Train) else 0
     return fixed, prunable
+
+
+def _check_length(phase: Train | Accumulate | TrainMask) -> None:
+    if (phase.steps is None) == (phase.epochs is None):
+        raise InputError(f"a phase {type(phase).__name__} needs either steps or epochs")

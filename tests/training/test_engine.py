@@ -79,8 +79,8 @@ def test_masked_steps_never_touch_pruned_weights(ratio, steps):
 def test_no_gradient_is_computed_for_the_fixed_part(part, fixed):
     ours = engine()
     ours.train(work((train(part),)))
-    assert ours._gradient.any()
-    assert not ours._gradient[fixed].any()
+    assert ours._network.gradient.any()
+    assert not ours._network.gradient[fixed].any()
 
 
 def test_importance_leaves_no_trace():

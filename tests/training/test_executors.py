@@ -31,17 +31,17 @@ def test_workers_equal_the_loop_bit_for_bit(count):
                 assert np.array_equal(ours.vector, theirs.vector)
                 assert np.array_equal(ours.mask, theirs.mask)
                 assert ours.loss == theirs.loss
-            assert loop.evaluate(EVALUATIONS) == workers.evaluate(EVALUATIONS)
+            assert list(loop.evaluate(EVALUATIONS)) == list(workers.evaluate(EVALUATIONS))
 
 
 def test_bad_input_and_death_in_a_worker_reach_the_parent():
     diverging = work((train("all", 3, 1e30),), client=4)
     with closing(Workers(SPEC, DATA, 1)) as workers:
         with pytest.raises(InputError, match="training diverged: client 4"):
-            workers.train([diverging])
-        assert len(workers.train(WORKS[:2])) == 2  # bad input does no harm to the worker
+            list(workers.train([diverging]))
+        assert len(list(workers.train(WORKS[:2]))) == 2  # bad input does no harm to the worker
         with pytest.raises(WorkerError, match=r"worker 0 ended with status 1: IndexError: .*out of range"):
-            workers.train([work(ALGORITHM_1, client=99)])
+            list(workers.train([work(ALGORITHM_1, client=99)]))
 
 
 def test_a_worker_that_cannot_start_says_why():

@@ -3,15 +3,14 @@
 from dataclasses import dataclass, field
 
 from training.algorithms._checks import check_rate, check_steps
-from training.federated import FederatedTrainer, Method
+from training.federated import ServerBased
+from training.method import Method
 from training.program import Program, Prune, Train
 from training.task import Task
-from wirelessfl.protocols import Runtime, Trainer
-from wirelessfl.values import Demand
 
 
 @dataclass(frozen=True, kw_only=True)
-class FedAlt:
+class FedAlt(ServerBased):
     """Alternating updates of a personal part v (convolutions) and a pruned shared part u (fully connected layers).
 
     In a round client k takes `personal_steps` on v_k with u fixed (8), `importance_steps` trial steps on u that rank
@@ -21,6 +20,9 @@ class FedAlt:
     `importance_steps = 0` is Only Personalisation: nothing is pruned, and a pruning ratio between 0 and 1 is an
     `InputError`. `personal_learning_rate` is `learning_rate` unless given. `count_mask_bits` adds N_u bits to an
     upload: the bitmap that (14) leaves out.
+
+    A round asks for tau_v N_v + tau_hat_u N_u fixed weight updates, and for tau_u N_u updates and 32 N_u bits that
+    shrink with the ratio.
 
     **Differs:** the ranking runs over all tensors of u, biases included, at the dense u; the paper does not say.
     """
@@ -50,11 +52,3 @@ class FedAlt:
         shared = Train(part="shared", steps=self.shared_steps, learning_rate=rate, stream="batches/shared")
         program: Program = (personal, prune, shared) if self.importance_steps else (personal, shared)
         return Method(task=self.task, program=program, personalised=True, count_mask_bits=self.count_mask_bits)
-
-    def demand(self, clients: int) -> Demand:
-        """Fixed: tau_v N_v + tau_hat_u N_u updates; prunable: tau_u N_u updates and 32 N_u bits."""
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return FederatedTrainer(self.method, clients=clients, seed=seed, runtime=runtime)

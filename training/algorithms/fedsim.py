@@ -3,15 +3,14 @@
 from dataclasses import dataclass, field
 
 from training.algorithms._checks import check_rate, check_steps
-from training.federated import FederatedTrainer, Method
+from training.federated import ServerBased
+from training.method import Method
 from training.program import Program, Prune, Train
 from training.task import Task
-from wirelessfl.protocols import Runtime, Trainer
-from wirelessfl.values import Demand
 
 
 @dataclass(frozen=True, kw_only=True)
-class FedSim:
+class FedSim(ServerBased):
     """Simultaneous updates of a personal part v and a pruned shared part u (Fig. 3 of [WFL]).
 
     In a round client k ranks u by `importance_steps` trial steps (6), prunes the ceil(rho_k N_u) least important
@@ -19,7 +18,8 @@ class FedSim:
     averages every weight of u over its holders (15). The other fields are those of `FedAlt`.
 
     `personal_learning_rate = 0` is federated averaging of u with v fixed. With as many steps on each part, FedAlt
-    evaluates twice as many gradients.
+    evaluates twice as many gradients. A round asks for tau N_v + tau_hat_u N_u fixed weight updates, and for tau N_u
+    updates and 32 N_u bits that shrink with the ratio.
     """
 
     task: Task = field(default_factory=Task)
@@ -47,11 +47,3 @@ class FedSim:
         )
         program: Program = (prune, both) if self.importance_steps else (both,)
         return Method(task=self.task, program=program, personalised=True, count_mask_bits=self.count_mask_bits)
-
-    def demand(self, clients: int) -> Demand:
-        """Fixed: tau N_v + tau_hat_u N_u updates; prunable: tau N_u updates and 32 N_u bits."""
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return FederatedTrainer(self.method, clients=clients, seed=seed, runtime=runtime)

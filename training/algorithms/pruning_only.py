@@ -3,20 +3,20 @@
 from dataclasses import dataclass, field
 
 from training.algorithms._checks import check_rate, check_steps
-from training.federated import FederatedTrainer, Method
+from training.federated import ServerBased
+from training.method import Method
 from training.program import Program, Prune, Train
 from training.task import Task
-from wirelessfl.protocols import Runtime, Trainer
-from wirelessfl.values import Demand
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruningOnly:
+class PruningOnly(ServerBased):
     """Federated averaging of the whole model w, pruned per client: (6), (9), (10), (15) of [WFL] with w for u.
 
     In a round client k ranks all N = N_u + N_v weights by `importance_steps` trial steps, prunes the ceil(rho_k N)
     least important ones and takes `local_steps` on the rest. Nothing is personal; the accuracy is that of the dense
-    global model on each client's test samples. With `importance_steps = 0` it is plain federated averaging.
+    global model on each client's test samples. With `importance_steps = 0` it is plain federated averaging. A round
+    asks for tau_hat N fixed weight updates, and for tau N updates and 32 N bits that shrink with the ratio.
     """
 
     task: Task = field(default_factory=Task)
@@ -36,11 +36,3 @@ class PruningOnly:
         train = Train(part="shared", steps=self.local_steps, learning_rate=self.learning_rate, stream="batches/shared")
         program: Program = (prune, train) if self.importance_steps else (train,)
         return Method(task=self.task, program=program, personalised=False, count_mask_bits=self.count_mask_bits)
-
-    def demand(self, clients: int) -> Demand:
-        """Fixed: tau_hat N updates; prunable: tau N updates and 32 N bits."""
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return FederatedTrainer(self.method, clients=clients, seed=seed, runtime=runtime)

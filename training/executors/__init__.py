@@ -1,7 +1,7 @@
 """Executors: who runs the clients' work. Each takes a round's work and gives the results in the same order."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -19,13 +19,17 @@ WORTH_WORKERS_FLOPS = 1e10  # about a quarter of a second on one core
 
 
 class Executor(Protocol):
-    """Runs a round's work; what it gives depends on the work alone."""
+    """Runs a round's work; what it gives depends on the work alone.
 
-    def train(self, works: Sequence[LocalWork]) -> list[LocalResult]:
+    Works are taken and results given as they are needed, so that a thousand clients' models are never there at once;
+    nothing runs until the first result is asked for, and all must be asked for.
+    """
+
+    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
         """One result for each work, in order."""
         ...
 
-    def evaluate(self, works: Sequence[EvaluationWork]) -> list[float]:
+    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
         """One accuracy for each work, in order."""
         ...
 

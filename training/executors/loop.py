@@ -1,6 +1,6 @@
 """The loop: one engine in this process, one client after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from training.data._federated import FederatedData
 from training.engine import EngineSpec
@@ -13,13 +13,13 @@ class Loop:
     def __init__(self, spec: EngineSpec, data: FederatedData) -> None:
         self._engine = spec.build(data)
 
-    def train(self, works: Sequence[LocalWork]) -> list[LocalResult]:
-        """One result for each work, in order."""
-        return [self._engine.train(work) for work in works]
+    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
+        """One result for each work, in order, each when it is asked for."""
+        return map(self._engine.train, works)
 
-    def evaluate(self, works: Sequence[EvaluationWork]) -> list[float]:
-        """One accuracy for each work, in order."""
-        return [self._engine.evaluate(work) for work in works]
+    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
+        """One accuracy for each work, in order, each when it is asked for."""
+        return map(self._engine.evaluate, works)
 
     def close(self) -> None:
         """Nothing to let go of."""

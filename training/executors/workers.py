@@ -7,8 +7,9 @@ import queue
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 from training.data._federated import FederatedData
 from training.engine import EngineSpec
 from training.program import EvaluationWork, LocalResult, LocalWork
+
+_AHEAD = 3  # works per process under way or done: enough that none waits while a slow client is the next in order
 
 
 class WorkerError(RuntimeError):
@@ -49,20 +52,34 @@ class Workers:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(count)
 
-    def train(self, works: Sequence[LocalWork]) -> list[LocalResult]:
+    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
         """One result for each work, in order; `InputError` as from the loop, `WorkerError` when a process died."""
-        return list(self._threads.map(self._run, works))
+        return self._run(works)
 
-    def evaluate(self, works: Sequence[EvaluationWork]) -> list[float]:
+    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
         """One accuracy for each work, in order; errors as for `train`."""
-        return list(self._threads.map(self._run, works))
+        return self._run(works)
 
     def close(self) -> None:
         """End the processes and wait for them."""
         self._threads.shutdown(cancel_futures=True)
         self._stop()
 
-    def _run(self, work: LocalWork | EvaluationWork) -> Any:
+    def _run(self, works: Iterable[LocalWork | EvaluationWork]) -> Iterator[Any]:
+        """Results in order, with at most `_AHEAD` works per process begun before the result that is asked for."""
+        begun: deque[Future[Any]] = deque()
+        try:
+            for work in works:
+                begun.append(self._threads.submit(self._ask, work))
+                if len(begun) >= _AHEAD * len(self._workers):
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:  # after an error: what has not begun never does
+                future.cancel()
+
+    def _ask(self, work: LocalWork | EvaluationWork) -> Any:
         worker = self._free.get()
         try:
             worker.send(work)

@@ -1,0 +1,166 @@
+"""Descent: the steps of a client's phases on one network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from training.batches import Batch, Batches
+from training.masks import keep_most_important, prune_count
+from training.network import Network
+from training.program import Accumulate, LocalWork, Prune, Train, TrainMask, personal_rate
+from wirelessfl.errors import InputError
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One client's work under way on `network`; it ends with the work.
+
+    `held` (parameter_size,) is 1 where a weight is kept and 0 where it is pruned, None while all are kept.
+    `doubt` is a sum of all that is not seen in the end vector: no longer finite when any of it is not.
+    With `watched` every step looks for numbers that are not finite and says whose they are.
+    """
+
+    network: Network
+    batches: Batches
+    work: LocalWork
+    watched: bool
+    held: Tensor | None = None
+    correction: Tensor | None = None
+    scores: Tensor | None = None
+    neighbours: Tensor | None = None
+    loss: Tensor | None = None
+    steps: int = 0
+    accumulated: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    doubt: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def draw(self, phase: Train | Accumulate | TrainMask) -> Iterator[Batch]:
+        """The mini-batches of a phase."""
+        seed = self.work.streams.seed_for(phase.stream, self.work.client)
+        if phase.epochs is None:
+            return self.batches.steps(self.work.client, seed, phase.steps or 0)
+        return self.batches.epochs(self.work.client, seed, phase.epochs)
+
+    def look(self, loss: Tensor, step: int, stream: str, vector: Tensor | None = None, of: str = "") -> None:
+        """`InputError` naming client, round, step and tensor when, on a watched run, something is not finite."""
+        if not self.watched:
+            return
+        vector = self.network.vector if vector is None else vector
+        bad = [entry.name for entry in self.network.layout.entries if not vector[entry.slice].isfinite().all()]
+        if not bad and loss.isfinite():
+            return
+        raise InputError(
+            f"training diverged: client {self.work.client}, round {self.work.streams.round + 1}, loss {loss.item():g}, "
+            f"{of + bad[0] if bad else 'the loss itself'} is not finite at step {step} of {stream}; reduce "
+            f"training.learning_rate"
+        )
+
+
+def descend(run: Run, phase: Train) -> None:
+    """Train one part of the network by SGD."""
+    network, trained = run.network, run.network.layout.part(phase.part)
+    network.require(phase.part)
+    update = _Sgd(network, phase)
+    weights, gradient = network.vector[trained], network.gradient[trained]
+    start = weights.clone() if phase.proximal else None
+    held = None if run.held is None else run.held[trained]
+    correction = None if run.correction is None else run.correction[trained]
+    if correction is not None and held is not None:
+        correction = correction * held
+    total, steps = torch.zeros((), device=weights.device), 0
+    for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
+        loss = network.backward(inputs, targets)
+        if start is not None:
+            gradient.add_(weights - start, alpha=phase.proximal)
+        if held is not None:
+            gradient.mul_(held)
+        if phase.clip_norm is not None:
+            clip(gradient, phase.clip_norm)
+        if correction is not None:
+            gradient.add_(correction)
+        update.step()
+        total += loss
+        run.look(loss, steps, phase.stream)
+    if steps:
+        run.loss = total / steps
+        run.steps += steps
+
+
+def prune(run: Run, phase: Prune) -> None:
+    """Zero the least important weights of the shared part: eq. (6), (9); ratio 0 keeps all."""
+    layout = run.network.layout
+    shared, buffers = run.network.vector[layout.shared], run.network.vector[layout.buffers]
+    pruned = prune_count(run.work.pruning_ratio, shared.numel())
+    if pruned == 0:
+        return
+    start, kept_buffers, loss, steps = shared.clone(), buffers.clone(), run.loss, run.steps
+    descend(run, Train(part="shared", steps=phase.steps, learning_rate=phase.learning_rate, stream=phase.stream))
+    run.loss, run.steps = loss, steps
+    importance = (shared - start).abs_()
+    run.doubt = run.doubt + importance.sum()
+    mask = torch.from_numpy(keep_most_important(importance.cpu().numpy(), pruned)).to(shared.device)
+    shared.copy_(torch.where(mask, start, 0.0))
+    buffers.copy_(kept_buffers)
+    run.held = torch.ones(layout.parameter_size, device=shared.device)
+    run.held[layout.shared] = mask.float()
+
+
+def accumulate(run: Run, phase: Accumulate) -> None:
+    """Sum gradients and their squares over mini-batches; weights and buffers stay as they are."""
+    network = run.network
+    network.require(phase.part)
+    buffers = network.vector[network.layout.buffers].clone()
+    total, squares = torch.zeros_like(network.gradient), torch.zeros_like(network.gradient)
+    for step, (inputs, targets) in enumerate(run.draw(phase), start=1):
+        loss = network.backward(inputs, targets)
+        total.add_(network.gradient)
+        squares.addcmul_(network.gradient, network.gradient)
+        run.accumulated += 1
+        if run.watched:
+            run.look(loss, step, phase.stream, torch.cat([network.gradient, buffers]), "the gradient of ")
+    network.vector[network.layout.buffers].copy_(buffers)
+    for name, tensor in (("gradient", total), ("squared_gradient", squares)):
+        run.sums[name] = run.sums[name] + tensor if name in run.sums else tensor
+    run.doubt = run.doubt + total.sum()
+
+
+def clip(gradient: Tensor, norm: float) -> None:
+    """Scale `gradient` in place to a Euclidean norm of at most `norm`, as torch.nn.utils.clip_grad_norm_."""
+    gradient.mul_(torch.clamp(norm / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0))
+
+
+class _Sgd:
+    """SGD on one part of a network, with a momentum that begins at 0; one pass over the weights of each rate."""
+
+    def __init__(self, network: Network, phase: Train) -> None:
+        layout = network.layout
+        self._phase = phase
+        rates = []
+        if phase.part != "shared":
+            rates.append((layout.personal, personal_rate(phase) if phase.part == "all" else phase.learning_rate))
+        if phase.part != "personal":
+            rates.append((layout.shared, phase.learning_rate))
+        self._parts = [(network.vector[part], network.gradient[part], rate) for part, rate in rates]
+        self._momentum = [torch.zeros_like(weights) if phase.momentum else None for weights, _, _ in self._parts]
+
+    def step(self) -> None:
+        """One update from the network's gradient."""
+        phase = self._phase
+        for (weights, gradient, rate), momentum in zip(self._parts, self._momentum, strict=True):
+            if momentum is None and not phase.weight_decay:
+                weights.add_(gradient, alpha=-rate)
+            elif weights.numel():
+                torch._fused_sgd_(  # 0.21 ms for 1.66 M weights against 0.51 ms as five operations on the vectors
+                    [weights],
+                    [gradient],
+                    [] if momentum is None else [momentum],
+                    weight_decay=phase.weight_decay,
+                    momentum=phase.momentum,
+                    lr=rate,
+                    dampening=0.0,
+                    nesterov=False,
+                    maximize=False,
+                    is_first_step=False,
+                )

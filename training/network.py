@@ -1,0 +1,65 @@
+"""A model that lives in flat vectors."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.layout import Layout
+from training.program import Part
+from wirelessfl.errors import check_choice
+
+
+def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean of (output - target)^2 over all numbers of a batch."""
+    return F.mse_loss(outputs.view_as(targets), targets)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross-entropy": F.cross_entropy,
+    "squared-error": _squared_error,
+}
+
+
+class Network:
+    """A model whose numbers are views of `vector` (size,), its gradients views of `gradient` (parameter_size,).
+
+    So a step of SGD is a few operations on vectors, however many tensors there are. The loss is the model's class
+    variable `loss`, cross-entropy without one. A model that can write its gradient down in closed form has a method
+    `gradient(inputs, targets)`: it adds the gradient of the mean loss to the `grad` of every parameter and gives the
+    loss; autograd is then not asked.
+    """
+
+    def __init__(self, model: nn.Module, layout: Layout, device: torch.device) -> None:
+        name: str = getattr(model, "loss", "cross-entropy")
+        check_choice("loss of training.model", name, LOSSES)
+        self.layout = layout
+        self.model = model.to(device)
+        self.vector = torch.zeros(layout.size, device=device)
+        self.gradient = torch.zeros(layout.parameter_size, device=device)
+        layout.bind(self.model, self.vector, self.gradient)
+        self._loss = LOSSES[name]
+        self._closed_form: Callable[[Tensor, Tensor], Tensor] | None = getattr(model, "gradient", None)
+        self._parameters = dict(self.model.named_parameters())
+        self.classifies = name == "cross-entropy"
+
+    def require(self, part: Part) -> None:
+        """Gradients for `part` only: autograd then stops where nothing behind it is trained."""
+        for entry in self.layout.parameters:
+            personal = entry.offset < self.layout.personal_size
+            self._parameters[entry.name].requires_grad_(part == "all" or (part == "personal") == personal)
+
+    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Put the gradient of the mean loss into `gradient`; the loss, on the device."""
+        self.gradient.zero_()
+        if self._closed_form is not None:
+            return self._closed_form(inputs, targets).detach()
+        loss = self._loss(self.model(inputs), targets)
+        loss.backward()
+        return loss.detach()
+
+    def training(self, mode: bool) -> None:
+        """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
+        if self.layout.parameter_size < self.layout.size:  # no other layer knows the difference
+            self.model.train(mode)
