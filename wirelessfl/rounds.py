@@ -181,7 +181,8 @@ def delivery(scenario: Scenario, timing: RoundTiming) -> Delivery:
         return Delivery.of(~timing.lost)
     if scenario.deadline_policy == "drop":
         return Delivery.of(timing.delivered)
-    return Delivery(now=timing.delivered, later=timing.backlog.pending & ~timing.delivered, earlier=timing.earlier)
+    on_the_way = timing.backlog.pending  # of a client that uploads nothing now: its older update
+    return Delivery(now=timing.delivered & ~on_the_way, later=on_the_way, earlier=timing.earlier)
 
 
 def _record(
