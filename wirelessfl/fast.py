@@ -70,8 +70,8 @@ def round_times(
     that is not fixed or `late-next-round`, which have to be simulated, and for shapes that do not fit.
     """
     needs_events = beyond_formula(scenario)
-    if scenario.processor.cpu == "dvfs":  # the frequency follows from what was planned, which is not known here
-        needs_events = "scenario.cpu must be fixed, got dvfs"
+    if scenario.processor.cpu != "fixed":  # a scaled frequency follows from the plan, which is not known here
+        needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
         raise InputError(f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate")
     arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]

@@ -2,55 +2,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.cells import allocate, make_case, permuted, random_allocation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wirelessfl import cell, formula
-from wirelessfl.allocation import Allocation
 from wirelessfl.rounds import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 CHECKED = settings(max_examples=60, deadline=None, derandomize=True)
-
-
-def make_case(seed, clients, policy="wait"):
-    """A scenario, a channel and a demand of plausible magnitudes, everything different for every client."""
-    rng = np.random.default_rng(seed)
-    scenario = Scenario(
-        clients=clients,
-        cpu_hz=rng.uniform(1e9, 3e9, clients),
-        cycles_per_weight=rng.uniform(100, 400, clients),
-        transmit_power_w=rng.uniform(0.1, 1.0, clients),
-        deadline_policy=policy,
-    )
-    channel = ChannelState.known(10 ** rng.uniform(-13, -11, clients))
-    demand = Demand(
-        fixed_updates=rng.uniform(0, 5e4, clients),
-        prunable_updates=rng.uniform(0, 9e4, clients),
-        fixed_upload_bits=rng.uniform(0, 1e4, clients) * (rng.random(clients) < 0.5),
-        prunable_upload_bits=rng.uniform(1e4, 6e5, clients),
-    )
-    return scenario, channel, demand
-
-
-def allocate(scenario, channel, demand, band, ratio):
-    price = np.zeros(())
-    return Allocation(
-        problem=allocation_problem(scenario, channel, demand),
-        bandwidth_fraction=np.asarray(band, dtype=float),
-        pruning_ratio=np.asarray(ratio, dtype=float),
-        bandwidth_price=price,
-        deadline_price=price,
-    )
-
-
-def random_allocation(seed, scenario, channel, demand):
-    rng = np.random.default_rng(seed + 1)
-    ratio = rng.choice([0.0, 0.3, 0.9, 1.0], scenario.clients) * rng.uniform(0.9, 1.0, scenario.clients)
-    ratio[rng.random(scenario.clients) < 0.2] = 1.0
-    band = rng.dirichlet(np.ones(scenario.clients))
-    return allocate(scenario, channel, demand, np.where(ratio < 1, band, 0.0), ratio)
-
 
 cases = st.tuples(st.integers(0, 2**32), st.integers(1, 7))
 
@@ -140,19 +100,13 @@ def test_permuting_clients_permutes_the_round(case):
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     order = np.random.default_rng(case[0]).permutation(scenario.clients)
-    other = dataclasses.replace(
-        scenario,
-        cpu_hz=scenario.per_client("cpu_hz")[order],
-        cycles_per_weight=scenario.per_client("cycles_per_weight")[order],
-        transmit_power_w=scenario.per_client("transmit_power_w")[order],
-    )
+    other, asked = permuted(scenario, demand, order)
     gain = ChannelState.known(channel.gain[order])
-    asked = Demand(**{field.name: getattr(demand, field.name)[order] for field in dataclasses.fields(demand)})
     swapped = allocate(other, gain, asked, allocation.bandwidth_fraction[order], allocation.pruning_ratio[order])
-    timing, permuted = cell.simulate(scenario, channel, demand, allocation), cell.simulate(other, gain, asked, swapped)
+    timing, swap = cell.simulate(scenario, channel, demand, allocation), cell.simulate(other, gain, asked, swapped)
     for name in ("compute_s", "upload_s", "finish_s", "delivered", "energy_j"):
-        np.testing.assert_array_equal(getattr(permuted, name), getattr(timing, name)[order])
-    assert permuted.round_s == timing.round_s
+        np.testing.assert_array_equal(getattr(swap, name), getattr(timing, name)[order])
+    assert swap.round_s == timing.round_s
 
 
 @CHECKED
