@@ -92,8 +92,8 @@ class Band:
             self._planned = self._rates(self._weight)
         share = self._shares()
         rate, loss = self._rates(share) if self._conserving else self._planned
-        changed = self._sending & ((rate != self._rate) | (share != self._share))
         new_loss = self._sending & (loss != self._loss)
+        changed = self._sending & ((rate != self._rate) | (share != self._share)) | new_loss
         if started is not None:
             changed[started] = new_loss[started] = True
         self._count_off(changed)
@@ -101,7 +101,6 @@ class Band:
         if self._packets is not None:
             for client in np.flatnonzero(new_loss):
                 self._aim(int(client))
-            changed |= new_loss
         with np.errstate(divide="ignore", invalid="ignore"):
             ends_s = self._since_s + np.where(self._left_bits > 0, self._left_bits / rate, 0.0)
         self._ends_s = np.where(changed, ends_s, self._ends_s)
