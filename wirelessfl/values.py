@@ -194,10 +194,11 @@ class StepMetrics:
 class RoundRecord:
     """One line of `rounds.jsonl`: plain numbers; per-client values are lists of length K; simulated seconds only.
 
-    `latency_s` is when each client finished (null: its update was lost), `planned_s` when it would have finished had
-    the channel been what the server believed, `delivered` whether it finished within the deadline, `earlier` whether
-    its late update of an earlier round joined this one. `accuracy` is null in rounds without an evaluation, `loss` in
-    runs without training; `extra` holds the method's own quantities.
+    `latency_s` is when each client finished (null: never, its update was lost or, under `late-next-round`, had no band
+    in this round), `planned_s` when it would have finished had the channel been what the server believed, `delivered`
+    whether it finished within the deadline, `earlier` whether its late update of an earlier round joined this one.
+    `accuracy` is null in rounds without an evaluation, `loss` in runs without training; `extra` holds the method's own
+    quantities.
     """
 
     round: int

@@ -54,7 +54,7 @@ class Simulation:
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """Whose update never arrived; (N, K)."""
+        """Who never finished: lost or, under `late-next-round`, left without a band in that round; (N, K)."""
         return np.isnan(self.columns["latency_s"])
 
 

@@ -134,6 +134,15 @@ def test_a_client_that_never_finishes_is_one_line(folder, policy):
     assert folder.records() == []
 
 
+def test_a_client_without_a_band_goes_on_owing_where_it_may(folder):
+    scenario = Scenario(clients=4, deadline_policy="late-next-round")
+    run(experiment(allocator=Nobody(), scenario=scenario, rounds=2), folder)
+    for record in folder.records():
+        assert record["latency_s"] == [None] * 4
+        assert not any(record["delivered"])
+        assert record["round_s"] == scenario.deadline_s
+
+
 def test_without_training_only_the_network_runs(folder):
     demand = Demand.same_for_all(
         4,
