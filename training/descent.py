@@ -109,14 +109,15 @@ def prune(run: Run, phase: Prune) -> None:
 
 def accumulate(run: Run, phase: Accumulate) -> None:
     """Sum gradients and their squares over mini-batches; weights and buffers stay as they are."""
-    network = run.network
+    network, part = run.network, run.network.layout.part(phase.part)
     network.require(phase.part)
     buffers = network.vector[network.layout.buffers].clone()
     total, squares = torch.zeros_like(network.gradient), torch.zeros_like(network.gradient)
+    gradient = network.gradient[part]
     for step, (inputs, targets) in enumerate(run.draw(phase), start=1):
         loss = network.backward(inputs, targets)
-        total.add_(network.gradient)
-        squares.addcmul_(network.gradient, network.gradient)
+        total[part].add_(gradient)
+        squares[part].addcmul_(gradient, gradient)
         run.accumulated += 1
         if run.watched:
             run.look(loss, step, phase.stream, torch.cat([network.gradient, buffers]), "the gradient of ")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from helpers.federation import ALGORITHM_1, PRUNE, SPEC, engine, made_up_data, start_vector, train, work
 
-from training.program import EvaluationWork, Train
+from training.program import Accumulate, EvaluationWork, Prune, Train
 from wirelessfl.errors import InputError
 
 START, LAYOUT = start_vector()
@@ -166,11 +166,43 @@ def test_accuracy_counts_hits_over_all_batches():
 
 
 @pytest.mark.parametrize("rate", [1e30, 3e38])
-def test_divergence_names_client_and_round(rate):
+def test_divergence_names_client_round_step_and_tensor(rate):
     with pytest.raises(
-        InputError, match=r"training diverged: client 2, round 8, loss .*; reduce training\.learning_rate"
+        InputError,
+        match=r"^training diverged: client 2, round 8, loss .*, (conv|fc)\d\.(weight|bias) is not finite "
+        r"at step [123] of batches/shared; reduce training\.learning_rate$",
     ):
         engine().train(work((train("all", 3, rate),), client=2, round=7))
+
+
+def test_the_step_and_tensor_are_those_where_it_began():
+    vector = START.copy()
+    vector[LAYOUT.entries[-1].offset] = 3e38  # a bias of fc2: its logit and with it the first loss are huge
+    calm, wild = train("personal", 2), Train(part="shared", steps=2, learning_rate=3e38, stream="wild")
+    with pytest.raises(InputError, match=r"fc1\.weight is not finite at step 1 of wild"):
+        engine().train(work((calm, replace(wild, weight_decay=1e3))))
+    vector[LAYOUT.entries[-2].offset] = np.nan
+    with pytest.raises(InputError, match=r"fc2\.weight is not finite at step 0 of the start"):
+        engine().train(replace(work((calm,)), vector=vector))
+
+
+def test_divergence_of_a_trial_and_of_sums_is_named_too():
+    with pytest.raises(InputError, match=r"is not finite at step \d of trial"):
+        engine().train(work((Prune(steps=3, learning_rate=1e38, stream="trial"),), ratio=0.5))
+    vector = START.copy()
+    vector[LAYOUT.shared] = 1e30
+    with pytest.raises(InputError, match=r"the gradient of conv\d\.weight is not finite at step 1 of sums"):
+        engine().train(replace(work((Accumulate(steps=1, stream="sums"),)), vector=vector))
+
+
+def test_weights_whose_sum_alone_is_too_great_are_no_divergence():
+    vector = np.full_like(START, 1e36)
+    assert np.array_equal(engine().train(replace(work(()), vector=vector)).vector, vector)
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(InputError, match=r"a mask must have shape \(3760,\) or \(5008,\), got \(7,\)"):
+        engine().train(replace(work((train("all"),)), mask=np.ones(7, dtype=bool)))
 
 
 def test_the_callers_threads_are_left_alone():

@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.federation import SPEC, engine, made_up_data, work
+from torch.func import functional_call
+
+from training.layout import Layout
+from training.program import TrainMask
+from wirelessfl.errors import InputError
+from wirelessfl.rng import Streams
+
+DATA = made_up_data(samples=40)
+WHOLE = replace(SPEC, personalised=False)
+MODEL, LAYOUT = WHOLE.build_model()
+RNG = np.random.default_rng(2)
+START = RNG.normal(size=LAYOUT.size).astype(np.float32) / 4
+SCORES = RNG.normal(size=LAYOUT.size).astype(np.float32)
+LAYERS = [entry for entry in LAYOUT.entries if len(entry.shape) > 1]
+KEEP = (0.5, 0.3, 0.9, 0.4)
+RATE = 1.0
+
+
+def phase(**fields):
+    return TrainMask(**{"keep": KEEP, "learning_rate": RATE, "stream": "s", "steps": 3} | fields)
+
+
+def ours(item, **fields):
+    given = {"vector": START, "scores": SCORES} | fields
+    return engine(WHOLE, DATA).train(replace(work((), client=1), program=(item,), **given))
+
+
+class HandThrough(torch.autograd.Function):
+    """Thres of (3): torch.topk's mask of |y|, whose gradient is handed through."""
+
+    @staticmethod
+    def forward(ctx, magnitude, keep, threshold):
+        flat = magnitude.flatten()
+        count = flat.numel() - int((1 - keep) * flat.numel() + 1e-9)
+        mask = torch.zeros_like(flat)
+        mask[flat.topk(count).indices] = 1
+        rows = mask.view(magnitude.shape[0], -1)
+        return (rows * (rows.sum(1, keepdim=True) > threshold)).view_as(magnitude)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None, None
+
+
+def by_hand(steps, *, neighbours=None, lasso=0.0, decay=0.0, threshold=0):
+    """The naive loop: z a parameter, v = w m(|agg(z)|) by autograd, one tensor after the other."""
+    weights = {entry.name: torch.from_numpy(START[entry.slice]).view(entry.shape) for entry in LAYOUT.entries}
+    scores = {
+        entry.name: torch.from_numpy(SCORES[entry.slice].copy()).view(entry.shape).requires_grad_() for entry in LAYERS
+    }
+
+    def masks():
+        made = {}
+        for entry, keep in zip(LAYERS, KEEP, strict=True):
+            z = scores[entry.name]
+            y = z
+            if neighbours is not None:
+                pull = torch.from_numpy(neighbours[entry.slice]).view(entry.shape)
+                y = z + (z.abs().mean() * z.sign() * pull).detach()
+            made[entry.name] = HandThrough.apply(y.abs(), keep, threshold)
+        return made
+
+    generator = torch.Generator().manual_seed(Streams(3, 0).seed_for("s", 1))
+    rows = DATA.train_index[1][torch.randperm(40, generator=generator)]
+    batches = [rows[:16], rows[16:32], DATA.train_index[1][torch.randperm(40, generator=generator)][:16]]
+    for batch in batches[:steps]:
+        model = {
+            name: weight * made if (made := masks().get(name)) is not None else weight
+            for name, weight in weights.items()
+        }
+        logits = functional_call(MODEL, model, ((DATA.train_images[batch].float() - 127.0) / 74.0,))
+        lassos = sum(z.flatten(1).norm(dim=1).sum() for z in scores.values())
+        loss = F.cross_entropy(logits, DATA.train_labels[batch]) + lasso * lassos
+        gradients = torch.autograd.grad(loss, list(scores.values()))
+        with torch.no_grad():
+            for z, gradient in zip(scores.values(), gradients, strict=True):
+                z -= RATE * (gradient + decay * z)
+    flat = {
+        name: (z.detach().flatten().numpy(), mask.detach().flatten().numpy())
+        for (name, z), mask in zip(scores.items(), masks().values(), strict=True)
+    }
+    return flat, {name: gradient.flatten().numpy() for name, gradient in zip(scores, gradients, strict=True)}
+
+
+NEIGHBOURS = RNG.random(LAYOUT.size).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "theirs"),
+    [
+        ({}, {}),
+        ({"neighbour_mask": NEIGHBOURS}, {"neighbours": NEIGHBOURS}),
+        ({"group_lasso": 0.01, "weight_decay": 0.02}, {"lasso": 0.01, "decay": 0.02}),
+        ({"filter_threshold": 4}, {"threshold": 4}),
+    ],
+)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_scores_and_masks_are_those_of_a_naive_loop(fields, theirs, steps):
+    work_fields = {name: value for name, value in fields.items() if name == "neighbour_mask"}
+    rest = {name: value for name, value in fields.items() if name != "neighbour_mask"}
+    result = ours(phase(steps=steps, **rest), **work_fields)
+    expected, gradients = by_hand(steps, **theirs)
+    for entry in LAYERS:
+        scores, mask = expected[entry.name]
+        np.testing.assert_allclose(result.scores[entry.slice], scores, atol=1e-5)
+        assert np.array_equal(result.mask[entry.slice], mask.astype(bool))
+        np.testing.assert_allclose(result.sums["score_gradient"][entry.slice], gradients[entry.name], atol=1e-5)
+    assert not np.array_equal(result.mask, ours(phase(steps=0, **rest), **work_fields).mask)  # masks move
+    assert result.steps == steps
+
+
+def test_retention_is_exact_and_weights_never_change():
+    result = ours(phase())
+    for entry, keep in zip(LAYERS, KEEP, strict=True):
+        assert result.mask[entry.slice].sum() == entry.size - int((1 - keep) * entry.size + 1e-9)
+    assert np.array_equal(result.vector, START)
+    outside = np.ones(LAYOUT.size, dtype=bool)
+    for entry in LAYERS:
+        outside[entry.slice] = False
+    assert result.mask[outside].all()
+    assert not result.scores[outside].any()
+
+
+def test_filters_with_few_ones_are_cut():
+    mask = ours(phase(filter_threshold=4)).mask[LAYERS[0].slice].reshape(8, 9)
+    assert set(mask.sum(1)) & set(range(5)) == {0}
+
+
+def test_everything_kept_is_the_dense_model_and_no_step_changes_nothing():
+    result = ours(phase(keep=(1.0,) * 4, steps=2))
+    assert result.mask.all()
+    none = ours(phase(steps=0))
+    assert none.loss is None
+    assert np.array_equal(none.scores[LAYERS[2].slice], SCORES[LAYERS[2].slice])
+
+
+def test_shares_of_the_wrong_number():
+    with pytest.raises(InputError, match="a mask needs one share for each of 4 tensors of weights, got 2"):
+        ours(phase(keep=(0.5, 0.5)))
+
+
+def test_the_layout_is_that_of_the_model():
+    assert [entry.name for entry in LAYERS] == ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"]
+    assert Layout.of(MODEL) == LAYOUT
