@@ -4,6 +4,7 @@ from helpers.federation import PRUNE, train
 
 from training.accounting import Accounting, upload_bits
 from training.layout import Layout
+from training.program import Accumulate, Train, TrainMask
 from wirelessfl import plugins
 
 CONV1, CONV2, FC1, FC2 = 25 * 10 * 24 * 24, 250 * 20 * 8 * 8, 320 * 50, 50 * 10  # MACs per sample of mnist-cnn
@@ -46,6 +47,27 @@ def test_flops_fall_with_the_mask_and_the_dense_round_bounds_them():
         flops.append(ACCOUNTING.flops(program, mask, 128))
     assert flops == sorted(flops, reverse=True)
     assert len(set(flops)) == 4
+
+
+def test_epochs_count_samples_and_other_phases_their_gradients():
+    epochs = Train(part="all", epochs=2, learning_rate=0.1, stream="s")
+    a_step = ACCOUNTING.flops((train("all", 1),), DENSE, 1)
+    assert ACCOUNTING.flops((epochs, train("all", 3)), DENSE, 128, epoch=(128, 128, 7)) == a_step * (2 * 263 + 3 * 128)
+    assert ACCOUNTING.flops((Accumulate(steps=2, stream="s"),), DENSE, 16) == 32 * a_step
+    assert ACCOUNTING.flops((Accumulate(steps=2, part="shared", stream="s"),), DENSE, 16) == ACCOUNTING.flops(
+        (train("shared", 2),), DENSE, 16
+    )
+
+
+def test_masks_from_the_start_count_from_the_start():
+    mask = DENSE.copy()
+    mask[: 50 * 320 // 4] = False
+    macs = 2 * (CONV1 + CONV2) + 2 * (0.75 * FC1 + FC2) + (CONV2 + 0.75 * FC1 + FC2)
+    given = ACCOUNTING.flops((train("all", 3),), mask, 4, masked=True)
+    learnt = TrainMask(keep=(), steps=3, learning_rate=1.0, stream="s")
+    assert given == pytest.approx(2 * macs * 3 * 4)
+    assert ACCOUNTING.flops((learnt,), mask, 4) == given
+    assert ACCOUNTING.flops((train("all", 3),), mask, 4) > given
 
 
 def test_whole_model_shared():

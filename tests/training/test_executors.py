@@ -34,6 +34,24 @@ def test_workers_equal_the_loop_bit_for_bit(count):
             assert list(loop.evaluate(EVALUATIONS)) == list(workers.evaluate(EVALUATIONS))
 
 
+def test_workers_run_a_few_works_ahead_and_no_more():
+    taken = 0
+
+    def works():
+        nonlocal taken
+        for client in list(range(5)) * 8:
+            taken += 1
+            yield WORKS[client]
+
+    with closing(Workers(SPEC, DATA, 2)) as workers:
+        results = workers.train(works())
+        assert taken == 0
+        next(results)
+        assert 2 < taken <= 6
+        assert len(list(results)) == 39
+        assert taken == 40
+
+
 def test_bad_input_and_death_in_a_worker_reach_the_parent():
     diverging = work((train("all", 3, 1e30),), client=4)
     with closing(Workers(SPEC, DATA, 1)) as workers:

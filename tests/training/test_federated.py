@@ -1,4 +1,5 @@
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -152,6 +153,47 @@ def test_one_client_one_round_one_step_is_sgd():
         parameter.data -= 0.1 * parameter.grad
     np.testing.assert_allclose(state.shared, layout.flatten(model).numpy(), atol=1e-6)
     assert metrics.loss == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_a_thousand_clients_are_never_there_at_once(monkeypatch):
+    clients = 60
+    it = trainer(
+        PruningOnly(task=Task(partition="iid", batch_size=8), local_steps=1, importance_steps=0), clients=clients
+    )
+    state = it.init(0)
+    assert state.personal.size == 0
+    alive, most = weakref.WeakSet(), 0
+    train = it._executor.train
+
+    def counted(works):
+        def seen(items):
+            nonlocal most
+            for item in items:
+                alive.add(item)
+                most = max(most, len(alive))
+                yield item
+
+        return seen(train(seen(works)))
+
+    monkeypatch.setattr(it._executor, "train", counted)
+    it.step(state, np.zeros(clients), Delivery.all(clients))
+    assert 2 <= most <= 6  # works and results
+
+
+def test_who_has_nothing_to_do_does_not_trouble_the_executor(monkeypatch):
+    it = trainer(PruningOnly(task=TASK, learning_rate=0.05))
+    start, asked, train = it.init(0), [], it._executor.train
+
+    def noted(works):
+        works = list(works)
+        asked.extend(work.client for work in works)
+        return train(works)
+
+    monkeypatch.setattr(it._executor, "train", noted)
+    state, metrics = it.step(start, np.array([1, 0.5, 1, 0]), ALL)
+    assert asked == [1, 3]
+    assert metrics.uplink_bits.tolist() == [0, 32 * (N_U + N_V) // 2, 0, 32 * (N_U + N_V)]
+    assert not same(state, start)
 
 
 def test_payload_is_exact_and_additive():
