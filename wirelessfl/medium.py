@@ -13,10 +13,11 @@ class Medium:
     """What happens on the band within a round; its fields stand in section `scenario` of a scenario file.
 
     `bands`: `static`, a client has its own share for the whole round; `work-conserving`, the whole band is always
-    divided over those who are sending, in proportion to their shares (equally where these are all 0). `coherence_s`: the
-    gain changes that often within a round, where the channel says how; by default never. `dropout_probability`: a client
-    is lost in a round with this probability, at a moment uniform over the deadline, unless it has finished by then.
-    `downlink_broadcast`: one dense copy for everybody at the slowest client's downlink rate, instead of one for each.
+    divided over those who are sending, in proportion to their shares (equally where these are all 0). `coherence_s`:
+    the gain changes that often within a round, where the channel says how; by default never. `dropout_probability`: a
+    client is lost in a round with this probability, at a moment uniform over the deadline, unless it has finished by
+    then. `downlink_broadcast`: one dense copy for everybody at the slowest client's downlink rate, instead of one for
+    each.
     """
 
     bands: Literal["static", "work-conserving"] = "static"

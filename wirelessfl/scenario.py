@@ -1,6 +1,7 @@
 """What does not change from round to round: the cell and its clients."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -100,9 +101,21 @@ class Scenario:
         return self.noise_psd_w_per_hz
 
     def per_client(self, name: str) -> Array:
-        """Field `name` as an array of shape (K,); a downlink that takes no time has rate inf."""
+        """Field `name` as a read-only array of shape (K,); a downlink that takes no time has rate inf."""
+        if name not in self._arrays:
+            array = np.array(np.broadcast_to(self._given(name), (self.clients,)))
+            array.flags.writeable = False
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    @cached_property
+    def _arrays(self) -> dict[str, Array]:
+        """What `per_client` has made so far: every round asks for the same arrays many times."""
+        return {}
+
+    def _given(self, name: str) -> Array:
         if name == "distance_m" and self.distance_m is None:
             return np.linspace(*self.distance_range_m, self.clients)
         if name == "downlink_rate_bps" and self.downlink_rate_bps is None:
-            return np.full(self.clients, np.inf)
-        return np.broadcast_to(np.asarray(getattr(self, name), dtype=np.float64), (self.clients,))
+            return np.asarray(np.inf)
+        return np.asarray(getattr(self, name), dtype=np.float64)
