@@ -1,56 +1,97 @@
 """What every model keeps."""
 
 import copy
+import inspect
 
 import pytest
 import torch
 from torch import nn
 
+from training.layout import Layout
 from training.models._macs import layer_macs
+from training.network import LOSSES, Network
 from wirelessfl import plugins
+from wirelessfl.errors import InputError
+
+NORMS = nn.modules.batchnorm._BatchNorm
 
 
-@pytest.fixture(params=plugins.names("models"))
-def model(request):
+NAMES = plugins.names("models")
+WITH_GRADIENT = [name for name in NAMES if hasattr(plugins.load("models", name), "gradient")]
+SHRINKING = [name for name in NAMES if getattr(plugins.load("models", name), "groups", ())]
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def model(name):
     torch.manual_seed(0)
-    return plugins.load("models", request.param)()
+    return plugins.load("models", name)()
 
 
-def _images(model, count=3):
+def _inputs(model, count=3):
     return torch.randn(count, *model.input_shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_logits_of_the_declared_shape(model):
-    assert model(_images(model)).shape == (3, model.classes)
+def _targets(model, count):
+    if _loss_of(model) == "squared-error":
+        return torch.linspace(-1.0, 1.0, count)
+    return torch.arange(count) % model.classes
+
+
+def _loss_of(model):
+    return getattr(model, "loss", "cross-entropy")
+
+
+def _parts(model):
+    return {name.split(".")[0] for name, _ in model.named_parameters()}
+
+
+def test_outputs_of_the_declared_shape(model):
+    assert model(_inputs(model)).shape == (3, model.classes)
+
+
+def test_the_loss_is_known_and_fits_the_outputs(model):
+    loss = LOSSES[_loss_of(model)](model(_inputs(model)), _targets(model, 3))
+    assert loss.shape == ()
+    assert (model.classes == 1) == (_loss_of(model) == "squared-error")
 
 
 def test_personal_names_are_modules_and_leave_something_global(model):
-    parts = {name.split(".")[0] for name, _ in model.named_parameters()}
-    assert set(model.personal) <= parts
-    assert parts - set(model.personal)
+    assert set(model.personal) <= _parts(model)
+    assert _parts(model) - set(model.personal)
 
 
-def test_personal_part_is_the_convolutions(model):
-    for name, module in model.named_modules():
+@pytest.mark.parametrize("name", ["digits-cnn", "mnist-cnn"])
+def test_personal_part_is_the_convolutions_in_the_networks_of_wfl(name):
+    model = plugins.load("models", name)()
+    for path, module in model.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            assert (name.split(".")[0] in model.personal) == isinstance(module, nn.Conv2d)
+            assert (path.split(".")[0] in model.personal) == isinstance(module, nn.Conv2d)
 
 
 def test_every_parameter_learns(model):
-    nn.functional.cross_entropy(model(_images(model, 32)), torch.arange(32) % model.classes).backward()
+    model.eval()  # batch norm takes a bias in front of it away again, except by running statistics
+    LOSSES[_loss_of(model)](model(_inputs(model, 16)), _targets(model, 16)).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
 
 
 def test_initial_weights_are_a_function_of_the_seed(model):
+    """Of every layer; batch norm starts at 1 and 0, and a convex problem may start at 0."""
     torch.manual_seed(0)
     again = type(model)()
     torch.manual_seed(1)
     other = type(model)()
     for name, parameter in model.named_parameters():
+        layer = model.get_submodule(name.rpartition(".")[0])
+        fixed = isinstance(layer, NORMS) or (_loss_of(model) == "squared-error" and not parameter.any())
         assert torch.equal(parameter, again.get_parameter(name))
-        assert not torch.equal(parameter, other.get_parameter(name))
+        assert torch.equal(parameter, other.get_parameter(name)) == fixed, name
 
 
 def test_macs_cover_every_weight_and_leave_the_model_alone(model):
@@ -64,3 +105,59 @@ def test_macs_cover_every_weight_and_leave_the_model_alone(model):
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", WITH_GRADIENT)
+def test_a_gradient_in_closed_form_is_that_of_autograd(name):
+    model = plugins.load("models", name)()
+    inputs, targets = _inputs(model, 7), _targets(model, 7)
+    network = Network(model, Layout.of(model), torch.device("cpu"))
+    network.vector.copy_(torch.randn(network.layout.size, generator=torch.Generator().manual_seed(2)) / 20)
+    loss = LOSSES[_loss_of(model)](model(inputs), targets)
+    expected = torch.autograd.grad(loss, [model.get_parameter(entry.name) for entry in network.layout.parameters])
+    assert network.backward(inputs, targets).item() == pytest.approx(loss.item(), rel=1e-6)
+    flat = torch.cat([gradient.reshape(-1) for gradient in expected])
+    torch.testing.assert_close(network.gradient, flat, rtol=1e-5, atol=1e-6)
+
+
+def test_widths_are_for_models_that_declare_groups(name):
+    takes_widths = "widths" in inspect.signature(plugins.load("models", name)).parameters
+    assert takes_widths == (name in SHRINKING)
+
+
+@pytest.mark.parametrize("name", SHRINKING)
+class TestShrinking:
+    """A model with groups of channels is built narrower by `widths`."""
+
+    def test_the_same_tensors_in_the_same_order(self, model):
+        small = type(model)(widths={group.name: 1 for group in model.groups})
+        assert [name for name, _ in small.named_parameters()] == [name for name, _ in model.named_parameters()]
+        assert [name for name, _ in small.named_buffers()] == [name for name, _ in model.named_buffers()]
+        assert small(_inputs(model, 2)).shape == (2, model.classes)
+
+    def test_all_channels_are_the_model_itself(self, model):
+        torch.manual_seed(0)
+        same = type(model)(widths={group.name: group.width for group in model.groups})
+        for name, parameter in model.named_parameters():
+            assert torch.equal(parameter, same.get_parameter(name))
+
+    def test_each_group_changes_the_axes_that_it_declares_and_no_other(self, model):
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        for group in model.groups:
+            small = type(model)(widths={group.name: 1})
+            for name, parameter in small.named_parameters():
+                module, _, kind = name.rpartition(".")
+                expected = list(shapes[name])
+                if module in group.rows:
+                    expected[0] = 1
+                if module in group.columns and kind == "weight":
+                    expected[1] //= group.width
+                assert list(parameter.shape) == expected, (group.name, name)
+
+    def test_what_is_no_group_or_no_width_is_refused_in_one_line(self, model):
+        group = model.groups[0]
+        with pytest.raises(InputError, match=r"widths must name groups of the model .*, got 'fc9'"):
+            type(model)(widths={"fc9": 1})
+        for width in (0, group.width + 1):
+            with pytest.raises(InputError, match=rf"widths.{group.name} must be within 1 and {group.width}, got"):
+                type(model)(widths={group.name: width})

@@ -1,9 +1,12 @@
 """The sister of `mnist-cnn` for 8x8 images."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from training.models._groups import Group, channels
 
 
 class DigitsCnn(nn.Module):
@@ -14,16 +17,22 @@ class DigitsCnn(nn.Module):
     (batch, 10).
     """
 
-    input_shape: ClassVar[tuple[int, int, int]] = (1, 8, 8)
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
     classes: ClassVar[int] = 10
     personal: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="conv1", width=8, rows=("conv1",), columns=("conv2",)),
+        Group(name="conv2", width=16, rows=("conv2",), columns=("fc1",)),
+        Group(name="fc1", width=50, rows=("fc1",), columns=("fc2",)),
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 8, 3, padding=1)
-        self.conv2 = nn.Conv2d(8, 16, 3, padding=1)
-        self.fc1 = nn.Linear(64, 50)
-        self.fc2 = nn.Linear(50, 10)
+        width = channels(self.groups, widths)
+        self.conv1 = nn.Conv2d(1, width["conv1"], 3, padding=1)
+        self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 3, padding=1)
+        self.fc1 = nn.Linear(4 * width["conv2"], width["fc1"])
+        self.fc2 = nn.Linear(width["fc1"], 10)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

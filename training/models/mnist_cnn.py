@@ -1,9 +1,12 @@
 """The 21,840-parameter CNN for 28x28 images."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from training.models._groups import Group, channels
 
 
 class MnistCnn(nn.Module):
@@ -13,16 +16,22 @@ class MnistCnn(nn.Module):
     fits Table I of [WFL], which does not name its own. Input (batch, 1, 28, 28), output logits (batch, 10).
     """
 
-    input_shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
+    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
     classes: ClassVar[int] = 10
     personal: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="conv1", width=10, rows=("conv1",), columns=("conv2",)),
+        Group(name="conv2", width=20, rows=("conv2",), columns=("fc1",)),
+        Group(name="fc1", width=50, rows=("fc1",), columns=("fc2",)),
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 10, 5)
-        self.conv2 = nn.Conv2d(10, 20, 5)
-        self.fc1 = nn.Linear(320, 50)
-        self.fc2 = nn.Linear(50, 10)
+        width = channels(self.groups, widths)
+        self.conv1 = nn.Conv2d(1, width["conv1"], 5)
+        self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 5)
+        self.fc1 = nn.Linear(16 * width["conv2"], width["fc1"])
+        self.fc2 = nn.Linear(width["fc1"], 10)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images; the pool stands before the ReLU, where it commutes and leaves less to do."""

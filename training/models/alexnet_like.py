@@ -1,0 +1,52 @@
+"""The AlexNet-like network of [MCE-PL] for 32x32 colour images."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models._groups import Group, channels
+
+_ALPHAS = (2e-5, 1e-4, 1e-4)  # of the three local response normalisations
+
+
+class AlexnetLike(nn.Module):
+    """Three convolutions and two fully connected layers: 1,227,328 weights that masks choose from, and 202 biases.
+
+    conv 3-64, 64-128, 128-256, all 5x5, padding 1, without bias, each with ELU, local response normalisation over 4
+    channels and max-pool 3 of stride 2 (the third padded by 1): 32-14-5-2 pixels; FC 1024-192, ELU; FC 192-10, ELU.
+    Input (batch, 3, 32, 32), output logits (batch, 10).
+
+    The normalisation looks at neighbouring channels, and those of a shrunken network are the ones that are left: with
+    activations a its outputs are those of the zero-masked whole one to a relative 1e-4 a^2 (4e-6 at the start).
+
+    **Differs:** [MCE-PL] tells kernels and pools only; the rest, ELU on the logits too, is as in its official code.
+    """
+
+    input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
+    classes: ClassVar[int] = 10
+    personal: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="conv1", width=64, rows=("conv1",), columns=("conv2",)),
+        Group(name="conv2", width=128, rows=("conv2",), columns=("conv3",)),
+        Group(name="conv3", width=256, rows=("conv3",), columns=("fc1",)),
+        Group(name="fc1", width=192, rows=("fc1",), columns=("fc2",)),
+    )
+
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+        super().__init__()
+        width = channels(self.groups, widths)
+        self.conv1 = nn.Conv2d(3, width["conv1"], 5, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 5, padding=1, bias=False)
+        self.conv3 = nn.Conv2d(width["conv2"], width["conv3"], 5, padding=1, bias=False)
+        self.fc1 = nn.Linear(4 * width["conv3"], width["fc1"])
+        self.fc2 = nn.Linear(width["fc1"], self.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
+        hidden = images
+        for conv, alpha, padding in zip((self.conv1, self.conv2, self.conv3), _ALPHAS, (0, 0, 1), strict=True):
+            hidden = F.local_response_norm(F.elu(conv(hidden)), 4, alpha=alpha, beta=0.75)
+            hidden = F.max_pool2d(hidden, 3, stride=2, padding=padding)
+        return F.elu(self.fc2(F.elu(self.fc1(hidden.flatten(1)))))

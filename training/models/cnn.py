@@ -1,0 +1,41 @@
+"""The 1,663,370-parameter CNN for 28x28 images."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models._groups import Group, channels
+
+
+class Cnn(nn.Module):
+    """The network of McMahan et al. 2017: two convolutions and two fully connected layers.
+
+    conv 1-32 5x5, max-pool 2, ReLU; conv 32-64 5x5, max-pool 2, ReLU; FC 3136-512, ReLU; FC 512-10. Input
+    (batch, 1, 28, 28), output logits (batch, 10).
+    """
+
+    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    classes: ClassVar[int] = 10
+    personal: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="conv1", width=32, rows=("conv1",), columns=("conv2",)),
+        Group(name="conv2", width=64, rows=("conv2",), columns=("fc1",)),
+        Group(name="fc1", width=512, rows=("fc1",), columns=("fc2",)),
+    )
+
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+        super().__init__()
+        width = channels(self.groups, widths)
+        self.conv1 = nn.Conv2d(1, width["conv1"], 5, padding=2)
+        self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 5, padding=2)
+        self.fc1 = nn.Linear(49 * width["conv2"], width["fc1"])
+        self.fc2 = nn.Linear(width["fc1"], self.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images; the pool stands before the ReLU, where it commutes and leaves less to do."""
+        hidden = F.relu(F.max_pool2d(self.conv1(images), 2))
+        hidden = F.relu(F.max_pool2d(self.conv2(hidden), 2))
+        logits: Tensor = self.fc2(F.relu(self.fc1(hidden.flatten(1))))
+        return logits

@@ -1,0 +1,49 @@
+"""The fully connected network for 28x28 images."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models._closed_form import add_gradient, softmax_error
+from training.models._groups import Group, channels
+
+
+class Mlp(nn.Module):
+    """784-200-200-10 with ReLU: 199,210 parameters. Input (batch, 1, 28, 28), output logits (batch, 10)."""
+
+    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    classes: ClassVar[int] = 10
+    personal: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="fc1", width=200, rows=("fc1",), columns=("fc2",)),
+        Group(name="fc2", width=200, rows=("fc2",), columns=("fc3",)),
+    )
+
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+        super().__init__()
+        width = channels(self.groups, widths)
+        self.fc1 = nn.Linear(784, width["fc1"])
+        self.fc2 = nn.Linear(width["fc1"], width["fc2"])
+        self.fc3 = nn.Linear(width["fc2"], self.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
+        logits: Tensor = self.fc3(F.relu(self.fc2(F.relu(self.fc1(images.flatten(1))))))
+        return logits
+
+    @torch.no_grad()
+    def gradient(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Add the gradient of the mean cross-entropy to every `grad`; the loss."""
+        pixels = images.flatten(1)
+        first = F.relu(self.fc1(pixels))
+        second = F.relu(self.fc2(first))
+        loss, error = softmax_error(self.fc3(second), labels)
+        add_gradient(self.fc3, second, error)
+        error = (error @ self.fc3.weight).mul_(second > 0)
+        add_gradient(self.fc2, first, error)
+        error = (error @ self.fc2.weight).mul_(first > 0)
+        add_gradient(self.fc1, pixels, error)
+        return loss

@@ -1,0 +1,50 @@
+"""VGG16 with batch norm for 32x32 colour images."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.models._groups import Group, channels
+
+_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+_POOLED = (1, 3, 6, 9, 12)  # convolutions with a pool behind them
+_READERS = (*(f"convs.{i}" for i in range(1, len(_WIDTHS))), "fc1")
+
+
+class Vgg16(nn.Module):
+    """13 convolutions 3x3, each with batch norm, and three fully connected layers: 15,119,690 parameters.
+
+    Convolutions of 64-64, 128-128, 256 three times, 512 six times, ReLU, max-pool 2 behind the 2nd, 4th, 7th, 10th and
+    13th; FC 512-512-256-10: the sizes of Table I of [CA-HFP]. The filters of every convolution can be left out, the
+    fully connected layers stay. Input (batch, 3, 32, 32), output logits (batch, 10).
+    """
+
+    input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
+    classes: ClassVar[int] = 10
+    personal: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[Group, ...]] = tuple(
+        Group(name=f"convs.{i}", width=width, rows=(f"convs.{i}", f"norms.{i}"), columns=(reader,))
+        for i, (width, reader) in enumerate(zip(_WIDTHS, _READERS, strict=True))
+    )
+
+    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+        super().__init__()
+        width = list(channels(self.groups, widths).values())
+        self.convs = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairwise([3, *width]))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in width)
+        self.fc1 = nn.Linear(width[-1], 512)
+        self.fc2 = nn.Linear(512, 256)
+        self.fc3 = nn.Linear(256, self.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
+        hidden = images
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            hidden = F.relu(norm(conv(hidden)))
+            if i in _POOLED:
+                hidden = F.max_pool2d(hidden, 2)
+        logits: Tensor = self.fc3(F.relu(self.fc2(F.relu(self.fc1(hidden.flatten(1))))))
+        return logits
