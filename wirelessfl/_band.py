@@ -169,8 +169,9 @@ class Band:
 
     def _end_run(self, client: int) -> None:
         outcome = "uploaded" if self._packets is None else self._packets[client].end_run()
-        if outcome == "block lost":
-            self._note(client, outcome)
+        if outcome in ("block lost", "under way"):
+            if outcome == "block lost":
+                self._note(client, outcome)
             self._run_bits[client] = self._left_bits[client] = 0.0
             self._aim(client)
             self._ends_s[client] = self._env.now + self._left_bits[client] / self._rate[client]

@@ -142,6 +142,14 @@ def test_runs_of_packets_are_the_same_as_packet_by_packet(seed, bits, coherence_
     np.testing.assert_allclose(timing.finish_s, finish_s, rtol=1e-9)
 
 
+def test_long_uploads_are_looked_at_in_parts():
+    """10 000 packets of 1 kbit, more than are looked ahead at: the same seconds as without errors, and the mean."""
+    case = by_hand(0.0, 1e7, **LOSSY, waterfall_threshold=1e-12)
+    np.testing.assert_allclose(cell.simulate(*case).finish_s, [10.0], rtol=1e-9)
+    again = cell.simulate(changed(case[0], waterfall_threshold=threshold(0.2)), *case[1:]).retransmissions[0]
+    assert again == pytest.approx(2500, abs=4 * np.sqrt(1e4 * 0.2 / 0.8**2))
+
+
 def test_who_gives_up_is_lost_and_nobody_waits_for_it():
     """Client 0 sends at 2 Mbit/s what its gain does not carry: 8 packets of 500 bits at half the band, all lost."""
     case = by_hand([0.001, 0.01], [1e4, 1e3], snr=[1.0, 3.0], believed_snr=[3.0, 3.0], packet_error="outage")
