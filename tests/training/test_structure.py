@@ -149,7 +149,7 @@ def test_a_client_trains_the_compact_network_like_the_masked_whole():
     assert compact.loss == pytest.approx(masked.loss, rel=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(name=st.sampled_from(SMALL), seed=st.integers(0, 2**16))
 def test_scattering_back_changes_what_was_taken_and_nothing_else(name, seed):
     structure = _structure(_model(name))
@@ -164,7 +164,7 @@ def test_scattering_back_changes_what_was_taken_and_nothing_else(name, seed):
     assert np.array_equal(changed[others], whole[others])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(name=st.sampled_from(SMALL), seed=st.integers(0, 2**16))
 def test_nested_channels_have_nested_positions(name, seed):
     structure = _structure(_model(name))
@@ -231,7 +231,7 @@ def test_the_largest_that_fits_is_the_first_of_a_fine_grid(name, bits_share, flo
     structure = _structure(_model(name))
     found = SubModel.first(structure.largest_within(bits_share=bits_share, flops_share=flops_share))
     whole = SubModel.first(structure.widths)
-    for ratio in np.linspace(0, 1, 3001):
+    for ratio in np.linspace(0, 1, 2001):
         sub = SubModel.first(structure.uniform(ratio))
         shares = structure.bits(sub) / structure.bits(whole), structure.flops(sub) / structure.flops(whole)
         if shares[0] <= bits_share and shares[1] <= flops_share:
