@@ -1,0 +1,147 @@
+"""How many weights stay and where: exact top-k over a vector or layer by layer, and shares of the layers."""
+
+import time
+from collections.abc import Sequence
+from math import prod
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.masks import keep_most_important, prune_count
+from training.program import Mask
+from wirelessfl.errors import InputError, check_count, check_number
+
+Scores = NDArray[np.floating]
+_Vector = TypeVar("_Vector", NDArray[Any], Tensor)
+
+
+def keep_count(pruning_ratio: float, size: int) -> int:
+    """K = size - ceil(pruning_ratio size) = floor((1 - pruning_ratio) size), W-1.5 of [WFL] and K of TopK in [SPS].
+
+    Without the rounding error of the product, see `prune_count`. Raises `InputError` for a ratio outside [0, 1].
+    """
+    check_number("training.pruning_ratio", pruning_ratio, at_least=0.0, at_most=1.0)
+    return size - prune_count(pruning_ratio, size)
+
+
+@overload
+def top_k(scores: Scores, kept: int) -> Mask: ...
+@overload
+def top_k(scores: Tensor, kept: int) -> Tensor: ...
+def top_k(scores: Scores | Tensor, kept: int) -> Mask | Tensor:
+    """Mask (N,) of exactly the `kept` largest of `scores` (N,); among equals those of highest index stay.
+
+    The rule for ties is that of `keep_most_important`: what comes first goes first, as in a stable ascending sort. So
+    masks of the same scores are nested. `scores` reversed, and the mask reversed again, has the other rule. A tensor
+    gives a bool tensor on its device: float32 and float64 on a CPU without a copy, all others by `torch.topk`, which
+    has run on a CPU but never on a GPU. Raises `InputError` for NaN and for `kept` outside [0, N].
+    """
+    check_count("kept", kept, at_least=0)
+    check_number("kept", kept, at_most=len(scores))
+    if isinstance(scores, Tensor):
+        scores = scores.detach()
+        if scores.device.type != "cpu" or scores.dtype not in (torch.float32, torch.float64):
+            return _top_k_by_torch(scores, kept)
+        return torch.from_numpy(top_k(scores.numpy(), kept))
+    if scores.size and np.isnan(scores.max()):
+        raise _not_a_number(int(np.argmax(np.isnan(scores))))
+    return keep_most_important(scores, scores.size - kept)
+
+
+def nested_top_k(scores: _Vector, pruning_ratios: Sequence[float]) -> tuple[_Vector, ...]:
+    """One mask (N,) of the same `scores` (N,) for each ratio; that of a larger ratio lies within that of a smaller."""
+    return tuple(top_k(scores, keep_count(ratio, len(scores))) for ratio in pruning_ratios)
+
+
+def prune_further(mask: _Vector, scores: _Vector, kept: int) -> _Vector:
+    """The `kept` largest of `scores` (N,) among what `mask` (N,) has: nested although scores change between rounds."""
+    further = mask & False
+    further[mask] = top_k(scores[mask], kept)
+    return further
+
+
+def top_k_layers(scores: _Vector, layers: Sequence[slice], kept: Sequence[int]) -> _Vector:
+    """Mask (N,) that keeps in each of `layers` its number of largest `scores` (N,), and everything outside them.
+
+    `layers` are the places of tensors in the flat vector (`Entry.slice`), `kept` has one count for each.
+    """
+    if len(layers) != len(kept):
+        raise InputError(f"kept must have one count for each of {len(layers)} layers, got {len(kept)}")
+    mask = scores == scores  # NaN outside the layers is nobody's score
+    mask[:] = True
+    for layer, count in zip(layers, kept, strict=True):
+        mask[layer] = top_k(scores[layer], count)
+    return mask
+
+
+def uniform_counts(shapes: Sequence[Sequence[int]], kept: int) -> tuple[int, ...]:
+    """Weights kept in each tensor, `kept` in all, with the same density everywhere up to rounding."""
+    sizes = [prod(shape) for shape in shapes]
+    return _apportion(sizes, sizes, kept)
+
+
+def erk_counts(shapes: Sequence[Sequence[int]], kept: int) -> tuple[int, ...]:
+    """Weights kept in each tensor, `kept` in all, by the Erdos-Renyi-kernel rule of [RigL] (Evci et al. 2020).
+
+    Density min(1, e (n_in + n_out + kh + kw) / (n_in n_out kh kw)) with the one e that makes the counts sum to `kept`,
+    so e times the sum of a tensor's shape, at most its size. A tensor without kernel axes has n_in and n_out alone.
+    Rounded by largest remainders, among equals the earlier tensor first. Raises `InputError` for `kept` outside
+    [0, number of weights].
+    """
+    return _apportion([sum(shape) for shape in shapes], [prod(shape) for shape in shapes], kept)
+
+
+def time_top_k(size: int = 15_000_000, pruning_ratio: float = 0.5, repeats: int = 9) -> tuple[float, ...]:
+    """Seconds of each of `repeats` calls of `top_k` on |normal| float32 scores (size,), after one that is not timed."""
+    scores = np.abs(np.random.default_rng(0).standard_normal(size, dtype=np.float32))
+    kept, seconds = keep_count(pruning_ratio, size), []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        top_k(scores, kept)
+        seconds.append(time.perf_counter() - start)
+    return tuple(seconds[1:])
+
+
+def _top_k_by_torch(scores: Tensor, kept: int) -> Tensor:
+    """`top_k` where the scores are: topk for the threshold alone, for which of equals it takes is not defined."""
+    bad = torch.isnan(scores)
+    if bool(bad.any()):
+        raise _not_a_number(int(bad.nonzero()[0]))
+    if kept == 0:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    threshold = torch.topk(scores, kept, sorted=False).values.min()
+    mask = scores > threshold
+    ties = (scores == threshold).nonzero().view(-1)
+    mask[ties[len(ties) - (kept - int(mask.sum())) :]] = True
+    return mask
+
+
+def _apportion(weights: Sequence[int], sizes: Sequence[int], kept: int) -> tuple[int, ...]:
+    """Whole numbers near min(size, e weight) that sum to `kept`; exact, as all arithmetic is on whole numbers.
+
+    Who reaches its size leaves, and the others share the rest anew: e only grows, so nobody comes back.
+    """
+    check_count("kept", kept, at_least=0)
+    check_number("kept", kept, at_most=sum(sizes))
+    counts, sharing, rest = list(sizes), list(range(len(sizes))), kept
+    while True:
+        total = sum(weights[layer] for layer in sharing)
+        full = [layer for layer in sharing if rest * weights[layer] >= sizes[layer] * total]
+        if not full:
+            break
+        rest -= sum(sizes[layer] for layer in full)
+        sharing = [layer for layer in sharing if layer not in full]
+    remainders = {}
+    for layer in sharing:
+        counts[layer], remainders[layer] = divmod(rest * weights[layer], total)
+    missing = rest - sum(counts[layer] for layer in sharing)
+    for layer in sorted(sharing, key=lambda layer: -remainders[layer])[:missing]:
+        counts[layer] += 1
+    return tuple(counts)
+
+
+def _not_a_number(index: int) -> InputError:
+    return InputError(f"scores must be numbers, got nan at index {index}")
