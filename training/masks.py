@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.program import Mask
 
-_BLOCK = 65_536  # numbers that lie in a core's cache: three times as fast as one pass over a long vector
+_BLOCK = 65_536  # numbers that lie in a core's cache: faster than one pass over a long vector
 
 
 def prune_count(pruning_ratio: float, size: int) -> int:
@@ -25,7 +25,7 @@ def keep_most_important(importance: NDArray[np.floating], pruned: int) -> Mask:
     """
     if pruned == 0:
         return np.ones(importance.shape, dtype=np.bool_)
-    # Ranked downwards: NumPy's selection takes ten times as long where the many zeros of a pruned vector come first.
+    # Ranked downwards: NumPy's selection is slow (200 ms for 15 million) where many equals come first, as zeros.
     kept, ranked = importance.size - pruned, np.negative(importance)
     ranked.partition(kept)
     threshold = -ranked[kept]  # the most important of what is pruned
