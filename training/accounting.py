@@ -1,4 +1,4 @@
-"""What a round costs: floating-point operations and bits, as functions of the masks alone."""
+"""What a round costs: weight updates, floating-point operations and bits, as functions of programs and masks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from torch import nn
 
 from training.layout import Layout
 from training.models._macs import layer_macs
-from training.program import Mask, Part, Program, Prune, TrainMask
+from training.program import Mask, Part, Phase, Program, Prune, Train, TrainMask, TrainPruned
+from wirelessfl.errors import InputError
 
 BITS_PER_WEIGHT = 32
 
@@ -53,9 +54,9 @@ class Accounting:
     ) -> float:
         """FLOPs of `program` for one client that ends with `mask` (upload_size,).
 
-        A step takes `batch_size` samples, an epoch the mini-batches of `epoch`. The mask holds behind a `Prune`, in a
-        `TrainMask`, and with `masked` from the start. Importance steps run unpruned; they are counted for pruning ratio
-        0 too, where the simulation can leave them out: the client's latency has them as well.
+        A step takes `batch_size` samples, an epoch the mini-batches of `epoch`. The mask holds behind a `Prune`, in
+        `TrainMask` and `TrainPruned`, and with `masked` from the start. Importance steps run unpruned; they are counted
+        for pruning ratio 0 too, where the simulation can leave them out: the client's latency has them as well.
         """
         dense, pruned = np.ones(len(self.layers)), self._kept(mask)
         kept, by_batch, by_sample = pruned if masked else dense, 0.0, 0.0
@@ -64,7 +65,10 @@ class Accounting:
                 by_batch += phase.steps * self._step("shared", kept)
                 kept = pruned
                 continue
-            a_step = self._step("all", pruned) if isinstance(phase, TrainMask) else self._step(phase.part, kept)
+            if isinstance(phase, TrainMask | TrainPruned):
+                a_step = self._step("all", pruned)
+            else:
+                a_step = self._step(phase.part, kept)
             by_batch += (phase.steps or 0) * a_step
             by_sample += (phase.epochs or 0) * sum(epoch) * a_step
         return by_batch * batch_size + by_sample
@@ -79,6 +83,38 @@ class Accounting:
         trained = np.array([part == "all" or (part == "personal") == layer.personal for layer in self.layers])
         behind = np.arange(len(self.layers)) > np.argmax(trained) if trained.any() else np.zeros_like(trained)
         return float(2.0 * (macs.sum() + macs[trained].sum() + macs[behind].sum()))
+
+
+def steps_of(phase: Phase, epoch_steps: int | None) -> int:
+    """Steps of a phase for a client whose epoch has `epoch_steps`; `InputError` for epochs without it."""
+    if isinstance(phase, Prune) or phase.epochs is None:
+        return phase.steps or 0
+    if epoch_steps is None:
+        raise InputError(f"{phase.epochs} local epochs have no number of steps without a client's number of samples")
+    return phase.epochs * epoch_steps
+
+
+def updates(
+    program: Program, personal_size: int, shared_size: int, epoch_steps: int | None = None
+) -> tuple[float, float]:
+    """(fixed, prunable) weight updates of one client: personal and importance steps never shrink with the ratio.
+
+    A gradient that is only summed costs what an update costs, at every weight of its part and of a fixed number. The
+    steps on a mask count for all weights and shrink with it. `epoch_steps` as for `steps_of`.
+    """
+    fixed, prunable = 0.0, 0.0
+    for phase in program:
+        steps = steps_of(phase, epoch_steps)
+        if isinstance(phase, Prune):
+            fixed += steps * shared_size
+        elif isinstance(phase, TrainMask | TrainPruned):
+            prunable += steps * (personal_size + shared_size)
+        else:
+            personal = steps * personal_size if phase.part != "shared" else 0
+            shared = steps * shared_size if phase.part != "personal" else 0
+            fixed += personal if isinstance(phase, Train) else personal + shared
+            prunable += shared if isinstance(phase, Train) else 0
+    return fixed, prunable
 
 
 def upload_bits(mask: Mask, count_mask_bits: bool) -> float:

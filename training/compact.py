@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from training.layout import Layout
 from training.network import Network
-from training.program import SubModel
-from wirelessfl.errors import InputError
+from training.structure import Structure, SubModel
 
 _MOST_NETWORKS = 8  # of different widths at a time: as many ratios as a round has, yet a bounded memory
 
@@ -40,26 +37,20 @@ class Placement:
 
 
 class CompactNetworks:
-    """One network for each set of widths, made when it is first asked for; at most 8 are kept.
-
-    `structure` gives `flat_indices(sub)`: the positions in the whole model's vector of the compact model's numbers, in
-    the compact layout's order.
-    """
+    """One network for each set of widths, made when it is first asked for; at most 8 are kept."""
 
     def __init__(self, model: nn.Module, layout: Layout, personal: tuple[str, ...], device: torch.device) -> None:
         self._make: Callable[..., nn.Module] = type(model)
         self._model, self._layout, self._personal, self._device = model, layout, personal, device
         self._networks: dict[tuple[tuple[str, int], ...], Network] = {}
-        self.structure: Any = None
+        self._structure: Structure | None = None
 
     def get(self, sub: SubModel) -> Placement:
         """The network of `sub`'s widths, which still holds earlier numbers, in its place."""
-        if self.structure is None:
-            self.structure = import_module("training.structure").Structure.of(self._model, self._layout)
-        index = torch.as_tensor(self.structure.flat_indices(sub)).to(self._device)
+        if self._structure is None:
+            self._structure = Structure.of(self._model, self._layout)
+        index = torch.from_numpy(self._structure.flat_indices(sub)).to(self._device)
         network = self._network(sub.widths)
-        if len(index) != network.layout.size:
-            raise InputError(f"a sub-model of {network.layout.size} numbers got {len(index)} indices")
         return Placement(network=network, whole=self._layout, index=index)
 
     def _network(self, widths: Mapping[str, int]) -> Network:
@@ -67,7 +58,7 @@ class CompactNetworks:
         network = self._networks.pop(key, None)
         if network is None:
             with torch.random.fork_rng(devices=[]):  # the new model's own weights are never used
-                model = self._make(widths=dict(widths))
+                model = self._make(widths=dict(widths)) if widths else self._make()  # no groups: itself
             network = Network(model, Layout.of(model, self._personal), self._device)
         self._networks[key] = network  # the last used one is the last
         if len(self._networks) > _MOST_NETWORKS:

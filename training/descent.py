@@ -9,7 +9,7 @@ from torch import Tensor
 from training.batches import Batch, Batches
 from training.masks import keep_most_important, prune_count
 from training.network import Network
-from training.program import Accumulate, LocalWork, Prune, Train, TrainMask, personal_rate
+from training.program import Accumulate, LocalWork, Prune, Train, TrainMask, TrainPruned, personal_rate
 from wirelessfl.errors import InputError
 
 
@@ -36,12 +36,22 @@ class Run:
     sums: dict[str, Tensor] = field(default_factory=dict)
     doubt: Tensor = field(default_factory=lambda: torch.zeros(()))
 
-    def draw(self, phase: Train | Accumulate | TrainMask) -> Iterator[Batch]:
+    def draw(self, phase: Train | Accumulate | TrainMask | TrainPruned) -> Iterator[Batch]:
         """The mini-batches of a phase."""
         seed = self.work.streams.seed_for(phase.stream, self.work.client)
         if phase.epochs is None:
             return self.batches.steps(self.work.client, seed, phase.steps or 0)
         return self.batches.epochs(self.work.client, seed, phase.epochs)
+
+    def count(self, total: Tensor, steps: int) -> None:
+        """Steps of a phase and their losses' sum."""
+        if steps:
+            self.loss = total / steps
+            self.steps += steps
+
+    def add(self, name: str, total: Tensor) -> None:
+        """One more phase's part of a sum."""
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def look(self, loss: Tensor, step: int, stream: str, vector: Tensor | None = None, of: str = "") -> None:
         """`InputError` naming client, round, step and tensor when, on a watched run, something is not finite."""
@@ -69,9 +79,12 @@ def descend(run: Run, phase: Train) -> None:
     correction = None if run.correction is None else run.correction[trained]
     if correction is not None and held is not None:
         correction = correction * held
+    gathered = torch.zeros_like(network.gradient) if phase.sum_gradients else None
     total, steps = torch.zeros((), device=weights.device), 0
     for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
         loss = network.backward(inputs, targets)
+        if gathered is not None:
+            gathered[trained].add_(gradient)
         if start is not None:
             gradient.add_(weights - start, alpha=phase.proximal)
         if held is not None:
@@ -83,9 +96,10 @@ def descend(run: Run, phase: Train) -> None:
         update.step()
         total += loss
         run.look(loss, steps, phase.stream)
-    if steps:
-        run.loss = total / steps
-        run.steps += steps
+    run.count(total, steps)
+    if gathered is not None:
+        run.add("gradient", gathered)
+        run.accumulated += steps
 
 
 def prune(run: Run, phase: Prune) -> None:
@@ -122,8 +136,8 @@ def accumulate(run: Run, phase: Accumulate) -> None:
         if run.watched:
             run.look(loss, step, phase.stream, torch.cat([network.gradient, buffers]), "the gradient of ")
     network.vector[network.layout.buffers].copy_(buffers)
-    for name, tensor in (("gradient", total), ("squared_gradient", squares)):
-        run.sums[name] = run.sums[name] + tensor if name in run.sums else tensor
+    run.add("gradient", total)
+    run.add("squared_gradient", squares)
     run.doubt = run.doubt + total.sum()
 
 

@@ -12,8 +12,8 @@ from training.data._federated import FederatedData
 from training.descent import Run, accumulate, descend, prune
 from training.layout import Layout
 from training.network import Network
-from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Mask, Prune, Train, Vector
-from training.straight_through import train_mask
+from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Mask, Prune, Train, TrainMask, Vector
+from training.straight_through import train_mask, train_pruned
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
 
@@ -161,8 +161,10 @@ def _follow(run: Run) -> None:
             descend(run, phase)
         elif isinstance(phase, Accumulate):
             accumulate(run, phase)
-        else:
+        elif isinstance(phase, TrainMask):
             train_mask(run, phase)
+        else:
+            train_pruned(run, phase)
 
 
 def _whole_mask(mask: Mask, layout: Layout) -> Vector:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.accounting import BITS_PER_WEIGHT
+from training.accounting import BITS_PER_WEIGHT, updates
 from training.engine import EngineSpec
-from training.program import Program, updates
+from training.program import Program
 from training.task import Task
 from wirelessfl.values import Demand
 

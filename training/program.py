@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +10,12 @@ from numpy.typing import NDArray
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
+if TYPE_CHECKING:
+    from training.structure import SubModel
+
 Part = Literal["personal", "shared", "all"]
 Vector = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-class SubModel(Protocol):
-    """Which channels of a model a client trains: for each group of channels how many, behind it which."""
-
-    @property
-    def widths(self) -> Mapping[str, int]:
-        """Channels kept in each group."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +28,9 @@ class Train:
     in every phase. Masked weights, their momentum and their part of g are exactly 0.
 
     With part "all" both parts move by the same gradient (FedSim), the personal one with `personal_learning_rate`.
+    With `sum_gradients` the loss gradients along the way, also those of masked weights, add up to
+    `LocalResult.sums["gradient"]`.
+
     Mini-batches come from the random stream `stream`. Steps take full batches only (of all samples where there are
     fewer than a batch) and shuffle anew when too few are left; an epoch visits every sample once and its last batch
     may be smaller. Of a model with BatchNorm a last batch of one sample is left out, which has no variance.
@@ -49,6 +46,7 @@ class Train:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     proximal: float = 0.0
+    sum_gradients: bool = False
 
     def __post_init__(self) -> None:
         _check_length(self)
@@ -110,7 +108,28 @@ class TrainMask:
         _check_length(self)
 
 
-Phase = Train | Prune | Accumulate | TrainMask
+@dataclass(frozen=True, kw_only=True)
+class TrainPruned:
+    """Training of weights w that are pruned in every forward pass and stay dense themselves: M-3 of [MCE-PL].
+
+    A step takes the gradient of the loss at v = w m, m the largest |w| of each layer as in `TrainMask`, and hands it to
+    all weights, w <- w - `learning_rate` (g + `weight_decay` w): what is pruned can come back. The result has w as
+    `vector` and the last m as `mask`; v = w m is the model that counts.
+    """
+
+    keep: tuple[float, ...]
+    learning_rate: float
+    stream: str
+    steps: int | None = None
+    epochs: int | None = None
+    weight_decay: float = 0.0
+    filter_threshold: int = 0
+
+    def __post_init__(self) -> None:
+        _check_length(self)
+
+
+Phase = Train | Prune | Accumulate | TrainMask | TrainPruned
 Program = tuple[Phase, ...]
 
 
@@ -131,7 +150,7 @@ class LocalWork:
     streams: Streams
     mask: Mask | None = None
     correction: Vector | None = None
-    sub: SubModel | None = None
+    sub: "SubModel | None" = None
     scores: Vector | None = None
     neighbour_mask: Vector | None = None
 
@@ -148,8 +167,8 @@ class LocalResult:
 
     `mask` says which weights of the shared part the client holds, and behind them which shared buffers; a model
     without buffers has upload_size = N_u. What a sub-model does not hold is False and unchanged in `vector`. `loss` is
-    the mean mini-batch loss over the last `Train` or `TrainMask`, None when the program has no step. `steps` counts
-    the steps of these phases, `batches` the mini-batches in `sums`.
+    the mean mini-batch loss over the last phase that trains, None when the program has no step. `steps` counts the
+    steps of these phases, `batches` the mini-batches in `sums`.
     """
 
     vector: Vector
@@ -196,38 +215,6 @@ def prunes(program: Program) -> bool:
     return any(isinstance(phase, Prune) for phase in program)
 
 
-def steps_of(phase: Phase, epoch_steps: int | None) -> int:
-    """Steps of a phase for a client whose epoch has `epoch_steps`; `InputError` for epochs without it."""
-    if isinstance(phase, Prune) or phase.epochs is None:
-        return phase.steps or 0
-    if epoch_steps is None:
-        raise InputError(f"{phase.epochs} local epochs have no number of steps without a client's number of samples")
-    return phase.epochs * epoch_steps
-
-
-def updates(
-    program: Program, personal_size: int, shared_size: int, epoch_steps: int | None = None
-) -> tuple[float, float]:
-    """(fixed, prunable) weight updates of one client: personal and importance steps never shrink with the ratio.
-
-    A gradient that is only summed costs what an update costs, at every weight of its part and of a fixed number. The
-    steps on a mask count for all weights and shrink with it. `epoch_steps` as for `steps_of`.
-    """
-    fixed, prunable = 0.0, 0.0
-    for phase in program:
-        steps = steps_of(phase, epoch_steps)
-        if isinstance(phase, Prune):
-            fixed += steps * shared_size
-        elif isinstance(phase, TrainMask):
-            prunable += steps * (personal_size + shared_size)
-        else:
-            personal = steps * personal_size if phase.part != "shared" else 0
-            shared = steps * shared_size if phase.part != "personal" else 0
-            fixed += personal if isinstance(phase, Train) else personal + shared
-            prunable += shared if isinstance(phase, Train) else 0
-    return fixed, prunable
-
-
-def _check_length(phase: Train | Accumulate | TrainMask) -> None:
+def _check_length(phase: Train | Accumulate | TrainMask | TrainPruned) -> None:
     if (phase.steps is None) == (phase.epochs is None):
         raise InputError(f"a phase {type(phase).__name__} needs either steps or epochs")

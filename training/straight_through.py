@@ -1,4 +1,4 @@
-"""Straight-through training of masks: scores learn, weights stay."""
+"""Straight-through training: the forward pass is masked, its gradient is handed through the mask."""
 
 import math
 
@@ -9,7 +9,7 @@ from training.descent import Run
 from training.layout import Entry
 from training.masks import keep_most_important
 from training.network import Network
-from training.program import TrainMask
+from training.program import TrainMask, TrainPruned
 from wirelessfl.errors import InputError
 
 
@@ -34,12 +34,32 @@ def train_mask(run: Run, phase: TrainMask) -> None:
     network.vector[:size].copy_(weights)
     run.held, run.scores, run.sums["score_gradient"] = mask, scores, gradient
     run.doubt = run.doubt + scores.sum()
-    if steps:
-        run.loss = total / steps
-        run.steps += steps
+    run.count(total, steps)
 
 
-def mask_of(scores: Tensor, neighbours: Tensor | None, layers: list[tuple[Entry, float]], phase: TrainMask) -> Tensor:
+def train_pruned(run: Run, phase: TrainPruned) -> None:
+    """The steps of `phase`: see `TrainPruned`. The network ends with its dense weights, `run` with the last mask."""
+    network, size = run.network, run.network.layout.parameter_size
+    layers = _masked_layers(network, phase)
+    weights = network.vector[:size].clone()
+    network.require("all")
+    mask = mask_of(weights, None, layers, phase)
+    total, steps = torch.zeros((), device=weights.device), 0
+    for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
+        torch.mul(weights, mask, out=network.vector[:size])
+        total += (loss := network.backward(inputs, targets))
+        weights.sub_(network.gradient.add_(weights, alpha=phase.weight_decay), alpha=phase.learning_rate)
+        mask = mask_of(weights, None, layers, phase)
+        if run.watched:
+            run.look(loss, steps, phase.stream, torch.cat([weights, network.vector[size:]]))
+    network.vector[:size].copy_(weights)
+    run.held = mask
+    run.count(total, steps)
+
+
+def mask_of(
+    scores: Tensor, neighbours: Tensor | None, layers: list[tuple[Entry, float]], phase: TrainMask | TrainPruned
+) -> Tensor:
     """Fil[Thres(agg(z, M))] (3), (11), (16): 1 where a weight is kept, and everywhere outside the masked layers."""
     mask = torch.ones_like(scores)
     for entry, keep in layers:
@@ -53,7 +73,7 @@ def mask_of(scores: Tensor, neighbours: Tensor | None, layers: list[tuple[Entry,
     return mask
 
 
-def _masked_layers(network: Network, phase: TrainMask) -> list[tuple[Entry, float]]:
+def _masked_layers(network: Network, phase: TrainMask | TrainPruned) -> list[tuple[Entry, float]]:
     layers = [entry for entry in network.layout.parameters if len(entry.shape) > 1]
     if len(layers) != len(phase.keep):
         raise InputError(f"a mask needs one share for each of {len(layers)} tensors of weights, got {len(phase.keep)}")

@@ -11,10 +11,15 @@ from torch import Tensor, nn
 from training.data._federated import FederatedData
 from training.engine import Engine
 from training.layout import Layout
+from training.models._groups import Group
 
 
 class NormCnn(nn.Module):
     """A convolution and a linear layer, each with batch norm behind it; `widths` = {"hidden": channels kept of 6}."""
+
+    groups: ClassVar[tuple[Group, ...]] = (Group(name="hidden", width=6, rows=("conv", "norm"), columns=("head",)),)
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+    classes: ClassVar[int] = 10
 
     def __init__(self, widths: Mapping[str, int] | None = None) -> None:
         super().__init__()
@@ -29,6 +34,8 @@ class NormCnn(nn.Module):
 
 class Logistic(nn.Module):
     """Logistic regression, by autograd."""
+
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
 
     def __init__(self) -> None:
         super().__init__()

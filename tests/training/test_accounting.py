@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from helpers.federation import PRUNE, train
+from helpers.federation import ALGORITHM_1, PRUNE, train
 
-from training.accounting import Accounting, upload_bits
+from training.accounting import Accounting, steps_of, updates, upload_bits
 from training.layout import Layout
-from training.program import Accumulate, Train, TrainMask
+from training.program import Accumulate, Train, TrainMask, TrainPruned
 from wirelessfl import plugins
+from wirelessfl.errors import InputError
 
 CONV1, CONV2, FC1, FC2 = 25 * 10 * 24 * 24, 250 * 20 * 8 * 8, 320 * 50, 50 * 10  # MACs per sample of mnist-cnn
 FORWARD = CONV1 + CONV2 + FC1 + FC2
@@ -81,3 +82,21 @@ def test_upload_is_32_bits_a_kept_weight_and_a_bitmap_on_demand():
     assert upload_bits(mask, count_mask_bits=False) == 4 * 32
     assert upload_bits(mask, count_mask_bits=True) == 4 * 32 + 8
     assert upload_bits(~mask & mask, count_mask_bits=True) == 0
+
+
+def test_epochs_are_steps_of_a_client():
+    epochs = Train(part="all", epochs=3, learning_rate=0.1, stream="s")
+    assert steps_of(epochs, 7) == 21
+    assert steps_of(train("all", 2), None) == 2
+    with pytest.raises(InputError, match="3 local epochs have no number of steps without"):
+        steps_of(epochs, None)
+
+
+def test_updates_by_hand():
+    assert updates(ALGORITHM_1, 10, 100) == (2 * 10 + 1 * 100, 2 * 100)
+    epochs = Train(part="all", epochs=2, learning_rate=0.1, stream="s")
+    assert updates((epochs,), 10, 100, epoch_steps=4) == (8 * 10, 8 * 100)
+    assert updates((Accumulate(steps=3, stream="s"),), 10, 100) == (3 * 110, 0)
+    assert updates((Accumulate(steps=3, part="shared", stream="s"),), 10, 100) == (300, 0)
+    assert updates((TrainMask(keep=(0.5,), steps=1, learning_rate=1.0, stream="s"),), 10, 100) == (0, 110)
+    assert updates((TrainPruned(keep=(0.5,), steps=2, learning_rate=1.0, stream="s"),), 10, 100) == (0, 220)

@@ -1,59 +1,44 @@
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.federation import made_up_data, work
-from helpers.small_models import NormCnn, engine_of, seeded
+from helpers.small_models import Logistic, NormCnn, engine_of, seeded
 
 from training.layout import Layout
 from training.program import Accumulate, Prune, Train
-from wirelessfl.errors import InputError
+from training.structure import SubModel
 
 DATA = made_up_data(samples=40)
 _, LAYOUT, START = seeded(NormCnn)
 TRAIN = Train(part="all", epochs=2, learning_rate=0.1, momentum=0.9, weight_decay=0.01, clip_norm=1.0, stream="s")
 
 
-@dataclass(frozen=True)
-class Hidden:
-    """A sub-model by hand: which of the six hidden channels are kept."""
-
-    kept: tuple[int, ...]
-
-    @property
-    def widths(self) -> Mapping[str, int]:
-        return {"hidden": len(self.kept)}
+def hidden(*kept):
+    return SubModel(kept={"hidden": kept})
 
 
-class ByHand:
-    """Where the channels of `NormCnn` lie: rows of conv and norm, groups of four columns of the head."""
-
-    def flat_indices(self, sub: Hidden) -> np.ndarray:
-        kept, pieces = np.array(sub.kept), []
-        for entry in LAYOUT.entries:
-            places = entry.offset + np.arange(entry.size).reshape(entry.shape)
-            if entry.name == "head.weight":
-                places = places.reshape(10, 6, 4)[:, kept]
-            elif entry.name != "head.bias":
-                places = places[kept]
-            pieces.append(places.ravel())
-        return np.concatenate(pieces).astype(np.int64)
+def places(kept):
+    """Where these channels of `NormCnn` lie, by hand: rows of conv and norm, groups of four columns of the head."""
+    found = np.zeros(LAYOUT.size, dtype=bool)
+    for entry in LAYOUT.entries:
+        tensor = found[entry.slice].reshape(entry.shape)
+        if entry.name == "head.weight":
+            tensor.reshape(10, 6, 4)[:, list(kept)] = True
+        else:
+            tensor[slice(None) if entry.name == "head.bias" else list(kept)] = True
+    return found
 
 
 def engine():
-    it = engine_of(NormCnn, DATA)
-    it._compact.structure = ByHand()
-    return it
+    return engine_of(NormCnn, DATA)
 
 
 def on(*program, **fields):
     return replace(work(program), vector=START, **fields)
 
 
-SUB = Hidden((1, 3, 4))
-HELD = np.zeros(LAYOUT.size, dtype=bool)
-HELD[ByHand().flat_indices(SUB)] = True
+SUB, HELD = hidden(1, 3, 4), places((1, 3, 4))
 
 
 @pytest.mark.parametrize("correction", [None, np.full(LAYOUT.size, 0.1, dtype=np.float32)])
@@ -87,30 +72,27 @@ def test_what_is_pruned_of_a_sub_model_is_not_held():
 
 def test_sub_models_of_one_width_share_a_network_and_few_are_kept():
     it = engine()
-    again = [it.train(on(TRAIN, sub=sub)).vector for sub in (SUB, Hidden((0, 2, 5)), SUB)]
+    again = [it.train(on(TRAIN, sub=sub)).vector for sub in (SUB, hidden(0, 2, 5), SUB)]
     assert np.array_equal(again[0], again[2])
     assert len(it._compact._networks) == 1
     for width in (1, 2, 4, 5, 6):
-        it.train(on(TRAIN, sub=Hidden(tuple(range(width)))))
+        it.train(on(TRAIN, sub=hidden(*range(width))))
     assert len(it._compact._networks) == 6
 
 
 def test_all_channels_are_the_whole_model_bit_for_bit():
     whole = engine().train(on(TRAIN))
-    compact = engine().train(on(TRAIN, sub=Hidden(tuple(range(6)))))
+    compact = engine().train(on(TRAIN, sub=hidden(*range(6))))
     assert np.array_equal(compact.vector, whole.vector)
     assert compact.mask.all()
 
 
-def test_indices_of_another_size_are_refused():
-    class Wrong:
-        def flat_indices(self, sub):
-            return np.arange(3)
-
-    it = engine()
-    it._compact.structure = Wrong()
-    with pytest.raises(InputError, match=r"a sub-model of \d+ numbers got 3 indices"):
-        it.train(on(TRAIN, sub=SUB))
+def test_a_model_without_groups_is_its_own_sub_model():
+    _, _, start = seeded(Logistic)
+    whole, sub = (
+        engine_of(Logistic, DATA).train(replace(on(TRAIN), vector=start, sub=sub)) for sub in (None, SubModel(kept={}))
+    )
+    assert np.array_equal(whole.vector, sub.vector)
 
 
 def test_layout_of_a_compact_model_has_the_order_of_the_whole_one():

@@ -184,3 +184,13 @@ def test_two_accumulations_add_up():
     alone = [ours(phase).sums["gradient"] for phase in (first, second)]
     np.testing.assert_allclose(both.sums["gradient"], alone[0] + alone[1], atol=1e-6)
     assert both.batches == 3
+
+
+def test_gradients_along_the_way_add_up_also_where_masked():
+    mask = np.random.default_rng(1).random(LAYOUT.parameter_size) < 0.4
+    result = ours(phase(steps=1, sum_gradients=True, clip_norm=0.1, weight_decay=0.1), mask=mask)
+    fixed = ours(Accumulate(steps=1, stream=STREAM), mask=mask)
+    assert np.array_equal(result.sums["gradient"], fixed.sums["gradient"])
+    two = ours(phase(steps=2, sum_gradients=True))
+    np.testing.assert_allclose(two.sums["gradient"], (START - two.vector) / RATE, atol=1e-5)
+    assert (two.batches, two.steps) == (2, 2)

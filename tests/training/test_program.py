@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from helpers.federation import ALGORITHM_1, PRUNE, train, work
+from helpers.federation import PRUNE, work
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.program import Accumulate, LocalWork, Train, TrainMask, epoch_batches, steps_of, updates
+from training.program import Accumulate, LocalWork, Train, TrainMask, epoch_batches
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
@@ -43,20 +43,3 @@ def test_work_that_does_not_fit_its_program():
         )
     with pytest.raises(InputError, match="a program that trains a mask needs scores"):
         work((TRAIN_MASK,))
-
-
-def test_epochs_are_steps_of_a_client():
-    epochs = Train(part="all", epochs=3, learning_rate=0.1, stream="s")
-    assert steps_of(epochs, 7) == 21
-    assert steps_of(train("all", 2), None) == 2
-    with pytest.raises(InputError, match="3 local epochs have no number of steps without"):
-        steps_of(epochs, None)
-
-
-def test_updates_by_hand():
-    assert updates(ALGORITHM_1, 10, 100) == (2 * 10 + 1 * 100, 2 * 100)
-    epochs = Train(part="all", epochs=2, learning_rate=0.1, stream="s")
-    assert updates((epochs,), 10, 100, epoch_steps=4) == (8 * 10, 8 * 100)
-    assert updates((Accumulate(steps=3, stream="s"),), 10, 100) == (3 * 110, 0)
-    assert updates((Accumulate(steps=3, part="shared", stream="s"),), 10, 100) == (300, 0)
-    assert updates((TRAIN_MASK,), 10, 100) == (0, 110)

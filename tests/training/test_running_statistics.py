@@ -17,8 +17,6 @@ from typing import ClassVar
 import helpers.small_models
 
 class NormCnn(helpers.small_models.NormCnn):
-    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
-    classes: ClassVar[int] = 10
     personal: ClassVar[tuple[str, ...]] = ("conv", "norm")
 """
 TRAIN = Train(part="all", epochs=1, learning_rate=0.1, momentum=0.9, stream="batches/shared")

@@ -8,7 +8,7 @@ from helpers.federation import SPEC, engine, made_up_data, work
 from torch.func import functional_call
 
 from training.layout import Layout
-from training.program import TrainMask
+from training.program import TrainMask, TrainPruned
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
@@ -49,6 +49,16 @@ class HandThrough(torch.autograd.Function):
         return gradient, None, None
 
 
+def drawn(steps):
+    generator = torch.Generator().manual_seed(Streams(3, 0).seed_for("s", 1))
+    orders = [DATA.train_index[1][torch.randperm(40, generator=generator)] for _ in range(2)]
+    return [orders[0][:16], orders[0][16:32], orders[1][:16]][:steps]
+
+
+def images(rows):
+    return (DATA.train_images[rows].float() - 127.0) / 74.0
+
+
 def by_hand(steps, *, neighbours=None, lasso=0.0, decay=0.0, threshold=0):
     """The naive loop: z a parameter, v = w m(|agg(z)|) by autograd, one tensor after the other."""
     weights = {entry.name: torch.from_numpy(START[entry.slice]).view(entry.shape) for entry in LAYOUT.entries}
@@ -67,15 +77,12 @@ def by_hand(steps, *, neighbours=None, lasso=0.0, decay=0.0, threshold=0):
             made[entry.name] = HandThrough.apply(y.abs(), keep, threshold)
         return made
 
-    generator = torch.Generator().manual_seed(Streams(3, 0).seed_for("s", 1))
-    rows = DATA.train_index[1][torch.randperm(40, generator=generator)]
-    batches = [rows[:16], rows[16:32], DATA.train_index[1][torch.randperm(40, generator=generator)][:16]]
-    for batch in batches[:steps]:
+    for batch in drawn(steps):
         model = {
             name: weight * made if (made := masks().get(name)) is not None else weight
             for name, weight in weights.items()
         }
-        logits = functional_call(MODEL, model, ((DATA.train_images[batch].float() - 127.0) / 74.0,))
+        logits = functional_call(MODEL, model, (images(batch),))
         lassos = sum(z.flatten(1).norm(dim=1).sum() for z in scores.values())
         loss = F.cross_entropy(logits, DATA.train_labels[batch]) + lasso * lassos
         gradients = torch.autograd.grad(loss, list(scores.values()))
@@ -139,6 +146,35 @@ def test_everything_kept_is_the_dense_model_and_no_step_changes_nothing():
     none = ours(phase(steps=0))
     assert none.loss is None
     assert np.array_equal(none.scores[LAYERS[2].slice], SCORES[LAYERS[2].slice])
+
+
+@pytest.mark.parametrize("threshold", [0, 4])
+def test_pruned_weights_learn_by_the_gradient_at_their_masked_values(threshold):
+    item = TrainPruned(keep=KEEP, learning_rate=0.1, weight_decay=0.01, stream="s", steps=3, filter_threshold=threshold)
+    result = ours(item, scores=None)
+    weights = {e.name: torch.from_numpy(START[e.slice].copy()).view(e.shape).requires_grad_() for e in LAYOUT.entries}
+    shares = {entry.name: keep for entry, keep in zip(LAYERS, KEEP, strict=True)}
+
+    def masked(name):
+        weight = weights[name]
+        if name not in shares:
+            return weight
+        mask = HandThrough.apply(weight.detach().abs(), shares[name], threshold)
+        return weight + (weight * mask - weight).detach()
+
+    for batch in drawn(3):
+        logits = functional_call(MODEL, {name: masked(name) for name in weights}, (images(batch),))
+        F.cross_entropy(logits, DATA.train_labels[batch]).backward()
+        with torch.no_grad():
+            for weight in weights.values():
+                weight -= 0.1 * (weight.grad + 0.01 * weight)
+                weight.grad = None
+    for entry in LAYOUT.entries:
+        np.testing.assert_allclose(result.vector[entry.slice], weights[entry.name].detach().flatten(), atol=1e-6)
+        kept = (masked(entry.name) != 0).flatten().numpy()
+        assert np.array_equal(result.mask[entry.slice], kept | (entry.name not in shares))
+    assert result.steps == 3
+    assert result.loss > 0
 
 
 def test_shares_of_the_wrong_number():
