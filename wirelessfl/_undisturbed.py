@@ -54,9 +54,10 @@ def _utilisation(bandwidth_fraction: Array, upload_s: Array, finish_s: Array, ro
     """Share of band x time, until the round's end, on which somebody sent; 0 for a round without an end."""
     if not 0.0 < round_s < np.inf:
         return 0.0
-    with np.errstate(invalid="ignore"):  # an endless upload began when the work was done, which inf - inf hides
-        after_end_s = np.minimum(np.maximum(finish_s - round_s, 0.0), upload_s)
-        sent_s = np.where(np.isfinite(upload_s), upload_s - after_end_s, 0.0)
+    sent_s = upload_s
+    if finish_s.max() > round_s:
+        at_rate_s = np.where(np.isfinite(upload_s), upload_s, 0.0)  # an endless upload is at no rate
+        sent_s = at_rate_s - np.minimum(np.maximum(finish_s - round_s, 0.0), at_rate_s)
     return min(float(bandwidth_fraction @ sent_s) / round_s, 1.0)
 
 
@@ -65,18 +66,19 @@ def _run(seconds: Array) -> tuple[list[Line], Array]:
     env = simpy.Environment()
     trace: list[Line] = []
     rows = seconds.T.tolist()
-    finish_s = np.zeros(len(rows))
+    finish_s = [0.0] * len(rows)
 
     def phase_ends(timeout: Any) -> None:
         client, phase = timeout.value
-        trace.append((env.now, client, EVENTS[phase]))
+        now_s = env.now
+        trace.append((now_s, client, EVENTS[phase]))
         if phase < 3:
-            env.timeout(rows[client][phase + 1], (client, phase + 1)).callbacks.append(phase_ends)
+            simpy.Timeout(env, rows[client][phase + 1], (client, phase + 1)).callbacks.append(phase_ends)
         else:
-            finish_s[client] = env.now
+            finish_s[client] = now_s
 
     for client, row in enumerate(rows):
         first = 0 if row[0] > 0 else 1
-        env.timeout(row[first], (client, first)).callbacks.append(phase_ends)
+        simpy.Timeout(env, row[first], (client, first)).callbacks.append(phase_ends)
     env.run()
-    return trace, finish_s
+    return trace, np.array(finish_s)
