@@ -5,7 +5,7 @@ from typing import Any
 
 from studies.report.results import Run, Runs, Sample, over_seeds
 from wirelessfl.config import Tables, from_tables, merge
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 SEEDS = {"small": (0, 1), "paper": (0, 1, 2)}
 ROUNDS = {"small": 20, "paper": 200}

@@ -11,7 +11,7 @@ from studies.report.claims import above, within
 from studies.report.curves import COLOURS, draw_over_time, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
 from wirelessfl.config import Tables, from_tables, merge, read_tables
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 SEEDS = (0, 1, 2)
 RUN = {"small": {"rounds": 30, "eval_every": 2}, "paper": {"rounds": 100, "eval_every": 5}}
@@ -53,7 +53,7 @@ def table(runs: Runs) -> Table:
                 "accuracy": over_seeds(seeds, lambda run: run.final_accuracy),
                 "simulated_s": over_seeds(seeds, lambda run: float(run.series("clock_s")[-1])),
                 "mean_ratio": over_seeds(seeds, mean_ratio),
-                "lost_rate": over_seeds(seeds, lambda run: float(np.isnan(run.series("latency_s")).mean())),
+                "lost_rate": over_seeds(seeds, lambda run: float(run.series("lost").mean())),
             }
             for label, seeds in runs.items()
         )

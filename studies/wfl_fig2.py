@@ -7,7 +7,7 @@ from studies.report.claims import decreasing, increasing
 from studies.report.curves import COLOURS, draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table, over_seeds
 from wirelessfl.config import Tables
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
 DATASETS = {"MNIST": "mnist", "Fashion-MNIST": "fashion-mnist"}

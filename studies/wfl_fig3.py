@@ -7,7 +7,7 @@ from studies.report.claims import above
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table
 from wirelessfl.config import Tables
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 FEDALT = "FedAlt"
 EQUAL_UPDATES = "FedSim, 5 steps"

@@ -15,7 +15,7 @@ from studies._wfl import (
 from studies.report.claims import above, difference_within, within
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table, over_seeds
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 PAPER_SHARE = {PROPOSED: 0.5, ONLY_PERSONALISATION: 1.0}  # "about 50 % less"
 

@@ -7,7 +7,7 @@ from studies.report.claims import decreasing, increasing
 from studies.report.curves import COLOURS, draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table, Verdict
 from wirelessfl.config import Tables
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 THRESHOLDS_MS = (15, 20, 25, 30)
 LABELS = tuple(f"{milliseconds} ms" for milliseconds in THRESHOLDS_MS)

@@ -18,7 +18,7 @@ from studies.report.claims import above, within
 from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
 from wirelessfl.config import Tables
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 ROUNDS = {"small": 50, "paper": 500}
 DEADLINE_MS = 25.0

@@ -59,14 +59,18 @@ class FederatedTrainer:
     ) -> tuple[FederatedState, StepMetrics]:
         """One round: local programs, then the mean over holders (15) of what has arrived; ratios (K,).
 
+        Who does not take part stays as it is and costs nothing.
         A client that keeps nothing (ratio 1) takes its personal steps only and uploads nothing. A client whose upload
         is not delivered keeps its personal part; its upload is sent and paid for, and left out of the mean. A late one
         joins the mean of the round in which it arrives, as one more holder. Shared buffers are averaged with the rest.
         """
         ratios = self._check(pruning_ratio, delivery)
         size = self._layout.shared_size
-        shares = np.array([prune_count(ratio, size) < size for ratio in ratios])
-        programs = [self._method.program if share else personal_only(self._method.program) for share in shares]
+        shares = delivery.here & [prune_count(ratio, size) < size for ratio in ratios]
+        whole, alone = self._method.program, personal_only(self._method.program)
+        programs = [
+            whole if share else alone if here else () for here, share in zip(delivery.here, shares, strict=True)
+        ]
         late = {k: upload for k, upload in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
         personal, costs = np.empty_like(state.personal), _Costs(self._clients)
 
@@ -86,7 +90,7 @@ class FederatedTrainer:
                     yield upload
 
         shared = mean_over_holders(state.shared, arrivals())
-        down = np.full(self._clients, float(BITS_PER_WEIGHT * self._layout.upload_size))
+        down = delivery.here * float(BITS_PER_WEIGHT * self._layout.upload_size)
         return FederatedState.of(state.seed, state.round + 1, shared, personal, late), costs.metrics(down)
 
     def evaluate(self, state: FederatedState) -> float:

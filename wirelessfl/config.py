@@ -16,8 +16,8 @@ import tomli_w
 
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
+from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.fields import build, flat, hint_at, known_fields, typed
-from wirelessfl.rounds import Experiment, RunSettings
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]

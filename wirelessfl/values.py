@@ -64,6 +64,10 @@ class Demand:
         for name in ("fixed_download_bits", "prunable_download_bits"):
             object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape))
 
+    def only(self, here: NDArray[np.bool_]) -> "Demand":
+        """The demand of the clients that are `here` (K,); of the others nothing."""
+        return Demand(**{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)})
+
     @classmethod
     def same_for_all(
         cls,
@@ -116,6 +120,15 @@ class Backlog:
         found = {name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays}
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
+    def only(self, here: NDArray[np.bool_]) -> "Backlog":
+        """What the clients that are `here` (K,) owe."""
+        return self.or_else(Backlog.none(len(here)), here)
+
+    def or_else(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
+        """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
+        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
+        return Backlog(**{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()})
+
     def on_top_of(self, demand: Demand) -> Demand:
         """What the server plans the round with: the open work and bits are fixed, whatever is pruned."""
         return replace(
@@ -129,19 +142,20 @@ class Backlog:
 class Delivery:
     """Which updates a round's aggregation may use; shape (K,), bool.
 
-    `now`: this round's update. `later`: it is still on its way and joins a later round. `earlier`: the update that was
-    on its way has arrived and joins this round.
+    `here`: who takes part in the round and trains. `now`: this round's update. `later`: it is still on its way and
+    joins a later round. `earlier`: the update that was on its way has arrived and joins this round.
     """
 
+    here: NDArray[np.bool_]
     now: NDArray[np.bool_]
     later: NDArray[np.bool_]
     earlier: NDArray[np.bool_]
 
     @classmethod
     def of(cls, now: ArrayLike) -> "Delivery":
-        """This round's updates of the clients in `now` (K,), nothing late."""
+        """This round's updates of the clients in `now` (K,), nothing late; everybody takes part."""
         now = np.asarray(now, dtype=np.bool_)
-        return cls(now=now, later=np.zeros_like(now), earlier=np.zeros_like(now))
+        return cls(here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now))
 
     @classmethod
     def all(cls, clients: int) -> "Delivery":
@@ -192,13 +206,13 @@ class StepMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One line of `rounds.jsonl`: plain numbers; per-client values are lists of length K; simulated seconds only.
+    """One line of `rounds.jsonl`: plain numbers; per-client values are lists; simulated seconds only.
 
-    `latency_s` is when each client finished (null: never, its update was lost or, under `late-next-round`, had no band
-    in this round), `planned_s` when it would have finished had the channel been what the server believed, `delivered`
-    whether it finished within the deadline, `earlier` whether its late update of an earlier round joined this one.
-    `accuracy` is null in rounds without an evaluation, `loss` in runs without training; `extra` holds the method's own
-    quantities.
+    The lists stand for the `clients` that took part, by number. `latency_s` is when each client finished (null: never,
+    because its update was `lost` or had no rate in this round), `planned_s` when it would have finished had the channel
+    been what the server believed, `delivered` whether it finished within the deadline, `earlier` whether its late
+    update of an earlier round joined this one. `accuracy` is null in rounds without an evaluation, `loss` in runs
+    without training; `extra` holds the method's own quantities.
     """
 
     round: int
@@ -206,6 +220,7 @@ class RoundRecord:
     round_s: float
     loss: float | None
     accuracy: float | None
+    clients: list[int]
     bandwidth_fraction: list[float]
     pruning_ratio: list[float]
     gain: list[float]
@@ -213,6 +228,7 @@ class RoundRecord:
     planned_s: list[float | None]
     latency_s: list[float | None]
     delivered: list[bool]
+    lost: list[bool]
     earlier: list[bool]
     retransmissions: list[int]
     band_utilisation: float

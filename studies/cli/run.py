@@ -105,9 +105,10 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
     from wirelessfl.config import to_toml
     from wirelessfl.errors import InputError
+    from wirelessfl.no_training import NoTraining
+    from wirelessfl.planning import check_feasible, plan
     from wirelessfl.protocols import Runtime
     from wirelessfl.records import RunFolder
-    from wirelessfl.rounds import NoTraining, check_feasible, plan
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from wirelessfl.errors import InputError
+from wirelessfl.experiment import Experiment
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import Experiment
 
 Experiments = Mapping[str, list[Experiment]]  # label -> one experiment per seed
 

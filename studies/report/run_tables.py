@@ -61,7 +61,7 @@ def _round_table(record: dict[str, Any]) -> Table:
         column.justify = "right"
     for client, fraction in enumerate(record["bandwidth_fraction"]):
         table.add_row(
-            str(client),
+            str(record["clients"][client]),
             f"{100 * fraction:.2f}",
             f"{100 * record['pruning_ratio'][client]:.2f}",
             _latency(record["latency_s"][client]),

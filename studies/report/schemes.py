@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from optimizers import Certificate, Repair, Sensitivities, certify, repair, sensitivities
 from wirelessfl.config import Tables, from_tables, merge
-from wirelessfl.rounds import Experiment, PlannedRound, plan
+from wirelessfl.experiment import Experiment
+from wirelessfl.planning import PlannedRound, plan
 
 ALLOCATION = (
     "bandwidth_fraction",

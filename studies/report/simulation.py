@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl import cell
 from wirelessfl.errors import check_number
-from wirelessfl.rng import Streams
-from wirelessfl.rounds import Experiment, NoTraining, check_feasible, plan, run_round
+from wirelessfl.experiment import Experiment
+from wirelessfl.no_training import NoTraining
+from wirelessfl.planning import check_feasible, plan
+from wirelessfl.rounds import on_air, run_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
 Array = NDArray[np.float64]
 PERCENTILES = (5, 50, 95, 99)
 FIELDS = (
+    "clients",
     "clock_s",
     "round_s",
     "planned_s",
@@ -24,6 +26,7 @@ FIELDS = (
     "delivered",
     "earlier",
     "retransmissions",
+    "lost",
     "band_utilisation",
     "pruning_ratio",
     "energy_j",
@@ -41,7 +44,7 @@ class RoundSeen:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Columns of the records of N rounds by name: (N,), or (N, K) for per-client fields; NaN where a record is null."""
+    """Columns of the records of N rounds by name: (N,), or (N, n) for the n clients that took part; NaN for null."""
 
     experiment: Experiment
     columns: Mapping[str, Array]
@@ -49,13 +52,13 @@ class Simulation:
 
     @property
     def missed(self) -> NDArray[np.bool_]:
-        """Whose update was not there by the deadline, late or lost; (N, K)."""
+        """Whose update was not there by the deadline, late or lost; (N, n)."""
         return np.asarray(self.columns["delivered"] == 0)
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """Who never finished: lost or, under `late-next-round`, left without a band in that round; (N, K)."""
-        return np.isnan(self.columns["latency_s"])
+        """Whose update was lost: dropped out or gave up; (N, n)."""
+        return np.asarray(self.columns["lost"] == 1)
 
 
 def simulate(
@@ -95,9 +98,7 @@ def check_round(experiment: Experiment, round: int) -> int:
 
 def _timing(experiment: Experiment, trainer: NoTraining, backlog: Backlog, round: int) -> RoundTiming:
     """The cell of one round with its trace, which a record does not hold; the same draws give the same round."""
-    demand, rng = trainer.demand(None), Streams(experiment.run.seed, round)
-    planned = plan(experiment, backlog.on_top_of(demand), round)
-    return cell.simulate(experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=backlog)
+    return on_air(experiment, trainer.demand(None), backlog, round)[2]
 
 
 def distribution(seconds: Array) -> dict[str, float | None]:
@@ -150,18 +151,19 @@ def summary(found: Simulation) -> dict[str, Any]:
         "band_utilisation": float(columns["band_utilisation"].mean()),
         "mean_pruning_ratio": float(columns["pruning_ratio"].mean()),
         "energy_per_round_j": float(columns["energy_j"].sum(axis=1).mean()),
-        "per_client": [_client(found, client) for client in range(scenario.clients)],
+        "per_client": [_client(found, int(client)) for client in np.unique(columns["clients"])],
     }
 
 
 def _client(found: Simulation, client: int) -> dict[str, Any]:
-    columns = {name: values[:, client] for name, values in found.columns.items() if values.ndim == 2}
+    here = found.columns["clients"] == client
+    columns = {name: values[here] for name, values in found.columns.items() if values.ndim == 2}
     return {
         "client": client,
         "planned_s": distribution(columns["planned_s"]),
         "latency_s": distribution(columns["latency_s"]),
-        "miss_rate": float(found.missed[:, client].mean()),
-        "lost": int(found.lost[:, client].sum()),
+        "miss_rate": float(found.missed[here].mean()),
+        "lost": int(found.lost[here].sum()),
         "retransmissions": int(columns["retransmissions"].sum()),
         "mean_pruning_ratio": float(columns["pruning_ratio"].mean()),
         "energy_per_round_j": float(columns["energy_j"].mean()),

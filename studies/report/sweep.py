@@ -14,9 +14,12 @@ from pathlib import Path
 from studies.report.run_figures import draw_run
 from wirelessfl.config import experiment_hash, from_tables, to_toml
 from wirelessfl.errors import InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.no_training import NoTraining
+from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import Experiment, NoTraining, check_feasible, run_rounds
+from wirelessfl.rounds import run_rounds
 
 POLL_S = 0.5
 

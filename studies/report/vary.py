@@ -7,8 +7,8 @@ import numpy as np
 
 from wirelessfl.config import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.experiment import Experiment
 from wirelessfl.fields import known_fields
-from wirelessfl.rounds import Experiment
 from wirelessfl.units import dbm_to_watt
 from wirelessfl.values import Array, Scenario
 

@@ -14,8 +14,9 @@ from studies.report.vary import Vary
 from wirelessfl.allocation import Problem
 from wirelessfl.config import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
+from wirelessfl.experiment import Experiment
+from wirelessfl.planning import allocation_problem
 from wirelessfl.rng import Streams
-from wirelessfl.rounds import Experiment, allocation_problem
 from wirelessfl.values import Array, ChannelState
 
 PER_POINT = {"scenario.deadline_s": "deadline_s", "allocation.max_pruning_ratio": "max_pruning_ratio"}

@@ -13,8 +13,8 @@ from wirelessfl import cell
 from wirelessfl.config import experiment_hash, from_tables
 from wirelessfl.csi import outage_gain
 from wirelessfl.errors import InputError
+from wirelessfl.planning import allocation_problem
 from wirelessfl.rng import Streams
-from wirelessfl.rounds import allocation_problem
 from wirelessfl.units import linear_to_db
 from wirelessfl.values import Demand, Scenario
 

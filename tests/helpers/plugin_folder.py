@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wirelessfl import plugins
-from wirelessfl.rounds import Experiment, RunSettings
+from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.values import Scenario
 
 OUTSIDE = Path(__file__).parent / "outside"

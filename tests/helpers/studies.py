@@ -8,7 +8,7 @@ from studies.report.sweep import folder_of
 from studies.report.write import write_results
 from wirelessfl.config import experiment_hash, to_toml
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import summarise
+from wirelessfl.summary import summarise
 from wirelessfl.values import RoundRecord
 
 EVAL_EVERY = 5
@@ -23,6 +23,7 @@ def made_up_record(number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=
         round_s=latency_s,
         loss=loss,
         accuracy=accuracy if due else None,
+        clients=list(range(clients)),
         bandwidth_fraction=[1.0 / clients] * clients,
         pruning_ratio=[ratio] * clients,
         gain=[1e-12] * clients,
@@ -30,6 +31,7 @@ def made_up_record(number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=
         planned_s=[latency_s] * clients,
         latency_s=[latency_s] * clients,
         delivered=[True] * clients,
+        lost=[False] * clients,
         earlier=[False] * clients,
         retransmissions=[0] * clients,
         band_utilisation=0.5,

@@ -7,7 +7,7 @@ from studies.cli._scenario import PRESETS
 from wirelessfl import formula
 from wirelessfl.config import from_tables, read_tables
 from wirelessfl.numerology import resource_blocks
-from wirelessfl.rounds import plan
+from wirelessfl.planning import plan
 
 
 def planned(seed, rounds=10):

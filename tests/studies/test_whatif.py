@@ -12,7 +12,7 @@ from studies.cli._scenario import scenario_tables
 from studies.report.vary import Vary
 from studies.report.whatif import Sweep
 from wirelessfl.config import from_tables
-from wirelessfl.rounds import plan
+from wirelessfl.planning import plan
 
 
 @pytest.fixture

@@ -258,7 +258,7 @@ def test_training_learns_the_digits():
     ("ratios", "delivery", "message"),
     [
         (np.zeros(3), ALL, r"pruning_ratio must have shape \(4,\), got \(3,\)"),
-        (np.zeros(K), Delivery.all(2), r"delivery.now must have shape \(4,\), got \(2,\)"),
+        (np.zeros(K), Delivery.all(2), r"delivery.here must have shape \(4,\), got \(2,\)"),
         (np.array([0, 0, 1.5, 0]), ALL, r"pruning_ratio must be within 0 and 1, got 1\.5"),
         (np.array([0, np.nan, 0, 0]), ALL, "pruning_ratio must be within 0 and 1, got nan"),
     ],
@@ -311,16 +311,30 @@ def test_a_late_upload_joins_the_mean_of_the_round_in_which_it_arrives():
     ratios, no = np.full(K, 0.3), np.zeros(K, dtype=bool)
     one = no.copy()
     one[1] = True
-    first, _ = it.step(start, ratios, Delivery(now=~one, later=one, earlier=no))
+    first, _ = it.step(start, ratios, Delivery(here=~no, now=~one, later=one, earlier=no))
     upload, mask = first.late[1]
     assert list(first.late) == [1]
     restored = trainer(fedalt()).unpack(it.pack(first))
-    nobody, _ = it.step(restored, ratios, Delivery(now=no, later=no, earlier=one))
+    nobody, _ = it.step(restored, ratios, Delivery(here=~no, now=no, later=no, earlier=one))
     assert np.array_equal(nobody.shared, np.where(mask, upload, first.shared))
     assert not nobody.late
-    again, _ = it.step(first, ratios, Delivery(now=~one, later=one, earlier=no))
+    again, _ = it.step(first, ratios, Delivery(here=~no, now=~one, later=one, earlier=no))
     assert not np.array_equal(again.late[1][0], upload), "a newer upload takes the place of the one on its way"
-    newer, _ = it.step(first, ratios, Delivery(now=~no, later=no, earlier=no))
+    newer, _ = it.step(first, ratios, Delivery.all(K))
     assert not newer.late
-    with_stale, _ = it.step(first, ratios, Delivery(now=~no, later=no, earlier=one))
+    with_stale, _ = it.step(first, ratios, Delivery(here=~no, now=~no, later=no, earlier=one))
     assert not np.array_equal(newer.shared, with_stale.shared)
+
+
+def test_who_does_not_take_part_stays_as_it_is_and_costs_nothing():
+    it = trainer(fedalt())
+    start = it.init(0)
+    no, here = np.zeros(K, dtype=bool), np.array([True, False, True, False])
+    ratios = np.array([0.3, 0.0, 0.3, 0.0])
+    some, metrics = it.step(start, ratios, Delivery(here=here, now=here, later=no, earlier=no))
+    everybody, _ = it.step(start, ratios, Delivery(here=~no, now=here, later=no, earlier=no))
+    assert np.array_equal(some.shared, everybody.shared)
+    assert np.array_equal(some.personal[here], everybody.personal[here])
+    assert np.array_equal(some.personal[~here], start.personal[~here])
+    for cost in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
+        assert ((cost > 0) == here).all()

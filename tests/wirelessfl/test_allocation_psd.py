@@ -11,8 +11,8 @@ from wirelessfl import cell
 from wirelessfl.allocation import AllocationProblem
 from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.errors import InputError
+from wirelessfl.planning import allocation_problem
 from wirelessfl.radio import noise_psd_band, noise_psd_nats, noise_psd_slope
-from wirelessfl.rounds import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 # SNR over the whole band, fraction of the band, b ln(1 + SNR / b) and its derivative, by 50-digit arithmetic

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wirelessfl import cell, formula
-from wirelessfl.rounds import allocation_problem
+from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 CHECKED = settings(max_examples=60, deadline=None, derandomize=True)

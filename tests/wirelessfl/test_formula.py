@@ -10,7 +10,7 @@ from wirelessfl.allocation import Allocation, AllocationProblem
 from wirelessfl.allocation_psd import NoisePsdProblem
 from wirelessfl.link import PACKET_ERRORS, RATE_MODELS, Link
 from wirelessfl.medium import Medium
-from wirelessfl.rounds import allocation_problem
+from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 CHECKED = settings(max_examples=80, deadline=None, derandomize=True)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -9,8 +10,12 @@ from channel_models.rayleigh import Rayleigh
 from wirelessfl import plugins
 from wirelessfl.allocation import Allocation
 from wirelessfl.errors import InputError
+from wirelessfl.experiment import RunSettings
+from wirelessfl.no_training import NoTraining
+from wirelessfl.planning import allocation_problem, check_feasible, participants, plan
 from wirelessfl.records import RunFolder
-from wirelessfl.rounds import NoTraining, RunSettings, allocation_problem, check_feasible, plan, run_rounds, summarise
+from wirelessfl.rounds import run_rounds
+from wirelessfl.summary import summarise
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 
@@ -165,6 +170,7 @@ def test_without_training_only_the_network_runs(folder):
 
 def test_summary_by_hand():
     common = {"bandwidth_fraction": [0.5, 0.5], "downlink_bits": [1, 1], "flops": [5, 5], "energy_j": [0.25, 0.25]}
+    common |= {"lost": [False, True]}
     common |= {"retransmissions": [1, 0], "band_utilisation": 0.5}
     records = [
         {"round_s": 0.02, "clock_s": 0.02, "loss": 2.0, "accuracy": 0.7, "pruning_ratio": [0.5, 1.0], **common}
@@ -187,7 +193,7 @@ def test_summary_by_hand():
             "starved_per_round": 1.0,
             "late_per_round": 1.0,
             "miss_rate": 0.5,
-            "lost_per_round": 1 / 3,
+            "lost_per_round": 1.0,
             "retransmissions": 3,
             "band_utilisation": 0.5,
             "uplink_bits": 50,
@@ -214,3 +220,40 @@ def test_settings_of_at_least_zero(name):
 def test_the_cap_is_a_ratio(cap, limit):
     with pytest.raises(InputError, match=rf"^allocation.max_pruning_ratio must be {limit}, got {cap:g}$"):
         experiment(max_pruning_ratio=cap)
+
+
+def test_only_the_participants_of_a_round_get_a_band_and_are_recorded(folder):
+    run(experiment(rounds=12, participants=2, channel=Rayleigh()), folder)
+    records = folder.records()
+    assert all(len(record["clients"]) == 2 for record in records)
+    assert {client for record in records for client in record["clients"]} == {0, 1, 2, 3}
+    for record in records:
+        assert sum(record["bandwidth_fraction"]) == pytest.approx(1.0)
+        assert all(bits > 0 for bits in record["uplink_bits"])
+        assert all(name == "extra" or not isinstance(row, list) or len(row) == 2 for name, row in record.items())
+
+
+def test_two_participants_are_allocated_like_a_cell_of_two():
+    few = experiment(rounds=3, participants=2, channel=Rayleigh())
+    demand = plugins.load("algorithms", "counting")().demand(4)
+    here = participants(few, 1)
+    planned = plan(few, demand.only(here), 1, here)
+    alone = few.allocator.solve(
+        dataclasses.replace(
+            planned.problem,
+            **{
+                field.name: np.asarray(getattr(planned.problem, field.name))[here]
+                for field in dataclasses.fields(planned.problem)
+                if field.name != "bandwidth_hz"
+            },
+        )
+    )
+    np.testing.assert_array_equal(planned.allocation.bandwidth_fraction[here], alone.bandwidth_fraction)
+    np.testing.assert_array_equal(planned.allocation.pruning_ratio[here], alone.pruning_ratio)
+    assert not planned.allocation.bandwidth_fraction[~here].any()
+    assert not planned.allocation.latency_s[~here].any()
+
+
+def test_more_participants_than_clients_are_refused():
+    with pytest.raises(InputError, match=r"^run.participants must be at most 4 \(scenario.clients\), got 5$"):
+        experiment(participants=5)

@@ -110,9 +110,10 @@ def test_a_bad_downlink_rate(rate, words):
 def test_a_record_has_the_fields_of_rounds_jsonl_in_order():
     names = [field.name for field in dataclasses.fields(RoundRecord)]
     assert names == [
-        *("round", "clock_s", "round_s", "loss", "accuracy", "bandwidth_fraction", "pruning_ratio", "gain"),
-        *("believed_gain", "planned_s", "latency_s", "delivered", "earlier", "retransmissions", "band_utilisation"),
+        *("round", "clock_s", "round_s", "loss", "accuracy", "clients", "bandwidth_fraction", "pruning_ratio"),
+        *("gain", "believed_gain", "planned_s", "latency_s", "delivered", "lost", "earlier", "retransmissions"),
+        *("band_utilisation",),
         *("uplink_bits", "downlink_bits", "flops", "energy_j", "extra"),
     ]
     record = RoundRecord(**{name: position for position, name in enumerate(names)})
-    assert list(record.as_dict().items()) == list(zip(names, range(20), strict=True))
+    assert list(record.as_dict().items()) == list(zip(names, range(22), strict=True))

@@ -1,0 +1,55 @@
+"""Everything that decides a run."""
+
+from dataclasses import dataclass
+
+from wirelessfl.errors import InputError, check_count, check_number
+from wirelessfl.protocols import Algorithm, Allocator, ChannelModel
+from wirelessfl.values import Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How long a run goes and what it records; section `run` of a scenario file.
+
+    `participants` clients take part in a round, drawn anew in each (all unless given). `train = false` runs channel,
+    allocation and cell only. `device`, `executor` and `workers` say where training computes; on a CPU they do not
+    change a run's numbers.
+    """
+
+    rounds: int = 50
+    seed: int = 0
+    eval_every: int = 5
+    checkpoint_every: int = 5
+    train: bool = True
+    device: str = "cpu"
+    executor: str = "auto"
+    workers: int = 0
+    participants: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "eval_every", "checkpoint_every"):
+            check_count(f"run.{name}", getattr(self, name))
+        for name in ("seed", "workers"):
+            check_count(f"run.{name}", getattr(self, name), at_least=0)
+        if self.participants is not None:
+            check_count("run.participants", self.participants)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides a run: its values, its plug-ins, its length and seed."""
+
+    scenario: Scenario
+    channel: ChannelModel
+    allocator: Allocator
+    max_pruning_ratio: float = 1.0
+    algorithm: Algorithm
+    run: RunSettings
+
+    def __post_init__(self) -> None:
+        check_number("allocation.max_pruning_ratio", self.max_pruning_ratio, at_least=0, at_most=1)
+        if self.run.participants is not None and self.run.participants > self.scenario.clients:
+            raise InputError(
+                f"run.participants must be at most {self.scenario.clients} (scenario.clients), "
+                f"got {self.run.participants}"
+            )

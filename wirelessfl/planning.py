@@ -1,0 +1,105 @@
+"""What the server decides before a round: who takes part, the problem as it sees it, the allocation."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl import formula
+from wirelessfl.allocation import Allocation, AllocationProblem, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.errors import InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.protocols import Allocator
+from wirelessfl.rng import Streams
+from wirelessfl.values import ChannelState, Demand, Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedRound:
+    """What the server decided in one round, and from what."""
+
+    channel: ChannelState
+    problem: Problem
+    allocation: Allocation
+
+
+def allocation_problem(
+    scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
+) -> Problem:
+    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,).
+
+    Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
+
+    **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
+    a smaller share brings: it plans with the goodput per hertz of the whole band, an `AllocationProblem`. Efficiency
+    and success only rise with the SNR, so nobody is late for it; what such a plan leaves is time, not lateness.
+    """
+    common: dict[str, Any] = {
+        "deadline_s": scenario.deadline_s,
+        "fixed_s": formula.fixed_s(scenario, demand),
+        "prunable_s": formula.prunable_s(scenario, demand),
+        "upload_bits": demand.prunable_upload_bits,
+        "fixed_upload_bits": demand.fixed_upload_bits,
+        "max_pruning_ratio": max_pruning_ratio,
+        "bandwidth_hz": scenario.bandwidth_hz,
+    }
+    link = scenario.link
+    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
+        snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+        return NoisePsdProblem(snr=snr / link.snr_gap, **common)
+    return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+
+
+def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
+    """Who takes part in round `round` (from 0): `run.participants` clients drawn without replacement; (K,)."""
+    clients, wanted = experiment.scenario.clients, experiment.run.participants
+    if wanted is None:
+        return np.ones(clients, dtype=np.bool_)
+    here = np.zeros(clients, dtype=np.bool_)
+    here[Streams(experiment.run.seed, round).generator("participants").choice(clients, wanted, replace=False)] = True
+    return here
+
+
+def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None) -> PlannedRound:
+    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
+
+    The others get no band and ratio 0; their `demand` must be nothing.
+    """
+    channel = experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, round))
+    problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
+    allocation = _solve(experiment.allocator, problem, here)
+    for name in ("bandwidth_fraction", "pruning_ratio"):
+        values = getattr(allocation, name)
+        bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
+        if bad.any():
+            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+    return PlannedRound(channel, problem, allocation)
+
+
+def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | None) -> Allocation:
+    """The allocation of the clients that are here, spread out over all."""
+    if here is None or here.all():
+        return allocator.solve(problem)
+    arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
+    few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
+    found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
+    spread = {"bandwidth_fraction": np.zeros(here.shape), "pruning_ratio": np.zeros(here.shape)}
+    for name, value in spread.items():
+        value[here] = getattr(found, name)
+    left_out = None
+    if found.left_out is not None:
+        left_out = np.zeros(here.shape, dtype=np.bool_)
+        left_out[here] = found.left_out
+    return replace(found, problem=problem, left_out=left_out, **spread)
+
+
+def check_feasible(experiment: Experiment, demand: Demand) -> None:
+    """Raise `InputError` when no client can meet the deadline however much it prunes."""
+    fixed_s = formula.fixed_s(experiment.scenario, demand)
+    if np.all(fixed_s > experiment.scenario.deadline_s):
+        raise InputError(
+            f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "
+            f"got {experiment.scenario.deadline_s:g}: no client can meet it"
+        )
