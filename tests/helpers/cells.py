@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from wirelessfl.allocation import Allocation
-from wirelessfl.rounds import allocation_problem
+from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 HZ = 1e6  # the band of `by_hand`

@@ -69,7 +69,7 @@ def test_a_newer_late_update_takes_the_place_of_one_that_did_not_get_through():
     pending, updates, bits = owed(timing)
     assert (pending, bits) == ([True], [2e5])
     np.testing.assert_allclose(updates, [1e8], rtol=1e-12)
-    assert delivery(changed(by_hand(0.1, 1)[0], **LATE), timing).later.tolist() == [True]
+    assert delivery(changed(by_hand(0.1, 1)[0], **LATE), timing, np.ones(1, bool)).later.tolist() == [True]
 
 
 def test_the_old_arrives_and_the_new_is_late():
@@ -91,7 +91,7 @@ def test_a_starved_client_keeps_what_is_pending(bands):
     sent = 0.0 if bands == "static" else 1e5 + 4e5  # before client 1 starts, and after it has ended at 0.6 s
     np.testing.assert_allclose(timing.backlog.upload_bits, [4e6 - sent, 0], rtol=1e-6)
     assert timing.delivered.tolist() == [bands == "static", True]
-    told = delivery(case[0], timing)
+    told = delivery(case[0], timing, np.ones(2, bool))
     assert [told.now.tolist(), told.later.tolist()] == [[False, True], [True, False]]
 
 
@@ -112,6 +112,23 @@ def test_packets_that_are_through_need_not_be_sent_again():
     """Packets of 100 kbit, one of them on the air at the deadline: it starts anew in the next round."""
     case = by_hand(0.35, 1e6, packet_error="waterfall", packet_bits=1e5, waterfall_threshold=1e-9, **LATE)
     np.testing.assert_allclose(cell.simulate(*case).backlog.upload_bits, [4e5], rtol=1e-9)
+
+
+def test_who_would_give_up_after_the_round_has_not_given_up():
+    """Every packet of 0.2 s is lost; five are by the deadline, and the next round starts the packet anew."""
+    changes = {**LATE, "packet_error": "outage", "packet_bits": 4e5}
+    timing = cell.simulate(*by_hand(0.0, 1e6, snr=1.0, believed_snr=3.0, **changes))
+    assert (timing.lost.tolist(), timing.finish_s.tolist()) == ([False], [np.inf])
+    assert owed(timing) == [[True], [0.0], [1e6]]
+    assert timing.retransmissions.tolist() == [5]
+
+
+def test_the_old_update_of_a_starved_client_gets_through_where_it_has_a_band():
+    case = by_hand([0.1, 0.1], 1e5, ratio=[1.0, 0.0], **LATE)
+    timing = cell.simulate(*case, backlog=backlog_of([0, 0], [2e5, 0], np.array([True, False])))
+    assert timing.earlier.tolist() == [True, False]
+    assert not timing.backlog.pending.any()
+    np.testing.assert_allclose(timing.finish_s, [0.4 + 0.1, 0.1 + 0.2], rtol=1e-12)
 
 
 def test_nobody_owes_anything_under_the_other_policies():
