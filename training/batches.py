@@ -1,17 +1,17 @@
 """Mini-batches of the clients, drawn on the device where the data lie."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import torch
 from torch import Tensor
 
+from training.data._augment import AUGMENTATIONS
 from training.data._federated import FederatedData
 from training.program import epoch_batches
 from wirelessfl.errors import InputError
 
 Batch = tuple[Tensor, Tensor]
-Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 _EVALUATION_BATCH = 256  # larger ones fall out of the cache
 
@@ -19,8 +19,8 @@ _EVALUATION_BATCH = 256  # larger ones fall out of the cache
 class Batches:
     """Seeded mini-batches of normalised images (or of features as they are) and labels, for one client at a time.
 
-    No batch to train on has fewer than `smallest` samples. `augment` changes a batch of stored images with a generator
-    of its own, so that it changes no draw of samples.
+    No batch to train on has fewer than `smallest` samples. The augmentation that the data ask for changes batches of
+    stored images with a generator of its own, so that it changes no draw of samples.
     """
 
     def __init__(
@@ -30,9 +30,9 @@ class Batches:
         device: torch.device,
         *,
         smallest: int = 1,
-        augment: Augment | None = None,
     ) -> None:
-        self._batch_size, self._smallest, self._device, self._augment = batch_size, smallest, device, augment
+        self._batch_size, self._smallest, self._device = batch_size, smallest, device
+        self._augment = AUGMENTATIONS[data.augmentation]
         self._mean, self._std = data.mean, data.std
         self._train = _on(device, data.train_images, data.train_labels, data.train_index)
         self._test = _on(device, data.test_images, data.test_labels, data.test_index)

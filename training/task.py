@@ -1,6 +1,6 @@
 """What is learnt: a data set, its division over clients, a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,14 +8,17 @@ import numpy as np
 import torch
 
 from training.data import _partition
+from training.data._augment import AUGMENTATIONS
+from training.data._counts import MOST_SIZE_SIGMA, Index
 from training.data._dataset import Dataset
 from training.data._federated import FederatedData
-from training.data._partition import Index
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 
-PARTITIONS = ("iid", "shards", "labels", "dirichlet")
+PARTITIONS = ("iid", "shards", "labels", "dirichlet", "natural")
+SIZED = ("iid", "dirichlet")  # partitions that can give clients sizes of their own
+UNLABELLED = ("iid", "natural")  # partitions that ask for no classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +28,28 @@ class Task:
     `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels` (exactly
     `labels_per_client` classes each); `dirichlet` (class shares drawn with `dirichlet_alpha`). A client is tested on
     the whole test set (`iid`), on all test samples of its classes (`shards`, `labels`), or on a part of the test set
-    with its share of each class (`dirichlet`). `batch_size` is the mini-batch of a local step (128 in [WFL]).
+    with its share of each class (`dirichlet`). `natural` takes as many of the data set's own clients (writers, blogs)
+    as there are clients, drawn by the seed; each is tested on its own test samples where the data set tells them apart,
+    else on the whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal with
+    this standard deviation of the logarithm.
+
+    `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in training:
+    `crop-flip` pads, crops and mirrors them at random. `evaluate_on = "validation"` tests on the rows that the data set
+    holds out for choosing settings, not on the test set.
 
     **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
     """
 
     dataset: str = "digits"
     model: str = "digits-cnn"
-    partition: Literal["iid", "shards", "labels", "dirichlet"] = "labels"
+    partition: Literal["iid", "shards", "labels", "dirichlet", "natural"] = "labels"
     labels_per_client: int = 2
     shards_per_client: int = 2
     dirichlet_alpha: float = 0.5
     batch_size: int = 128
+    size_sigma: float = 0.0
+    augmentation: Literal["none", "crop-flip"] = "none"
+    evaluate_on: Literal["test", "validation"] = "test"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -45,6 +58,14 @@ class Task:
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
             check_count(f"training.{name}", getattr(self, name))
         check_number("training.dirichlet_alpha", self.dirichlet_alpha, above=0)
+        check_number("training.size_sigma", self.size_sigma, at_least=0, at_most=MOST_SIZE_SIGMA)
+        if self.size_sigma > 0 and self.partition not in SIZED:
+            raise InputError(
+                f"training.size_sigma must be 0 unless training.partition is {' or '.join(SIZED)}, "
+                f"got {self.size_sigma:g} with {self.partition!r}"
+            )
+        check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
+        check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
         """The data set divided over `clients` clients, the same for the same seed.
@@ -53,6 +74,8 @@ class Task:
         """
         check_count("clients", clients)
         dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        if self.evaluate_on == "validation":
+            dataset = self._validating(dataset)
         self._check_fit(dataset)
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
         return FederatedData(
@@ -65,13 +88,15 @@ class Task:
             classes=dataset.classes,
             train_index=_tensors(train_index),
             test_index=_tensors(test_index),
+            augmentation=self.augmentation,
+            provenance=dataset.provenance,
         )
 
     def _divide(self, dataset: Dataset, clients: int, rng: np.random.Generator) -> tuple[list[Index], list[Index]]:
         labels, test_labels, classes = dataset.train_labels.numpy(), dataset.test_labels.numpy(), dataset.classes
         match self.partition:
             case "iid":
-                train = _partition.iid(labels, clients, rng)
+                train = _partition.iid(labels, clients, rng, size_sigma=self.size_sigma)
                 return train, _partition.whole_test_sets(test_labels, clients)
             case "shards":
                 train = _partition.shards(labels, clients, rng, shards_per_client=self.shards_per_client)
@@ -82,8 +107,33 @@ class Task:
                 )
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "dirichlet":
-                train = _partition.dirichlet(labels, clients, rng, classes=classes, alpha=self.dirichlet_alpha)
+                train = _partition.dirichlet(
+                    labels, clients, rng, classes=classes, alpha=self.dirichlet_alpha, size_sigma=self.size_sigma
+                )
                 return train, _partition.proportional_test_sets(labels, train, test_labels, rng, classes=classes)
+            case "natural":
+                return self._natural(dataset, clients, rng)
+
+    def _natural(self, dataset: Dataset, clients: int, rng: np.random.Generator) -> tuple[list[Index], list[Index]]:
+        owner, test_owner = dataset.train_client, dataset.test_client
+        if owner is None:
+            raise InputError(
+                f"training.partition 'natural' must have a data set with clients of its own, got {self.dataset!r}"
+            )
+        chosen = _partition.natural(owner.numpy(), clients, rng, dataset=self.dataset)
+        train = _partition.rows_of(owner.numpy(), chosen)
+        if test_owner is None:
+            return train, _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
+        return train, _partition.rows_of(test_owner.numpy(), chosen)
+
+    def _validating(self, dataset: Dataset) -> Dataset:
+        """The data set with its validation rows for a test set."""
+        if dataset.validation is None:
+            raise InputError(
+                f"training.evaluate_on 'validation' must have a data set that holds rows out, got {self.dataset!r}"
+            )
+        images, labels = dataset.validation
+        return replace(dataset, test_images=images, test_labels=labels, test_client=None)
 
     def _check_fit(self, dataset: Dataset) -> None:
         model: Any = plugins.load("models", self.model)
@@ -92,6 +142,19 @@ class Task:
             raise InputError(
                 f"training.model {self.model!r} must fit data set {self.dataset!r} with images {shape} in "
                 f"{dataset.classes} classes, got a model for {model.input_shape} in {model.classes} classes"
+            )
+        if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != dataset.is_labelled:
+            kind = "classes" if dataset.is_labelled else "numbers"
+            raise InputError(f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}")
+        if not dataset.is_labelled and self.partition not in UNLABELLED:
+            raise InputError(
+                f"training.partition must be {' or '.join(UNLABELLED)} for data set {self.dataset!r}, whose targets "
+                f"are numbers; got {self.partition!r}"
+            )
+        if self.augmentation != "none" and dataset.train_images.ndim != 4:
+            raise InputError(
+                f"training.augmentation must be 'none' for data set {self.dataset!r}, whose inputs are no images; "
+                f"got {self.augmentation!r}"
             )
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """An IDX file of unsigned bytes: magic 0x08 and the number of dimensions, sizes, data."""
+def write_idx(path: Path, array: NDArray[np.integer], *, kind: int = 0x08, dtype: str = "u1") -> None:
+    """An IDX file, of unsigned bytes by default: magic of kind and number of dimensions, sizes, data."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
+    header = struct.pack(f">{1 + array.ndim}I", 0x100 * kind + array.ndim, *array.shape)
+    path.write_bytes(header + array.astype(dtype).tobytes())
 
 
 def write_mnist_like(root: Path, name: str, *, train: int = 200, test: int = 100, side: int = 28) -> Path:

@@ -7,6 +7,8 @@ from training.data import _partition
 from wirelessfl.errors import InputError
 
 CLASSES = 10
+GOLDEN_SIZES = [209, 298, 187, 121, 185]
+GOLDEN_SUMS = [100111, 155742, 93406, 60939, 89302]
 
 
 def _labels(count, seed=0):
@@ -116,10 +118,96 @@ def test_the_skew_of_dirichlet_shares_follows_alpha():
         assert np.var(np.stack(shares) / 1000) == pytest.approx(expected, rel=0.1)
 
 
-def test_dirichlet_gives_up_with_a_reason_at_a_thousand_clients():
-    labels = np.repeat(np.arange(CLASSES), 6000)
-    with pytest.raises(InputError, match=r"dirichlet_alpha = 0.1 must leave each of 1000 clients 2 of 60000 samples"):
-        _partition.dirichlet(labels, 1000, np.random.default_rng(0), classes=CLASSES, alpha=0.1)
+@pytest.mark.parametrize(("clients", "alpha"), [(1000, 0.1), (1000, 1e-9), (3000, 0.01)])
+def test_dirichlet_comes_to_an_end_where_no_draw_would_do(clients, alpha):
+    labels = np.repeat(np.arange(CLASSES), 600)
+    index = _partition.dirichlet(labels, clients, np.random.default_rng(0), classes=CLASSES, alpha=alpha)
+    assert np.array_equal(np.sort(np.concatenate(index)), np.arange(6000))
+    assert min(len(rows) for rows in index) >= 2
+
+
+def test_a_short_client_is_given_samples_of_the_class_it_has_most_of(monkeypatch):
+    shares = np.array([[0.6, 0.398, 0.002], [0.5, 0.4995, 0.0005]])
+
+    class Drawn(np.random.Generator):
+        def dirichlet(self, *_arguments, **_settings):
+            return shares
+
+    labels = np.repeat([0, 1], 100)
+    index = _partition.dirichlet(labels, 3, Drawn(np.random.PCG64(0)), classes=2, alpha=1.0)
+    assert np.stack([np.bincount(labels[rows], minlength=2) for rows in index]).tolist() == [[58, 50], [40, 50], [2, 0]]
+
+
+def test_draws_that_succeed_are_what_they_were():
+    index = _partition.dirichlet(_labels(1000), 5, np.random.default_rng(7), classes=CLASSES, alpha=0.5)
+    assert [len(rows) for rows in index] == GOLDEN_SIZES
+    assert [int(rows.sum()) for rows in index] == GOLDEN_SUMS
+
+
+@given(
+    clients=st.integers(1, 60),
+    alpha=st.sampled_from([1e-9, 0.05, 0.3, 10.0]),
+    sigma=st.sampled_from([1e-3, 0.3, 2.0]),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=60, deadline=None)
+def test_sizes_are_log_normal_and_classes_complete(clients, alpha, sigma, seed):
+    labels = _labels(1500)
+    sizes = _partition.log_normal_sizes(1500, clients, np.random.default_rng(seed), size_sigma=sigma)
+    assert sizes.sum() == 1500
+    assert sizes.min() >= 2
+    for split in (
+        _partition.iid(labels, clients, np.random.default_rng(seed), size_sigma=sigma),
+        _partition.dirichlet(
+            labels, clients, np.random.default_rng(seed), classes=CLASSES, alpha=alpha, size_sigma=sigma
+        ),
+    ):
+        assert [len(rows) for rows in split] == sizes.tolist()
+        assert np.array_equal(np.sort(np.concatenate(split)), np.arange(1500))
+
+
+def test_the_logarithm_of_a_size_has_the_deviation_asked_for():
+    sizes = _partition.log_normal_sizes(10**8, 4000, np.random.default_rng(0), size_sigma=0.3)
+    assert np.log(sizes).std() == pytest.approx(0.3, abs=4 * 0.3 / np.sqrt(2 * 4000))
+
+
+def test_sizes_of_the_same_seed_keep_their_proportions_when_clients_join():
+    few, many = (_partition.log_normal_sizes(10**8, k, np.random.default_rng(3), size_sigma=0.5) for k in (5, 50))
+    np.testing.assert_allclose(few / few[0], many[:5] / many[0], rtol=1e-4)
+
+
+def test_sized_dirichlet_clients_are_as_skewed_as_alpha_says():
+    # The share of one of C classes has variance (C - 1) / (C^2 (C alpha + 1)) before the totals of classes bind.
+    labels = np.repeat(np.arange(CLASSES), 20000)
+    for alpha in (0.3, 5.0):
+        rng = np.random.default_rng(0)
+        counts = _counts(labels, _partition.dirichlet(labels, 500, rng, classes=CLASSES, alpha=alpha, size_sigma=0.3))
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        assert shares.var() == pytest.approx(9 / (100 * (10 * alpha + 1)), rel=0.1)
+        assert np.array_equal(counts.sum(axis=0), np.full(CLASSES, 20000))
+
+
+def test_classes_that_nobody_has_stay_so():
+    labels = np.repeat([0, 2], 50)
+    index = _partition.dirichlet(labels, 6, np.random.default_rng(0), classes=4, alpha=0.1, size_sigma=1.0)
+    assert np.array_equal(np.sort(np.concatenate(index)), np.arange(100))
+
+
+@given(there=st.integers(1, 30), seed=st.integers(0, 50))
+@settings(max_examples=40, deadline=None)
+def test_natural_clients_are_whole_and_stay_who_they_are_when_others_join(there, seed):
+    owner = np.random.default_rng(seed).permutation(np.concatenate([np.arange(there), np.arange(there) // 2]))
+    chosen = _partition.natural(owner, there, np.random.default_rng(seed), dataset="x")
+    rows = _partition.rows_of(owner, chosen)
+    assert all(np.array_equal(part, np.flatnonzero(owner == who)) for part, who in zip(rows, chosen, strict=True))
+    assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(len(owner)))
+    fewer = _partition.natural(owner, (there + 1) // 2, np.random.default_rng(seed), dataset="x")
+    assert np.array_equal(fewer, chosen[: len(fewer)])
+
+
+def test_no_more_natural_clients_than_there_are():
+    with pytest.raises(InputError, match=r"clients must be at most 3 .natural clients of data set 'x'., got 4"):
+        _partition.natural(np.array([0, 1, 2, 2]), 4, np.random.default_rng(0), dataset="x")
 
 
 def test_dirichlet_keeps_its_smallest_client():
@@ -184,6 +272,8 @@ def test_a_client_with_a_tiny_share_is_given_one_test_sample_of_its_class():
         (_partition.dirichlet, {"classes": 10, "alpha": -1.0}, 5, "dirichlet_alpha must be above 0, got -1"),
         (_partition.dirichlet, {"classes": 10, "alpha": float("nan")}, 5, "dirichlet_alpha must be finite"),
         (_partition.dirichlet, {"classes": 10, "alpha": 1e308}, 5, "dirichlet_alpha must be at most 1e.09"),
+        (_partition.iid, {"size_sigma": 0.1}, 151, "2 x clients must be at most 300 .training samples., got 302"),
+        (_partition.iid, {"size_sigma": 5.1}, 5, "training.size_sigma must be at most 5, got 5.1"),
         (_partition.dirichlet, {"classes": 10, "alpha": 1.0}, 151, "2 x clients must be at most 300 .*, got 302"),
     ],
 )

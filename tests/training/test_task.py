@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.idx import write_mnist_like
+from helpers.made_up import write_blogfeedback, write_femnist, write_writers
 
+from training.models.linear import Linear
+from training.models.mnist_cnn import MnistCnn
 from training.task import PARTITIONS, Task
 from wirelessfl.errors import InputError
 
@@ -10,7 +15,10 @@ def _load(seed=0, clients=10, **fields):
     return Task(**fields).load(clients=clients, seed=seed, data_root=None)
 
 
-@pytest.mark.parametrize("partition", PARTITIONS)
+LABELLED = tuple(name for name in PARTITIONS if name != "natural")  # digits have no clients of their own
+
+
+@pytest.mark.parametrize("partition", LABELLED)
 def test_every_partition_divides_the_digits(partition):
     data = _load(partition=partition)
     joined = torch.cat(data.train_index)
@@ -48,7 +56,7 @@ def test_settings_of_a_partition_reach_it():
     assert max(map(len, even.train_index)) - min(map(len, even.train_index)) <= 10
 
 
-@pytest.mark.parametrize("partition", PARTITIONS)
+@pytest.mark.parametrize("partition", LABELLED)
 def test_the_same_seed_gives_the_same_partition(partition):
     first, again, other = (_load(seed=seed, partition=partition) for seed in (4, 4, 5))
     assert all(map(torch.equal, first.train_index, again.train_index))
@@ -68,13 +76,24 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
     [
         ({"dataset": "digit"}, "dataset 'digit' is not known .did you mean 'digits'"),
         ({"model": "mnist_cnn"}, "model 'mnist_cnn' is not known .did you mean 'mnist-cnn'"),
-        ({"partition": "by-label"}, "training.partition must be one of iid, shards, labels, dirichlet; got 'by-label'"),
+        (
+            {"partition": "by-label"},
+            "partition must be one of iid, shards, labels, dirichlet, natural; got 'by-label'",
+        ),
         ({"labels_per_client": 0}, "training.labels_per_client must be a whole number of at least 1, got 0"),
         ({"labels_per_client": 1.5}, "training.labels_per_client must be a whole number of at least 1, got 1.5"),
         ({"shards_per_client": -1}, "training.shards_per_client must be a whole number of at least 1, got -1"),
         ({"batch_size": True}, "training.batch_size must be a whole number of at least 1, got True"),
         ({"dirichlet_alpha": 0}, "training.dirichlet_alpha must be above 0, got 0"),
         ({"dirichlet_alpha": float("inf")}, "training.dirichlet_alpha must be finite, got inf"),
+        ({"partition": "iid", "size_sigma": -0.1}, "training.size_sigma must be at least 0, got -0.1"),
+        ({"partition": "iid", "size_sigma": 6.0}, "training.size_sigma must be at most 5, got 6"),
+        (
+            {"size_sigma": 0.3},
+            "must be 0 unless training.partition is iid or dirichlet, got 0.3 with 'labels'",
+        ),
+        ({"augmentation": "crop"}, "training.augmentation must be one of none, crop-flip; got 'crop'"),
+        ({"evaluate_on": "train"}, "training.evaluate_on must be one of test, validation; got 'train'"),
     ],
 )
 def test_bad_fields_are_refused_at_once(fields, said):
@@ -88,9 +107,91 @@ def test_bad_fields_are_refused_at_once(fields, said):
         ({"model": "mnist-cnn"}, 10, r"training.model 'mnist-cnn' must fit data set 'digits' with images \(1, 8, 8\)"),
         ({"labels_per_client": 11}, 10, "training.labels_per_client must be at most 10, got 11"),
         ({"partition": "iid"}, 1443, "clients must be at most 1442 .training samples., got 1443"),
+        ({"partition": "natural"}, 5, "'natural' must have a data set with clients of its own, got 'digits'"),
+        ({"evaluate_on": "validation"}, 5, "'validation' must have a data set that holds rows out, got 'digits'"),
         ({}, 0, "clients must be a whole number of at least 1, got 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_at_load(fields, clients, said):
     with pytest.raises(InputError, match=said):
         _load(clients=clients, **fields)
+
+
+def test_sizes_and_augmentation_reach_the_data():
+    data = _load(partition="dirichlet", size_sigma=0.5, augmentation="crop-flip")
+    sizes = [len(rows) for rows in data.train_index]
+    assert sum(sizes) == 1442
+    assert max(sizes) > 1.5 * min(sizes)
+    assert data.augmentation == "crop-flip"
+    assert _load().augmentation == "none"
+
+
+def test_label_counts_are_those_of_the_clients_rows():
+    data = _load(partition="labels")
+    counts = data.label_counts()
+    assert counts.shape == (10, 10)
+    for rows, row in zip(data.train_index, counts, strict=True):
+        assert row.tolist() == data.train_labels[rows].bincount(minlength=10).tolist()
+
+
+def test_writers_are_clients_and_share_the_test_set(tmp_path):
+    write_mnist_like(tmp_path, "mnist")
+    write_writers(tmp_path)
+    task = Task(dataset="qmnist-writers", model="mnist-cnn", partition="natural")
+    data = task.load(clients=3, seed=1, data_root=tmp_path)
+    for rows in data.train_index:
+        assert len({int(row) % 7 for row in rows}) == 1
+    assert data.test_index[0] is data.test_index[2]
+    assert len(data.test_index[0]) == 100
+    with pytest.raises(InputError, match=r"clients must be at most 7 .natural clients of data set 'qmnist-writers'"):
+        task.load(clients=8, seed=1, data_root=tmp_path)
+
+
+def test_users_of_leaf_are_tested_on_their_own_images(tmp_path, monkeypatch):
+    write_femnist(tmp_path)
+    task = Task(dataset="femnist", model="mnist-cnn", partition="natural")
+    monkeypatch.setattr(MnistCnn, "classes", 62)
+    data = task.load(clients=2, seed=0, data_root=tmp_path)
+    for train, test in zip(data.train_index, data.test_index, strict=True):
+        assert torch.equal(data.train_images[train].unique(), data.test_images[test].unique())
+
+
+def test_blogs_are_clients_of_a_regression(tmp_path):
+    write_blogfeedback(tmp_path)
+    task = Task(dataset="blogfeedback", model="linear", partition="natural")
+    data = task.load(clients=4, seed=0, data_root=tmp_path)
+    assert sum(map(len, data.train_index)) == 180
+    assert data.label_counts().tolist() == [[len(rows)] for rows in data.train_index]
+    assert len(data.test_labels) == 100
+    held_out = replace(task, evaluate_on="validation").load(clients=4, seed=0, data_root=tmp_path)
+    assert len(held_out.test_labels) == 20
+    assert torch.equal(held_out.train_images, data.train_images)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"partition": "labels"},
+            "partition must be iid or natural for data set 'blogfeedback', whose targets",
+        ),
+        (
+            {"augmentation": "crop-flip"},
+            "augmentation must be 'none' for data set 'blogfeedback', whose inputs",
+        ),
+        ({"model": "mnist-cnn"}, "training.model 'mnist-cnn' must fit data set 'blogfeedback'"),
+    ],
+)
+def test_what_a_regression_cannot_do(fields, said, tmp_path):
+    write_blogfeedback(tmp_path)
+    with pytest.raises(InputError, match=said):
+        Task(**{"dataset": "blogfeedback", "model": "linear", "partition": "natural"} | fields).load(
+            clients=4, seed=0, data_root=tmp_path
+        )
+
+
+def test_a_classifier_is_no_regression(tmp_path, monkeypatch):
+    write_blogfeedback(tmp_path)
+    monkeypatch.setattr(Linear, "loss", "cross-entropy")
+    with pytest.raises(InputError, match=r"training.model 'linear' must predict numbers for data set 'blogfeedback'"):
+        Task(dataset="blogfeedback", model="linear", partition="iid").load(clients=4, seed=0, data_root=tmp_path)

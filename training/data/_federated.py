@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -9,9 +11,10 @@ from torch import Tensor
 class FederatedData:
     """A data set divided over K clients; every sample is stored once, clients hold row numbers.
 
-    Images are uint8 of shape (N, C, H, W), labels int64 of shape (N,); normalised pixels are (x - mean) / std.
-    `train_index` are K disjoint int64 vectors of training rows, `test_index` K of test rows; none is empty. Clients
-    with the same test set share one vector.
+    Images are uint8 of shape (N, C, H, W), normalised pixels are (x - mean) / std; or float32 features (N, d), used as
+    they are. Labels are int64 of shape (N,), or float32 targets with classes = 1. `train_index` are K disjoint int64
+    vectors of training rows, `test_index` K of test rows; none is empty. Clients with the same test set share one
+    vector. `augmentation` names what changes images in training (`training.data._augment`).
     """
 
     train_images: Tensor
@@ -23,3 +26,13 @@ class FederatedData:
     classes: int
     train_index: tuple[Tensor, ...]
     test_index: tuple[Tensor, ...]
+    augmentation: str = "none"
+    provenance: str = ""
+
+    def label_counts(self) -> NDArray[np.int64]:
+        """Training samples of each class on each client, (K, classes); of targets that are numbers (K, 1)."""
+        labels = self.train_labels.numpy()
+        if self.train_labels.is_floating_point():
+            labels = np.zeros(len(labels), dtype=np.int64)
+        rows = [np.bincount(labels[index.numpy()], minlength=self.classes) for index in self.train_index]
+        return np.stack(rows).astype(np.int64)

@@ -7,18 +7,27 @@ the generator handed in.
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from training.data._counts import (
+    SMALLEST_CLIENT,
+    Index,
+    check_samples,
+    deal,
+    log_normal_sizes,
+    nearest_counts,
+    shares,
+    take_one,
+)
 from wirelessfl.errors import InputError, check_number
 
-Index = NDArray[np.int64]
-
-SMALLEST_CLIENT = 2
 DIRICHLET_TRIES = 100
 
 
-def iid(labels: Index, clients: int, rng: np.random.Generator) -> list[Index]:
-    """Every sample to a client drawn at random; sizes differ by at most one."""
+def iid(labels: Index, clients: int, rng: np.random.Generator, *, size_sigma: float = 0.0) -> list[Index]:
+    """Every sample to a client drawn at random; sizes differ by at most one, or are log-normal (`log_normal_sizes`)."""
+    if size_sigma > 0:
+        sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
+        return _sorted(np.split(rng.permutation(len(labels)), np.cumsum(sizes)[:-1]))
     _check_enough(labels, clients, "clients")
     return _sorted(np.array_split(rng.permutation(len(labels)), clients))
 
@@ -63,26 +72,50 @@ def equal_labels(
     return _sorted(np.concatenate(parts) for parts in owned)
 
 
-def dirichlet(labels: Index, clients: int, rng: np.random.Generator, *, classes: int, alpha: float) -> list[Index]:
+def dirichlet(
+    labels: Index, clients: int, rng: np.random.Generator, *, classes: int, alpha: float, size_sigma: float = 0.0
+) -> list[Index]:
     """Each class is divided over the clients in proportions drawn from Dirichlet(alpha, ..., alpha).
 
     Hsu et al., arXiv 1909.06335, in the form of Li et al., arXiv 2102.02079. Drawn again, at most `DIRICHLET_TRIES`
-    times, until every client has `SMALLEST_CLIENT` samples; `InputError` if that never happens.
+    times, until every client has `SMALLEST_CLIENT` samples. With many clients and a small alpha no draw does: then the
+    last one is kept, and a client that is short is given samples of the classes it has most of, by those who have most.
+
+    With `size_sigma` > 0 clients have log-normal sizes, and every client's shares of the classes are drawn instead.
     """
     # Above the upper limit the shares are equal to nine digits and the draw's own arithmetic begins to overflow.
     check_number("training.dirichlet_alpha", alpha, above=0, at_most=1e9)
-    _check_enough(labels, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x clients")
     totals = np.bincount(labels, minlength=classes)
-    smallest = 0
+    if size_sigma > 0:
+        sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
+        return deal(labels, nearest_counts(rng.dirichlet(np.full(classes, alpha), size=clients).T, totals, sizes), rng)
+    _check_enough(labels, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x clients")
     for _ in range(DIRICHLET_TRIES):
-        counts = _shares(rng.dirichlet(np.full(clients, alpha), size=classes), totals)
-        smallest = max(smallest, int(counts.sum(axis=0).min()))
-        if smallest >= SMALLEST_CLIENT:
-            return _deal(labels, counts, rng)
-    raise InputError(
-        f"training.dirichlet_alpha = {alpha:g} must leave each of {clients} clients {SMALLEST_CLIENT} of "
-        f"{len(labels)} samples, got at best {smallest} in {DIRICHLET_TRIES} draws; raise alpha or take fewer clients"
-    )
+        drawn = rng.dirichlet(np.full(clients, alpha), size=classes)
+        counts = shares(drawn, totals)
+        if counts.sum(axis=0).min() >= SMALLEST_CLIENT:
+            return deal(labels, counts, rng)
+    for client in np.flatnonzero(counts.sum(axis=0) < SMALLEST_CLIENT):
+        order = np.lexsort((rng.random(classes), -drawn[:, client]))
+        for _ in range(SMALLEST_CLIENT - counts[:, client].sum()):
+            take_one(counts, order, int(client), keep=SMALLEST_CLIENT)
+    return deal(labels, counts, rng)
+
+
+def natural(owner: Index, clients: int, rng: np.random.Generator, *, dataset: str) -> Index:
+    """Which `clients` of the natural clients 0 .. n - 1 in `owner` (N,) take part: the first ones of a shuffle."""
+    there = int(owner.max()) + 1
+    if clients > there:
+        raise InputError(f"clients must be at most {there} (natural clients of data set {dataset!r}), got {clients}")
+    chosen: Index = rng.permutation(there)[:clients]
+    return chosen
+
+
+def rows_of(owner: Index, chosen: Index) -> list[Index]:
+    """The rows of each chosen natural client."""
+    by_owner = np.argsort(owner, kind="stable")
+    first, last = (np.searchsorted(owner[by_owner], chosen, side=side) for side in ("left", "right"))
+    return [by_owner[start:stop] for start, stop in zip(first, last, strict=True)]
 
 
 def whole_test_sets(test_labels: Index, clients: int) -> list[Index]:
@@ -110,45 +143,20 @@ def proportional_test_sets(
 ) -> list[Index]:
     """Disjoint parts of the test set with each client's share of every class; at least one row each."""
     held = np.stack([np.bincount(labels[rows], minlength=classes) for rows in train_index], axis=1)
-    counts = _shares(held.astype(np.float64), np.bincount(test_labels, minlength=classes))
+    counts = shares(held.astype(np.float64), np.bincount(test_labels, minlength=classes))
     for client in np.flatnonzero(counts.sum(axis=0) == 0):
         _give_one(counts, held, int(client))
-    return _deal(test_labels, counts, rng)
+    return deal(test_labels, counts, rng)
 
 
 def _give_one(counts: Index, held: Index, client: int) -> None:
     """Move one sample of `client`'s commonest class to it, from the client that has most of that class."""
-    for label in np.argsort(-held[:, client], kind="stable")[: np.count_nonzero(held[:, client])]:
-        spare = np.where(counts.sum(axis=0) > 1, counts[label], 0)
-        if spare.any():
-            counts[label, spare.argmax()] -= 1
-            counts[label, client] += 1
-            return
-    raise InputError(
-        f"client {client} must have a test sample of its own classes, got none: the test set of {counts.sum()} "
-        f"samples is too small for {counts.shape[1]} clients"
-    )
-
-
-def _shares(weights: NDArray[np.float64], totals: Index) -> Index:
-    """Whole numbers of shape (classes, K) in proportion to each row of `weights`; row c sums to totals[c]."""
-    cumulative = np.cumsum(weights, axis=1)
-    whole = cumulative[:, -1:]  # zero for a class that nobody holds: its rows are left out
-    edges = np.rint(cumulative / np.where(whole > 0, whole, 1) * totals[:, None]).astype(np.int64)
-    counts: Index = np.diff(edges, axis=1, prepend=0)
-    return counts
-
-
-def _deal(labels: Index, counts: Index, rng: np.random.Generator) -> list[Index]:
-    """Random rows, counts[c, k] of class c to client k."""
-    shuffled = rng.permutation(len(labels))
-    clients = np.arange(counts.shape[1])
-    owner = np.full(len(labels), -1)
-    for label, row in enumerate(counts):
-        rows = shuffled[labels[shuffled] == label][: row.sum()]
-        owner[rows] = np.repeat(clients, row)
-    by_owner = np.argsort(owner, kind="stable")
-    return np.split(by_owner, np.searchsorted(owner[by_owner], clients))[1:]
+    own = np.argsort(-held[:, client], kind="stable")[: np.count_nonzero(held[:, client])]
+    if not take_one(counts, own, client, keep=1):
+        raise InputError(
+            f"client {client} must have a test sample of its own classes, got none: the test set of {counts.sum()} "
+            f"samples is too small for {counts.shape[1]} clients"
+        )
 
 
 def _sorted(parts: Iterable[Index]) -> list[Index]:
@@ -156,5 +164,4 @@ def _sorted(parts: Iterable[Index]) -> list[Index]:
 
 
 def _check_enough(labels: Index, wanted: int, what: str) -> None:
-    if len(labels) < wanted:
-        raise InputError(f"{what} must be at most {len(labels)} (training samples), got {wanted}")
+    check_samples(len(labels), wanted, what)

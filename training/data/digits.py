@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
+from training.data._card import Card
 from training.data._dataset import Dataset
 
 TEST_EVERY = 5
@@ -18,6 +20,8 @@ class Digits:
     Every fifth image of each class is a test image (1,442 for training, 355 for testing): a split that is the same
     for every seed and every version of scikit-learn.
     """
+
+    card: ClassVar[Card] = Card(name="digits", train=1442, test=355, shape=(1, 8, 8), classes=10, origin="scikit-learn")
 
     def load(self, data_root: Path | None = None) -> Dataset:
         """The data set; `data_root` is not looked at."""

@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import torch
+from helpers.federation import made_up_data
+
+from training.batches import Batches
+from training.data._augment import crop_flip
+
+CPU = torch.device("cpu")
+
+
+def test_augmentation_changes_images_and_no_draw_of_samples():
+    data = made_up_data()
+    plain, augmented = (
+        list(Batches(replace(data, augmentation=name), 16, CPU).steps(1, 5, 4)) for name in ("none", "crop-flip")
+    )
+    changes = torch.Generator().manual_seed(5)
+    for (images, labels), (changed, same) in zip(plain, augmented, strict=True):
+        assert torch.equal(labels, same)
+        raw = (images * data.std + data.mean).round().to(torch.uint8)
+        expected = (crop_flip(raw, changes).float() - data.mean) / data.std
+        torch.testing.assert_close(changed, expected)
+        assert not torch.equal(changed, images)
+
+
+def test_test_images_are_left_as_they_are():
+    data = made_up_data()
+    plain, augmented = (
+        next(Batches(replace(data, augmentation=name), 16, CPU).test(0)) for name in ("none", "crop-flip")
+    )
+    assert all(map(torch.equal, plain, augmented))
+
+
+def test_features_and_numbers_are_handed_on_as_they_are():
+    data = made_up_data()
+    rows = data.train_images.flatten(1).float()
+    features = replace(data, train_images=rows, train_labels=rows[:, 3], mean=0.0, std=1.0)
+    inputs, targets = next(Batches(features, 16, CPU).epochs(2, 0, 1))
+    assert torch.equal(inputs[:, 3], targets)
+    assert {tuple(row) for row in inputs.tolist()} <= {tuple(row) for row in rows[data.train_index[2]].tolist()}
