@@ -131,6 +131,14 @@ def test_the_old_update_of_a_starved_client_gets_through_where_it_has_a_band():
     np.testing.assert_allclose(timing.finish_s, [0.4 + 0.1, 0.1 + 0.2], rtol=1e-12)
 
 
+def test_who_finishes_at_the_last_moment_owes_nothing():
+    """In the event in which the server looks, the bits are through and the client has not heard of it yet."""
+    timing = cell.simulate(*by_hand(0.0, formula.ON_TIME * 1e6, **LATE))
+    assert timing.finish_s.tolist() == [formula.ON_TIME]
+    assert timing.delivered.tolist() == [True]
+    assert owed(timing) == [[False], [0.0], [0.0]]
+
+
 def test_nobody_owes_anything_under_the_other_policies():
     for policy in ("wait", "drop"):
         case = by_hand(0.4, 1e6, deadline_s=1.0, deadline_policy=policy, coherence_s=1.0)
