@@ -29,9 +29,9 @@ from wirelessfl import cell, fast
 from wirelessfl.allocation import Allocation
 from wirelessfl.link import Link
 from wirelessfl.medium import Medium
+from wirelessfl.planning import allocation_problem
 from wirelessfl.processor import Processor
 from wirelessfl.rng import Streams
-from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 PACKAGES = ("numpy", "simpy")
