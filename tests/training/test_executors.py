@@ -13,7 +13,8 @@ from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, tr
 from training.executors import WORTH_WORKERS_FLOPS, check_device, make_executor
 from training.executors.loop import Loop
 from training.executors.workers import WorkerError, Workers
-from training.program import EvaluationWork
+from training.program import Accumulate, EvaluationWork, Train, TrainMask, TrainPruned
+from training.structure import Structure, SubModel
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 
@@ -34,7 +35,50 @@ def test_workers_equal_the_loop_bit_for_bit(count):
             assert list(loop.evaluate(EVALUATIONS)) == list(workers.evaluate(EVALUATIONS))
 
 
-def test_workers_run_a_few_works_ahead_and_no_more():
+@pytest.fixture(scope="module")
+def two():
+    """Two workers for the tests that do them no harm: a process takes seconds to start."""
+    with closing(Workers(SPEC, DATA, 2)) as workers:
+        yield workers
+
+
+def _every_phase():
+    """Works of all that a program and a work can hold."""
+    vector, layout = start_vector()
+    rng = np.random.default_rng(0)
+    mask, correction = rng.random(layout.shared_size) < 0.5, rng.normal(size=layout.size).astype(np.float32)
+    epochs = Train(
+        part="all",
+        epochs=1,
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=0.01,
+        clip_norm=1.0,
+        proximal=0.1,
+        stream="e",
+    )
+    sums = Accumulate(epochs=1, stream="a")
+    keep = {"keep": (0.5,) * 4, "learning_rate": 0.1, "steps": 2, "stream": "m"}
+    sub = SubModel.first(Structure.of(*SPEC.build_model()).uniform(0.5))
+    return [
+        replace(work((epochs, sums)), correction=correction),
+        replace(work((epochs, sums), client=1), mask=mask),
+        replace(work((epochs, sums), client=2), sub=sub),
+        replace(work((), client=3), program=(TrainMask(**keep),), scores=vector, neighbour_mask=np.abs(correction)),
+        work((TrainPruned(**keep),), client=4),
+    ]
+
+
+def test_every_phase_gives_the_same_bits_from_a_worker(two):
+    for ours, theirs in zip(Loop(SPEC, DATA).train(_every_phase()), two.train(_every_phase()), strict=True):
+        one, other = vars(ours), vars(theirs)
+        sums, other_sums = one.pop("sums"), other.pop("sums")
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+        assert sums.keys() == other_sums.keys()
+        assert all(np.array_equal(sums[name], other_sums[name]) for name in sums)
+
+
+def test_workers_run_a_few_works_ahead_and_no_more(two):
     taken = 0
 
     def works():
@@ -43,13 +87,12 @@ def test_workers_run_a_few_works_ahead_and_no_more():
             taken += 1
             yield WORKS[client]
 
-    with closing(Workers(SPEC, DATA, 2)) as workers:
-        results = workers.train(works())
-        assert taken == 0
-        next(results)
-        assert 2 < taken <= 6
-        assert len(list(results)) == 39
-        assert taken == 40
+    results = two.train(works())
+    assert taken == 0
+    next(results)
+    assert 2 < taken <= 6
+    assert len(list(results)) == 39
+    assert taken == 40
 
 
 def test_bad_input_and_death_in_a_worker_reach_the_parent():
