@@ -90,7 +90,7 @@ class FederatedTrainer:
                     yield upload
 
         shared = mean_over_holders(state.shared, arrivals())
-        down = delivery.here * float(BITS_PER_WEIGHT * self._layout.upload_size)
+        down = np.where(delivery.here, float(BITS_PER_WEIGHT * self._layout.upload_size), 0.0)
         return FederatedState.of(state.seed, state.round + 1, shared, personal, late), costs.metrics(down)
 
     def evaluate(self, state: FederatedState) -> float:
