@@ -72,11 +72,17 @@ class Task:
 
         Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be divided so.
         """
+        data = self.divide(clients=clients, seed=seed, data_root=data_root)
+        self._check_model(data)
+        return data
+
+    def divide(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
+        """As `load`, whatever the model."""
         check_count("clients", clients)
         dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
-        self._check_fit(dataset)
+        self._check_division(dataset)
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
         return FederatedData(
             train_images=dataset.train_images,
@@ -135,17 +141,19 @@ class Task:
         images, labels = dataset.validation
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)
 
-    def _check_fit(self, dataset: Dataset) -> None:
+    def _check_model(self, data: FederatedData) -> None:
         model: Any = plugins.load("models", self.model)
-        shape = tuple(dataset.train_images.shape[1:])
-        if (model.input_shape, model.classes) != (shape, dataset.classes):
+        shape, labelled = tuple(data.train_images.shape[1:]), not data.train_labels.is_floating_point()
+        if (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
                 f"training.model {self.model!r} must fit data set {self.dataset!r} with images {shape} in "
-                f"{dataset.classes} classes, got a model for {model.input_shape} in {model.classes} classes"
+                f"{data.classes} classes, got a model for {model.input_shape} in {model.classes} classes"
             )
-        if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != dataset.is_labelled:
-            kind = "classes" if dataset.is_labelled else "numbers"
+        if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != labelled:
+            kind = "classes" if labelled else "numbers"
             raise InputError(f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}")
+
+    def _check_division(self, dataset: Dataset) -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:
             raise InputError(
                 f"training.partition must be {' or '.join(UNLABELLED)} for data set {self.dataset!r}, whose targets "

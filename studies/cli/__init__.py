@@ -6,6 +6,7 @@ import click
 
 from studies.cli.allocate import allocate
 from studies.cli.channel import channel
+from studies.cli.data import data
 from studies.cli.list import list_plugins
 from studies.cli.run import run
 from studies.cli.simulate import simulate
@@ -20,6 +21,7 @@ Examples:
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading of a channel model
+  wirelessfl data show --plot partition.png        which client holds which labels
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
 """
@@ -31,7 +33,7 @@ def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
 
 
-for command in (run, simulate, allocate, whatif, channel, study, list_plugins):
+for command in (run, simulate, allocate, whatif, channel, data, study, list_plugins):
     cli.add_command(command)
 
 

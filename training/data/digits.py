@@ -21,7 +21,14 @@ class Digits:
     for every seed and every version of scikit-learn.
     """
 
-    card: ClassVar[Card] = Card(name="digits", train=1442, test=355, shape=(1, 8, 8), classes=10, origin="scikit-learn")
+    card: ClassVar[Card] = Card(
+        name="digits",
+        train=1442,
+        test=355,
+        shape=(1, 8, 8),
+        classes=10,
+        origin="embedded: it comes with scikit-learn",
+    )
 
     def load(self, data_root: Path | None = None) -> Dataset:
         """The data set; `data_root` is not looked at."""
