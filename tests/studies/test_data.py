@@ -147,7 +147,7 @@ def test_a_regression_and_what_its_data_are(wirelessfl, monkeypatch, tmp_path):
 
 def test_an_algorithm_that_divides_no_data_has_no_partition(wirelessfl, monkeypatch):
     plugin_folder.use(monkeypatch)
-    ended = wirelessfl("show", "--set", "training.algorithm=counting")
+    ended = wirelessfl("show", "--set", "training.algorithm=counting", "--set", "training.partition=iid")
     assert ended.status == 2
     assert ended.err == "error: training.algorithm must be one whose task divides data, got 'counting'\n"
 
