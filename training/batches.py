@@ -1,6 +1,6 @@
 """Mini-batches of the clients, drawn on the device where the data lie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -45,14 +45,34 @@ class Batches:
 
     def steps(self, client: int, seed: int, count: int) -> Iterator[Batch]:
         """`count` batches of one size: slices of a seeded shuffle, shuffled anew when too few samples are left."""
-        rows = self._train[2][client]
-        size = min(self._batch_size, len(rows))
-        return islice(self._draw(client, seed, [size] * (len(rows) // size)), count)
+        return self.together([client], [seed], steps=count)
 
     def epochs(self, client: int, seed: int, count: int) -> Iterator[Batch]:
         """The batches of `count` epochs, which visit every sample once each."""
-        sizes = epoch_batches(len(self._train[2][client]), self._batch_size, self._smallest)
-        return islice(self._draw(client, seed, sizes), count * len(sizes))
+        return self.together([client], [seed], epochs=count)
+
+    def together(
+        self, clients: Sequence[int], seeds: Sequence[int], *, steps: int | None = None, epochs: int | None = None
+    ) -> Iterator[Batch]:
+        """The batches of several clients whose `sizes` are the same, one client's samples behind the other's."""
+        images, labels, _ = self._train
+        changes = [torch.Generator().manual_seed(seed) for seed in seeds]
+        draws = [self._rows(client, seed, steps, epochs) for client, seed in zip(clients, seeds, strict=True)]
+        for rows in zip(*draws, strict=True):
+            batch = rows[0] if len(rows) == 1 else torch.cat(rows)
+            chosen = images.index_select(0, batch)
+            if self._augment is not None:
+                parts = chosen.split([len(each) for each in rows])
+                chosen = torch.cat([self._augment(part, own) for part, own in zip(parts, changes, strict=True)])
+            yield self._ready(chosen), labels.index_select(0, batch)
+
+    def sizes(self, client: int, *, epochs: bool) -> tuple[int, ...]:
+        """Sizes of the batches of one shuffle: of an epoch, or as many of one size as there are samples for."""
+        count = len(self._train[2][client])
+        if epochs:
+            return tuple(epoch_batches(count, self._batch_size, self._smallest))
+        size = min(self._batch_size, count)
+        return (size,) * (count // size)
 
     def test(self, client: int) -> Iterator[Batch]:
         """All test samples of a client, in order."""
@@ -60,18 +80,17 @@ class Batches:
         for rows in index[client].split(_EVALUATION_BATCH):
             yield self._ready(images.index_select(0, rows)), labels.index_select(0, rows)
 
-    def _draw(self, client: int, seed: int, sizes: list[int]) -> Iterator[Batch]:
-        """Endless batches: the slices `sizes` of one seeded shuffle after another."""
-        images, labels, index = self._train
-        rows = index[client]
-        shuffles, changes = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    def _rows(self, client: int, seed: int, steps: int | None, epochs: int | None) -> Iterator[Tensor]:
+        """The samples of each batch: slices of one seeded shuffle after another."""
+        sizes = list(self.sizes(client, epochs=epochs is not None))
+        return islice(self._shuffles(client, seed, sizes), steps if epochs is None else epochs * len(sizes))
+
+    def _shuffles(self, client: int, seed: int, sizes: list[int]) -> Iterator[Tensor]:
+        rows = self._train[2][client]
+        generator = torch.Generator().manual_seed(seed)
         while True:
-            order = rows[torch.randperm(len(rows), generator=shuffles).to(self._device)]
-            for batch in order[: sum(sizes)].split(sizes):
-                chosen = images.index_select(0, batch)
-                if self._augment is not None:
-                    chosen = self._augment(chosen, changes)
-                yield self._ready(chosen), labels.index_select(0, batch)
+            order = rows[torch.randperm(len(rows), generator=generator).to(self._device)]
+            yield from order[: sum(sizes)].split(sizes)
 
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:

@@ -39,10 +39,13 @@ class Placement:
 class CompactNetworks:
     """One network for each set of widths, made when it is first asked for; at most 8 are kept."""
 
-    def __init__(self, model: nn.Module, layout: Layout, personal: tuple[str, ...], device: torch.device) -> None:
+    def __init__(
+        self, model: nn.Module, layout: Layout, personal: tuple[str, ...], device: torch.device, precision: str
+    ) -> None:
         self._make: Callable[..., nn.Module] = type(model)
         self._model, self._layout, self._personal, self._device = model, layout, personal, device
         self._networks: dict[tuple[tuple[str, int], ...], Network] = {}
+        self._precision = precision
         self._structure: Structure | None = None
 
     def get(self, sub: SubModel) -> Placement:
@@ -59,7 +62,7 @@ class CompactNetworks:
         if network is None:
             with torch.random.fork_rng(devices=[]):  # the new model's own weights are never used
                 model = self._make(widths=dict(widths)) if widths else self._make()  # no groups: itself
-            network = Network(model, Layout.of(model, self._personal), self._device)
+            network = Network(model, Layout.of(model, self._personal), self._device, self._precision)
         self._networks[key] = network  # the last used one is the last
         if len(self._networks) > _MOST_NETWORKS:
             del self._networks[next(iter(self._networks))]

@@ -1,17 +1,20 @@
 """The engine: interprets local programs on one reused model, for one client after the other."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from training._process import keep_freed_memory, one_thread
+from training._process import deterministic, keep_freed_memory, one_thread
 from training.batches import Batches
 from training.compact import CompactNetworks, Placement
 from training.data._federated import FederatedData
 from training.descent import Run, accumulate, descend, prune
 from training.layout import Layout
-from training.network import Network
+from training.network import Network, Trainable
 from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Mask, Prune, Train, TrainMask, Vector
 from training.straight_through import train_mask, train_pruned
 from wirelessfl import plugins
@@ -26,6 +29,8 @@ class EngineSpec:
     personalised: bool
     batch_size: int
     device: str
+    precision: str = "float32"
+    deterministic: bool = False
 
     def build_model(self) -> tuple[nn.Module, Layout]:
         """A new model and its layout, with an empty personal part unless `personalised`."""
@@ -41,14 +46,23 @@ class EngineSpec:
         """The engine on `data`."""
         model, layout = self.build_model()
         device = torch.device(self.device)
-        return Engine(model, layout, data, batch_size=self.batch_size, device=device, personal=self._personal(model))
+        return Engine(
+            model,
+            layout,
+            data,
+            batch_size=self.batch_size,
+            device=device,
+            personal=self._personal(model),
+            precision=self.precision,
+            deterministic=self.deterministic,
+        )
 
     def _personal(self, model: nn.Module) -> tuple[str, ...]:
         return model.personal if self.personalised else ()  # type: ignore[return-value]
 
 
 class Engine:
-    """Trains and evaluates clients one at a time; every result is a function of the work given, of nothing before it.
+    """Trains and evaluates clients; every result is a function of the work given, of nothing before it.
 
     One network and its flat vectors are used for all clients, a few more for sub-models; data lie on the device as
     they are stored. One torch thread: results are bitwise the same in any process.
@@ -63,13 +77,15 @@ class Engine:
         batch_size: int,
         device: torch.device,
         personal: tuple[str, ...] = (),
+        precision: str = "float32",
+        deterministic: bool = False,
     ) -> None:
         keep_freed_memory()
-        self._device = device
-        self._network = Network(model, layout, device)
-        self._batches = Batches(data, batch_size, device, smallest=layout.smallest_batch)
+        self._device, self._deterministic = device, deterministic
+        self._network = Network(model, layout, device, precision)
+        self.batches = Batches(data, batch_size, device, smallest=layout.smallest_batch)
         self._whole = Placement(network=self._network, whole=layout)
-        self._compact = CompactNetworks(model, layout, personal, device)
+        self._compact = CompactNetworks(model, layout, personal, device, precision)
 
     def train(self, work: LocalWork) -> LocalResult:
         """The client's program from its start vector; `InputError` when a loss or a weight is no longer finite.
@@ -77,14 +93,34 @@ class Engine:
         Nothing is looked at while it runs. Where the end is not finite the same work is done once more with a look
         after every step, to name client, round, step and tensor.
         """
-        with one_thread():
-            run, place = self._begin(work, watched=False)
+        place = self.place(work)
+        with self._computing():
+            run = self._begin([work], [place], place.network)
             _follow(run)
-            seen = run.doubt + run.network.vector.sum() + (0.0 if run.loss is None else run.loss)
-            if not torch.isfinite(seen):
-                run, place = self._begin(work, watched=True)
+            if not _finite(run).all():
+                run = self._begin([work], [place], place.network, watched=True)
                 _follow(run)  # comes to an end when only the sum was too great for a number
-            return self._result(run, place)
+            return self._results(run, [place])[0]
+
+    def place(self, work: LocalWork) -> Placement:
+        """The network that the work asks for, in its place in the whole model."""
+        return self._whole if work.sub is None else self._compact.get(work.sub)
+
+    def train_together(
+        self, works: Sequence[LocalWork], places: Sequence[Placement], network: Trainable
+    ) -> list[LocalResult]:
+        """What `train` gives for each of `works`, from one run on `network`, a stack of their networks.
+
+        The works' programs and the sizes of their batches must be the same. Who ends with a number that is not finite
+        is trained once more, alone.
+        """
+        with self._computing():
+            run = self._begin(works, places, network)
+            _follow(run)
+            finite, results = _finite(run).tolist(), self._results(run, places)
+        return [
+            result if sound else self.train(work) for work, result, sound in zip(works, results, finite, strict=True)
+        ]
 
     def evaluate(self, work: EvaluationWork) -> float:
         """Fraction of the client's test samples that the model puts into the right class.
@@ -93,11 +129,11 @@ class Engine:
         is perfect, 0 as good as their mean, which a client whose targets are all the same gets, too.
         """
         network = self._network
-        with one_thread(), torch.inference_mode():
+        with self._computing(), torch.inference_mode():
             network.vector.copy_(torch.from_numpy(work.vector))
             network.training(False)
             outputs, targets = zip(
-                *((network.model(inputs), labels) for inputs, labels in self._batches.test(work.client)), strict=True
+                *((network.model(inputs), labels) for inputs, labels in self.batches.test(work.client)), strict=True
             )
             output, target = torch.cat(outputs), torch.cat(targets)
             if network.classifies:
@@ -105,56 +141,82 @@ class Engine:
             residual, spread = (output.view_as(target) - target).square().sum(), target.var(correction=0) * len(target)
             return (1.0 - residual / spread).item() if spread > 0 else 0.0
 
-    def _begin(self, work: LocalWork, *, watched: bool) -> tuple[Run, Placement]:
-        """The work laid out on its network."""
-        place = self._whole if work.sub is None else self._compact.get(work.sub)
-        network, weights = place.network, place.network.layout.part("all")
-        network.vector.copy_(place.take(self._tensor(work.vector)))
+    def _begin(
+        self, works: Sequence[LocalWork], places: Sequence[Placement], network: Trainable, *, watched: bool = False
+    ) -> Run:
+        """The works laid out on their network."""
+        weights = network.layout.part("all")
+        pairs = list(zip(works, places, strict=True))
+        network.vector.copy_(network.join([place.take(self._tensor(work.vector)) for work, place in pairs]))
         network.training(True)
-        run = Run(
-            network=network,
-            batches=self._batches,
-            work=work,
-            watched=watched,
-            doubt=torch.zeros((), device=self._device),
-        )
-        if work.mask is not None:
-            run.held = place.take(self._tensor(_whole_mask(work.mask, place.whole)))[weights]
-            network.vector[weights] = torch.where(run.held > 0, network.vector[weights], 0.0)
-        if work.correction is not None:
-            run.correction = place.take(self._tensor(work.correction))[weights]
-        if work.scores is not None:
-            run.scores = place.take(self._tensor(work.scores))
-        if work.neighbour_mask is not None:
-            run.neighbours = place.take(self._tensor(work.neighbour_mask))
-        run.look(run.doubt, 0, "the start")
-        return run, place
+        run = Run(network=network, batches=self.batches, works=works, watched=watched)
+        run.doubt = torch.zeros(network.vector.shape[:-1], device=self._device)
 
-    def _result(self, run: Run, place: Placement) -> LocalResult:
+        def joined(name: str) -> Tensor | None:
+            values = [getattr(work, name) for work in works]
+            if values[0] is None:
+                return None
+            return network.join([place.take(self._tensor(value)) for value, place in zip(values, places, strict=True)])
+
+        if works[0].mask is not None:
+            masks = (_whole_mask(work.mask, place.whole) for work, place in pairs if work.mask is not None)
+            held = [place.take(self._tensor(mask)) for mask, place in zip(masks, places, strict=True)]
+            run.held = network.join(held)[..., weights]
+            network.vector[..., weights] = torch.where(run.held > 0, network.vector[..., weights], 0.0)
+        correction = joined("correction")
+        run.correction = None if correction is None else correction[..., weights]
+        run.scores, run.neighbours = joined("scores"), joined("neighbour_mask")
+        run.look(run.doubt, 0, "the start")
+        return run
+
+    def _results(self, run: Run, places: Sequence[Placement]) -> list[LocalResult]:
         """What the run ends with, at the places that it has in the whole model."""
-        whole, layout = place.whole, run.network.layout
-        held = torch.ones(layout.size, dtype=torch.bool, device=self._device)
+        network, whole = run.network, places[0].whole
+        held = torch.ones_like(network.vector, dtype=torch.bool)
         if run.held is not None:
-            held[layout.part("all")] = run.held.bool()
-        mask = place.put(held, torch.zeros(whole.size, dtype=torch.bool, device=self._device))
+            held[..., network.layout.part("all")] = run.held.bool()
+        empty = torch.zeros(whole.size, dtype=torch.bool, device=self._device)
         zeros = torch.zeros(whole.parameter_size, device=self._device)
-        return LocalResult(
-            vector=place.put(run.network.vector, self._tensor(run.work.vector)).cpu().numpy(),
-            mask=mask[whole.upload].cpu().numpy(),
-            loss=None if run.loss is None else run.loss.item(),
-            steps=run.steps,
-            batches=run.accumulated,
-            sums={name: place.put(total, zeros).cpu().numpy() for name, total in run.sums.items()},
-            scores=None if run.scores is None else place.put(run.scores, zeros).cpu().numpy(),
-        )
+
+        def put(values: Tensor | None, rest: Tensor) -> list[Any]:
+            if values is None:
+                return [None] * len(places)
+            rows = zip(places, network.divide(values), strict=True)
+            return [place.put(row, rest).cpu().numpy() for place, row in rows]
+
+        losses = [None] * len(places) if run.loss is None else run.loss.reshape(-1).tolist()
+        masks, scores = put(held, empty), put(run.scores, zeros)
+        sums = {name: put(total, zeros) for name, total in run.sums.items()}
+        return [
+            LocalResult(
+                vector=place.put(row, self._tensor(work.vector)).cpu().numpy(),
+                mask=masks[i][whole.upload],
+                loss=losses[i],
+                steps=run.steps,
+                batches=run.accumulated,
+                sums={name: rows[i] for name, rows in sums.items()},
+                scores=scores[i],
+            )
+            for i, (work, place, row) in enumerate(zip(run.works, places, network.divide(network.vector), strict=True))
+        ]
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with one_thread(), deterministic(self._deterministic):
+            yield
 
     def _tensor(self, vector: Vector) -> Tensor:
         return torch.from_numpy(vector).to(self._device)
 
 
+def _finite(run: Run) -> Tensor:
+    """Whether all numbers of each client are finite."""
+    return torch.isfinite(run.doubt + run.network.vector.sum(-1) + (0.0 if run.loss is None else run.loss))
+
+
 def _follow(run: Run) -> None:
     """The phases of a program one after the other."""
-    for phase in run.work.program:
+    for phase in run.works[0].program:
         if isinstance(phase, Prune):
             prune(run, phase)
         elif isinstance(phase, Train):

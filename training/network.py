@@ -1,6 +1,7 @@
 """A model that lives in flat vectors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,34 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+class Trainable(Protocol):
+    """What the phases of a program train: the numbers of one client, (n,), or of a stack of clients, (clients, n)."""
+
+    layout: Layout
+    vector: Tensor
+    gradient: Tensor
+
+    def require(self, part: Part) -> None:
+        """Gradients for `part` only."""
+        ...
+
+    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Put each client's gradient of its mean loss into `gradient`; the loss of each, on the device."""
+        ...
+
+    def training(self, mode: bool) -> None:
+        """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
+        ...
+
+    def join(self, rows: Sequence[Tensor]) -> Tensor:
+        """Numbers of each client in the shape of `vector`."""
+        ...
+
+    def divide(self, values: Tensor) -> Sequence[Tensor]:
+        """The numbers of each client, as they were joined."""
+        ...
+
+
 class Network:
     """A model whose numbers are views of `vector` (size,), its gradients views of `gradient` (parameter_size,).
 
@@ -29,18 +58,32 @@ class Network:
     variable `loss`, cross-entropy without one. A model that can write its gradient down in closed form has a method
     `gradient(inputs, targets)`: it adds the gradient of the mean loss to the `grad` of every parameter and gives the
     loss; autograd is then not asked.
+
+    With `precision` "bfloat16" the forward and backward pass run under autocast, which knows no closed form; weights,
+    gradients and the evaluation stay float32. `vector` and `gradient` may be given: rows of a stack.
     """
 
-    def __init__(self, model: nn.Module, layout: Layout, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout,
+        device: torch.device,
+        precision: str = "float32",
+        vector: Tensor | None = None,
+        gradient: Tensor | None = None,
+    ) -> None:
         name: str = getattr(model, "loss", "cross-entropy")
         check_choice("loss of training.model", name, LOSSES)
         self.layout = layout
         self.model = model.to(device)
-        self.vector = torch.zeros(layout.size, device=device)
-        self.gradient = torch.zeros(layout.parameter_size, device=device)
+        self.vector = torch.zeros(layout.size, device=device) if vector is None else vector
+        self.gradient = torch.zeros(layout.parameter_size, device=device) if gradient is None else gradient
         layout.bind(self.model, self.vector, self.gradient)
         self._loss = LOSSES[name]
-        self._closed_form: Callable[[Tensor, Tensor], Tensor] | None = getattr(model, "gradient", None)
+        self._bfloat16 = precision == "bfloat16"
+        self._closed_form: Callable[[Tensor, Tensor], Tensor] | None = (
+            None if self._bfloat16 else getattr(model, "gradient", None)
+        )
         self._parameters = dict(self.model.named_parameters())
         self.classifies = name == "cross-entropy"
 
@@ -55,7 +98,9 @@ class Network:
         self.gradient.zero_()
         if self._closed_form is not None:
             return self._closed_form(inputs, targets).detach()
-        loss = self._loss(self.model(inputs), targets)
+        with autocast(self.vector.device, self._bfloat16):
+            outputs = self.model(inputs)
+        loss = self._loss(outputs.float(), targets)
         loss.backward()
         return loss.detach()
 
@@ -63,3 +108,17 @@ class Network:
         """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
         if self.layout.parameter_size < self.layout.size:  # no other layer knows the difference
             self.model.train(mode)
+
+    def join(self, rows: Sequence[Tensor]) -> Tensor:
+        """The one client's numbers."""
+        (row,) = rows
+        return row
+
+    def divide(self, values: Tensor) -> Sequence[Tensor]:
+        """The one client's numbers."""
+        return (values,)
+
+
+def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:
+    """Matrix products and convolutions in bfloat16, where that is asked for."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16)

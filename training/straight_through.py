@@ -8,7 +8,7 @@ from torch import Tensor
 from training.descent import Run
 from training.layout import Entry
 from training.masks import keep_most_important
-from training.network import Network
+from training.network import Trainable
 from training.program import TrainMask, TrainPruned
 from wirelessfl.errors import InputError
 
@@ -73,7 +73,7 @@ def mask_of(
     return mask
 
 
-def _masked_layers(network: Network, phase: TrainMask | TrainPruned) -> list[tuple[Entry, float]]:
+def _masked_layers(network: Trainable, phase: TrainMask | TrainPruned) -> list[tuple[Entry, float]]:
     layers = [entry for entry in network.layout.parameters if len(entry.shape) > 1]
     if len(layers) != len(phase.keep):
         raise InputError(f"a mask needs one share for each of {len(layers)} tensors of weights, got {len(phase.keep)}")
