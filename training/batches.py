@@ -56,7 +56,8 @@ class Batches:
     ) -> Iterator[Batch]:
         """The batches of several clients whose `sizes` are the same, one client's samples behind the other's."""
         images, labels, _ = self._train
-        changes = [torch.Generator().manual_seed(seed) for seed in seeds]
+        # Another seed: from the same one, where a sample comes in a shuffle would say how it is cropped.
+        changes = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
         draws = [self._rows(client, seed, steps, epochs) for client, seed in zip(clients, seeds, strict=True)]
         for rows in zip(*draws, strict=True):
             batch = rows[0] if len(rows) == 1 else torch.cat(rows)
