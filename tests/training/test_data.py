@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from helpers.made_up import (
 )
 from sklearn.datasets import load_digits
 
-from training.data import _idx
+from training._torchvision import torchvision
 from training.data._dataset import Dataset
 from training.data.blogfeedback import BlogFeedback
 from training.data.cifar10 import Cifar10
@@ -126,13 +127,40 @@ def test_damaged_files_are_one_line(damage, file, tmp_path):
 
 
 def test_files_that_may_not_be_read_are_one_line(tmp_path, monkeypatch):
-    def refuse(*_arguments, **_settings):
-        raise PermissionError(13, "Permission denied", "train-images-idx3-ubyte")
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
 
-    write_mnist_like(tmp_path, "mnist")
-    monkeypatch.setattr(_idx, "_torchvision_class", lambda _folder: refuse)
-    with pytest.raises(InputError, match=r"data set 'mnist': train files in .* Permission denied"):
+    raw = write_mnist_like(tmp_path, "mnist")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputError) as error:
         Mnist().load(tmp_path)
+    assert str(error.value) == f"data set 'mnist': {raw / 'train-images-idx3-ubyte'} cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_cut, "must have 108 bytes for (100,), got 8"),
+        (_empty, "must be an IDX file that begins with 00000801, got nothing in 0 bytes"),
+        (_not_idx, "must be an IDX file that begins with 00000801, got 3c21444f in 37 bytes"),
+        (_float_type, "must be an IDX file that begins with 00000801, got 00000d01 in 108 bytes"),
+        (_long, "must have 108 bytes for (100,), got 109"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(damage, said, tmp_path):
+    raw = write_mnist_like(tmp_path, "mnist")
+    damage(raw / "t10k-labels-idx1-ubyte")
+    with pytest.raises(InputError) as error:
+        Mnist().load(tmp_path)
+    assert str(error.value) == f"data set 'mnist': {raw / 't10k-labels-idx1-ubyte'} {said}"
+
+
+def test_torchvision_reads_the_same(tmp_path):
+    raw = write_mnist_like(tmp_path, "mnist")
+    write_idx(raw / "train-images-idx3-ubyte", np.random.default_rng(0).integers(0, 256, (200, 28, 28)))
+    ours, theirs = Mnist().load(tmp_path), torchvision().datasets.MNIST(tmp_path)
+    assert torch.equal(ours.train_images[:, 0], theirs.data)
+    assert torch.equal(ours.train_labels, theirs.targets)
 
 
 @pytest.mark.parametrize(
@@ -305,9 +333,9 @@ def test_writers_are_those_of_the_label_file(tmp_path):
     ("table", "dtype", "said"),
     [
         (np.zeros((TRAIN, 8)), ">i4", "must have MNIST's labels, got 0 for 1 in row 1"),
-        (np.zeros((TRAIN - 1, 8)), ">i4", r"must be int32 \(200, 8\), got int32 \(199, 8\)"),
-        (np.zeros((TRAIN, 5)), ">i4", r"must be int32 \(200, 8\), got int32 \(200, 5\)"),
-        (np.zeros((TRAIN, 8)), "u1", r"must be int32 \(200, 8\), got uint8 \(200, 8\)"),
+        (np.zeros((TRAIN - 1, 8)), ">i4", r"must have shape \(200, 8\), got \(199, 8\)"),
+        (np.zeros((TRAIN, 5)), ">i4", r"must have shape \(200, 8\), got \(200, 5\)"),
+        (np.zeros((TRAIN, 8)), "u1", "must be an IDX file that begins with 00000c02, got 00000802"),
     ],
 )
 def test_labels_of_writers_must_fit_mnist(table, dtype, said, tmp_path):
@@ -324,7 +352,7 @@ def test_damaged_labels_of_writers_are_one_line(damage, tmp_path):
     write_mnist_like(tmp_path, "mnist")
     file = write_writers(tmp_path)
     damage(file)
-    with pytest.raises(InputError, match=r"must be a whole IDX file, got \w+") as error:
+    with pytest.raises(InputError, match=r"must (be an IDX file that|have \d+ bytes) .*, got \w+") as error:
         QmnistWriters().load(tmp_path)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)

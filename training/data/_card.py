@@ -59,6 +59,11 @@ def fetched(name: str) -> str:
     return f"to download: wirelessfl data fetch {name} --data-root FOLDER"
 
 
+def said(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _missing(root: Path, place: Place) -> list[str]:
     # os.path, not Path: a folder that may not be entered counts as empty.
     there = {True: os.path.isdir, False: os.path.isfile}

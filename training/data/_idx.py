@@ -1,8 +1,11 @@
-"""Data sets in MNIST's file format, read by torchvision's classes from a folder of data sets."""
+"""Data sets in MNIST's file format, IDX, in the folders where torchvision puts them."""
 
+import math
+import struct
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from training._torchvision import torchvision
@@ -16,8 +19,8 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-# What torchvision raises on a truncated file, a wrong header or a wrong number of dimensions.
-DAMAGE = (OSError, RuntimeError, ValueError, TypeError, KeyError, AssertionError)
+BYTES, INTEGERS = 0x08, 0x0C  # third byte of a file: the type of its numbers
+_TYPES = {BYTES: "u1", INTEGERS: ">i4"}
 
 
 def card(name: str, *, folder: str, classes: int) -> Card:
@@ -35,7 +38,7 @@ def card(name: str, *, folder: str, classes: int) -> Card:
 
 
 def load(card: Card, data_root: Path | None, *, folder: str) -> Dataset:
-    """The data set from `<data_root>/<folder>/raw`, where `folder` is the name of torchvision's class.
+    """The data set from `<data_root>/<folder>/raw`, where `folder` is the name of torchvision's class for it.
 
     `data_root=None` is the folder that the environment variable WIRELESSFL_DATA names. Missing and damaged files are
     an `InputError`; nothing is downloaded.
@@ -47,39 +50,34 @@ def load(card: Card, data_root: Path | None, *, folder: str) -> Dataset:
 def parts(card: Card, data_root: Path | None, *, folder: str) -> tuple[Part, Part]:
     """Images and labels to train and to test."""
     root, _ = card.require(data_root)
-    train, test = (_part(card.name, root, folder, train=train) for train in (True, False))
-    return train, test
+    images, labels, test_images, test_labels = (
+        read(card.name, root / folder / "raw" / file, kind=BYTES, dimensions=dimensions)
+        for file, dimensions in zip(FILES, (3, 1, 3, 1), strict=True)
+    )
+    return (images.unsqueeze(1), labels.long()), (test_images.unsqueeze(1), test_labels.long())
 
 
-def read_table(name: str, file: Path) -> Tensor:
-    """The IDX file `file` of data set `name`."""
+def read(name: str, file: Path, *, kind: int, dimensions: int) -> Tensor:
+    """The numbers in `file` of data set `name`; `InputError` says what is wrong with the file.
+
+    It begins with two zero bytes, one for the type, one for the number of dimensions, then the sizes; all big-endian.
+    """
     try:
-        table: Tensor = torchvision().datasets.mnist.read_sn3_pascalvincent_tensor(str(file))
-    except (*DAMAGE, IndexError) as error:
-        raise InputError(f"data set {name!r}: {file} must be a whole IDX file, got {said(error)}") from error
-    return table
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"data set {name!r}: {file} cannot be read: {error.strerror}") from None
+    magic, start = bytes((0, 0, kind, dimensions)), 4 * (1 + dimensions)
+    if content[:4] != magic or len(content) < start:
+        got = f"{content[:4].hex() or 'nothing'} in {len(content)} bytes"
+        raise InputError(f"data set {name!r}: {file} must be an IDX file that begins with {magic.hex()}, got {got}")
+    shape, dtype = struct.unpack_from(f">{dimensions}I", content, 4), np.dtype(_TYPES[kind])
+    length = start + math.prod(shape) * dtype.itemsize
+    if len(content) != length:
+        raise InputError(f"data set {name!r}: {file} must have {length} bytes for {shape}, got {len(content)}")
+    numbers = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return torch.from_numpy(numbers.astype(dtype.newbyteorder("=")))
 
 
 def fetch(data_root: Path, *, folder: str) -> None:
     """Download into `<data_root>/<folder>/raw` and unpack what is not there yet."""
-    _torchvision_class(folder)(data_root, download=True)
-
-
-def said(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _part(name: str, root: Path, folder: str, *, train: bool) -> Part:
-    try:
-        data = _torchvision_class(folder)(root, train=train, download=False)
-    except DAMAGE as error:
-        raise InputError(
-            f"data set {name!r}: {'train' if train else 't10k'} files in {root / folder / 'raw'} must be whole IDX "
-            f"files, got {said(error)}"
-        ) from error
-    return data.data.unsqueeze(1), data.targets
-
-
-def _torchvision_class(folder: str) -> Any:
-    return getattr(torchvision().datasets, folder)
+    getattr(torchvision().datasets, folder)(data_root, download=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data._idx import said
+from training.data._card import said
 from wirelessfl.errors import InputError
 
 Wanted = tuple[str, tuple[int | None, ...]]

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from training.data._card import Card
+from training.data._card import Card, said
 from training.data._dataset import Dataset, Part
-from training.data._idx import said
 from wirelessfl.errors import InputError
 
 CLASSES = 62

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-
 from training._torchvision import torchvision
 from training.data import _idx
 from training.data._card import Card, fetched
@@ -38,11 +36,11 @@ class QmnistWriters:
         """The data set from `<data_root>/MNIST/raw` and `QMNIST/raw`; `InputError` on missing or damaged files."""
         train, test = _idx.parts(self.card, data_root, folder="MNIST")
         file = self.card.root(data_root) / LABELS
-        table = _idx.read_table("qmnist-writers", file)
-        if table.dtype != torch.int32 or table.shape != (len(train[1]), COLUMNS):
+        table = _idx.read("qmnist-writers", file, kind=_idx.INTEGERS, dimensions=2)
+        if table.shape != (len(train[1]), COLUMNS):
             raise InputError(
-                f"data set 'qmnist-writers': {file} must be int32 ({len(train[1])}, {COLUMNS}), got "
-                f"{str(table.dtype).removeprefix('torch.')} {tuple(table.shape)}"
+                f"data set 'qmnist-writers': {file} must have shape ({len(train[1])}, {COLUMNS}), got "
+                f"{tuple(table.shape)}"
             )
         differs = (table[:, CLASS_COLUMN] != train[1]).nonzero()
         if len(differs):
