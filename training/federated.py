@@ -1,6 +1,8 @@
 """Server-based training: a shared vector averaged over clients, personal vectors that stay with them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +30,9 @@ class FederatedTrainer:
     """
 
     def __init__(self, method: Method, *, clients: int, seed: int, runtime: Runtime) -> None:
-        spec = method.spec(check_device(runtime.device))
+        spec = replace(
+            method.spec(check_device(runtime.device)), precision=runtime.precision, deterministic=runtime.deterministic
+        )
         self._method, self._clients = method, clients
         model, self._layout = spec.build_model()
         self._accounting = Accounting.of(model, self._layout)
@@ -37,9 +41,8 @@ class FederatedTrainer:
         self._batch_sizes = [min(method.task.batch_size, size) for size in sizes]
         self._epochs = [epoch_batches(size, method.task.batch_size, self._layout.smallest_batch) for size in sizes]
         self._demand = method.demand(clients, [len(epoch) for epoch in self._epochs])
-        dense = np.ones(self._layout.upload_size, dtype=np.bool_)
-        round_flops = sum(self._flops(client, method.program, dense) for client in range(clients))
-        self._executor = make_executor(spec, data, runtime, round_flops=round_flops)
+        self._test_sets = [id(index) for index in data.test_index]  # clients with the same one share its vector
+        self._executor = make_executor(spec, data, runtime, round_flops=self._dense_flops())
 
     def init(self, seed: int) -> FederatedState:
         """The state before the first round: one seeded model, the same for all clients."""
@@ -72,12 +75,12 @@ class FederatedTrainer:
             whole if share else alone if here else () for here, share in zip(delivery.here, shares, strict=True)
         ]
         late = {k: upload for k, upload in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
-        personal, costs = np.empty_like(state.personal), _Costs(self._clients)
+        personal, costs = state.personal.copy(), _Costs(self._clients)
 
         def arrivals() -> Iterator[Upload]:
             """What joins the mean, as it arrives; on the way the clients' personal parts and costs are kept."""
             yield from (upload for client, upload in state.late.items() if delivery.earlier[client])
-            for client, result in enumerate(self._results(state, ratios, shares, programs)):
+            for client, result in self._results(state, ratios, shares, programs):
                 mask = result.mask & shares[client]
                 upload = result.vector[self._layout.upload], mask
                 personal[client] = self._stays(result.vector)
@@ -95,8 +98,14 @@ class FederatedTrainer:
 
     def evaluate(self, state: FederatedState) -> float:
         """Mean over clients of the accuracy of [u, v_k] on the client's test samples; u is dense."""
-        works = (EvaluationWork(client=k, vector=state.client_vector(k, self._layout)) for k in range(self._clients))
-        return float(np.mean(list(self._executor.evaluate(works))))
+        different = list(range(self._clients))
+        if not state.personal.size:  # one model, looked at once on each test set
+            first = {test_set: client for client, test_set in reversed(list(enumerate(self._test_sets)))}
+            different = [first[test_set] for test_set in self._test_sets]
+        clients = sorted(set(different))
+        works = (EvaluationWork(client=k, vector=state.client_vector(k, self._layout)) for k in clients)
+        accuracy = dict(zip(clients, self._executor.evaluate(works), strict=True))
+        return float(np.mean([accuracy[client] for client in different]))
 
     def pack(self, state: FederatedState) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""
@@ -112,8 +121,8 @@ class FederatedTrainer:
 
     def _results(
         self, state: FederatedState, ratios: Array, shares: NDArray[np.bool_], programs: list[Program]
-    ) -> Iterator[LocalResult]:
-        """One result a client, in order; who has nothing to do does not trouble the executor."""
+    ) -> Iterator[tuple[int, LocalResult]]:
+        """Clients that do something, in order, with their results; who has no program keeps what it holds."""
         works = (
             LocalWork(
                 client=client,
@@ -129,9 +138,9 @@ class FederatedTrainer:
         everything = np.ones(self._layout.upload_size, dtype=np.bool_)
         for client, program in enumerate(programs):
             if program:
-                yield next(results)
-            else:
-                yield LocalResult(vector=state.client_vector(client, self._layout), mask=everything, loss=None)
+                yield client, next(results)
+            elif shares[client]:
+                yield client, LocalResult(vector=state.client_vector(client, self._layout), mask=everything, loss=None)
 
     def _stays(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """What stays with a client of its vector: personal weights and buffers."""
@@ -139,6 +148,16 @@ class FederatedTrainer:
 
     def _flops(self, client: int, program: Program, mask: NDArray[np.bool_]) -> float:
         return self._accounting.flops(program, mask, self._batch_sizes[client], epoch=self._epochs[client])
+
+    def _dense_flops(self) -> float:
+        """FLOPs of a round in which all clients take part and nothing is pruned."""
+        dense = np.ones(self._layout.upload_size, dtype=np.bool_)
+
+        @cache
+        def flops(batch_size: int, epoch: tuple[int, ...]) -> float:  # a thousand clients have few different ones
+            return self._accounting.flops(self._method.program, dense, batch_size, epoch=epoch)
+
+        return sum(flops(size, tuple(epoch)) for size, epoch in zip(self._batch_sizes, self._epochs, strict=True))
 
     def _upload_bits(self, mask: NDArray[np.bool_]) -> float:
         weights, buffers = np.split(mask, [self._layout.shared_size])

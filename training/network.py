@@ -74,15 +74,15 @@ class Network:
     ) -> None:
         name: str = getattr(model, "loss", "cross-entropy")
         check_choice("loss of training.model", name, LOSSES)
-        self.layout = layout
+        self.layout, self.loss = layout, name
         self.model = model.to(device)
         self.vector = torch.zeros(layout.size, device=device) if vector is None else vector
         self.gradient = torch.zeros(layout.parameter_size, device=device) if gradient is None else gradient
         layout.bind(self.model, self.vector, self.gradient)
         self._loss = LOSSES[name]
-        self._bfloat16 = precision == "bfloat16"
+        self.bfloat16 = precision == "bfloat16"
         self._closed_form: Callable[[Tensor, Tensor], Tensor] | None = (
-            None if self._bfloat16 else getattr(model, "gradient", None)
+            None if self.bfloat16 else getattr(model, "gradient", None)
         )
         self._parameters = dict(self.model.named_parameters())
         self.classifies = name == "cross-entropy"
@@ -98,7 +98,7 @@ class Network:
         self.gradient.zero_()
         if self._closed_form is not None:
             return self._closed_form(inputs, targets).detach()
-        with autocast(self.vector.device, self._bfloat16):
+        with autocast(self.vector.device, self.bfloat16):
             outputs = self.model(inputs)
         loss = self._loss(outputs.float(), targets)
         loss.backward()

@@ -28,7 +28,7 @@ SELECTORS = {
     "training": ("algorithm", "algorithms"),
 }
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
-WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers")  # of section run: never part of an experiment's name
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")  # of section run: not part of a run's name
 
 
 def read_tables(path: Path) -> Tables:

@@ -1,10 +1,13 @@
 """Everything that decides a run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from wirelessfl.errors import InputError, check_count, check_number
-from wirelessfl.protocols import Algorithm, Allocator, ChannelModel
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime
 from wirelessfl.values import Scenario
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,8 +15,9 @@ class RunSettings:
     """How long a run goes and what it records; section `run` of a scenario file.
 
     `participants` clients take part in a round, drawn anew in each (all unless given). `train = false` runs channel,
-    allocation and cell only. `device`, `executor` and `workers` say where training computes; on a CPU they do not
-    change a run's numbers.
+    allocation and cell only. `device`, `executor`, `workers` and `stack` say where training computes; on a CPU the
+    executors `loop` and `workers` do not change a run's numbers. With `precision = "bfloat16"` training multiplies in
+    bfloat16 where that is common (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
     """
 
     rounds: int = 50
@@ -24,15 +28,31 @@ class RunSettings:
     device: str = "cpu"
     executor: str = "auto"
     workers: int = 0
+    stack: int = 0
+    precision: str = "float32"
+    deterministic: bool = False
     participants: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rounds", "eval_every", "checkpoint_every"):
             check_count(f"run.{name}", getattr(self, name))
-        for name in ("seed", "workers"):
+        for name in ("seed", "workers", "stack"):
             check_count(f"run.{name}", getattr(self, name), at_least=0)
+        check_choice("run.precision", self.precision, PRECISIONS)
         if self.participants is not None:
             check_count("run.participants", self.participants)
+
+    def runtime(self, data_root: Path | None) -> Runtime:
+        """Where and how training computes, with the data under `data_root`."""
+        return Runtime(
+            device=self.device,
+            executor=self.executor,
+            workers=self.workers,
+            stack=self.stack,
+            precision=self.precision,
+            deterministic=self.deterministic,
+            data_root=data_root,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

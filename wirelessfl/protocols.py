@@ -38,6 +38,9 @@ class Runtime:
     device: str = "cpu"
     executor: str = "auto"
     workers: int = 0  # 0: as many as there are cores
+    stack: int = 0  # clients trained as one program; 0: as many as 1 GiB holds
+    precision: str = "float32"
+    deterministic: bool = False
     data_root: Path | None = None
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from studies.cli._processes import is_first
+
 PRESETS = Path(__file__).parent.parent / "presets"
 DEFAULT_PRESET = "digits"
 
@@ -56,7 +58,7 @@ def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Cal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+    progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=not is_first()))
     bar = progress.add_task("rounds", total=total, completed=done, note="")
 
     def on_round(record: Any) -> None:

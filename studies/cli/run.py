@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from studies.cli._processes import is_first, own_folder
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -35,7 +36,9 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
-@click.option("--executor", help="auto, loop or workers [run.executor]; run.workers = 0 uses every core.")
+@click.option(
+    "--executor", help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core."
+)
 @data_root_option
 @json_option
 def run(
@@ -65,7 +68,10 @@ def run(
     there = _stored(path) if resume else None
     if there is not None:
         _check_same(experiment, there, path)
-    summary = _run(experiment, path, there is not None, data_root)
+    with own_folder(path) as mine:
+        summary = _run(experiment, mine, there is not None, data_root)
+    if mine != path:
+        return
     if as_json:
         click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
     else:
@@ -107,7 +113,6 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     from wirelessfl.errors import InputError
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_feasible, plan
-    from wirelessfl.protocols import Runtime
     from wirelessfl.records import RunFolder
 
     settings, clients = experiment.run, experiment.scenario.clients
@@ -116,9 +121,8 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     plan(experiment, demand)  # a problem that the allocator refuses is refused before anything is made
     if not resumed:
         RunFolder.check_free(path)
-    runtime = Runtime(device=settings.device, executor=settings.executor, workers=settings.workers, data_root=data_root)
     trainer = (
-        experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=runtime)
+        experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=settings.runtime(data_root))
         if settings.train
         else NoTraining(demand)
     )
@@ -162,7 +166,8 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
 
 
 def _notify(line: str) -> None:
-    click.echo(f"note: {line}", err=True)
+    if is_first():
+        click.echo(f"note: {line}", err=True)
 
 
 def _report(path: Path, experiment: Any) -> None:

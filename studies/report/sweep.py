@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.report.run_figures import draw_run
@@ -17,7 +17,7 @@ from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
-from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.protocols import Trainer
 from wirelessfl.records import RunFolder
 from wirelessfl.rounds import run_rounds
 
@@ -132,7 +132,7 @@ def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTrai
     clients, settings = experiment.scenario.clients, experiment.run
     if not settings.train:
         return NoTraining(experiment.algorithm.demand(clients))
-    runtime = Runtime(device=settings.device, executor="loop", data_root=data_root)
+    runtime = replace(settings.runtime(data_root), executor="loop")
     return experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=runtime)
 
 

@@ -5,16 +5,20 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from training.data._federated import FederatedData
 from training.engine import EngineSpec
+from training.executors.distributed import Distributed, own_device, processes
+from training.executors.graph import Graph
 from training.executors.loop import Loop
+from training.executors.stacked import Stacked
 from training.executors.workers import Workers
 from training.program import EvaluationWork, LocalResult, LocalWork
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 
-EXECUTORS = ("auto", "loop", "workers")
+EXECUTORS = ("auto", "loop", "workers", "stacked", "graph")
 WORTH_WORKERS_FLOPS = 1e10  # about a quarter of a second on one core
 
 
@@ -24,6 +28,11 @@ class Executor(Protocol):
     Works are taken and results given as they are needed, so that a thousand clients' models are never there at once;
     nothing runs until the first result is asked for, and all must be asked for.
     """
+
+    @property
+    def ahead(self) -> int:
+        """Works that it takes before it gives the first result, which keep it busy."""
+        ...
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
         """One result for each work, in order."""
@@ -41,24 +50,43 @@ class Executor(Protocol):
 def make_executor(spec: EngineSpec, data: FederatedData, runtime: Runtime, *, round_flops: float) -> Executor:
     """The executor that `runtime` asks for.
 
-    "auto" is "workers" when there is more than one core and client and a dense round takes at least 1e10 FLOPs, so
-    that it gains more than the start of the processes costs (a few seconds), else "loop".
-    Raises `InputError` for an unknown executor, a number of workers below 0, workers on a device other than the CPU.
+    "auto" on a CPU is "workers" when there is more than one core and client and a dense round takes at least 1e10
+    FLOPs, so that it gains more than the start of the processes costs (a few seconds), else "loop". On CUDA it is
+    "stacked" for models of linear layers and "graph" for others, by the numbers of kernels they start, unmeasured.
+    Among the processes of torchrun each runs its share; "auto" on a CPU is then "loop".
+
+    Raises `InputError` for an unknown executor, a number of workers or clients below 0, workers on a device other than
+    the CPU, graph on one other than CUDA.
     """
     check_choice("run.executor", runtime.executor, EXECUTORS)
     check_count("run.workers", runtime.workers, at_least=0)
-    on_cpu = spec.device == "cpu"
+    check_count("run.stack", runtime.stack, at_least=0)
+    on_cpu = torch.device(spec.device).type == "cpu"
     if runtime.executor == "workers" and not on_cpu:
         raise InputError(f"run.executor workers needs run.device cpu, got {spec.device}")
+    if runtime.executor == "graph" and on_cpu:
+        raise InputError(f"run.executor graph needs run.device cuda, got {spec.device}")
     workers = min(runtime.workers or _cores(), len(data.train_index))
-    worth = on_cpu and workers > 1 and round_flops >= WORTH_WORKERS_FLOPS
-    if runtime.executor == "workers" or (runtime.executor == "auto" and worth):
-        return Workers(spec, data, workers)
-    return Loop(spec, data)
+    worth = workers > 1 and round_flops >= WORTH_WORKERS_FLOPS and processes() == 1
+    name = runtime.executor
+    if name == "auto":
+        name = ("workers" if worth else "loop") if on_cpu else _for_cuda(spec)
+    made: Executor
+    if name == "workers":
+        made = Workers(spec, data, workers)
+    elif name == "loop":
+        made = Loop(spec, data)
+    else:
+        made = (Stacked if name == "stacked" else Graph)(spec, data, runtime.stack)
+    return made if processes() == 1 else Distributed(made)
 
 
 def check_device(name: str) -> str:
-    """The device's name; `InputError` unless it is the CPU or a CUDA device that is there."""
+    """The device's name; `InputError` unless it is the CPU or a CUDA device that is there.
+
+    With several processes "cuda" is the device of the process's own number on its machine.
+    """
+    name = own_device(name)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -74,3 +102,10 @@ def check_device(name: str) -> str:
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _for_cuda(spec: EngineSpec) -> str:
+    """The executor that starts the fewest kernels on a device that a loop cannot keep busy."""
+    model, _ = spec.build_model()
+    layers = (module for module in model.modules() if any(True for _ in module.parameters(recurse=False)))
+    return "stacked" if all(isinstance(layer, nn.Linear) for layer in layers) else "graph"

@@ -10,6 +10,8 @@ from training.program import EvaluationWork, LocalResult, LocalWork
 class Loop:
     """Runs the work in this process."""
 
+    ahead = 1
+
     def __init__(self, spec: EngineSpec, data: FederatedData) -> None:
         self._engine = spec.build(data)
 

@@ -35,6 +35,7 @@ class Workers:
     """
 
     def __init__(self, spec: EngineSpec, data: FederatedData, count: int) -> None:
+        self.ahead = _AHEAD * count
         self._workers = [_Worker(number) for number in range(count)]
         try:
             with tempfile.TemporaryDirectory(prefix="wirelessfl-") as folder:
@@ -71,7 +72,7 @@ class Workers:
         try:
             for work in works:
                 begun.append(self._threads.submit(self._ask, work))
-                if len(begun) >= _AHEAD * len(self._workers):
+                if len(begun) >= self.ahead:
                     yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()

@@ -1,0 +1,88 @@
+"""Stacked: the clients of a shape as one program (`training.stack`), for devices that a loop cannot keep busy."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+
+from training.compact import Placement
+from training.data._federated import FederatedData
+from training.engine import EngineSpec
+from training.network import Network, Trainable
+from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
+from training.stack import Stack
+
+_BYTES = 2**30  # of weights, gradients, momentum and mask of one stack
+_MOST_CLIENTS = 256
+_MOST_STACKS = 8  # of different shapes or numbers of clients at a time
+
+
+def most_clients(size: int) -> int:
+    """Clients in a stack of models with `size` numbers: as many as fit into 1 GiB, 16 bytes a number; 1 to 256."""
+    return min(_MOST_CLIENTS, max(1, _BYTES // (16 * size)))
+
+
+class Stacked:
+    """Runs works in stacks of at most `most` clients; equal to the loop within rounding.
+
+    Works are taken `most` at a time. Those with the same program, the same shape of model and the same sizes of
+    batches make a stack (`steps` need equal batches, `epochs` equal numbers of samples), so that nothing is ever
+    padded; who is alone, trains a mask, or has a model with other layers than linear ones, convolutions and batch
+    norms is trained as by the loop.
+    """
+
+    def __init__(
+        self, spec: EngineSpec, data: FederatedData, most: int = 0, make: Callable[[Network, int], Trainable] = Stack
+    ) -> None:
+        self._engine = spec.build(data)
+        model, layout = spec.build_model()
+        self.ahead = most or most_clients(layout.size)
+        self._make, self._fits = make, make is not Stack or Stack.fits(model)
+        self._stacks: dict[Hashable, Trainable] = {}
+
+    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
+        """One result for each work, in order; nothing runs until the first is asked for."""
+        works = iter(works)
+        while window := list(islice(works, self.ahead)):
+            yield from self._window(window)
+
+    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
+        """One accuracy for each work, in order, one after the other: its samples fill the device."""
+        return map(self._engine.evaluate, works)
+
+    def close(self) -> None:
+        """Let go of the stacks."""
+        self._stacks.clear()
+
+    def _window(self, works: list[LocalWork]) -> Iterator[LocalResult]:
+        groups: dict[Hashable, list[int]] = {}
+        for position, work in enumerate(works):
+            groups.setdefault(self._shape(work) or position, []).append(position)
+        results: dict[int, LocalResult] = {}
+        for shape, positions in groups.items():
+            results.update(zip(positions, self._run(shape, [works[i] for i in positions]), strict=True))
+        for position in range(len(works)):
+            yield results.pop(position)
+
+    def _run(self, shape: Hashable, works: Sequence[LocalWork]) -> list[LocalResult]:
+        if len(works) == 1:
+            return [self._engine.train(works[0])]
+        places = [self._engine.place(work) for work in works]
+        return self._engine.train_together(works, places, self._stack(places[0], len(works)))
+
+    def _stack(self, place: Placement, clients: int) -> Trainable:
+        """A stack of networks as that of `place`; the last used ones are kept."""
+        key = (clients, tuple(entry.shape for entry in place.network.layout.entries))
+        stack = self._stacks.pop(key, None) or self._make(place.network, clients)
+        self._stacks[key] = stack
+        if len(self._stacks) > _MOST_STACKS:
+            del self._stacks[next(iter(self._stacks))]
+        return stack
+
+    def _shape(self, work: LocalWork) -> Hashable:
+        """What the works of a stack have in common; None for one that cannot be stacked."""
+        if not self._fits or not all(isinstance(phase, Train | Prune | Accumulate) for phase in work.program):
+            return None
+        batches = self._engine.batches
+        epochs = any(isinstance(phase, Train | Accumulate) and phase.epochs for phase in work.program)
+        sizes = batches.sizes(work.client, epochs=True) if epochs else batches.sizes(work.client, epochs=False)[0]
+        widths = None if work.sub is None else tuple(sorted(work.sub.widths.items()))
+        return work.program, widths, sizes, work.mask is None, work.correction is None
