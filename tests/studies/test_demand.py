@@ -48,7 +48,7 @@ def test_a_downlink_takes_time_from_pruning_and_nothing_else(wirelessfl, tmp_pat
     np.testing.assert_allclose(column(fast, "pruning_ratio"), column(free, "pruning_ratio"), rtol=1e-12)
     assert column(slow, "pruning_ratio").mean() > column(free, "pruning_ratio").mean() + 0.01
     assert column(slow, "latency_s").max() <= DEADLINE_S * (1 + 1e-9)
-    assert "downlink" not in (tmp_path / "free" / "experiment.toml").read_text()
+    assert "downlink_rate_bps" not in (tmp_path / "free" / "experiment.toml").read_text()
     assert "downlink_rate_bps = 60000000.0" in (tmp_path / "slow" / "experiment.toml").read_text()
 
 
