@@ -12,6 +12,7 @@ ENVIRONMENTS = ("umi", "uma", "rma")
 INDOOR_LOSS_DB_PER_M = 0.5
 LEGACY_DB, LEGACY_HIGHEST_HZ = 20.0, 6e9
 DEEPEST_M = {"umi": 25.0, "uma": 25.0, "rma": 10.0}
+MODELS_OF = {"umi": MODELS, "uma": MODELS, "rma": ("low",)}
 PENETRATION_STD_DB = {"low": 4.4, "high": 6.5, "legacy": 0.0}
 
 
@@ -37,13 +38,14 @@ def penetration_db(model: str, carrier_hz: ArrayLike, *, release: int = 16) -> A
 def draw_indoor_distance_m(model: str, environment: str, generator: np.random.Generator) -> float:
     """How deep in the building one client stands, as a 2-D distance in metres.
 
-    The smaller of two independent numbers, uniform up to 25 m in `umi` and `uma`, up to 10 m in `rma`; `legacy`, known
-    to `umi` and `uma` alone, has one uniform number up to 25 m.
+    The smaller of two independent numbers, uniform up to 25 m in `umi` and `uma`, up to 10 m in `rma`, which knows
+    `low` alone (clause 7.4.3.1); `legacy` has one uniform number up to 25 m.
     """
     check_choice("penetration model", model, MODELS)
     check_choice("environment", environment, ENVIRONMENTS)
-    if model == "legacy" and environment == "rma":
-        raise InputError("penetration model must be one of low, high for tr38901-rma; got 'legacy'")
+    if model not in MODELS_OF[environment]:
+        allowed = ", ".join(MODELS_OF[environment])
+        raise InputError(f"penetration model must be {allowed} for tr38901-{environment}, got {model!r}")
     depths_m = generator.uniform(0.0, DEEPEST_M[environment], 2)
     return float(depths_m[0] if model == "legacy" else depths_m.min())
 

@@ -76,5 +76,7 @@ def test_bad_input_is_one_line():
         penetration_db("high", -1.0)
     with pytest.raises(InputError, match=r"^environment must be one of umi, uma, rma; got 'inh'$"):
         draw_loss_db("low", "inh", 2e9, np.random.default_rng(0))
-    with pytest.raises(InputError, match=r"^penetration model must be one of low, high for tr38901-rma; got 'legacy'$"):
+    with pytest.raises(InputError, match=r"^penetration model must be low for tr38901-rma, got 'legacy'$"):
         draw_loss_db("legacy", "rma", 2e9, np.random.default_rng(0))
+    with pytest.raises(InputError, match=r"^penetration model must be low for tr38901-rma, got 'high'$"):
+        draw_loss_db("high", "rma", 2e9, np.random.default_rng(0))

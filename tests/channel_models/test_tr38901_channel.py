@@ -365,7 +365,7 @@ def test_scenario_file_gives_positions():
         ),
         (
             {"model": "tr38901-rma", "indoor_share": 0.5, "penetration": "legacy"},
-            "channel.penetration must be one of low, high for tr38901-rma; got 'legacy'",
+            "channel.penetration must be low for tr38901-rma, got 'legacy'",
         ),
         ({"model": "tr38901-umi", "sectors": 2}, "channel.sectors must be one of 1, 3, got 2"),
     ],
