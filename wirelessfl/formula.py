@@ -29,8 +29,9 @@ class Phases:
 def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
     """Power that each client sends with, W; (..., K).
 
-    `fixed` is `transmit_power_w` within the power class; `open-loop` is min(p0 + alpha PL + 10 log10 M, that limit),
-    3GPP TS 38.213 section 7.1.1, with PL from `channel.path_gain` (from the believed gain where a channel gives none).
+    `fixed` is `transmit_power_w` within the power class; `open-loop` is min(p0 + alpha PL + 10 log10(2^mu M), that
+    limit), 3GPP TS 38.213 section 7.1.1, with 2^mu the sub-carrier spacing over 15 kHz and PL from `channel.path_gain`
+    (from the believed gain where a channel gives none).
 
     **Differs:** M is the whole number of resource blocks in an equal share of the band, at least 1, not in the share
     that the client is then given: the power has to be known before the band is divided.
@@ -41,10 +42,11 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
         return limit_w
     path_gain = channel.believed_gain if channel.path_gain is None else channel.path_gain
     share_hz = scenario.bandwidth_hz / scenario.clients
-    blocks = max(int(share_hz / resource_block_hz(link.subcarrier_spacing_hz)), 1)
+    block_hz = resource_block_hz(link.subcarrier_spacing_hz)
+    narrow_blocks = max(int(share_hz / block_hz), 1) * block_hz / resource_block_hz(15e3)
     path_loss_db = -linear_to_db(np.maximum(path_gain, np.finfo(np.float64).tiny))
     wanted_dbm = open_loop_power_dbm(
-        path_loss_db, blocks, link.path_loss_compensation, link.p0_dbm, watt_to_dbm(limit_w)
+        path_loss_db, narrow_blocks, link.path_loss_compensation, link.p0_dbm, watt_to_dbm(limit_w)
     )
     return dbm_to_watt(wanted_dbm)
 
@@ -138,12 +140,13 @@ def prunable_s(scenario: Scenario, demand: Demand) -> Array:
 def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
     """Seconds to receive the fixed bits and the `kept` fraction of the prunable ones; (K,).
 
-    Under `downlink_broadcast` everybody receives the largest dense download at the slowest client's rate.
+    Under `downlink_broadcast` all who receive anything receive the largest dense download, at the slowest one's rate.
     """
     rate_bps = scenario.per_client("downlink_rate_bps")
     if scenario.medium.downlink_broadcast:
         dense_bits = demand.fixed_download_bits + demand.prunable_download_bits
-        return np.full(scenario.clients, dense_bits.max() / rate_bps.min())
+        receives = dense_bits > 0
+        return np.where(receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0)
     return (demand.fixed_download_bits + kept * demand.prunable_download_bits) / rate_bps
 
 

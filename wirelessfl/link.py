@@ -36,7 +36,7 @@ class Link:
     of `packet_bits` is sent again, at most `max_transmissions` times in all; then the client gives up and its update
     is lost.
 
-    `power_control`: `open-loop` is min(p0 + alpha PL + 10 log10 M, limit) over M resource blocks; the limit is
+    `power_control`: `open-loop` is min(p0 + alpha PL + 10 log10 M, limit) over M blocks of 180 kHz; the limit is
     `transmit_power_w` or, where lower, that of the `power_class` (PC3 23 dBm, PC2 26 dBm).
     """
 

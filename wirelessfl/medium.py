@@ -16,8 +16,8 @@ class Medium:
     divided over those who are sending, in proportion to their shares (equally where these are all 0). `coherence_s`:
     the gain changes that often within a round, where the channel says how; by default never. `dropout_probability`: a
     client is lost in a round with this probability, at a moment uniform over the deadline, unless it has finished by
-    then. `downlink_broadcast`: one dense copy for everybody at the slowest client's downlink rate, instead of one for
-    each.
+    then. `downlink_broadcast`: one dense copy for everybody who takes part, at the slowest one's downlink rate, instead
+    of one for each.
     """
 
     bands: Literal["static", "work-conserving"] = "static"

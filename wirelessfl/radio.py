@@ -37,8 +37,9 @@ def open_loop_power_dbm(
 ) -> Array:
     """Open-loop power of the uplink in dBm, min(p0 + alpha PL + 10 log10 M, limit); any shape.
 
-    3GPP TS 38.213 section 7.1.1 for 15 kHz sub-carriers without closed-loop corrections: p0 is the power wanted at the
-    receiver in each of the M resource blocks, alpha the share of the path loss that is made up for.
+    3GPP TS 38.213 section 7.1.1 without closed-loop corrections: p0 is the power wanted at the receiver in each of the
+    M resource blocks of 15 kHz sub-carriers (a block of wider ones counts as 2^mu of them), alpha the share of the path
+    loss that is made up for.
     """
     blocks_db = linear_to_db(resource_blocks)
     wanted_dbm = np.asarray(p0_dbm) + np.asarray(alpha) * np.asarray(path_loss_db, dtype=np.float64) + blocks_db

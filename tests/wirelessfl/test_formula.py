@@ -143,6 +143,10 @@ def test_open_loop_power_follows_the_path_within_the_class():
     np.testing.assert_array_equal(
         formula.transmit_power_w(scenario, believed), formula.transmit_power_w(scenario, channel)
     )
+    wider = dataclasses.replace(scenario, link=dataclasses.replace(link, subcarrier_spacing_hz=30e3))
+    np.testing.assert_allclose(  # 3 blocks of 360 kHz are as wide as 6 of 180 kHz
+        formula.transmit_power_w(wider, channel), formula.transmit_power_w(scenario, channel), rtol=1e-12
+    )
     many = dataclasses.replace(scenario, clients=1000)  # 20 kHz each: still one block
     first = ChannelState.known(np.full(1000, gain[0]))
     np.testing.assert_allclose(formula.transmit_power_w(many, first), 10 ** (-1 - 3), rtol=1e-12)
@@ -184,4 +188,6 @@ def test_a_broadcast_is_the_largest_copy_at_the_slowest_rate_whatever_is_pruned(
     np.testing.assert_allclose(formula.prunable_s(own, demand), [2e-3, 2.5e-3])
     _, happened_s = actual_s(scenario, ChannelState.known(np.ones(2)), demand, np.full(2, 0.5), np.array([0.5, 1.0]))
     np.testing.assert_allclose(happened_s, [5e-3, 5e-3])
+    second = demand.only(np.array([False, True]))  # the slow client takes no part
+    np.testing.assert_allclose(formula.fixed_s(scenario, second), [0, 2.5e-3])
     assert formula.fixed_s(Scenario(clients=2, medium=scenario.medium), demand).tolist() == [0, 0]
