@@ -1,12 +1,13 @@
 """Compact networks: the sub-models that clients train in place of the whole model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from training.layout import Layout
+from training.models._build import build_like
 from training.network import Network
 from training.structure import Structure, SubModel
 
@@ -42,7 +43,6 @@ class CompactNetworks:
     def __init__(
         self, model: nn.Module, layout: Layout, personal: tuple[str, ...], device: torch.device, precision: str
     ) -> None:
-        self._make: Callable[..., nn.Module] = type(model)
         self._model, self._layout, self._personal, self._device = model, layout, personal, device
         self._networks: dict[tuple[tuple[str, int], ...], Network] = {}
         self._precision = precision
@@ -61,7 +61,7 @@ class CompactNetworks:
         network = self._networks.pop(key, None)
         if network is None:
             with torch.random.fork_rng(devices=[]):  # the new model's own weights are never used
-                model = self._make(widths=dict(widths)) if widths else self._make()  # no groups: itself
+                model = build_like(self._model, widths)
             network = Network(model, Layout.of(model, self._personal), self._device, self._precision)
         self._networks[key] = network  # the last used one is the last
         if len(self._networks) > _MOST_NETWORKS:

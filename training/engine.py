@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,16 +14,19 @@ from training.compact import CompactNetworks, Placement
 from training.data._federated import FederatedData
 from training.descent import Run, accumulate, descend, prune
 from training.layout import Layout
+from training.models._build import Form, build
 from training.network import Network, Trainable
 from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Mask, Prune, Train, TrainMask, Vector
 from training.straight_through import train_mask, train_pruned
-from wirelessfl import plugins
 from wirelessfl.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """What an engine is made of besides data, small enough to be sent to another process."""
+    """What an engine is made of besides data, small enough to be sent to another process.
+
+    The model is made in `form`, which is that of the data.
+    """
 
     model: str
     personalised: bool
@@ -31,10 +34,11 @@ class EngineSpec:
     device: str
     precision: str = "float32"
     deterministic: bool = False
+    form: Form = field(default_factory=Form)
 
     def build_model(self) -> tuple[nn.Module, Layout]:
         """A new model and its layout, with an empty personal part unless `personalised`."""
-        model: nn.Module = plugins.load("models", self.model)()
+        model = build(self.model, self.form)
         layout = Layout.of(model, self._personal(model))
         if self.personalised and not 0 < layout.personal_size < layout.parameter_size:
             raise InputError(

@@ -215,6 +215,11 @@ def prunes(program: Program) -> bool:
     return any(isinstance(phase, Prune) for phase in program)
 
 
+def in_epochs(program: Program) -> bool:
+    """Whether a phase of `program` is as long as a client's samples say."""
+    return any(not isinstance(phase, Prune) and phase.epochs is not None for phase in program)
+
+
 def _check_length(phase: Train | Accumulate | TrainMask | TrainPruned) -> None:
     if (phase.steps is None) == (phase.epochs is None):
         raise InputError(f"a phase {type(phase).__name__} needs either steps or epochs")

@@ -9,9 +9,12 @@ import torch
 
 from training.data import _partition
 from training.data._augment import AUGMENTATIONS
+from training.data._card import Card
 from training.data._counts import MOST_SIZE_SIGMA, Index
 from training.data._dataset import Dataset
 from training.data._federated import FederatedData
+from training.data._frame import framed, framed_shape
+from training.models._build import Form, check_fit
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
@@ -37,6 +40,11 @@ class Task:
     `crop-flip` pads, crops and mirrors them at random. `evaluate_on = "validation"` tests on the rows that the data set
     holds out for choosing settings, not on the test set.
 
+    The model is made for the data's channels and classes. `image_size` puts images in the middle of black squares of so
+    many pixels, and `image_channels` repeats grey ones, for models of that size; pixels are normalised as without.
+    `width` is the share of each declared group of channels that the model is made with, at least one channel: a
+    narrower network, which is the whole one of the run.
+
     **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
     """
 
@@ -50,6 +58,9 @@ class Task:
     size_sigma: float = 0.0
     augmentation: Literal["none", "crop-flip"] = "none"
     evaluate_on: Literal["test", "validation"] = "test"
+    image_size: int | None = None
+    image_channels: int | None = None
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -66,6 +77,37 @@ class Task:
             )
         check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
         check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
+        for name in ("image_size", "image_channels"):
+            if getattr(self, name) is not None:
+                check_count(f"training.{name}", getattr(self, name))
+        check_number("training.width", self.width, above=0, at_most=1)
+
+    @property
+    def form(self) -> Form:
+        """What the model is made for, as far as the data set's plug-in tells without its files.
+
+        Raises `InputError` where the model cannot be made so.
+        """
+        if self._card is None:
+            return Form(width=self.width)
+        form = Form(input_shape=self._framed(self._card.shape), classes=self._card.classes, width=self.width)
+        check_fit(self.model, form, f"data set {self.dataset!r}")
+        return form
+
+    def nominal_epoch(self, clients: int) -> int:
+        """Steps of an epoch of each of `clients` clients with as many samples, before the data are read.
+
+        The samples are those of the data set's card; of natural clients, its mean. `InputError` where it has none.
+        """
+        check_count("clients", clients)
+        card, natural = self._card, self.partition == "natural"
+        samples = None if card is None else card.client_train if natural else card.train
+        if samples is None:
+            raise InputError(
+                f"training.dataset {self.dataset!r} does not tell its samples before it is read: the length of local "
+                "epochs is not known, give steps"
+            )
+        return -(-samples // (self.batch_size * (1 if natural else clients)))
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
         """The data set divided over `clients` clients, the same for the same seed.
@@ -73,6 +115,10 @@ class Task:
         Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be divided so.
         """
         data = self.divide(clients=clients, seed=seed, data_root=data_root)
+        shape = self._framed(tuple(data.train_images.shape[1:]))
+        if shape != data.train_images.shape[1:]:
+            train, test = framed(data.train_images, shape), framed(data.test_images, shape)
+            data = replace(data, train_images=train, test_images=test)
         self._check_model(data)
         return data
 
@@ -141,13 +187,23 @@ class Task:
         images, labels = dataset.validation
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)
 
+    @property
+    def _card(self) -> Card | None:
+        return getattr(plugins.load("datasets", self.dataset), "card", None)
+
+    def _framed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if self.image_size is None and self.image_channels is None:
+            return shape
+        return framed_shape(shape, self.image_size, self.image_channels, f"data set {self.dataset!r}")
+
     def _check_model(self, data: FederatedData) -> None:
         model: Any = plugins.load("models", self.model)
         shape, labelled = tuple(data.train_images.shape[1:]), not data.train_labels.is_floating_point()
-        if (model.input_shape, model.classes) != (shape, data.classes):
+        check_fit(self.model, Form(input_shape=shape, classes=data.classes), f"data set {self.dataset!r}")
+        if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
-                f"training.model {self.model!r} must fit data set {self.dataset!r} with images {shape} in "
-                f"{data.classes} classes, got a model for {model.input_shape} in {model.classes} classes"
+                f"data set {self.dataset!r} must have a card with its shape and classes for training.model "
+                f"{self.model!r} to be made for it"
             )
         if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != labelled:
             kind = "classes" if labelled else "numbers"

@@ -15,7 +15,8 @@ class Card:
 
     Inputs have `shape` (without the rows); labels are 0 .. classes - 1; `classes` is 1 for targets that are numbers.
     `places` are the sets of files that hold it, the first that is whole is read: names below the folder of data sets,
-    those of folders with a slash at the end. None means embedded. `origin` says where to get them.
+    those of folders with a slash at the end. None means embedded. `origin` says where to get them. `client_train` is
+    the mean number of training rows of its own clients, None where it has none.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Card:
     classes: int
     places: tuple[Place, ...] = ()
     origin: str = ""
+    client_train: int | None = None
 
     def root(self, data_root: Path | None) -> Path:
         """The folder of data sets: `data_root`, else what the environment variable WIRELESSFL_DATA names."""

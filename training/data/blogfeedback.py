@@ -40,6 +40,7 @@ class BlogFeedback:
         classes=1,
         places=(("blogfeedback.npz",),),
         origin="UCI Machine Learning Repository, BlogFeedback; docs/data.md says how to make the file",
+        client_train=85,  # 47,157 / 554
     )
 
     def __post_init__(self) -> None:

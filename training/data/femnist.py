@@ -34,6 +34,7 @@ class Femnist:
         classes=CLASSES,
         places=(FOLDERS,),
         origin="made by LEAF's data/femnist/preprocess.sh; put its data/train and data/test there",
+        client_train=204,  # LEAF's 805,263 images by 3,550 users, 9 of 10 for training
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:

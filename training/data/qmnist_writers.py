@@ -30,6 +30,7 @@ class QmnistWriters:
         classes=10,
         places=((*_idx.card("", folder="MNIST", classes=10).places[0], LABELS),),
         origin=fetched("qmnist-writers"),
+        client_train=111,  # 60,000 / 539
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:

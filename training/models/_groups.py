@@ -21,7 +21,7 @@ class Group:
     columns: tuple[str, ...]
 
 
-def channels(groups: Iterable[Group], widths: Mapping[str, int] | None) -> dict[str, int]:
+def group_widths(groups: Iterable[Group], widths: Mapping[str, int] | None) -> dict[str, int]:
     """Channels of every group in a model built with `widths`; a group that is not named has all of its channels."""
     full = {group.name: group.width for group in groups}
     for name, width in (widths or {}).items():

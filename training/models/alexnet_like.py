@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 
 _ALPHAS = (2e-5, 1e-4, 1e-4)  # of the three local response normalisations
 
@@ -16,7 +16,7 @@ class AlexnetLike(nn.Module):
 
     conv 3-64, 64-128, 128-256, all 5x5, padding 1, without bias, each with ELU, local response normalisation over 4
     channels and max-pool 3 of stride 2 (the third padded by 1): 32-14-5-2 pixels; FC 1024-192, ELU; FC 192-10, ELU.
-    Input (batch, 3, 32, 32), output logits (batch, 10).
+    Default input (batch, 3, 32, 32), output logits (batch, 10).
 
     The normalisation looks at neighbouring channels, and those of a shrunken network are the ones that are left: with
     activations a its outputs are those of the zero-masked whole one to a relative 1e-4 a^2 (4e-6 at the start).
@@ -24,8 +24,8 @@ class AlexnetLike(nn.Module):
     **Differs:** [MCE-PL] tells kernels and pools only; the rest, ELU on the logits too, is as in its official code.
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=64, rows=("conv1",), columns=("conv2",)),
@@ -34,14 +34,15 @@ class AlexnetLike(nn.Module):
         Group(name="fc1", width=192, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        width = channels(self.groups, widths)
-        self.conv1 = nn.Conv2d(3, width["conv1"], 5, padding=1, bias=False)
+        self.classes, self.input_shape = classes, (channels, 32, 32)
+        width = group_widths(self.groups, widths)
+        self.conv1 = nn.Conv2d(channels, width["conv1"], 5, padding=1, bias=False)
         self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 5, padding=1, bias=False)
         self.conv3 = nn.Conv2d(width["conv2"], width["conv3"], 5, padding=1, bias=False)
         self.fc1 = nn.Linear(4 * width["conv3"], width["fc1"])
-        self.fc2 = nn.Linear(width["fc1"], self.classes)
+        self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

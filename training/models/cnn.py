@@ -6,18 +6,18 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 
 
 class Cnn(nn.Module):
     """The network of McMahan et al. 2017: two convolutions and two fully connected layers.
 
-    conv 1-32 5x5, max-pool 2, ReLU; conv 32-64 5x5, max-pool 2, ReLU; FC 3136-512, ReLU; FC 512-10. Input
-    (batch, 1, 28, 28), output logits (batch, 10).
+    conv 1-32 5x5, max-pool 2, ReLU; conv 32-64 5x5, max-pool 2, ReLU; FC 3136-512, ReLU; FC 512-10.
+    Default input (batch, 1, 28, 28), output logits (batch, 10).
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (1, 28, 28)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=32, rows=("conv1",), columns=("conv2",)),
@@ -25,13 +25,14 @@ class Cnn(nn.Module):
         Group(name="fc1", width=512, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        width = channels(self.groups, widths)
-        self.conv1 = nn.Conv2d(1, width["conv1"], 5, padding=2)
+        self.classes, self.input_shape = classes, (channels, 28, 28)
+        width = group_widths(self.groups, widths)
+        self.conv1 = nn.Conv2d(channels, width["conv1"], 5, padding=2)
         self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 5, padding=2)
         self.fc1 = nn.Linear(49 * width["conv2"], width["fc1"])
-        self.fc2 = nn.Linear(width["fc1"], self.classes)
+        self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images; the pool stands before the ReLU, where it commutes and leaves less to do."""

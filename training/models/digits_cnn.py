@@ -6,19 +6,19 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 
 
 class DigitsCnn(nn.Module):
     """Two convolutions (1,248 personal parameters) and two fully connected layers (3,760 global ones).
 
     conv 1-8 3x3, max-pool 2, ReLU; conv 8-16 3x3, max-pool 2, ReLU; FC 64-50, ReLU; FC 50-10: the shape of
-    `mnist-cnn`, with about the same quarter of its parameters personal. Input (batch, 1, 8, 8), output logits
-    (batch, 10).
+    `mnist-cnn`, with about the same quarter of its parameters personal. Default input (batch, 1, 8, 8), output
+    logits (batch, 10).
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (1, 8, 8)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=8, rows=("conv1",), columns=("conv2",)),
@@ -26,13 +26,14 @@ class DigitsCnn(nn.Module):
         Group(name="fc1", width=50, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        width = channels(self.groups, widths)
-        self.conv1 = nn.Conv2d(1, width["conv1"], 3, padding=1)
+        self.classes, self.input_shape = classes, (channels, 8, 8)
+        width = group_widths(self.groups, widths)
+        self.conv1 = nn.Conv2d(channels, width["conv1"], 3, padding=1)
         self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 3, padding=1)
         self.fc1 = nn.Linear(4 * width["conv2"], width["fc1"])
-        self.fc2 = nn.Linear(width["fc1"], 10)
+        self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

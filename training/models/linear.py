@@ -12,17 +12,18 @@ from training.models._closed_form import add_gradient
 class Linear(nn.Module):
     """280 weights and a bias (d = 281 of [SPS], BlogFeedback), which start at 0; squared error.
 
-    Input (batch, 280), output (batch, 1).
+    Default input (batch, 280), output (batch, 1).
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (280,)
-    classes: ClassVar[int] = 1
+    input_shape: tuple[int, ...] = (280,)
+    classes: int = 1
     personal: ClassVar[tuple[str, ...]] = ()
     loss: ClassVar[str] = "squared-error"
 
-    def __init__(self) -> None:
+    def __init__(self, *, inputs: int = 280) -> None:
         super().__init__()
-        self.fc = nn.Linear(280, 1)
+        self.input_shape = (inputs,)
+        self.fc = nn.Linear(inputs, 1)
         nn.init.zeros_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
 

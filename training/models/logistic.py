@@ -9,15 +9,19 @@ from training.models._closed_form import add_gradient, softmax_error
 
 
 class Logistic(nn.Module):
-    """One fully connected layer 784-10: 7,850 parameters. Input (batch, 1, 28, 28), output logits (batch, 10)."""
+    """One fully connected layer 784-10: 7,850 parameters.
 
-    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
-    classes: ClassVar[int] = 10
+    Default input (batch, 1, 28, 28), output logits (batch, 10).
+    """
+
+    input_shape: tuple[int, ...] = (1, 28, 28)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, *, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        self.fc = nn.Linear(784, self.classes)
+        self.classes, self.input_shape = classes, (channels, 28, 28)
+        self.fc = nn.Linear(784 * channels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

@@ -8,26 +8,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.models._closed_form import add_gradient, softmax_error
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 
 
 class Mlp(nn.Module):
-    """784-200-200-10 with ReLU: 199,210 parameters. Input (batch, 1, 28, 28), output logits (batch, 10)."""
+    """784-200-200-10 with ReLU: 199,210 parameters. Default input (batch, 1, 28, 28), output logits (batch, 10)."""
 
-    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (1, 28, 28)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="fc1", width=200, rows=("fc1",), columns=("fc2",)),
         Group(name="fc2", width=200, rows=("fc2",), columns=("fc3",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
         super().__init__()
-        width = channels(self.groups, widths)
-        self.fc1 = nn.Linear(784, width["fc1"])
+        self.classes, self.input_shape = classes, (channels, 28, 28)
+        width = group_widths(self.groups, widths)
+        self.fc1 = nn.Linear(784 * channels, width["fc1"])
         self.fc2 = nn.Linear(width["fc1"], width["fc2"])
-        self.fc3 = nn.Linear(width["fc2"], self.classes)
+        self.fc3 = nn.Linear(width["fc2"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 from training.models._residual import inner_groups, residual_blocks
 
 _BLOCKS, _STAGES = 5, (16, 32, 64)  # in each stage; channels of the stages
@@ -17,22 +17,23 @@ class Resnet32(nn.Module):
 
     3x3 stem; 5-5-5 blocks of 16, 32 and 64 channels, each stage but the first at half the image size, shortcuts
     that change shape by 1x1 convolutions; batch norm behind every convolution; mean over the image; one fully
-    connected layer. What lies within a block can shrink. Input (batch, 3, 32, 32), output logits (batch, 10).
+    connected layer. What lies within a block can shrink. Default input (batch, 3, 32, 32), output logits (batch, 10).
 
     **Differs:** the text of [CA-HFP] says ResNet-56; the sizes of its Table I are those of this network.
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[Group, ...]] = inner_groups(_BLOCKS, _STAGES)
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, _STAGES[0], 3, padding=1, bias=False)
+        self.classes, self.input_shape = classes, (channels, 32, 32)
+        self.stem = nn.Conv2d(channels, _STAGES[0], 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(_STAGES[0])
-        self.blocks = residual_blocks(_BLOCKS, _STAGES, channels(self.groups, widths))
-        self.fc = nn.Linear(_STAGES[-1], self.classes)
+        self.blocks = residual_blocks(_BLOCKS, _STAGES, group_widths(self.groups, widths))
+        self.fc = nn.Linear(_STAGES[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, channels
+from training.models._groups import Group, group_widths
 
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 _POOLED = (1, 3, 6, 9, 12)  # convolutions with a pool behind them
@@ -19,25 +19,26 @@ class Vgg16(nn.Module):
 
     Convolutions of 64-64, 128-128, 256 three times, 512 six times, ReLU, max-pool 2 behind the 2nd, 4th, 7th, 10th and
     13th; FC 512-512-256-10: the sizes of Table I of [CA-HFP]. The filters of every convolution can be left out, the
-    fully connected layers stay. Input (batch, 3, 32, 32), output logits (batch, 10).
+    fully connected layers stay. Default input (batch, 3, 32, 32), output logits (batch, 10).
     """
 
-    input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
-    classes: ClassVar[int] = 10
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[Group, ...]] = tuple(
         Group(name=f"convs.{i}", width=width, rows=(f"convs.{i}", f"norms.{i}"), columns=(reader,))
         for i, (width, reader) in enumerate(zip(_WIDTHS, _READERS, strict=True))
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
         super().__init__()
-        width = list(channels(self.groups, widths).values())
-        self.convs = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairwise([3, *width]))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in width)
+        self.classes, self.input_shape = classes, (channels, 32, 32)
+        width = list(group_widths(self.groups, widths).values())
+        self.convs = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairwise([channels, *width]))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in width)
         self.fc1 = nn.Linear(width[-1], 512)
         self.fc2 = nn.Linear(512, 256)
-        self.fc3 = nn.Linear(256, self.classes)
+        self.fc3 = nn.Linear(256, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""
