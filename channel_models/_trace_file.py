@@ -3,6 +3,7 @@
 import csv
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -44,8 +45,9 @@ def _from_npz(file: str) -> Array:
             gain = arrays["gain"] if isinstance(arrays, Mapping) else None
     except KeyError:
         gain = None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"channel.file {file} is not an NPZ file: {str(error).splitlines()[0]}") from None
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # all that damage can make
+        reason = (str(error).splitlines() or ["it is damaged"])[0]
+        raise InputError(f"channel.file {file} is not an NPZ file: {reason}") from None
     if gain is None or gain.ndim != 2 or gain.size == 0 or gain.dtype.kind not in "fiu":
         found = "none" if gain is None else f"{gain.dtype} of shape {gain.shape}"
         raise InputError(f"channel.file {file} must hold numbers gain of shape (rounds, clients), got {found}")

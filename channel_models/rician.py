@@ -15,7 +15,7 @@ from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState, PerClient, Scenario
 
-MOST_DB = 100.0  # beyond any line of sight, within any float
+MOST_DB = 60.0  # beyond any line of sight, within what noncentral chi-squared quantiles can be worked out for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from channel_models._csi import Csi
+from channel_models._trace_file import _read
 from channel_models.trace import Trace
 from wirelessfl.config import from_tables, to_tables
 from wirelessfl.errors import InputError
@@ -148,6 +149,22 @@ def test_a_file_of_another_kind_is_one_line(name, content, tmp_path):
         Trace(file=str(tmp_path / name)).sample(TWO, Streams(0))
     assert str(caught.value).startswith(f"channel.file {tmp_path / name} is not a")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_any_damage_to_an_npz_file_is_one_line_or_does_no_harm(save, tmp_path):
+    file = tmp_path / "gains.npz"
+    save(file, gain=GAIN)
+    whole, errors = file.read_bytes(), set()
+    for place, byte in enumerate(whole):
+        file.write_bytes(whole[:place] + bytes([byte ^ 0xFF]) + whole[place + 1 :])
+        _read.cache_clear()  # the size is the same, and the time may be
+        try:
+            assert Trace(file=str(file)).sample(TWO, Streams(0)).gain.shape == (2,)
+        except InputError as error:
+            errors.add(str(error))
+    assert any("is not an NPZ file: " in line for line in errors)
+    assert not any("\n" in line for line in errors)
 
 
 def test_a_single_array_and_an_object_are_no_npz_file(tmp_path):
