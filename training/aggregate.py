@@ -15,10 +15,20 @@ def mean_over_holders(previous: Vector, updates: Iterable[tuple[Vector, Mask]]) 
 
     **Differs:** the paper says nothing about a coordinate that nobody holds; it keeps its `previous` value.
     """
+    return weighted_mean_over_holders(previous, ((vector, mask, 1.0) for vector, mask in updates))
+
+
+def weighted_mean_over_holders(previous: Vector, updates: Iterable[tuple[Vector, Mask, float]]) -> Vector:
+    """u_j = sum_k n_k u_kj / sum_k n_k over the clients k that hold coordinate j; `updates` are (u_k, mask, n_k).
+
+    With masks that hold everything and n_k samples on client k it is line 8 of FederatedAveraging (McMahan et al. 2017,
+    Algorithm 1); with all weights 1 it is `mean_over_holders`, whose rules it follows.
+    """
     total = np.zeros(previous.shape, dtype=np.float64)
-    holders = np.zeros(previous.shape, dtype=np.int64)
-    for vector, mask in updates:
-        np.add(total, vector, out=total, where=mask)
-        holders += mask
-    mean = np.divide(total, holders, out=previous.astype(np.float64), where=holders > 0)
+    held = np.zeros(previous.shape, dtype=np.float64)
+    for vector, mask, weight in updates:
+        term = vector if weight == 1.0 else np.multiply(vector, weight, dtype=np.float64)
+        np.add(total, term, out=total, where=mask)
+        np.add(held, weight, out=held, where=mask)
+    mean = np.divide(total, held, out=previous.astype(np.float64), where=held > 0)
     return mean.astype(np.float32)

@@ -10,12 +10,22 @@ import torch
 from numpy.typing import NDArray
 
 from training.accounting import BITS_PER_WEIGHT, Accounting, upload_bits
-from training.aggregate import mean_over_holders
+from training.aggregate import weighted_mean_over_holders
 from training.executors import check_device, make_executor
-from training.federated_state import FederatedState, Upload
+from training.federated_state import FederatedState
 from training.masks import prune_count
 from training.method import Method
-from training.program import EvaluationWork, LocalResult, LocalWork, Program, epoch_batches, personal_only, prunes
+from training.program import (
+    EvaluationWork,
+    LocalResult,
+    LocalWork,
+    Mask,
+    Program,
+    Vector,
+    epoch_batches,
+    personal_only,
+    prunes,
+)
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.rng import Streams
@@ -38,6 +48,7 @@ class FederatedTrainer:
         self._accounting = Accounting.of(model, self._layout)
         data = method.task.load(clients=clients, seed=seed, data_root=runtime.data_root)
         sizes = [len(index) for index in data.train_index]
+        self._weights = [float(size) if method.weighted else 1.0 for size in sizes]
         self._batch_sizes = [min(method.task.batch_size, size) for size in sizes]
         self._epochs = [epoch_batches(size, method.task.batch_size, self._layout.smallest_batch) for size in sizes]
         self._demand = method.demand(clients, [len(epoch) for epoch in self._epochs])
@@ -77,9 +88,11 @@ class FederatedTrainer:
         late = {k: upload for k, upload in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
         personal, costs = state.personal.copy(), _Costs(self._clients)
 
-        def arrivals() -> Iterator[Upload]:
+        def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """What joins the mean, as it arrives; on the way the clients' personal parts and costs are kept."""
-            yield from (upload for client, upload in state.late.items() if delivery.earlier[client])
+            for client, (vector, mask) in state.late.items():
+                if delivery.earlier[client]:
+                    yield vector, mask, self._weights[client]
             for client, result in self._results(state, ratios, shares, programs):
                 mask = result.mask & shares[client]
                 upload = result.vector[self._layout.upload], mask
@@ -90,9 +103,9 @@ class FederatedTrainer:
                 if delivery.later[client] and shares[client]:
                     late[client] = upload[0].copy(), mask
                 if delivery.now[client]:
-                    yield upload
+                    yield *upload, self._weights[client]
 
-        shared = mean_over_holders(state.shared, arrivals())
+        shared = weighted_mean_over_holders(state.shared, arrivals())
         down = np.where(delivery.here, float(BITS_PER_WEIGHT * self._layout.upload_size), 0.0)
         return FederatedState.of(state.seed, state.round + 1, shared, personal, late), costs.metrics(down)
 
@@ -173,6 +186,11 @@ class FederatedTrainer:
         if outside.any():
             raise InputError(f"pruning_ratio must be within 0 and 1, got {ratios[outside][0]:g}")
         between = (ratios > 0) & (ratios < 1)
+        if between.any() and not self._method.prunable:
+            raise InputError(
+                f"pruning_ratio must be 0, or 1 for who is left out, in an algorithm that prunes nothing, got "
+                f"{ratios[between][0]:g}: choose an allocation.method without it, such as min-latency"
+            )
         if between.any() and not prunes(self._method.program):
             raise InputError(
                 f"training.importance_steps must be at least 1 to prune with ratio {ratios[between][0]:g}, got 0"

@@ -1,0 +1,65 @@
+"""Federated averaging of the whole model: FederatedAveraging of McMahan et al. 2017."""
+
+from dataclasses import dataclass, field
+
+from training.algorithms._checks import check_rate, check_steps
+from training.federated import ServerBased
+from training.method import Method
+from training.program import Train
+from training.task import Task
+from wirelessfl.errors import check_count, check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAvg(ServerBased):
+    """Local SGD on the whole model, then the mean w = sum_k n_k w_k / sum_k n_k over the clients that delivered.
+
+    Algorithm 1 of McMahan et al. 2017 with n_k samples on client k; `weighted = False` counts every client once.
+    Clients take `local_steps` steps, or `local_epochs` epochs where these are given, by `learning_rate`, `momentum`
+    (starts at 0 in every round), `weight_decay` and gradients of a norm of at most `clip_norm`. Running statistics of
+    batch norm are averaged with the weights. Nothing is personal and nothing is pruned: a round asks for as many fixed
+    updates of N weights as there are steps, and for 32 bits a number, up and down. A client without band (ratio 1)
+    sits the round out; who does not take part or does not deliver is left out of both sums. The accuracy is the mean
+    over clients of that of the one model on their test samples.
+    """
+
+    task: Task = field(default_factory=Task)
+    learning_rate: float = 0.01
+    local_steps: int = 5
+    local_epochs: int | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    weighted: bool = True
+
+    def __post_init__(self) -> None:
+        check_rate("learning_rate", self.learning_rate)
+        check_steps(self, "local_steps")
+        if self.local_epochs is not None:
+            check_count("training.local_epochs", self.local_epochs)
+        check_number("training.momentum", self.momentum, at_least=0, at_most=1)
+        check_number("training.weight_decay", self.weight_decay, at_least=0)
+        if self.clip_norm is not None:
+            check_number("training.clip_norm", self.clip_norm, above=0)
+
+    @property
+    def method(self) -> Method:
+        """The algorithm as a program for its clients."""
+        train = Train(
+            part="shared",
+            steps=self.local_steps if self.local_epochs is None else None,
+            epochs=self.local_epochs,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            stream="batches/shared",
+        )
+        return Method(
+            task=self.task,
+            program=(train,),
+            personalised=False,
+            count_mask_bits=False,
+            prunable=False,
+            weighted=self.weighted,
+        )
