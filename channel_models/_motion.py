@@ -6,13 +6,14 @@ from typing import Literal
 
 import numpy as np
 
-from wirelessfl.errors import check_choice, check_number
+from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Scenario
 
 KINDS = ("still", "velocity", "random-waypoint")
 MOST_SPEED_M_S = 1e3  # beyond any client, and few enough legs of a walk
 _LEGS = 16  # how many legs of a walk are drawn at first
+_MOST_POINTS = 2**22  # of all clients' walks: what fits into memory
 _GRAZING = 1e-6  # chords shorter than this share of the radius are a walk along the rim
 
 
@@ -108,6 +109,11 @@ class Motion:
             if np.all(start_s[-1] > time_s):
                 break
             count *= 2
+            if count * len(start_m) > _MOST_POINTS:
+                raise InputError(
+                    f"channel.speed_m_s must be lower, or rounds x channel.round_interval_s shorter: a walk of "
+                    f"{time_s:g} s at {self.speed_m_s:g} m/s has too many legs"
+                )
         leg, client = np.sum(start_s <= time_s, axis=0) - 1, np.arange(len(start_m))
         on_leg_m = np.minimum((time_s - start_s[leg, client]) * self.speed_m_s, leg_m[leg, client])
         share = on_leg_m / leg_m[leg, client]

@@ -95,6 +95,16 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
     return replace(found, problem=problem, left_out=left_out, **spread)
 
 
+def check_before_start(experiment: Experiment, demand: Demand) -> None:
+    """Raise `InputError` for what would stop a run of this first `demand` sooner or later and can be told before.
+
+    No client can meet the deadline, the allocator refuses the problem, or the channel does not reach the last round.
+    """
+    check_feasible(experiment, demand)
+    plan(experiment, demand)
+    experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+
+
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
     """Raise `InputError` when no client can meet the deadline however much it prunes."""
     fixed_s = formula.fixed_s(experiment.scenario, demand)

@@ -112,13 +112,12 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     from wirelessfl.config import to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.no_training import NoTraining
-    from wirelessfl.planning import check_feasible, plan
+    from wirelessfl.planning import check_before_start
     from wirelessfl.records import RunFolder
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
-    check_feasible(experiment, demand)
-    plan(experiment, demand)  # a problem that the allocator refuses is refused before anything is made
+    check_before_start(experiment, demand)
     if not resumed:
         RunFolder.check_free(path)
     trainer = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
-from wirelessfl.planning import check_feasible, plan
+from wirelessfl.planning import check_before_start
 from wirelessfl.rounds import on_air, run_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
@@ -70,11 +70,11 @@ def simulate(
 ) -> Simulation:
     """Run channel, allocation and cell for `run.rounds` rounds; round `seen` (from 1) is kept with its trace.
 
-    `on_start` is called once the experiment was found good. Raises `InputError` when no client can meet the deadline.
+    `on_start` is called once the experiment was found good. Raises `InputError` as
+    `check_before_start` does, and when a client never finishes.
     """
     demand = experiment.algorithm.demand(experiment.scenario.clients)
-    check_feasible(experiment, demand)
-    plan(experiment, demand)  # a problem that the allocator refuses is refused before the work
+    check_before_start(experiment, demand)
     on_start()
     trainer, clock_s, backlog = NoTraining(demand), 0.0, Backlog.none(experiment.scenario.clients)
     rows: dict[str, list[Any]] = {name: [] for name in FIELDS}

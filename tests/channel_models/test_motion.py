@@ -154,3 +154,11 @@ def test_bad_input_is_one_line(fields, message):
     with pytest.raises(InputError) as caught:
         Motion(**fields)
     assert str(caught.value) == message
+
+
+def test_a_walk_of_too_many_legs_is_one_line():
+    motion = Motion(motion="random-waypoint", round_interval_s=1e9)
+    with pytest.raises(
+        InputError, match=r"^channel.speed_m_s must be lower, .* a walk of 1e\+09 s at 1 m/s has too many"
+    ):
+        motion.positions(START, SCENARIO, Streams(0, 1))

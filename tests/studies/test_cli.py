@@ -217,6 +217,15 @@ def test_what_the_first_round_refuses_leaves_nothing(wirelessfl, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("run", "--out", "r", "--set", "run.train=false"), ("simulate",)])
+def test_a_trace_shorter_than_the_run_is_refused_before_the_first_round(wirelessfl, tmp_path, command):
+    np.savez(tmp_path / "gains.npz", gain=np.full((3, 10), 1e-10))
+    short = (*command, "--set", "channel.model=trace", "--set", "channel.file=gains.npz")
+    refused(wirelessfl(*short, "--rounds", 4), "channel.file", "3 rounds", "4", "channel.repeat")
+    assert [file.name for file in tmp_path.iterdir()] == ["gains.npz"]
+    assert wirelessfl(*short, "--rounds", 3).status == 0
+
+
 def test_missing_scenario_and_data(wirelessfl, tmp_path):
     refused(wirelessfl("run", "digts"), "digts", "digits")
     refused(wirelessfl("run", "nowhere.toml"), "nowhere.toml")
