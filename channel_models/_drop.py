@@ -8,6 +8,7 @@ import numpy as np
 
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.scenario import FARTHEST_M
 from wirelessfl.values import Array, Scenario
 
 KINDS = ("scenario", "disc", "hexagon", "given")
@@ -31,7 +32,7 @@ class Drop:
 
     def __post_init__(self) -> None:
         check_choice("channel.drop", self.drop, KINDS)
-        check_number("channel.radius_m", self.radius_m, above=0)
+        check_number("channel.radius_m", self.radius_m, above=0, at_most=FARTHEST_M)
         check_number("channel.min_distance_m", self.min_distance_m, at_least=0)
         inner_m = self.radius_m * (np.sqrt(0.75) if self.drop == "hexagon" else 1.0)
         if self.drop in ("disc", "hexagon") and self.min_distance_m >= inner_m:
@@ -50,7 +51,7 @@ class Drop:
             positions_m = tuple((float(x), float(y)) for x, y in self.positions_m or ())
         except (TypeError, ValueError):
             raise InputError(f"channel.positions_m must be pairs of metres, got {self.positions_m!r}") from None
-        check_number("channel.positions_m", np.ravel(positions_m).tolist())
+        check_number("channel.positions_m", np.ravel(positions_m).tolist(), at_least=-FARTHEST_M, at_most=FARTHEST_M)
         object.__setattr__(self, "positions_m", positions_m)
 
     def positions(self, scenario: Scenario, rng: Streams) -> Array:

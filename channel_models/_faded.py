@@ -1,6 +1,6 @@
 """Path loss of clients that may move, times fading: what `rayleigh` and `rician` share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,5 +66,4 @@ class Faded:
     def _path_gain(self, scenario: Scenario, place_m: Array | None) -> Array:
         if place_m is None:
             return self.large_scale.gain(scenario)
-        moved = replace(scenario, distance_m=tuple(np.hypot(place_m[:, 0], place_m[:, 1]).tolist()))
-        return self.large_scale.gain(moved)
+        return self.large_scale.gain_at(np.hypot(place_m[:, 0], place_m[:, 1]))

@@ -13,7 +13,14 @@ from wirelessfl.values import Array
 
 FADINGS = ("none", "rayleigh", "rician")
 COMBININGS = ("mrc", "selection")
+MOST_ANTENNAS = 4096
 WAVES = 64  # scattered plane waves of the random field
+
+
+def check_antennas(antennas: int) -> None:
+    """Raise `InputError` unless it is a whole number of antennas that an array can have."""
+    check_count("channel.antennas", antennas)
+    check_number("channel.antennas", antennas, at_most=MOST_ANTENNAS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,7 @@ class Fading:
 
     def __post_init__(self) -> None:
         check_choice("channel.fading", self.fading, FADINGS)
-        check_count("channel.antennas", self.antennas)
+        check_antennas(self.antennas)
         check_choice("channel.combining", self.combining, COMBININGS)
 
     def power(

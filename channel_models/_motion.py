@@ -8,6 +8,7 @@ import numpy as np
 
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.scenario import FARTHEST_M
 from wirelessfl.values import Array, Scenario
 
 KINDS = ("still", "velocity", "random-waypoint")
@@ -50,7 +51,7 @@ class Motion:
         if self.round_interval_s is not None:
             check_number("channel.round_interval_s", self.round_interval_s, above=0)
         check_number("channel.roam_min_m", self.roam_min_m, above=0)
-        check_number("channel.roam_radius_m", self.roam_radius_m, above=self.roam_min_m)
+        check_number("channel.roam_radius_m", self.roam_radius_m, above=self.roam_min_m, at_most=FARTHEST_M)
         check_number("channel.pause_s", self.pause_s, at_least=0)
 
     def positions(self, start_m: Array, scenario: Scenario, rng: Streams, *, later_s: float = 0.0) -> Array:

@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from channel_models import _tr38901
+from channel_models._tr38901_table import named
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Scenario
 
 Array = NDArray[np.float64]
 SPEED_OF_LIGHT_M_S = 299_792_458.0
+MOST_DB, MOST_SLOPE_DB = 300.0, 100.0  # beyond any path; the gain stays within a float
+MOST_CARRIER_HZ = 1e15
 _STANDARD = "tr38901-"
 _TR38901_TAKES = ("los", "bs_height_m", "ut_height_m", "extrapolate")
 _TAKES = {  # besides distance and carrier
@@ -131,9 +134,9 @@ class LargeScale:
 
     def __post_init__(self) -> None:
         check_choice("channel.path_loss", self.path_loss, NAMES)
-        check_number("channel.carrier_hz", self.carrier_hz, above=0)
-        check_number("channel.intercept_db", self.intercept_db)
-        check_number("channel.slope_db", self.slope_db, above=0)
+        check_number("channel.carrier_hz", self.carrier_hz, above=0, at_least=1, at_most=MOST_CARRIER_HZ)
+        check_number("channel.intercept_db", self.intercept_db, at_least=-MOST_DB, at_most=MOST_DB)
+        check_number("channel.slope_db", self.slope_db, above=0, at_most=MOST_SLOPE_DB)
 
     def loss_db(self, distance_m: ArrayLike) -> Array:
         """Path loss in dB at a distance in metres; any shape."""
@@ -154,4 +157,11 @@ class LargeScale:
 
     def gain(self, scenario: Scenario) -> Array:
         """Linear power gain 10^(-PL/10) at each client's distance; (K,)."""
-        return db_to_linear(-self.loss_db(scenario.per_client("distance_m")))
+        return self.gain_at(scenario.per_client("distance_m"))
+
+    def gain_at(self, distance_m: Array, field: str = "scenario.distance_m") -> Array:
+        """Linear power gain 10^(-PL/10) at a distance in metres; any shape. An `InputError` names it as `field`."""
+        try:
+            return db_to_linear(-self.loss_db(distance_m))
+        except InputError as error:
+            raise named(error, field) from None

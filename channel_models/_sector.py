@@ -10,6 +10,7 @@ from wirelessfl.values import Array
 
 BEAMWIDTH_DEG = 65.0
 MOST_ATTENUATION_DB = 30.0
+MOST_GAIN_DBI = 100.0  # beyond any antenna
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Sector:
     def __post_init__(self) -> None:
         if self.sectors not in (1, 3) or isinstance(self.sectors, bool):
             raise InputError(f"channel.sectors must be 1 or 3, got {self.sectors!r}")
-        check_number("channel.sector_gain_dbi", self.sector_gain_dbi)
+        check_number("channel.sector_gain_dbi", self.sector_gain_dbi, at_least=-MOST_GAIN_DBI, at_most=MOST_GAIN_DBI)
 
     def gain_db(self, position_m: Array) -> Array:
         """Gain in dBi of the best sector towards positions (..., 2); (...,)."""

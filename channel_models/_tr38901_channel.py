@@ -11,7 +11,7 @@ from channel_models._drop import Drop
 from channel_models._fading import Fading
 from channel_models._motion import Motion
 from channel_models._o2i import draw_indoor_distance_m, penetration_db
-from channel_models._path_loss import SPEED_OF_LIGHT_M_S
+from channel_models._path_loss import MOST_CARRIER_HZ, SPEED_OF_LIGHT_M_S
 from channel_models._sector import Sector
 from channel_models._shadowing import over_distance
 from channel_models._tr38901 import (
@@ -21,7 +21,7 @@ from channel_models._tr38901 import (
     shadow_std_db,
 )
 from channel_models._tr38901_clients import Place, effective_height_m, kept_for_the_run
-from channel_models._tr38901_table import TABLE
+from channel_models._tr38901_table import TABLE, named
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
@@ -71,7 +71,7 @@ class Site:
     csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
-        check_number("channel.carrier_hz", self.carrier_hz, above=0)
+        check_number("channel.carrier_hz", self.carrier_hz, above=0, at_least=1, at_most=MOST_CARRIER_HZ)
         check_choice("channel.sight", self.sight, SIGHTS)
 
     def check(self, place: Place) -> None:
@@ -88,7 +88,7 @@ class Site:
                     draw_indoor_distance_m(place.indoor.penetration, place.environment, Streams(0).generator("check"))
                     penetration_db(place.indoor.penetration, self.carrier_hz, release=place.indoor.release)
             except InputError as error:
-                raise _named(error, f"channel.{name}") from None
+                raise named(error, f"channel.{name}") from None
 
     def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
         """The channel of one round and of its coherence blocks; the server knows of it what `csi` says."""
@@ -133,7 +133,7 @@ class Site:
         try:
             loss = self._loss_db(place, distance_m, los, effective_height_m(place, start_m, rng.seed))
         except InputError as error:
-            raise _named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
+            raise named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
         loss = loss + clients.loss_db - self.sector.gain_db(position_m)
         if self.shadowing:
             std_db = shadow_std_db(
@@ -199,12 +199,4 @@ def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
             correlation_distance_m(environment, los=True, indoor=indoors),
             correlation_distance_m(environment, los=False, indoor=indoors),
         ]
-    )
-
-
-def _named(error: InputError, distance: str) -> InputError:
-    """`error` of a formula as that of a field: `distance` for its distance, else the channel's own."""
-    text = str(error).replace("penetration model", "penetration")
-    return InputError(
-        f"{distance}{text.removeprefix('distance_m')}" if text.startswith("distance_m ") else f"channel.{text}"
     )

@@ -10,6 +10,7 @@ from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 LOWEST_CARRIER_HZ = 0.5e9
+HIGHEST_M = 1e5  # of anything, extrapolated or not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +116,10 @@ def check_numbers(
     """What the formula needs to have a value."""
     check_number("distance_m", np.ravel(distance_m), at_least=0)
     check_number("carrier_hz", carrier_hz, above=0)
-    check_number("bs_height_m", h_bs, above=0)
-    check_number("ut_height_m", np.ravel(h_ut), above=0)
-    check_number("street_width_m", w, above=0)
-    check_number("building_height_m", h, above=0)
+    check_number("bs_height_m", h_bs, above=0, at_most=HIGHEST_M)
+    check_number("ut_height_m", np.ravel(h_ut), above=0, at_most=HIGHEST_M)
+    check_number("street_width_m", w, above=0, at_most=HIGHEST_M)
+    check_number("building_height_m", h, above=0, at_most=HIGHEST_M)
     if environment in ("umi", "uma"):
         check_number("effective_height_m", np.ravel(h_e), at_least=0)
         check_number("bs_height_m less effective_height_m", np.ravel(h_bs - h_e), above=0)
@@ -144,3 +145,11 @@ def check_range(
     if environment == "rma":
         check_within("street_width_m", w, 5, 50, environment)
         check_within("building_height_m", h, 5, 50, environment)
+
+
+def named(error: InputError, distance: str) -> InputError:
+    """`error` of a formula as that of a field: `distance` for its distance, else the channel's own."""
+    text = str(error).replace("penetration model", "penetration")
+    return InputError(
+        f"{distance}{text.removeprefix('distance_m')}" if text.startswith("distance_m ") else f"channel.{text}"
+    )

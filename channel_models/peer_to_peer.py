@@ -13,7 +13,6 @@ from wirelessfl.csi import outage_gain
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.graph import Graph
 from wirelessfl.rng import Streams
-from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState, Scenario
 
 
@@ -83,7 +82,9 @@ class PeerToPeer:
         position_m = self.positions_m(scenario, rng)
         distance_m = np.hypot(*(position_m[one] - position_m[other]).T)
         gain = np.full((scenario.clients, scenario.clients), np.inf)
-        gain[one, other] = db_to_linear(-self.large_scale.loss_db(np.maximum(distance_m, self.min_peer_distance_m)))
+        gain[one, other] = self.large_scale.gain_at(
+            np.maximum(distance_m, self.min_peer_distance_m), "channel.radius_m: the distance between neighbours"
+        )
         return np.minimum(gain, gain.T)
 
 

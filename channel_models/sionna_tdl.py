@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from channel_models._csi import Csi
+from channel_models._fading import check_antennas
 from channel_models._path_loss import LargeScale
-from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -40,7 +41,7 @@ class SionnaTdl:
         check_choice("channel.profile", self.profile, PROFILES)
         check_number("channel.delay_spread_s", self.delay_spread_s, above=0)
         check_number("channel.ue_speed_m_s", self.ue_speed_m_s, at_least=0)
-        check_count("channel.antennas", self.antennas)
+        check_antennas(self.antennas)
         check_choice("channel.csi of sionna-tdl", self.csi.csi, KNOWN_CSI)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from channel_models._csi import Csi
+from channel_models._fading import check_antennas
 from channel_models._path_loss import LargeScale
-from wirelessfl.errors import check_count
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -18,7 +18,7 @@ class Static:
     csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
-        check_count("channel.antennas", self.antennas)
+        check_antennas(self.antennas)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         """The mean gain, in every round; only an error makes a difference to what the server knows."""

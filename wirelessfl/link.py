@@ -13,6 +13,7 @@ from wirelessfl.units import db_to_linear, dbm_to_watt
 
 Array = NDArray[np.float64]
 
+MOST_TRANSMISSIONS = 1000  # of one packet: in an outage every one is lost, and every one is an event
 RATE_MODELS = ("shannon", "cqi", "mcs")
 PACKET_ERRORS = ("none", "outage", "waterfall")
 POWER_CONTROLS = ("fixed", "open-loop")
@@ -61,8 +62,9 @@ class Link:
         check_spacing("scenario.subcarrier_spacing_hz", self.subcarrier_spacing_hz)
         check_choice("scenario.packet_error", self.packet_error, PACKET_ERRORS)
         check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
-        check_number("scenario.packet_bits", self.packet_bits, above=0)
+        check_number("scenario.packet_bits", self.packet_bits, at_least=1)
         check_count("scenario.max_transmissions", self.max_transmissions)
+        check_number("scenario.max_transmissions", self.max_transmissions, at_most=MOST_TRANSMISSIONS)
         check_choice("scenario.power_control", self.power_control, POWER_CONTROLS)
         check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
         check_number("scenario.p0_dbm", self.p0_dbm)

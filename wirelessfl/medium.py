@@ -5,6 +5,7 @@ from typing import Literal
 
 from wirelessfl.errors import check_choice, check_number
 
+LEAST_COHERENCE_S = 1e-9  # beyond any channel
 BANDS = ("static", "work-conserving")
 
 
@@ -28,5 +29,5 @@ class Medium:
     def __post_init__(self) -> None:
         check_choice("scenario.bands", self.bands, BANDS)
         if self.coherence_s is not None:
-            check_number("scenario.coherence_s", self.coherence_s, above=0)
+            check_number("scenario.coherence_s", self.coherence_s, above=0, at_least=LEAST_COHERENCE_S)
         check_number("scenario.dropout_probability", self.dropout_probability, at_least=0, at_most=1)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # a scenario holds a processor
 
 Array = NDArray[np.float64]
 
+MOST_RATE_HZ = 1e5  # every background job is events of its own
 CPUS = ("fixed", "dvfs", "loaded")
 BACKGROUNDS = ("exponential", "deterministic")
 
@@ -39,7 +40,7 @@ class Processor:
         check_choice("scenario.cpu", self.cpu, CPUS)
         for name in ("min_cpu_hz", "background_job_s"):
             check_number(f"scenario.{name}", getattr(self, name), above=0)
-        check_number("scenario.background_rate_hz", self.background_rate_hz, at_least=0)
+        check_number("scenario.background_rate_hz", self.background_rate_hz, at_least=0, at_most=MOST_RATE_HZ)
         check_choice("scenario.background", self.background, BACKGROUNDS)
         check_number("scenario.background_rate_hz x background_job_s", self.utilisation, at_most=0.99)
 

@@ -16,7 +16,10 @@ from wirelessfl.radio import thermal_noise_w
 Array = NDArray[np.float64]
 PerClient = float | tuple[float, ...]
 DEADLINE_POLICIES = ("wait", "drop", "late-next-round")
-# The fields of that type.
+MOST_CLIENTS = 1_000_000
+LEAST, MOST = 1e-60, 1e60  # beyond any cell; every product and quotient of a round stays within a float
+NEAREST_M, FARTHEST_M = 1e-3, 1e9
+# The fields of type `PerClient`.
 PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")
 
 
@@ -59,6 +62,7 @@ class Scenario:
             if isinstance(getattr(self, name), (list, np.ndarray)):
                 object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
         check_count("scenario.clients", self.clients)
+        check_number("scenario.clients", self.clients, at_most=MOST_CLIENTS)
         for name in (
             "deadline_s",
             "bandwidth_hz",
@@ -66,13 +70,15 @@ class Scenario:
             "transmit_power_w",
             "cpu_hz",
             "cycles_per_weight",
-            "distance_range_m",
         ):
-            check_number(f"scenario.{name}", getattr(self, name), above=0)
-        for name in ("distance_m", "downlink_rate_bps", "noise_psd_w_per_hz"):
+            check_number(f"scenario.{name}", getattr(self, name), above=0, at_least=LEAST, at_most=MOST)
+        for name in ("downlink_rate_bps", "noise_psd_w_per_hz"):
             if getattr(self, name) is not None:
-                check_number(f"scenario.{name}", getattr(self, name), above=0)
-        check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0)
+                check_number(f"scenario.{name}", getattr(self, name), above=0, at_least=LEAST, at_most=MOST)
+        for name in ("distance_m", "distance_range_m"):
+            if getattr(self, name) is not None:
+                check_number(f"scenario.{name}", getattr(self, name), above=0, at_least=NEAREST_M, at_most=FARTHEST_M)
+        check_number("scenario.effective_capacitance", self.effective_capacitance, at_least=0, at_most=MOST)
         check_choice("scenario.deadline_policy", self.deadline_policy, DEADLINE_POLICIES)
         if self.noise_figure_db is not None:
             check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0)

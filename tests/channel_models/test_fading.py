@@ -168,6 +168,7 @@ def test_quantiles_grow_with_the_outage_and_with_combining(k, antennas, outages)
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"antennas": 10**11}, r"channel\.antennas must be at most 4096, got 1e\+11"),
         ({"fading": "nakagami"}, "channel.fading must be one of none, rayleigh, rician; got 'nakagami'"),
         ({"antennas": 0}, "channel.antennas must be a whole number of at least 1, got 0"),
         ({"combining": "equal-gain"}, "channel.combining must be one of mrc, selection; got 'equal-gain'"),

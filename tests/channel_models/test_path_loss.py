@@ -55,7 +55,10 @@ def test_large_scale_gain_by_hand():
     [
         ("path_loss", "okumura", "channel.path_loss must be one of"),
         ("carrier_hz", 0.0, "channel.carrier_hz must be above 0"),
+        ("carrier_hz", 1e300, "channel.carrier_hz must be at most"),
         ("intercept_db", np.nan, "channel.intercept_db must be finite"),
+        ("intercept_db", -1e300, "channel.intercept_db must be at least -300"),
+        ("slope_db", 1e300, "channel.slope_db must be at most 100"),
         ("slope_db", -1.0, "channel.slope_db must be above 0"),
     ],
 )
@@ -70,5 +73,9 @@ def test_large_scale_of_the_standard():
         found = LargeScale(path_loss="tr38901-uma", line_of_sight=sight).gain(scenario)
         expected_db = path_loss_db("tr38901-uma", [100.0, 1000.0], los=sight)
         np.testing.assert_allclose(found, 10 ** (-expected_db / 10), rtol=1e-12)
-    with pytest.raises(InputError, match=r"^distance_m must be within 1 and 150 for tr38901-inh, got 1000$"):
+    with pytest.raises(InputError, match=r"^scenario\.distance_m must be within 1 and 150 for tr38901-inh, got 1000$"):
         LargeScale(path_loss="tr38901-inh").gain(scenario)
+    with pytest.raises(
+        InputError, match=r"^channel\.carrier_hz must be within 5e\+08 and 1e\+11 for tr38901-umi, got 1e"
+    ):
+        LargeScale(path_loss="tr38901-umi", carrier_hz=1e6).gain(scenario)

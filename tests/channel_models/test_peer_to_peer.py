@@ -145,6 +145,11 @@ def test_two_agents_at_one_place_have_no_gain_above_one():
 def test_nobody_to_talk_to_is_one_line():
     with pytest.raises(InputError, match=r"^scenario\.clients must be at least 2 for peer-to-peer, got 1$"):
         PeerToPeer().sample(Scenario(clients=1), Streams(0))
+    apart = PeerToPeer(drop=Drop(drop="disc", radius_m=400.0), large_scale=LargeScale(path_loss="tr38901-inh"))
+    with pytest.raises(
+        InputError, match=r"^channel\.radius_m: the distance between neighbours must be within 1 and 150"
+    ):
+        apart.mean_gain(Scenario(clients=9), Streams(0))
     with pytest.raises(InputError, match=r"^channel\.min_peer_distance_m must be above 0, got 0$"):
         PeerToPeer(min_peer_distance_m=0.0)
 

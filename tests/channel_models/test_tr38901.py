@@ -190,6 +190,7 @@ def test_outside_the_standard_is_refused_unless_asked_for(name, arguments, messa
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
+        ("tr38901-rma", {"building_height_m": 1e300, "extrapolate": True}, "building_height_m must be at most 100000"),
         ("tr38901-sma", {}, "path loss must be one of tr38901-umi, tr38901-uma, tr38901-rma, tr38901-inh, free-space"),
         ("tr38901-umi", {"distance_m": np.nan}, "distance_m must be finite, got nan"),
         ("tr38901-umi", {"distance_m": -1, "extrapolate": True}, "distance_m must be at least 0, got -1"),

@@ -88,6 +88,8 @@ def test_power_classes_in_watt():
         ("packet_error", "some", "scenario.packet_error must be one of none, outage, waterfall; got 'some'"),
         ("waterfall_threshold", 0.0, "scenario.waterfall_threshold must be above 0, got 0"),
         ("max_transmissions", 0, "scenario.max_transmissions must be a whole number of at least 1, got 0"),
+        ("max_transmissions", 10**9, "scenario.max_transmissions must be at most 1000, got 1e+09"),
+        ("packet_bits", 1e-3, "scenario.packet_bits must be at least 1, got 0.001"),
         ("power_class", "pc9", "scenario.power_class must be one of none, pc3, pc2; got 'pc9'"),
         ("path_loss_compensation", 1.1, "scenario.path_loss_compensation must be at most 1, got 1.1"),
     ],

@@ -109,6 +109,7 @@ def test_the_lowest_frequency_is_at_most_the_highest():
     [
         ({"cpu": "slow"}, r"scenario\.cpu must be one of fixed, dvfs, loaded; got 'slow'"),
         ({"min_cpu_hz": 0.0}, r"scenario\.min_cpu_hz must be above 0, got 0"),
+        ({"background_rate_hz": 1e12}, r"background_rate_hz must be at most 100000, got 1e\+12$"),
         ({"background_rate_hz": 250.0}, r"background_rate_hz x background_job_s must be at most 0\.99, got 1$"),
         ({"background": "uniform"}, r"scenario\.background must be one of exponential, deterministic; got 'uniform'"),
     ],

@@ -46,6 +46,19 @@ def test_what_must_be_positive(name, bad, limit):
         Scenario(**{name: bad})
 
 
+@pytest.mark.parametrize("name", [*POSITIVE, "distance_m", "downlink_rate_bps", "noise_psd_w_per_hz"])
+def test_no_number_is_beyond_what_a_round_can_be_worked_out_with(name):
+    for extreme, limit in ((1e-300, "at least"), (1e300, "at most")):
+        with pytest.raises(InputError, match=rf"^scenario\.{name} must be {limit} .*, got "):
+            Scenario(**{name: extreme})
+
+
+@pytest.mark.parametrize(("field", "most"), [("effective_capacitance", "1e\\+60"), ("clients", "1e\\+06")])
+def test_the_largest_of_other_fields(field, most):
+    with pytest.raises(InputError, match=rf"^scenario\.{field} must be at most {most}, got "):
+        Scenario(**{field: 10**70})
+
+
 @pytest.mark.parametrize("name", ["transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m"])
 @pytest.mark.parametrize("kind", [tuple, list, np.array])
 def test_a_list_must_hold_one_number_per_client(name, kind):
