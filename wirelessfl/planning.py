@@ -95,14 +95,16 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
     return replace(found, problem=problem, left_out=left_out, **spread)
 
 
-def check_before_start(experiment: Experiment, demand: Demand) -> None:
-    """Raise `InputError` for what would stop a run of this first `demand` sooner or later and can be told before.
+def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
+    """The plan for everybody in the first round, or `InputError` for what would stop a run of this first `demand`.
 
-    No client can meet the deadline, the allocator refuses the problem, or the channel does not reach the last round.
+    What stops it sooner or later and can be told before: no client can meet the deadline, the allocator refuses the
+    problem, or the channel does not reach the last round.
     """
     check_feasible(experiment, demand)
-    plan(experiment, demand)
+    first = plan(experiment, demand)
     experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+    return first
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:

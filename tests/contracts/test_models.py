@@ -2,12 +2,14 @@
 
 import copy
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from training.layout import Layout
+from training.models._build import Form, build, build_like
 from training.models._macs import layer_macs
 from training.network import LOSSES, Network
 from wirelessfl import plugins
@@ -118,6 +120,50 @@ def test_a_gradient_in_closed_form_is_that_of_autograd(name):
     assert network.backward(inputs, targets).item() == pytest.approx(loss.item(), rel=1e-6)
     flat = torch.cat([gradient.reshape(-1) for gradient in expected])
     torch.testing.assert_close(network.gradient, flat, rtol=1e-5, atol=1e-6)
+
+
+def _other(model):
+    """Another form that the model can have: more channels, or features, and other classes."""
+    shape = (model.input_shape[0] + 2, *model.input_shape[1:])
+    return Form(input_shape=shape, classes=7 if _loss_of(model) == "cross-entropy" else 1)
+
+
+def test_is_made_for_the_datas_channels_and_classes(name, model):
+    form = _other(model)
+    made = build(name, form)
+    assert (made.input_shape, made.classes) == (form.input_shape, form.classes)
+    assert made(_inputs(made)).shape == (3, form.classes)
+    assert (type(made).input_shape, type(made).classes) == (model.input_shape, model.classes)
+    assert [name for name, _ in made.named_parameters()] == [name for name, _ in model.named_parameters()]
+
+
+def test_its_own_form_is_the_model_itself(name, model):
+    torch.manual_seed(0)
+    same = build(name, Form(input_shape=model.input_shape, classes=model.classes))
+    assert all(torch.equal(value, same.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_another_height_or_number_of_axes_is_refused_in_one_line(name, model):
+    shape = model.input_shape
+    others = [(*shape[:-1], shape[-1] + 1), (*shape, 1)] if len(shape) > 1 else [(1, *shape)]
+    for other in others:
+        with pytest.raises(InputError, match=rf"training.model '{name}' must fit the data with [^\n]*\Z"):
+            build(name, Form(input_shape=other))
+
+
+def test_a_share_of_the_width_is_for_models_with_groups(name, model):
+    if name not in SHRINKING:
+        with pytest.raises(InputError, match=rf"training.width must be 1 for model '{name}', which has no groups"):
+            build(name, Form(width=0.5))
+        return
+    form = replace(_other(model), width=0.5)
+    made, shapes = build(name, form), {name: parameter.shape for name, parameter in model.named_parameters()}
+    for group in model.groups:
+        weight = f"{group.rows[0]}.weight"
+        assert made.get_parameter(weight).shape[0] == shapes[weight][0] // 2
+    assert made(_inputs(made)).shape == (3, form.classes)
+    smallest = build_like(made, {group.name: 1 for group in made.groups})
+    assert smallest(_inputs(made)).shape == (3, form.classes)
 
 
 def test_widths_are_for_models_that_declare_groups(name):

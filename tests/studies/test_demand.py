@@ -78,3 +78,25 @@ def test_settings_of_a_method_from_the_command_line(wirelessfl):
     answer = json.loads(wirelessfl("allocate", "--method", "select", *heavy, "--json").out)
     assert "left out" in answer["status"]
     assert answer["reason"].count("left out") == answer["status"].count("left out")
+
+
+def test_an_algorithm_that_prunes_nothing_sends_everything_or_nothing(wirelessfl, tmp_path):
+    fedavg = ("run", "--rounds", 1, "--set", "training.algorithm=fedavg", "--set", "training.local_epochs=1")
+    long = ("--set", "scenario.deadline_s=0.5")
+    whole = wirelessfl(*fedavg, *long, "--set", "run.participants=4", "--out", "whole")
+    assert whole.status == 0
+    assert "note:" not in whole.err
+    (line,) = records(tmp_path / "whole")
+    assert line["pruning_ratio"] == [0.0] * 4
+    assert len(set(line["uplink_bits"])) == 1
+    assert line["uplink_bits"] == line["downlink_bits"]
+    assert all(line["delivered"])
+
+
+def test_a_run_in_which_nobody_can_upload_says_so(wirelessfl, tmp_path):
+    steps = ("--set", "training.algorithm=fedavg", "--set", "training.local_steps=5")
+    nobody = wirelessfl("run", "--rounds", 1, *steps, "--out", "nobody")
+    assert nobody.status == 0
+    assert "note: nobody has a share of the band in round 1: " in nobody.err
+    assert "the fixed bits of all do not fit" in nobody.err
+    assert not any(records(tmp_path / "nobody")[0]["uplink_bits"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.aggregate import mean_over_holders
+from training.aggregate import mean_over_holders, weighted_mean_over_holders
 
 OLD = np.array([10, 11, 12, 13], dtype=np.float32)
 
@@ -46,3 +46,17 @@ def test_order_of_clients_does_not_matter():
     there, back = mean_over_holders(old, updates), mean_over_holders(old, updates[::-1])
     np.testing.assert_allclose(there, back, rtol=1e-6)
     assert there.dtype == np.float32
+
+
+def test_weights_count_holders_only():
+    updates = [(*update([1, 2, 3, 4], [1, 1, 0, 0]), 1.0), (*update([4, 6, 9, 9], [1, 0, 1, 0]), 2.0)]
+    assert weighted_mean_over_holders(OLD, updates).tolist() == [3, 2, 9, 13]
+
+
+def test_equal_weights_are_no_weights():
+    rng = np.random.default_rng(2)
+    updates = [update(rng.normal(size=200), rng.random(200) < 0.5) for _ in range(9)]
+    old = rng.normal(size=200).astype(np.float32)
+    ones, sevens = (weighted_mean_over_holders(old, ((*each, weight) for each in updates)) for weight in (1.0, 7.0))
+    assert np.array_equal(ones, mean_over_holders(old, updates))
+    np.testing.assert_allclose(sevens, ones, rtol=1e-6)

@@ -5,8 +5,9 @@ import torch
 from helpers.idx import write_mnist_like
 from helpers.made_up import write_blogfeedback, write_femnist, write_writers
 
+from training.data.digits import Digits
+from training.models._build import Form
 from training.models.linear import Linear
-from training.models.mnist_cnn import MnistCnn
 from training.task import PARTITIONS, Task
 from wirelessfl.errors import InputError
 
@@ -93,6 +94,10 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
             "must be 0 unless training.partition is iid or dirichlet, got 0.3 with 'labels'",
         ),
         ({"augmentation": "crop"}, "training.augmentation must be one of none, crop-flip; got 'crop'"),
+        ({"image_size": 0}, "training.image_size must be a whole number of at least 1, got 0"),
+        ({"image_channels": 1.0}, "training.image_channels must be a whole number of at least 1, got 1.0"),
+        ({"width": 1.5}, "training.width must be at most 1, got 1.5"),
+        ({"width": 0}, "training.width must be above 0, got 0"),
         ({"evaluate_on": "train"}, "training.evaluate_on must be one of test, validation; got 'train'"),
     ],
 )
@@ -109,6 +114,7 @@ def test_bad_fields_are_refused_at_once(fields, said):
         ({"partition": "iid"}, 1443, "clients must be at most 1442 .training samples., got 1443"),
         ({"partition": "natural"}, 5, "'natural' must have a data set with clients of its own, got 'digits'"),
         ({"evaluate_on": "validation"}, 5, "'validation' must have a data set that holds rows out, got 'digits'"),
+        ({"image_size": 7}, 10, r"training.image_size must be at least .* data set 'digits', \(1, 8, 8\), got 7"),
         ({}, 0, "clients must be a whole number of at least 1, got 0"),
     ],
 )
@@ -147,10 +153,9 @@ def test_writers_are_clients_and_share_the_test_set(tmp_path):
         task.load(clients=8, seed=1, data_root=tmp_path)
 
 
-def test_users_of_leaf_are_tested_on_their_own_images(tmp_path, monkeypatch):
+def test_users_of_leaf_are_tested_on_their_own_images(tmp_path):
     write_femnist(tmp_path)
     task = Task(dataset="femnist", model="mnist-cnn", partition="natural")
-    monkeypatch.setattr(MnistCnn, "classes", 62)
     data = task.load(clients=2, seed=0, data_root=tmp_path)
     for train, test in zip(data.train_index, data.test_index, strict=True):
         assert torch.equal(data.train_images[train].unique(), data.test_images[test].unique())
@@ -195,3 +200,50 @@ def test_a_classifier_is_no_regression(tmp_path, monkeypatch):
     monkeypatch.setattr(Linear, "loss", "cross-entropy")
     with pytest.raises(InputError, match=r"training.model 'linear' must predict numbers for data set 'blogfeedback'"):
         Task(dataset="blogfeedback", model="linear", partition="iid").load(clients=4, seed=0, data_root=tmp_path)
+
+
+def test_images_are_framed_for_the_model_and_normalised_as_without():
+    plain, large = _load(), _load(model="resnet20", image_size=32, image_channels=3)
+    assert large.train_images.shape == (1442, 3, 32, 32)
+    assert large.test_images.shape == (355, 3, 32, 32)
+    assert torch.equal(large.train_images[:, 2, 12:20, 12:20], plain.train_images[:, 0])
+    assert (large.mean, large.std) == (plain.mean, plain.std)
+    assert all(map(torch.equal, large.train_index, plain.train_index))
+
+
+def test_the_form_is_known_before_the_data_are_read():
+    assert Task().form == Form(input_shape=(1, 8, 8), classes=10)
+    assert Task(dataset="cifar100", model="vgg16", width=0.5).form == Form(
+        input_shape=(3, 32, 32), classes=100, width=0.5
+    )
+    assert Task(dataset="femnist", model="logistic").form == Form(input_shape=(1, 28, 28), classes=62)
+    assert Task(dataset="fashion-mnist", model="resnet20", image_size=32).form.input_shape == (1, 32, 32)
+    with pytest.raises(InputError, match=r"training.model 'cnn' must fit data set 'cifar10' with images"):
+        _ = Task(dataset="cifar10", model="cnn").form
+
+
+@pytest.mark.parametrize(
+    ("fields", "clients", "steps"),
+    [
+        ({"dataset": "mnist", "batch_size": 128}, 10, 47),  # 6,000 samples
+        ({"dataset": "mnist", "batch_size": 100}, 10, 60),
+        ({"dataset": "mnist", "batch_size": 128}, 100_000, 1),
+        ({"dataset": "qmnist-writers", "partition": "natural", "batch_size": 10}, 100, 12),  # a writer has 111
+        ({"dataset": "femnist", "partition": "natural", "batch_size": 10}, 100, 21),
+    ],
+)
+def test_the_nominal_epoch_has_equal_shares_or_the_mean_of_natural_clients(fields, clients, steps):
+    assert Task(**fields).nominal_epoch(clients) == steps
+
+
+def test_an_epoch_of_unknown_length_is_refused_in_one_line():
+    with pytest.raises(InputError, match=r"training.dataset 'femnist' does not tell its samples before it is read"):
+        Task(dataset="femnist", partition="iid").nominal_epoch(10)
+
+
+def test_a_data_set_without_a_card_is_for_models_of_its_own_form(monkeypatch):
+    monkeypatch.delattr(Digits, "card")
+    assert Task().form == Form()
+    assert _load().classes == 10
+    with pytest.raises(InputError, match="data set 'digits' must have a card with its shape and classes"):
+        _load(model="mnist-cnn", image_size=28, image_channels=3)
