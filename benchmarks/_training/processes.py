@@ -1,0 +1,142 @@
+"""Methods in processes of their own, run round by round in turn."""
+
+import json
+import os
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from environments import QUIET, AbsentError, environment
+from report import Row
+from work import Setting
+
+FOLDER = Path(__file__).parent
+MOST_START_S, MOST_ROUND_S = 180, 300
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by name: its script and what its `Setting` says beside the work; `peer` names its environment."""
+
+    name: str
+    script: str
+    method: str
+    threads: int = 1
+    peer: str | None = None
+    precision: str = "float32"
+
+
+class Process:
+    """A method under way."""
+
+    def __init__(self, method, work, file, options, *, empty=False, rounds=1):
+        setting = Setting(
+            work, file, method.method, method.threads, options.device, method.precision, empty=empty, rounds=rounds
+        )
+        python = environment(method.peer, options.cache)[0] if method.peer else sys.executable
+        self.name, self.answers = method.name, []
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._process = subprocess.Popen(
+            [python, str(FOLDER / method.script), setting.to_command_line()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | QUIET,
+            text=True,
+        )
+        self._read(MOST_START_S)
+
+    def round(self):
+        """One round."""
+        self._process.stdin.write("round\n")
+        self._process.stdin.flush()
+        self.answers.append(self._read(MOST_ROUND_S))
+
+    def close(self):
+        """End it, by force where it does not end by itself."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def median(self, key):
+        """Over the rounds but the first."""
+        return statistics.median(answer[key] for answer in self.answers[1:] or self.answers)
+
+    def _read(self, most_s):
+        ready, _, _ = select.select([self._process.stdout], [], [], most_s)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            reason = self._last_words() if ready else f"no answer within {most_s} s"
+            self.close()
+            raise AbsentError(reason)
+        return json.loads(line)
+
+    def _last_words(self):
+        self._process.wait(30)
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"ended with status {self._process.returncode}"
+
+
+def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up=True, most_s=90.0):
+    """Rows of all methods: a round that does not count, then `repeats` rounds of each in turn.
+
+    A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row with the reason.
+    """
+    rounds, processes, absent = repeats + warm_up, [], {}
+    try:
+        for method in methods:
+            try:
+                processes.append(Process(method, work, file, options, empty=empty, rounds=rounds))
+            except AbsentError as error:
+                absent[method.name] = f"absent: {error}"
+        for number in range(rounds):
+            print(f"{part}: {work}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            for process in list(processes):
+                if len(process.answers) > 1 and sum(answer["wall_s"] for answer in process.answers) > most_s:
+                    continue
+                try:
+                    process.round()
+                except AbsentError as error:
+                    absent[process.name] = f"absent: {error}"
+                    processes.remove(process)
+    finally:
+        for process in processes:
+            process.close()
+    return _rows(part, work, processes, absent)
+
+
+def _rows(part, work, processes, absent):
+    base = processes[0]
+    rows = []
+    for process in processes:
+        wall_s, cpu_s = process.median("wall_s"), process.median("cpu_s")
+        rows.append(
+            Row(
+                part=part,
+                work=str(work),
+                method=process.name,
+                wall_s=wall_s,
+                cpu_s=cpu_s,
+                repeats=max(1, len(process.answers) - 1),
+                wall_ratio=base.median("wall_s") / wall_s,
+                cpu_ratio=base.median("cpu_s") / cpu_s,
+                loss_gap=_gap(base.answers, process.answers),
+            )
+        )
+    return rows + [Row(part=part, work=str(work), method=name, note=reason) for name, reason in absent.items()]
+
+
+def _gap(answers, others):
+    """Largest relative difference of the mean losses of the first two rounds, which nothing but rounding explains."""
+    pairs = [(a["loss"], b["loss"]) for a, b in zip(answers[:2], others[:2], strict=False) if a["loss"] is not None]
+    return max((abs(a - b) / abs(a) for a, b in pairs), default=None)

@@ -1,0 +1,110 @@
+"""Parts `rounds` and `overhead`: seconds per round by every method, with training and without."""
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from prepare import prepare
+from processes import Method, compare
+from report import peak_note
+from work import Work
+
+from training.executors import EXECUTORS
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+PEERS_WORK = Work(model="cnn", clients=10, samples=600, batch_size=128)  # of all peers
+WORKS = (
+    (PEERS_WORK, 5),
+    (Work(model="cnn", clients=10, samples=128, batch_size=32, learning_rate=0.05), 9),
+    (Work(model="resnet20", clients=4, samples=64, batch_size=32, learning_rate=0.05), 9),
+    (Work(model="mlp", clients=10, samples=256, batch_size=32, learning_rate=0.05), 25),
+    (Work(model="logistic", clients=10, samples=256, batch_size=32, learning_rate=0.05), 51),
+)
+QUICK_WORKS = (
+    (replace(PEERS_WORK, clients=4, samples=200), 2),
+    (replace(WORKS[2][0], clients=2), 2),
+    (WORKS[3][0], 5),
+    (WORKS[4][0], 5),
+)
+CUDA_CLIENTS = (10, 50, 100, 500)
+CUDA_PEER_CLIENTS = 100  # more would take minutes
+CIFAR = tuple(Work(model=m, clients=10, samples=5_000, batch_size=128) for m in ("vgg16", "resnet32"))
+
+FLOWER = Method(f"Flower, {CORES} actors", "peer_flower.py", "flower", CORES, peer="flower")
+PFL = Method("pfl", "peer_pfl.py", "pfl", peer="pfl")
+
+
+def loops(options, *, pil=True):
+    """The loops that people write, with all cores and with one thread."""
+    found = []
+    if "naive" in options.peers:
+        found += [Method(f"naive, tensors, {CORES} threads", "loops.py", "naive-tensors", CORES)]
+        found += [Method("naive, tensors, 1 thread", "loops.py", "naive-tensors")]
+        found += [Method(f"naive, PIL, {CORES} threads", "loops.py", "naive-pil", CORES)] if pil else []
+    if "lean" in options.peers:
+        found += [
+            Method(f"lean, {CORES} threads", "loops.py", "lean", CORES),
+            Method("lean, 1 thread", "loops.py", "lean"),
+        ]
+    return found
+
+
+def ours(*executors, precision="float32"):
+    """This toolkit by those of the executors that exist."""
+    label = "" if precision == "float32" else f", {precision}"
+    return [
+        Method(f"ours, {name}{label}", "ours.py", name, CORES if name == "workers" else 1, precision=precision)
+        for name in executors
+        if name in EXECUTORS
+    ]
+
+
+def peers(options):
+    return [method for method in (FLOWER, PFL) if method.peer in options.peers]
+
+
+def rounds(options):
+    """Rows of part `rounds`."""
+    with tempfile.TemporaryDirectory() as folder:
+        if options.device != "cpu":
+            yield from _cuda(options, Path(folder))
+            return
+        for work, repeats in QUICK_WORKS if options.quick else WORKS:
+            methods = loops(options, pil=work.model != "resnet20") + ours("loop", "workers", "stacked")
+            if work.model == "cnn" and work.batch_size == PEERS_WORK.batch_size:
+                methods += peers(options)
+            file = prepare(work, repeats + 1, Path(folder), options.data_root)
+            yield from compare("rounds", work, methods, file, options, repeats=repeats)
+
+
+def _cuda(options, folder):
+    """Many small clients stacked, and CIFAR-10 rounds beside the arithmetic floor."""
+    repeats = 2 if options.quick else 7
+    for clients in CUDA_CLIENTS[: 2 if options.quick else None]:
+        for model, samples in (("logistic", 256), ("mlp", 256), ("cnn", 128)):
+            work = Work(model=model, clients=clients, samples=samples, batch_size=32, learning_rate=0.05)
+            methods = loops(options, pil=False) if clients <= CUDA_PEER_CLIENTS else []
+            methods += ours("loop", "stacked", "graph")
+            file = prepare(work, repeats + 1, folder, options.data_root)
+            yield from compare("rounds", work, methods, file, options, repeats=repeats)
+    for work in CIFAR:
+        methods = ours("loop", "graph") + ours("loop", "graph", precision="bfloat16")
+        file = prepare(work, 4, folder, options.data_root)
+        for row in compare("rounds", work, methods, file, options, repeats=3):
+            yield replace(row, note=row.note or peak_note(work, row))
+
+
+def overhead(options):
+    """Rows of part `overhead`: the messages of the CNN's round and no training."""
+    with tempfile.TemporaryDirectory() as folder:
+        for clients in (10, 100) if options.quick else (10, 100, 1_000):
+            work = replace(PEERS_WORK, clients=clients, samples=1, batch_size=1)
+            methods = ours("auto")
+            methods += [m for m in loops(options, pil=False) if m.threads == 1 and m.method != "naive-pil"]
+            methods += peers(options)
+            repeats = 1 if clients > 100 or options.quick else 5
+            file = prepare(work, repeats + 1, Path(folder))
+            yield from compare(
+                "overhead", work, methods, file, options, repeats=repeats, empty=True, warm_up=clients <= 100
+            )

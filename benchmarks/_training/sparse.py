@@ -1,0 +1,109 @@
+"""Parts `masks` and `topk`: steps of masked and compact networks against dense ones, and exact top-k, in turn."""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from ours import Prepared
+from prepare import prepare
+from report import Row
+from work import Setting, Work
+
+from training.engine import EngineSpec
+from training.program import LocalWork, Train
+from training.sparsity import keep_count, top_k
+from training.structure import Structure, SubModel
+from wirelessfl.rng import Streams
+
+RATIOS = (0.25, 0.5, 0.75, 0.9)
+MODELS = (("cnn", 128, 8, 5), ("vgg16", 32, 4, 3), ("resnet20", 128, 4, 3))  # batch, steps a measurement, repeats
+TOP_K_SIZE = 15_000_000
+
+
+def masks(options):
+    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back included."""
+    for model, batch, steps, repeats in MODELS:
+        if options.quick:
+            batch, steps, repeats = batch // 4, 1, 1
+        timed = _in_turn(_steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device)
+        yield from _rows("masks", f"{model}, batch {batch}", timed, scale=steps)
+
+
+def _steps(model, batch, steps, device):
+    """Name -> a call of `steps` steps."""
+    work = Work(model=model, clients=1, samples=batch * steps, batch_size=batch, learning_rate=0.01)
+    with tempfile.TemporaryDirectory() as folder:
+        setting = Setting(work, prepare(work, 1, Path(folder)), "loop")
+        made = torch.load(setting.file, weights_only=True)
+    data = Prepared(model=model, batch_size=batch, setting=setting, made=made).load(clients=1, seed=0, data_root=None)
+    spec = EngineSpec(model=model, personalised=False, batch_size=batch, device=device)
+    engine, (network, layout) = spec.build(data), spec.build_model()
+    structure = Structure.of(network, layout)
+    vector = layout.flatten(network).numpy()
+    phase = Train(part="all", learning_rate=0.01, momentum=0.9, weight_decay=5e-4, steps=steps, stream="batches")
+    rank = np.random.default_rng(0).random(layout.parameter_size, dtype=np.float32)
+
+    def call(**form):
+        work = LocalWork(client=0, vector=vector, program=(phase,), pruning_ratio=0.0, streams=Streams(0), **form)
+        return lambda: engine.train(work)
+
+    calls = {"dense": call()}
+    for ratio in RATIOS:
+        calls[f"masked {ratio:.0%}"] = call(mask=top_k(rank, keep_count(ratio, rank.size)))
+        calls[f"compact {ratio:.0%}"] = call(sub=SubModel.first(structure.uniform(ratio)))
+    return calls
+
+
+def topk(options):
+    """Rows of part `topk`: exact masks of the largest |x| of 15 million normal x, here and by torch.topk."""
+    scores = np.abs(np.random.default_rng(0).standard_normal(TOP_K_SIZE, dtype=np.float32))
+    tensor = torch.from_numpy(scores)
+    torch.set_num_threads(1)
+    for ratio in RATIOS[1:]:
+        kept = keep_count(ratio, TOP_K_SIZE)
+        calls = {
+            "torch.topk": lambda kept=kept: torch.zeros(TOP_K_SIZE, dtype=torch.bool).index_fill_(
+                0, torch.topk(tensor, kept, sorted=False).indices, True
+            ),
+            "ours": lambda kept=kept: top_k(scores, kept),
+        }
+        timed = _in_turn(calls, 3 if options.quick else 9, f"topk: {ratio:.0%}", "cpu")
+        yield from _rows("topk", f"15 million, {ratio:.0%} pruned", timed)
+
+
+def _in_turn(calls, repeats, what, device):
+    """Name -> (wall, CPU) seconds of each repeat; a first call of each does not count."""
+    times = {name: [] for name in calls}
+    for number in range(repeats + 1):
+        print(f"{what}: repeat {number + 1} of {repeats + 1}", file=sys.stderr, flush=True)
+        for name, call in calls.items():
+            start = time.perf_counter(), time.process_time()
+            call()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    return {name: spent[1:] for name, spent in times.items()}
+
+
+def _rows(part, work, timed, scale=1):
+    medians = {
+        name: [statistics.median(column) / scale for column in zip(*t, strict=True)] for name, t in timed.items()
+    }
+    base = next(iter(medians.values()))
+    return [
+        Row(
+            part=part,
+            work=work,
+            method=name,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            repeats=len(timed[name]),
+            wall_ratio=base[0] / wall_s,
+            cpu_ratio=base[1] / cpu_s,
+        )
+        for name, (wall_s, cpu_s) in medians.items()
+    ]

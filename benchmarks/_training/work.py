@@ -1,0 +1,97 @@
+"""The work that every method gets: the same start, data, batches and hyper-parameters.
+
+Needs torch alone: it runs in the peers' environments, too.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One local epoch on each of `clients` clients with `samples` samples each, by SGD, averaged without weights."""
+
+    model: str
+    clients: int
+    samples: int
+    batch_size: int
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    seed: int = 0
+
+    def __str__(self):
+        return f"{self.model}, {self.clients} x {self.samples}, batch {self.batch_size}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one process is to do: `work` with the tensors in `file`, by `method`; `empty` rounds train nothing."""
+
+    work: Work
+    file: str
+    method: str
+    threads: int = 1
+    device: str = "cpu"
+    precision: str = "float32"
+    empty: bool = False
+    rounds: int = 1
+
+    @classmethod
+    def from_command_line(cls):
+        fields = json.loads(sys.argv[1])
+        return cls(**(fields | {"work": Work(**fields["work"])}))
+
+    def to_command_line(self):
+        return json.dumps(asdict(self))
+
+    def load(self):
+        """The tensors: images, labels, mean, std, orders (rounds, clients, samples), start by name."""
+        return torch.load(self.file, weights_only=True, mmap=True)
+
+
+def normalised(made):
+    """All images as floats."""
+    return made["images"].float().sub_(made["mean"]).div_(made["std"])
+
+
+def rows(made, client, round):
+    """Row numbers of a client's samples in the order of a round's batches."""
+    order = made["orders"][(round - 1) % len(made["orders"]), client]
+    return order + client * len(order)
+
+
+class PlainCnn(nn.Module):
+    """The CNN of 1,663,370 parameters as papers write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 5, padding=2)
+        self.conv2 = nn.Conv2d(32, 64, 5, padding=2)
+        self.fc1 = nn.Linear(3136, 512)
+        self.fc2 = nn.Linear(512, 10)
+
+    def forward(self, images):
+        hidden = F.max_pool2d(F.relu(self.conv1(images)), 2)
+        hidden = F.max_pool2d(F.relu(self.conv2(hidden)), 2)
+        return self.fc2(F.relu(self.fc1(hidden.flatten(1))))
+
+
+def lean_epoch(model, work, inputs, labels, order):
+    """Mean loss of one epoch over the rows in `order`, as an attentive user writes it: no DataLoader, no copies."""
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=work.learning_rate, momentum=work.momentum, weight_decay=work.weight_decay, foreach=True
+    )
+    total, batches = 0.0, order.split(work.batch_size)
+    for batch in batches:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(inputs.index_select(0, batch)), labels.index_select(0, batch))
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+    return total / len(batches)
