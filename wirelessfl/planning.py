@@ -96,13 +96,14 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan for everybody in the first round, or `InputError` for what would stop a run of this first `demand`.
+    """The plan of the first round, or `InputError` for what would stop a run of this first `demand`.
 
     What stops it sooner or later and can be told before: no client can meet the deadline, the allocator refuses the
     problem, or the channel does not reach the last round.
     """
     check_feasible(experiment, demand)
-    first = plan(experiment, demand)
+    here = participants(experiment, 0)
+    first = plan(experiment, demand.only(here), here=here)
     experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
     return first
 

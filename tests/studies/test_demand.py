@@ -99,4 +99,7 @@ def test_a_run_in_which_nobody_can_upload_says_so(wirelessfl, tmp_path):
     assert nobody.status == 0
     assert "note: nobody has a share of the band in round 1: " in nobody.err
     assert "the fixed bits of all do not fit" in nobody.err
+    few = wirelessfl("run", "--rounds", 1, *steps, "--set", "run.participants=1", "--out", "few")
+    assert few.status == 0
+    assert "note:" not in few.err
     assert not any(records(tmp_path / "nobody")[0]["uplink_bits"])

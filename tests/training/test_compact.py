@@ -2,12 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from helpers.federation import made_up_data, work
 from helpers.small_models import Logistic, NormCnn, engine_of, seeded
 
+from training.engine import EngineSpec
 from training.layout import Layout
+from training.models._build import Form
 from training.program import Accumulate, Prune, Train
-from training.structure import SubModel
+from training.structure import Structure, SubModel
 
 DATA = made_up_data(samples=40)
 _, LAYOUT, START = seeded(NormCnn)
@@ -97,3 +100,26 @@ def test_a_model_without_groups_is_its_own_sub_model():
 
 def test_layout_of_a_compact_model_has_the_order_of_the_whole_one():
     assert [entry.name for entry in Layout.of(NormCnn({"hidden": 2})).entries] == [e.name for e in LAYOUT.entries]
+
+
+def test_a_narrow_network_of_another_form_is_a_whole_that_shrinks():
+    spec = EngineSpec(
+        model="digits-cnn",
+        personalised=False,
+        batch_size=16,
+        device="cpu",
+        form=Form(input_shape=(3, 8, 8), classes=7, width=0.5),
+    )
+    model, layout = spec.build_model()
+    structure = Structure.of(model, layout)
+    assert structure.widths == {"conv1": 4, "conv2": 8, "fc1": 25}
+    images = torch.randint(0, 256, (40, 3, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    data = replace(DATA, train_images=images, train_labels=torch.arange(40) % 7, classes=7)
+    sub = SubModel.first(structure.uniform(0.5))
+    start = layout.flatten(model).numpy()
+    result = spec.build(data).train(replace(work((TRAIN,)), vector=start, sub=sub))
+    held = np.zeros(layout.size, dtype=bool)
+    held[structure.flat_indices(sub)] = True
+    assert np.array_equal(result.mask, held)
+    assert np.array_equal(result.vector[~held], start[~held])
+    assert np.mean(result.vector[held] != start[held]) > 0.5

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from training.algorithms.fedavg import FedAvg
+from training.algorithms.pruning_only import PruningOnly
 from training.program import LocalWork, Train
 from training.task import Task
 from wirelessfl.errors import InputError
@@ -54,6 +55,17 @@ def test_unweighted_is_the_plain_mean():
     after, _ = trainer.step(state, NONE, ALL)
     vectors, _ = results(FedAvg(task=TASK), state)
     np.testing.assert_allclose(after.shared, np.mean(vectors, axis=0), rtol=1e-6, atol=1e-9)
+
+
+def test_without_weights_it_is_pruning_only_that_never_prunes_bit_for_bit():
+    states = []
+    for algorithm in (
+        FedAvg(task=TASK, weighted=False),
+        PruningOnly(task=TASK, learning_rate=0.01, importance_steps=0),
+    ):
+        trainer, state = start(algorithm)
+        states.append(trainer.step(state, NONE, ALL)[0].shared)
+    assert np.array_equal(*states)
 
 
 def test_who_sits_out_or_is_late_is_in_neither_sum():
