@@ -161,6 +161,14 @@ def test_the_runtime_asks_for_stacks():
     assert executor.ahead == 3
 
 
+@pytest.mark.parametrize(("model", "name"), [("logistic", "stacked"), ("mlp", "stacked"), ("cnn", "graph")])
+def test_on_cuda_linear_models_are_stacked_and_others_recorded(model, name, monkeypatch):
+    for made in ("Stacked", "Graph"):
+        monkeypatch.setattr(f"training.executors.{made}", lambda spec, data, most, made=made: made.lower())
+    spec = replace(SPEC, model=model, personalised=False, device="cuda")
+    assert make_executor(spec, data(), Runtime(), round_flops=1e15) == name
+
+
 def test_graphs_are_for_cuda():
     with pytest.raises(InputError, match=r"^run\.executor graph needs run\.device cuda, got cpu$"):
         make_executor(SPEC, data(), Runtime(executor="graph"), round_flops=1)

@@ -31,7 +31,7 @@ def test_fields_at_their_default_are_left_out():
 
 
 def test_where_and_how_often_saved_is_no_part_of_the_name():
-    assert name_of(run={"executor": "loop", "workers": 3, "checkpoint_every": 1}) == name_of()
+    assert name_of(run={"executor": "loop", "workers": 3, "stack": 3, "checkpoint_every": 1}) == name_of()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ def test_where_and_how_often_saved_is_no_part_of_the_name():
         {"run": {"seed": 1}},
         {"run": {"eval_every": 1}},
         {"run": {"train": False}},
+        {"run": {"precision": "bfloat16"}},
+        {"run": {"deterministic": True}},
         {"scenario": {"deadline_s": 0.03}},
         {"channel": {"model": "static"}},
         {"channel": {"good_gain": 2e-11}},

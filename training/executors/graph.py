@@ -13,6 +13,7 @@ from training.network import Network
 from training.program import Part
 
 _STREAMS = 16  # branches that run at the same time
+_MOST_STEPS = 8  # of different batches or parts, each with the activations of its recording
 _WARM_UPS = 3  # eager passes in which libraries choose their kernels, which a recording must not do
 
 
@@ -51,11 +52,15 @@ class Lanes:
     def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Put each client's gradient of its mean loss into `gradient`; the losses, (clients,)."""
         key = (inputs.shape, self._part)
-        if key not in self._steps:
-            self._steps[key] = _Step(self._networks, inputs, targets)
+        step = self._steps.pop(key, None)
+        if step is None:
+            step = _Step(self._networks, inputs, targets)
             if self._device.type == "cuda":
-                self._record(self._steps[key])
-        return self._steps[key](inputs, targets)
+                self._record(step)
+        self._steps[key] = step  # the last used one is the last
+        if len(self._steps) > _MOST_STEPS:
+            del self._steps[next(iter(self._steps))]
+        return step(inputs, targets)
 
     def training(self, mode: bool) -> None:
         """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
@@ -96,23 +101,26 @@ class _Step:
 
     def record(self, streams: Sequence[torch.cuda.Stream]) -> None:
         """From now on replay a recording in which the networks take turns on `streams`, each a branch."""
-        main = torch.cuda.Stream()
-        main.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(main):
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
             for _ in range(_WARM_UPS):
-                self._pass()
-        torch.cuda.current_stream().wait_stream(main)
+                self._branches(streams)
+        torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            main = torch.cuda.current_stream()
-            for stream in streams:
-                stream.wait_stream(main)
-            for lane in range(len(self._networks)):
-                with torch.cuda.stream(streams[lane % len(streams)]):
-                    self._backward(lane)
-            for stream in streams:
-                main.wait_stream(stream)
+            self._branches(streams)
         self._run = graph.replay
+
+    def _branches(self, streams: Sequence[torch.cuda.Stream]) -> None:
+        main = torch.cuda.current_stream()
+        for stream in streams:
+            stream.wait_stream(main)
+        for lane in range(len(self._networks)):
+            with torch.cuda.stream(streams[lane % len(streams)]):
+                self._backward(lane)
+        for stream in streams:
+            main.wait_stream(stream)
 
     def _pass(self) -> None:
         for lane in range(len(self._networks)):
