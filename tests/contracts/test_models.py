@@ -12,6 +12,7 @@ from training.layout import Layout
 from training.models._build import Form, build, build_like
 from training.models._macs import layer_macs
 from training.network import LOSSES, Network
+from training.task import Task
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
 
@@ -164,6 +165,30 @@ def test_a_share_of_the_width_is_for_models_with_groups(name, model):
     assert made(_inputs(made)).shape == (3, form.classes)
     smallest = build_like(made, {group.name: 1 for group in made.groups})
     assert smallest(_inputs(made)).shape == (3, form.classes)
+
+
+CARDS = {
+    name: plugins.load("datasets", name).card
+    for name in plugins.names("datasets")
+    if hasattr(plugins.load("datasets", name), "card")
+}
+
+
+@pytest.mark.parametrize("dataset", CARDS)
+def test_is_made_for_every_data_set_that_fits(name, dataset):
+    """Images that are no larger than the model's; features for a model of features."""
+    own, shape = plugins.load("models", name).input_shape, CARDS[dataset].shape
+    image_size = own[-1] if len(own) == len(shape) == 3 else None
+    task = Task(dataset=dataset, model=name, image_size=image_size)
+    if len(shape) != len(own) or max(shape[1:], default=0) > max(own[1:], default=0):
+        with pytest.raises(InputError, match=f"'{dataset}'"):
+            _ = task.form
+        return
+    with torch.device("meta"):  # shapes without numbers
+        model = build(name, task.form)
+        outputs = model(torch.zeros(2, *task.form.input_shape))
+    assert model.input_shape == (shape[0], *own[1:])
+    assert outputs.shape == (2, CARDS[dataset].classes)
 
 
 def test_widths_are_for_models_that_declare_groups(name):
