@@ -14,6 +14,7 @@ from training.data._counts import MOST_SIZE_SIGMA, Index
 from training.data._dataset import Dataset
 from training.data._federated import FederatedData
 from training.data._frame import framed, framed_shape
+from training.data._subset import subset
 from training.models._build import Form, check_fit
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
@@ -22,6 +23,7 @@ from wirelessfl.rng import Streams
 PARTITIONS = ("iid", "shards", "labels", "dirichlet", "natural")
 SIZED = ("iid", "dirichlet")  # partitions that can give clients sizes of their own
 UNLABELLED = ("iid", "natural")  # partitions that ask for no classes
+SAMPLES = ("train_samples", "test_samples")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,11 @@ class Task:
 
     `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in training:
     `crop-flip` pads, crops and mirrors them at random. `evaluate_on = "validation"` tests on the rows that the data set
-    holds out for choosing settings, not on the test set.
+    holds out for choosing settings, not on the test set. `tested_on = "whole"` tests every client on the whole test
+    set, whatever its classes: the accuracy of one global model.
+
+    `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with the shares of the
+    classes (not of natural clients).
 
     The model is made for the data's channels and classes. `image_size` puts images in the middle of black squares of so
     many pixels, and `image_channels` repeats grey ones, for models of that size; pixels are normalised as without.
@@ -61,6 +67,9 @@ class Task:
     image_size: int | None = None
     image_channels: int | None = None
     width: float = 1.0
+    train_samples: int | None = None
+    test_samples: int | None = None
+    tested_on: Literal["own", "whole"] = "own"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -77,9 +86,15 @@ class Task:
             )
         check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
         check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
-        for name in ("image_size", "image_channels"):
+        check_choice("training.tested_on", self.tested_on, ("own", "whole"))
+        for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:
                 check_count(f"training.{name}", getattr(self, name))
+                if name in SAMPLES and self.partition == "natural":
+                    raise InputError(
+                        f"training.{name} must not be given with training.partition 'natural', whose clients have "
+                        f"their own samples; got {getattr(self, name)}"
+                    )
         check_number("training.width", self.width, above=0, at_most=1)
 
     @property
@@ -97,11 +112,13 @@ class Task:
     def nominal_epoch(self, clients: int) -> int:
         """Steps of an epoch of each of `clients` clients with as many samples, before the data are read.
 
-        The samples are those of the data set's card; of natural clients, its mean. `InputError` where it has none.
+        The samples are `train_samples`, else those of the data set's card; of natural clients, its mean. `InputError`
+        where it has none.
         """
         check_count("clients", clients)
         card, natural = self._card, self.partition == "natural"
         samples = None if card is None else card.client_train if natural else card.train
+        samples = self.train_samples or samples
         if samples is None:
             raise InputError(
                 f"training.dataset {self.dataset!r} does not tell its samples before it is read: the length of local "
@@ -129,7 +146,10 @@ class Task:
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
         self._check_division(dataset)
+        dataset = subset(dataset, self.train_samples, self.test_samples, Streams(seed))
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
+        if self.tested_on == "whole":
+            test_index = _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
         return FederatedData(
             train_images=dataset.train_images,
             train_labels=dataset.train_labels,

@@ -99,6 +99,12 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ({"width": 1.5}, "training.width must be at most 1, got 1.5"),
         ({"width": 0}, "training.width must be above 0, got 0"),
         ({"evaluate_on": "train"}, "training.evaluate_on must be one of test, validation; got 'train'"),
+        ({"tested_on": "all"}, "training.tested_on must be one of own, whole; got 'all'"),
+        ({"train_samples": 0}, "training.train_samples must be a whole number of at least 1, got 0"),
+        (
+            {"partition": "natural", "test_samples": 5},
+            "training.test_samples must not be given with training.partition 'natural', whose clients .* got 5",
+        ),
     ],
 )
 def test_bad_fields_are_refused_at_once(fields, said):
@@ -115,6 +121,9 @@ def test_bad_fields_are_refused_at_once(fields, said):
         ({"partition": "natural"}, 5, "'natural' must have a data set with clients of its own, got 'digits'"),
         ({"evaluate_on": "validation"}, 5, "'validation' must have a data set that holds rows out, got 'digits'"),
         ({"image_size": 7}, 10, r"training.image_size must be at least .* data set 'digits', \(1, 8, 8\), got 7"),
+        ({"train_samples": 1443}, 10, r"train_samples must be at most 1442 .rows of the data set., got 1443"),
+        ({"test_samples": 356}, 10, r"test_samples must be at most 355 .rows of the data set., got 356"),
+        ({"train_samples": 9, "partition": "iid"}, 10, r"clients must be at most 9 .training samples., got 10"),
         ({}, 0, "clients must be a whole number of at least 1, got 0"),
     ],
 )
@@ -211,6 +220,40 @@ def test_images_are_framed_for_the_model_and_normalised_as_without():
     assert all(map(torch.equal, large.train_index, plain.train_index))
 
 
+def test_fewer_samples_keep_the_shares_of_the_classes_and_are_drawn_by_the_seed():
+    whole = Digits().load()
+    few, again = (_load(partition="iid", train_samples=300, test_samples=50) for _ in range(2))
+    assert sum(map(len, few.train_index)) == len(few.train_labels) == 300
+    assert len(few.test_labels) == 50
+    assert (few.mean, few.std) == (whole.mean, whole.std)
+    for labels, every in ((few.train_labels, whole.train_labels), (few.test_labels, whole.test_labels)):
+        expected = every.bincount(minlength=10) * len(labels) / len(every)
+        assert float((labels.bincount(minlength=10) - expected).abs().max()) <= 1
+    assert torch.equal(few.train_images, again.train_images)
+    assert not torch.equal(few.train_images, _load(seed=1, partition="iid", train_samples=300).train_images)
+    assert torch.equal(few.train_images, _load(partition="iid", train_samples=300).train_images)
+    rows = {image.numpy().tobytes() for image in whole.train_images}
+    chosen = {image.numpy().tobytes() for image in few.train_images}
+    assert chosen <= rows
+    assert len(chosen) == 300
+
+
+def test_fewer_samples_of_a_regression(tmp_path):
+    write_blogfeedback(tmp_path)
+    task = Task(dataset="blogfeedback", model="linear", partition="iid", train_samples=60, test_samples=10)
+    data = task.load(clients=4, seed=0, data_root=tmp_path)
+    assert (len(data.train_labels), len(data.test_labels)) == (60, 10)
+
+
+@pytest.mark.parametrize("partition", ["labels", "dirichlet"])
+def test_one_global_model_is_tested_on_the_whole_test_set(partition):
+    data = _load(partition=partition, tested_on="whole")
+    own = _load(partition=partition)
+    assert all(torch.equal(rows, torch.arange(355)) for rows in data.test_index)
+    assert len({rows.data_ptr() for rows in data.test_index}) == 1
+    assert all(map(torch.equal, data.train_index, own.train_index))
+
+
 def test_the_form_is_known_before_the_data_are_read():
     assert Task().form == Form(input_shape=(1, 8, 8), classes=10)
     assert Task(dataset="cifar100", model="vgg16", width=0.5).form == Form(
@@ -228,6 +271,7 @@ def test_the_form_is_known_before_the_data_are_read():
         ({"dataset": "mnist", "batch_size": 128}, 10, 47),  # 6,000 samples
         ({"dataset": "mnist", "batch_size": 100}, 10, 60),
         ({"dataset": "mnist", "batch_size": 128}, 100_000, 1),
+        ({"dataset": "mnist", "batch_size": 32, "train_samples": 2000}, 10, 7),
         ({"dataset": "qmnist-writers", "partition": "natural", "batch_size": 10}, 100, 12),  # a writer has 111
         ({"dataset": "femnist", "partition": "natural", "batch_size": 10}, 100, 21),
     ],
