@@ -80,4 +80,6 @@ def main(arguments, description):
         write(rows, known, targets(rows, options.device), options.out)
     for target in targets(rows, options.device):
         print(target)
+    if options.quick:
+        print("quick: works too small, rounds too few to judge targets by")
     print(f"{time.perf_counter() - start:.0f} s in all", file=sys.stderr)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from environments import QUIET, AbsentError, environment
@@ -48,6 +49,9 @@ class Process:
             env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | QUIET,
             text=True,
         )
+
+    def ready(self):
+        """Wait until it has everything that a round needs."""
         self._read(MOST_START_S)
 
     def round(self):
@@ -93,22 +97,25 @@ def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up
     A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row with the reason.
     """
     rounds, processes, absent = repeats + warm_up, [], {}
+
+    def attempt(method, act):
+        try:
+            return act()
+        except AbsentError as error:
+            absent[method.name] = f"absent: {error}"
+            processes[:] = [process for process in processes if process.name != method.name]
+
     try:
         for method in methods:
-            try:
-                processes.append(Process(method, work, file, options, empty=empty, rounds=rounds))
-            except AbsentError as error:
-                absent[method.name] = f"absent: {error}"
+            made = attempt(method, partial(Process, method, work, file, options, empty=empty, rounds=rounds))
+            processes += [made] if made else []
+        for process in list(processes):
+            attempt(process, process.ready)
         for number in range(rounds):
             print(f"{part}: {work}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             for process in list(processes):
-                if len(process.answers) > 1 and sum(answer["wall_s"] for answer in process.answers) > most_s:
-                    continue
-                try:
-                    process.round()
-                except AbsentError as error:
-                    absent[process.name] = f"absent: {error}"
-                    processes.remove(process)
+                if len(process.answers) < 2 or sum(answer["wall_s"] for answer in process.answers) < most_s:
+                    attempt(process, process.round)
     finally:
         for process in processes:
             process.close()
@@ -116,9 +123,9 @@ def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up
 
 
 def _rows(part, work, processes, absent):
-    base = processes[0]
     rows = []
     for process in processes:
+        base = processes[0]
         wall_s, cpu_s = process.median("wall_s"), process.median("cpu_s")
         rows.append(
             Row(
