@@ -51,7 +51,8 @@ class FederatedTrainer:
         self._weights = [float(size) if method.weighted else 1.0 for size in sizes]
         self._batch_sizes = [min(method.task.batch_size, size) for size in sizes]
         self._epochs = [epoch_batches(size, method.task.batch_size, self._layout.smallest_batch) for size in sizes]
-        self._demand = method.demand(clients, [len(epoch) for epoch in self._epochs])
+        self._epoch_steps = [len(epoch) for epoch in self._epochs]
+        self._demand = method.demand(clients, self._epoch_steps)
         self._test_sets = [id(index) for index in data.test_index]  # clients with the same one share its vector
         self._executor = make_executor(spec, data, runtime, round_flops=self._dense_flops())
 
@@ -65,8 +66,10 @@ class FederatedTrainer:
         return FederatedState.of(seed, 0, vector[layout.upload], np.tile(self._stays(vector), (self._clients, 1)))
 
     def demand(self, state: FederatedState) -> Demand:
-        """The same in every round."""
-        return self._demand
+        """The same in every round, unless clients draw their work."""
+        if not self._method.draws_work:
+            return self._demand
+        return self._method.demand(self._clients, self._epoch_steps, Streams(state.seed, state.round))
 
     def step(
         self, state: FederatedState, pruning_ratio: Array, delivery: Delivery
@@ -81,9 +84,11 @@ class FederatedTrainer:
         ratios = self._check(pruning_ratio, delivery)
         size = self._layout.shared_size
         shares = delivery.here & [prune_count(ratio, size) < size for ratio in ratios]
-        whole, alone = self._method.program, personal_only(self._method.program)
+        streams = Streams(state.seed, state.round)
+        whole = [self._method.program_of(client, streams, steps) for client, steps in enumerate(self._epoch_steps)]
         programs = [
-            whole if share else alone if here else () for here, share in zip(delivery.here, shares, strict=True)
+            program if share else personal_only(program) if here else ()
+            for program, here, share in zip(whole, delivery.here, shares, strict=True)
         ]
         late = {k: upload for k, upload in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
         personal, costs = state.personal.copy(), _Costs(self._clients)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_rate, check_steps
+from training.algorithms._checks import check_sgd
 from training.federated import ServerBased
 from training.method import Method
 from training.program import Train
 from training.task import Task
-from wirelessfl.errors import check_count, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +32,7 @@ class FedAvg(ServerBased):
     weighted: bool = True
 
     def __post_init__(self) -> None:
-        check_rate("learning_rate", self.learning_rate)
-        check_steps(self, "local_steps")
-        if self.local_epochs is not None:
-            check_count("training.local_epochs", self.local_epochs)
-        check_number("training.momentum", self.momentum, at_least=0, at_most=1)
-        check_number("training.weight_decay", self.weight_decay, at_least=0)
-        if self.clip_norm is not None:
-            check_number("training.clip_norm", self.clip_norm, above=0)
+        check_sgd(self)
 
     @property
     def method(self) -> Method:
