@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.cells import by_hand, changed, make_case, random_allocation
+from helpers.cells import allocate, by_hand, changed, make_case, random_allocation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,3 +170,14 @@ def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, b
         bits = formula.upload_bits(demand, 1 - allocation.pruning_ratio)
         expected = np.divide(bits * air_s, whole.upload_s, out=np.zeros(clients), where=whole.upload_s > 0)
         np.testing.assert_allclose(late.backlog.upload_bits, expected, rtol=1e-6, atol=1e-3)
+
+
+def test_a_scaled_cpu_has_the_open_work_to_do_as_well():
+    """0.2 + 0.1 s of work at 1 GHz and 0.1 + 0.2 s of bits: with 0.7 s left for the work, 3/7 GHz is on time."""
+    scenario, channel, demand, _ = by_hand(0.1, 2e5, cpu="dvfs", min_cpu_hz=1e8, **LATE)
+    backlog = backlog_of(2e8, 1e5)
+    allocation = allocate(scenario, channel, backlog.on_top_of(demand), np.ones(1), np.zeros(1))
+    timing = cell.simulate(scenario, channel, demand, allocation, backlog=backlog)
+    np.testing.assert_allclose([timing.finish_s[0], timing.compute_s[0]], [1.0, 0.7], rtol=1e-12)
+    np.testing.assert_allclose(timing.energy_j, [1e-28 * 3e8 * (3e9 / 7) ** 2 + 0.3], rtol=1e-12)
+    assert timing.earlier.tolist() == timing.delivered.tolist() == [True]
