@@ -42,7 +42,7 @@ def about(arguments, options, part, started):
             except AbsentError:
                 versions[peer] = "absent"
     return {
-        "command": f"python benchmarks/training.py {' '.join(arguments)}".rstrip(),
+        "command": f"python benchmarks/training.py {' '.join(_without_paths(arguments))}".rstrip(),
         "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(options.device),
         "machine": f"{_processor()}, {CORES} cores, {platform.system()}",
         "load": f"{os.getloadavg()[0]:.1f} at the end, {started:.1f} at the start",
@@ -51,6 +51,12 @@ def about(arguments, options, part, started):
         ),
         "data": "Fashion-MNIST" if options.data_root else "random",
     }
+
+
+def _without_paths(arguments):
+    """The arguments with FOLDER for every path."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return ["FOLDER" if before in ("--data-root", "--cache", "--out") else argument for before, argument in pairs]
 
 
 def _processor():
