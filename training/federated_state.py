@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.layout import Layout
 from training.program import Mask, Vector
 from wirelessfl.errors import InputError
+from wirelessfl.values import Delivery
 
 Upload = tuple[Vector, Mask]
 
@@ -49,6 +50,10 @@ class FederatedState:
         """The whole model of one client, (size,): [v_k | u | shared buffers | personal buffers of k]."""
         mine = self.personal[client]
         return np.concatenate([mine[layout.personal], self.shared, mine[layout.personal_size :]])
+
+    def still_late(self, delivery: Delivery) -> dict[int, Upload]:
+        """The uploads that stay on their way: they do not arrive, and no newer one takes their place."""
+        return {k: upload for k, upload in self.late.items() if not delivery.earlier[k] and not delivery.now[k]}
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""

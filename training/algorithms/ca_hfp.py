@@ -1,0 +1,83 @@
+"""CA-HFP: curvature-aware heterogeneous federated pruning with model reconstruction ([CA-HFP])."""
+
+from dataclasses import dataclass, field
+
+from training.algorithms._checks import check_sgd
+from training.program import Accumulate, Program, Train
+from training.ranks import Ranks
+from training.scores import Score
+from training.structured import Reconstruct, Structured, SubModelBased
+from training.task import Task
+from wirelessfl.errors import InputError, check_choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaHfp(SubModelBased):
+    """Every client trains a compact model of the filters that matter; the server puts it back into the whole one.
+
+    In round t the server scores the filters of w_t (`score` and its kin, see `Score`), leaves out of every layer the
+    lowest share that client k's ratio says (`ratios`, see `Ranks`), kept = max(1, round((1 - rho) O)), and sends the
+    compact model: the filters kept, of the next layer the channels that read them, their batch norm. The client takes
+    `local_steps` or `local_epochs` of SGD on it (3) and sends it back; `reconstruct` says how the models are averaged:
+    `residual` fills them up with w_t (4), so that w_{t+1} = w_t + sum_k p_k m_k Delta_k, `holders` and `zero-fill` are
+    the two readings of "without reconstruction".
+
+    With `ratios = "allocation"` the pruning ratio of the network is a share of bits and cycles, not of filters: a
+    client gets the largest uniform structure of which both fit. With ratios of its own the network sees fixed bits.
+
+    **Differs:** the theory of [CA-HFP] has an error e_t (13) of numbers set to 0; with reconstruction it cancels.
+    The momentum starts at 0 in every round, and running statistics of batch norm are averaged like weights; the paper
+    says neither.
+    """
+
+    task: Task = field(default_factory=Task)
+    ranks: Ranks = field(default_factory=Ranks)
+    score: Score = field(default_factory=Score)
+    reconstruct: Reconstruct = "residual"
+    learning_rate: float = 0.01
+    local_steps: int = 5
+    local_epochs: int | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    weighted: bool = True
+    dense_download: bool = False
+
+    def __post_init__(self) -> None:
+        check_sgd(self)
+        check_momentum(self.momentum)
+        check_choice("training.reconstruct", self.reconstruct, ("residual", "holders", "zero-fill"))
+
+    @property
+    def method(self) -> Structured:
+        """The algorithm as a program for its clients and the filters that they get."""
+        steps = self.local_steps if self.local_epochs is None else None
+        train = Train(
+            part="shared",
+            steps=steps,
+            epochs=self.local_epochs,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            stream="batches/shared",
+        )
+        program: Program = (train,)
+        if self.score.asks_clients:
+            measure = Accumulate(part="shared", steps=steps, epochs=self.local_epochs, stream="batches/score")
+            program = (measure, train)
+        return Structured(
+            task=self.task,
+            program=program,
+            ranks=self.ranks,
+            score=self.score,
+            reconstruct=self.reconstruct,
+            weighted=self.weighted,
+            dense_download=self.dense_download,
+        )
+
+
+def check_momentum(momentum: float) -> None:
+    """Below 1: the effective step of the estimators is eta / (1 - momentum)."""
+    if momentum >= 1:
+        raise InputError(f"training.momentum must be below 1, got {momentum:g}")

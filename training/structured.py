@@ -1,0 +1,318 @@
+"""Server-based training of sub-models: clients get fewer filters, the server puts their models back together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.accounting import BITS_PER_WEIGHT, updates
+from training.aggregate import weighted_mean_over_holders
+from training.cohort import Cohort, Costs, refuse_pruning
+from training.engine import EngineSpec
+from training.estimates import Estimates, Observation
+from training.federated_state import FederatedState
+from training.program import LocalWork, Mask, Program, Train, Vector, in_epochs
+from training.ranks import Ranks
+from training.scores import Score, Scorer, keep_best
+from training.structure import Structure, SubModel, Widths
+from training.task import Task
+from wirelessfl.errors import InputError
+from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+
+Reconstruct = Literal["residual", "holders", "zero-fill"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structured:
+    """What makes an algorithm with sub-models: its program, who prunes how much (`ranks`) and what (`score`).
+
+    `reconstruct` says how the server averages models of different filters: `residual` puts each back into a copy of
+    w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every number over those who hold it, and
+    keeps it where nobody does; `zero-fill` takes 0 for what a client does not hold, (5) and (13). p_k counts samples
+    where `weighted`. With `dense_download` the whole model is sent to everybody.
+    """
+
+    task: Task
+    program: Program
+    ranks: Ranks
+    score: Score
+    reconstruct: Reconstruct = "residual"
+    weighted: bool = True
+    dense_download: bool = False
+
+    def spec(self, device: str = "cpu") -> EngineSpec:
+        """The engine that trains it."""
+        return EngineSpec(
+            model=self.task.model,
+            form=self.task.form,
+            personalised=False,
+            batch_size=self.task.batch_size,
+            device=device,
+        )
+
+    def structure(self) -> Structure:
+        """The filters of the task's model; `InputError` for a model that declares none."""
+        structure = Structure.of(*self.spec().build_model())
+        if not structure.groups:
+            raise InputError(
+                f"training.model {self.task.model!r} must declare groups of filters to be pruned by them, got none"
+            )
+        return structure
+
+    @property
+    def effective_rate(self) -> float:
+        """eta' = eta / (1 - momentum): how far a steady gradient moves a weight per step."""
+        train = next(phase for phase in self.program if isinstance(phase, Train))
+        return train.learning_rate / (1.0 - train.momentum)
+
+    def demand(self, clients: int, epoch_steps: Sequence[int] | None = None) -> Demand:
+        """Weight updates and bits of a round, up and down, running statistics included.
+
+        Where the allocation gives the ratios, those of the whole model, all prunable. With ratios of its own, those of
+        each client's sub-model, all fixed; its updates are the whole model's times its share of the FLOPs, as time
+        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`.
+        """
+        structure = self.structure()
+        if epoch_steps is None:
+            epoch_steps = [self.task.nominal_epoch(clients) if in_epochs(self.program) else 0] * clients
+        work = np.array([updates(self.program, 0, structure.layout.shared_size, n) for n in epoch_steps])
+        whole = SubModel.first(structure.widths)
+        bits = np.full(clients, structure.bits(whole))
+        squares = np.full(clients, self.squares_bits(structure, whole))
+        ratios, nothing = self.ranks.of(clients), np.zeros(clients)
+        if ratios is None:
+            return Demand(
+                fixed_updates=work[:, 0],
+                prunable_updates=work[:, 1],
+                fixed_upload_bits=squares,
+                prunable_upload_bits=bits,
+                fixed_download_bits=bits if self.dense_download else nothing,
+                prunable_download_bits=nothing if self.dense_download else bits,
+            )
+        subs = [SubModel.first(structure.uniform(ratio)) for ratio in ratios.tolist()]
+        flops = np.array([structure.flops(sub) / structure.flops(whole) for sub in subs])
+        sub_bits = np.array([structure.bits(sub) for sub in subs])
+        return Demand(
+            fixed_updates=work.sum(axis=1) * flops,
+            prunable_updates=nothing,
+            fixed_upload_bits=sub_bits + [self.squares_bits(structure, sub) for sub in subs],
+            prunable_upload_bits=nothing,
+            fixed_download_bits=bits if self.dense_download else sub_bits,
+        )
+
+    def squares_bits(self, structure: Structure, sub: SubModel) -> float:
+        """Bits of the squared gradients that a client sends beside its model."""
+        return float(BITS_PER_WEIGHT * structure.parameters(sub)) if self.score.asks_clients else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class StructuredState:
+    """The global model with what is on its way, and the estimates that the scores are made of."""
+
+    base: FederatedState
+    estimates: Estimates
+
+    @property
+    def round(self) -> int:
+        """Rounds done."""
+        return self.base.round
+
+    @property
+    def shared(self) -> Vector:
+        """The global model, (size,)."""
+        return self.base.shared
+
+
+class StructuredTrainer:
+    """Training by a `Structured` on data divided over `clients` clients (a `wirelessfl.protocols.Trainer`).
+
+    Works are made and results used up one by one in the order of the clients, as in `FederatedTrainer`.
+    """
+
+    def __init__(self, method: Structured, *, clients: int, seed: int, runtime: Runtime) -> None:
+        self._method, self._structure = method, method.structure()
+        self._filter_ratios = method.ranks.of(clients)
+        self._cohort = Cohort(method.spec(), method.task, method.program, clients=clients, seed=seed, runtime=runtime)
+        self._weights = [float(size) if method.weighted else 1.0 for size in self._cohort.samples]
+        self._demand = method.demand(clients, self._cohort.epoch_steps)
+        self._scorer = Scorer(method.score, self._structure)
+        self._everything = np.ones(self._cohort.layout.size, dtype=np.bool_)
+        self._whole = SubModel.first(self._structure.widths)
+
+    def init(self, seed: int) -> StructuredState:
+        """The state before the first round: one seeded model, nothing known about it."""
+        vector = self._cohort.first_vector(seed)
+        base = FederatedState.of(seed, 0, vector, np.zeros((self._cohort.clients, 0), dtype=np.float32))
+        return StructuredState(base, self._scorer.start(self._cohort.clients))
+
+    def demand(self, state: StructuredState) -> Demand:
+        """The same in every round."""
+        return self._demand
+
+    def step(
+        self, state: StructuredState, pruning_ratio: Array, delivery: Delivery
+    ) -> tuple[StructuredState, StepMetrics]:
+        """One round: sub-models, local programs, the mean of what has arrived, new estimates; ratios (K,).
+
+        Who does not take part, or gets a ratio for which not even one filter a layer fits, trains nothing. Estimates
+        learn from what is delivered in its own round. A late model is put back into the model of the round in which it
+        arrives; w_t has moved on since it left, so the estimates leave it out.
+        """
+        base = state.base
+        subs = self._sub_models(state, self._cohort.check(pruning_ratio, delivery), delivery)
+        late = base.still_late(delivery)
+        costs, down = Costs(self._cohort.clients), np.zeros(self._cohort.clients)
+        if self._method.dense_download:
+            down[delivery.here] = self._structure.bits(self._whole)
+        learning = _Learning(self._method, self._scorer, state)
+
+        def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
+            """What joins the mean, as it arrives; on the way costs and estimates are kept."""
+            for client, upload in base.late.items():
+                if delivery.earlier[client]:
+                    yield *self._rebuilt(base.shared, *upload), self._weights[client]
+            results = self._cohort.executor.train(self._works(state, subs))
+            for (client, sub), result in zip(subs.items(), results, strict=True):
+                bits = self._structure.bits(sub)
+                costs.uplink_bits[client] = bits + self._method.squares_bits(self._structure, sub)
+                costs.flops[client] = self._flops(client, sub)
+                costs.losses.append(result.loss)
+                down[client] = down[client] or bits
+                if delivery.later[client]:
+                    late[client] = result.vector, result.mask
+                if delivery.now[client]:
+                    learning.add(client, result, self._weights[client])
+                    yield *self._rebuilt(base.shared, result.vector, result.mask), self._weights[client]
+
+        shared = weighted_mean_over_holders(base.shared, arrivals())
+        after = FederatedState.of(base.seed, base.round + 1, shared, base.personal, late)
+        return StructuredState(after, learning.estimates()), costs.metrics(down, self._sizes(subs))
+
+    def evaluate(self, state: StructuredState) -> float:
+        """Mean over clients of the accuracy of the whole global model on the client's test samples."""
+        return self._cohort.accuracy(lambda client: state.shared.copy(), one_model=True)
+
+    def pack(self, state: StructuredState) -> dict[str, NDArray[Any]]:
+        """The state as plain arrays."""
+        return state.base.pack() | state.estimates.pack()
+
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> StructuredState:
+        """The state that `pack` gave; `InputError` for arrays of another model, number of clients or score."""
+        base = FederatedState.unpack(arrays, self._cohort.clients, self._cohort.layout)
+        return StructuredState(base, self._scorer.start(self._cohort.clients).unpack(arrays))
+
+    def close(self) -> None:
+        """End worker processes."""
+        self._cohort.close()
+
+    def sub_models(self, state: StructuredState, widths: Mapping[int, Widths]) -> dict[int, SubModel]:
+        """The filters of the clients with these widths in the coming round: the best by score."""
+        streams, own = Streams(state.base.seed, state.round), self._method.score.score_scope == "client"
+
+        def scores(row: int) -> Any:
+            return self._scorer.filters(state.shared, state.estimates.row(row), streams)
+
+        shared = None if own or not widths else scores(0)
+        return {k: keep_best(scores(k) if shared is None else shared, wanted) for k, wanted in widths.items()}
+
+    def _sub_models(self, state: StructuredState, ratios: Array, delivery: Delivery) -> dict[int, SubModel]:
+        """Who trains in this round, and what."""
+        widths: dict[int, Widths] = {}
+        if self._filter_ratios is not None:
+            left_out = refuse_pruning(ratios, "whose ratios are its own")
+            widths = {
+                k: self._structure.uniform(ratio)
+                for k, ratio in enumerate(self._filter_ratios.tolist())
+                if delivery.here[k] and not left_out[k]
+            }
+        else:
+            for k in np.flatnonzero(delivery.here).tolist():
+                kept = 1.0 - float(ratios[k])
+                fits = self._structure.largest_within(bits_share=kept, flops_share=kept)
+                if fits is not None:
+                    widths[k] = fits
+        return self.sub_models(state, widths)
+
+    def _works(self, state: StructuredState, subs: Mapping[int, SubModel]) -> Iterator[LocalWork]:
+        for client, sub in subs.items():
+            yield LocalWork(
+                client=client,
+                vector=state.shared.copy(),
+                program=self._method.program,
+                pruning_ratio=0.0,
+                streams=Streams(state.base.seed, state.round),
+                sub=None if sub == self._whole else sub,  # the whole network, as federated averaging trains it
+            )
+
+    def _rebuilt(self, shared: Vector, vector: Vector, mask: Mask) -> tuple[Vector, Mask]:
+        """A client's numbers (size,) as they join the mean, and the mask of those that count."""
+        if self._method.reconstruct == "holders":
+            return vector, mask
+        rest = shared if self._method.reconstruct == "residual" else np.float32(0)
+        return np.where(mask, vector, rest), self._everything
+
+    def _flops(self, client: int, sub: SubModel) -> float:
+        """Those of the compact network: every step is on all of its weights."""
+        dense = self._cohort.flops(client, self._method.program, self._everything)
+        return dense * (self._structure.flops(sub) / self._structure.flops(self._whole))
+
+    def _sizes(self, subs: Mapping[int, SubModel]) -> dict[str, float]:
+        """Mean share of the parameters that the round's clients keep, and of the filters that they leave out."""
+        if not subs:
+            return {}
+        layout, filters = self._cohort.layout, sum(self._structure.widths.values())
+        kept = np.mean([self._structure.parameters(sub) for sub in subs.values()]) / layout.parameter_size
+        left = np.mean([sum(sub.widths.values()) for sub in subs.values()]) / filters
+        return {"kept_share": float(kept), "filter_ratio": float(1.0 - left)}
+
+
+class _Learning:
+    """The estimates of a round, gathered result by result."""
+
+    def __init__(self, method: Structured, scorer: Scorer, state: StructuredState) -> None:
+        self._method, self._scorer, self._state = method, scorer, state
+        self._weights = state.shared[: scorer.structure.layout.parameter_size]
+        self._rows: dict[int, Estimates] = {}
+        self._together = self._observation() if scorer.learns and method.score.score_scope == "shared" else None
+
+    def add(self, client: int, result: Any, weight: float) -> None:
+        """One more delivered result."""
+        if self._together is not None:
+            self._together.add(result, weight)
+        elif self._scorer.learns:
+            alone = self._observation()
+            alone.add(result, weight)
+            self._rows[client] = self._scorer.learn(self._state.estimates.row(client), alone)
+
+    def estimates(self) -> Estimates:
+        """The estimates after the round."""
+        if self._together is not None:
+            self._rows[0] = self._scorer.learn(self._state.estimates.row(0), self._together)
+        return self._state.estimates.with_rows(self._rows) if self._rows else self._state.estimates
+
+    def _observation(self) -> Observation:
+        return Observation(self._weights, self._method.effective_rate)
+
+
+class SubModelBased(Protocol):
+    """An algorithm that is a `Structured`: demand and training follow from what its `method` says.
+
+    A plug-in that names it as its base has `demand` and `trainer` and writes down fields, checks and `method`.
+    """
+
+    @property
+    def method(self) -> Structured:
+        """The algorithm as a program for its clients and the filters that they get."""
+        ...
+
+    def demand(self, clients: int) -> Demand:
+        """Weight updates and bits of a round, from the model's shapes alone."""
+        return self.method.demand(clients)
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+        """Training on data divided over `clients` clients with `seed`."""
+        return StructuredTrainer(self.method, clients=clients, seed=seed, runtime=runtime)
