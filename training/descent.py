@@ -83,7 +83,7 @@ def descend(run: Run, phase: Train) -> None:
     gathered = torch.zeros_like(network.gradient) if phase.sum_gradients else None
     total, steps = torch.zeros(weights.shape[:-1], device=weights.device), 0
     for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
-        loss = network.backward(inputs, targets)
+        loss = network.backward(inputs, targets, phase.feature_penalty)
         if gathered is not None:
             gathered[..., trained].add_(gradient)
         if start is not None:

@@ -1,6 +1,7 @@
 """A model that lives in flat vectors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from training.layout import Layout
 from training.program import Part
-from wirelessfl.errors import check_choice
+from wirelessfl.errors import InputError, check_choice
 
 
 def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -34,8 +35,11 @@ class Trainable(Protocol):
         """Gradients for `part` only."""
         ...
 
-    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Put each client's gradient of its mean loss into `gradient`; the loss of each, on the device."""
+    def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
+        """Put each client's gradient of its mean loss into `gradient`; the loss of each, on the device.
+
+        With `feature_penalty` the gradient is that of the loss + `feature_penalty` x mean |features|.
+        """
         ...
 
     def training(self, mode: bool) -> None:
@@ -93,15 +97,16 @@ class Network:
             personal = entry.offset < self.layout.personal_size
             self._parameters[entry.name].requires_grad_(part == "all" or (part == "personal") == personal)
 
-    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
         """Put the gradient of the mean loss into `gradient`; the loss, on the device."""
         self.gradient.zero_()
-        if self._closed_form is not None:
+        if self._closed_form is not None and not feature_penalty:
             return self._closed_form(inputs, targets).detach()
-        with autocast(self.vector.device, self.bfloat16):
+        with autocast(self.vector.device, self.bfloat16), reading(self.model, feature_penalty > 0) as features:
             outputs = self.model(inputs)
         loss = self._loss(outputs.float(), targets)
-        loss.backward()
+        objective = loss + feature_penalty * norms(features[0]).mean() if features else loss
+        objective.backward()
         return loss.detach()
 
     def training(self, mode: bool) -> None:
@@ -117,6 +122,32 @@ class Network:
     def divide(self, values: Tensor) -> Sequence[Tensor]:
         """The one client's numbers."""
         return (values,)
+
+
+@contextmanager
+def reading(model: nn.Module, wanted: bool) -> Iterator[list[Tensor]]:
+    """A list that gets the features of a forward pass within, where they are `wanted`.
+
+    They are what the layer reads that the model's class names as its `feature_layer`, (batch, ...). Raises `InputError`
+    for a model that names none.
+    """
+    features: list[Tensor] = []
+    if not wanted:
+        yield features
+        return
+    layer: str | None = getattr(model, "feature_layer", None)
+    if layer is None:
+        raise InputError(f"training.model {type(model).__name__} must name a feature_layer for a feature penalty")
+    handle = model.get_submodule(layer).register_forward_pre_hook(lambda _, read: features.append(read[0]))
+    try:
+        yield features
+    finally:
+        handle.remove()
+
+
+def norms(features: Tensor) -> Tensor:
+    """|f|_2 of every sample, (batch,); its gradient at 0 is 0."""
+    return torch.linalg.vector_norm(features.float().flatten(1), dim=1)
 
 
 def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:

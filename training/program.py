@@ -28,6 +28,8 @@ class Train:
     in every phase. Masked weights, their momentum and their part of g are exactly 0.
 
     With part "all" both parts move by the same gradient (FedSim), the personal one with `personal_learning_rate`.
+    A `feature_penalty` lambda adds lambda times the batch mean of |f|_2 to what is differentiated, f being the features
+    that the model's last layer reads; the loss that comes back is without it, as it is without the proximal term.
     With `sum_gradients` the loss gradients along the way, also those of masked weights, add up to
     `LocalResult.sums["gradient"]`.
 
@@ -46,6 +48,7 @@ class Train:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     proximal: float = 0.0
+    feature_penalty: float = 0.0
     sum_gradients: bool = False
 
     def __post_init__(self) -> None:

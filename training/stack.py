@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.network import Network, autocast
+from training.network import Network, autocast, norms, reading
 from training.program import Part
 
 
@@ -55,14 +55,16 @@ class Stack:
             personal = entry.offset < self.layout.personal_size
             self._parameters[entry.name].requires_grad_(part == "all" or (part == "personal") == personal)
 
-    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
         """Put each client's gradient of its mean loss into `gradient`; the losses, (clients,)."""
         self.gradient.zero_()
-        with autocast(self.vector.device, self._bfloat16):
+        with autocast(self.vector.device, self._bfloat16), reading(self._model, feature_penalty > 0) as features:
             outputs = self._model(inputs)
-        losses = self._losses(outputs.float(), targets).view(len(self.vector), -1).mean(1)
+        samples = self._losses(outputs.float(), targets).view(len(self.vector), -1)
+        losses = samples.mean(1)
         trained = [name for name, values in self._parameters.items() if values.requires_grad]
-        found = torch.autograd.grad(losses.sum(), [self._parameters[name] for name in trained])
+        objectives = losses + feature_penalty * norms(features[0]).view_as(samples).mean(1) if features else losses
+        found = torch.autograd.grad(objectives.sum(), [self._parameters[name] for name in trained])
         torch._foreach_copy_([self._gradients[name] for name in trained], found)
         return losses.detach()
 

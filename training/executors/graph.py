@@ -40,7 +40,7 @@ class Lanes:
             Network(copy.deepcopy(network.model), self.layout, self._device, precision, vector, gradient)
             for vector, gradient in zip(self.vector, self.gradient, strict=True)
         ]
-        self._steps: dict[tuple[torch.Size, Part], _Step] = {}
+        self._steps: dict[tuple[torch.Size, Part, float], _Step] = {}
         self._part: Part = "all"
 
     def require(self, part: Part) -> None:
@@ -49,12 +49,12 @@ class Lanes:
         for network in self._networks:
             network.require(part)
 
-    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
         """Put each client's gradient of its mean loss into `gradient`; the losses, (clients,)."""
-        key = (inputs.shape, self._part)
+        key = (inputs.shape, self._part, feature_penalty)
         step = self._steps.pop(key, None)
         if step is None:
-            step = _Step(self._networks, inputs, targets)
+            step = _Step(self._networks, inputs, targets, feature_penalty)
             if self._device.type == "cuda":
                 self._record(step)
         self._steps[key] = step  # the last used one is the last
@@ -86,8 +86,8 @@ class Lanes:
 class _Step:
     """The backward passes of all networks on batches that lie at a fixed place."""
 
-    def __init__(self, networks: Sequence[Network], inputs: Tensor, targets: Tensor) -> None:
-        self._networks = networks
+    def __init__(self, networks: Sequence[Network], inputs: Tensor, targets: Tensor, feature_penalty: float) -> None:
+        self._networks, self._feature_penalty = networks, feature_penalty
         self._inputs, self._targets = inputs.clone(), targets.clone()
         self._losses = torch.zeros(len(networks), device=inputs.device)
         self._run: Callable[[], object] = self._pass
@@ -129,4 +129,4 @@ class _Step:
     def _backward(self, lane: int) -> None:
         count = len(self._networks)
         inputs, targets = self._inputs.chunk(count)[lane], self._targets.chunk(count)[lane]
-        self._losses[lane].copy_(self._networks[lane].backward(inputs, targets))
+        self._losses[lane].copy_(self._networks[lane].backward(inputs, targets, self._feature_penalty))

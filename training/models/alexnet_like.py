@@ -27,6 +27,7 @@ class AlexnetLike(nn.Module):
     input_shape: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc2"
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=64, rows=("conv1",), columns=("conv2",)),
         Group(name="conv2", width=128, rows=("conv2",), columns=("conv3",)),

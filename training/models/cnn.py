@@ -19,6 +19,7 @@ class Cnn(nn.Module):
     input_shape: tuple[int, ...] = (1, 28, 28)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc2"
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=32, rows=("conv1",), columns=("conv2",)),
         Group(name="conv2", width=64, rows=("conv2",), columns=("fc1",)),

@@ -20,6 +20,7 @@ class DigitsCnn(nn.Module):
     input_shape: tuple[int, ...] = (1, 8, 8)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ("conv1", "conv2")
+    feature_layer: ClassVar[str] = "fc2"
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="conv1", width=8, rows=("conv1",), columns=("conv2",)),
         Group(name="conv2", width=16, rows=("conv2",), columns=("fc1",)),

@@ -17,6 +17,7 @@ class Mlp(nn.Module):
     input_shape: tuple[int, ...] = (1, 28, 28)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc3"
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="fc1", width=200, rows=("fc1",), columns=("fc2",)),
         Group(name="fc2", width=200, rows=("fc2",), columns=("fc3",)),

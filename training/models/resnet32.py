@@ -25,6 +25,7 @@ class Resnet32(nn.Module):
     input_shape: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc"
     groups: ClassVar[tuple[Group, ...]] = inner_groups(_BLOCKS, _STAGES)
 
     def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:

@@ -25,6 +25,7 @@ class Vgg16(nn.Module):
     input_shape: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc3"
     groups: ClassVar[tuple[Group, ...]] = tuple(
         Group(name=f"convs.{i}", width=width, rows=(f"convs.{i}", f"norms.{i}"), columns=(reader,))
         for i, (width, reader) in enumerate(zip(_WIDTHS, _READERS, strict=True))
