@@ -38,7 +38,7 @@ class Cohort:
         self.samples = [len(index) for index in data.train_index]
         self._batch_sizes = [min(task.batch_size, size) for size in self.samples]
         self._epochs = [epoch_batches(size, task.batch_size, self.layout.smallest_batch) for size in self.samples]
-        self._test_sets = [id(index) for index in data.test_index]  # clients with the same one share its vector
+        self.test_sets = [id(index) for index in data.test_index]  # clients with the same one share its vector
         self.executor = make_executor(spec, data, runtime, round_flops=self._dense_flops(program))
 
     @property
@@ -66,8 +66,8 @@ class Cohort:
         """
         different = list(range(self.clients))
         if one_model:
-            first = {test_set: client for client, test_set in reversed(list(enumerate(self._test_sets)))}
-            different = [first[test_set] for test_set in self._test_sets]
+            first = {test_set: client for client, test_set in reversed(list(enumerate(self.test_sets)))}
+            different = [first[test_set] for test_set in self.test_sets]
         clients = sorted(set(different))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))

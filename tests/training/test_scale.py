@@ -38,7 +38,7 @@ def test_one_model_is_evaluated_once_on_each_test_set(task, evaluated, monkeypat
     state = made.init(3)
     accuracy = made.evaluate(state)
     assert asked["evaluate"] == evaluated
-    made._test_sets = list(range(K))  # as if every client had a test set of its own
+    made._cohort.test_sets = list(range(K))  # as if every client had a test set of its own
     assert made.evaluate(state) == accuracy
     assert asked["evaluate"] == [*evaluated, *range(K)]
 
