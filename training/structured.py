@@ -1,130 +1,24 @@
 """Server-based training of sub-models: clients get fewer filters, the server puts their models back together."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.accounting import BITS_PER_WEIGHT, updates
 from training.aggregate import weighted_mean_over_holders
 from training.cohort import Cohort, Costs, refuse_pruning
-from training.engine import EngineSpec
-from training.estimates import Estimates, Observation
 from training.federated_state import FederatedState
-from training.program import LocalWork, Mask, Program, Train, Vector, in_epochs
-from training.ranks import Ranks
-from training.scores import Score, Scorer, keep_best
-from training.structure import Structure, SubModel, Widths
-from training.task import Task
-from wirelessfl.errors import InputError
+from training.program import LocalWork, Mask, Vector
+from training.scores import FilterScores, Scorer, keep_best
+from training.structure import SubModel, Widths
+from training.structured_method import Reconstruct, Structured
+from training.structured_state import Learning, StructuredState
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
-Reconstruct = Literal["residual", "holders", "zero-fill"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Structured:
-    """What makes an algorithm with sub-models: its program, who prunes how much (`ranks`) and what (`score`).
-
-    `reconstruct` says how the server averages models of different filters: `residual` puts each back into a copy of
-    w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every number over those who hold it, and
-    keeps it where nobody does; `zero-fill` takes 0 for what a client does not hold, (5) and (13). p_k counts samples
-    where `weighted`. With `dense_download` the whole model is sent to everybody.
-    """
-
-    task: Task
-    program: Program
-    ranks: Ranks
-    score: Score
-    reconstruct: Reconstruct = "residual"
-    weighted: bool = True
-    dense_download: bool = False
-
-    def spec(self, device: str = "cpu") -> EngineSpec:
-        """The engine that trains it."""
-        return EngineSpec(
-            model=self.task.model,
-            form=self.task.form,
-            personalised=False,
-            batch_size=self.task.batch_size,
-            device=device,
-        )
-
-    def structure(self) -> Structure:
-        """The filters of the task's model; `InputError` for a model that declares none."""
-        structure = Structure.of(*self.spec().build_model())
-        if not structure.groups:
-            raise InputError(
-                f"training.model {self.task.model!r} must declare groups of filters to be pruned by them, got none"
-            )
-        return structure
-
-    @property
-    def effective_rate(self) -> float:
-        """eta' = eta / (1 - momentum): how far a steady gradient moves a weight per step."""
-        train = next(phase for phase in self.program if isinstance(phase, Train))
-        return train.learning_rate / (1.0 - train.momentum)
-
-    def demand(self, clients: int, epoch_steps: Sequence[int] | None = None) -> Demand:
-        """Weight updates and bits of a round, up and down, running statistics included.
-
-        Where the allocation gives the ratios, those of the whole model, all prunable. With ratios of its own, those of
-        each client's sub-model, all fixed; its updates are the whole model's times its share of the FLOPs, as time
-        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`.
-        """
-        structure = self.structure()
-        if epoch_steps is None:
-            epoch_steps = [self.task.nominal_epoch(clients) if in_epochs(self.program) else 0] * clients
-        work = np.array([updates(self.program, 0, structure.layout.shared_size, n) for n in epoch_steps])
-        whole = SubModel.first(structure.widths)
-        bits = np.full(clients, structure.bits(whole))
-        squares = np.full(clients, self.squares_bits(structure, whole))
-        ratios, nothing = self.ranks.of(clients), np.zeros(clients)
-        if ratios is None:
-            return Demand(
-                fixed_updates=work[:, 0],
-                prunable_updates=work[:, 1],
-                fixed_upload_bits=squares,
-                prunable_upload_bits=bits,
-                fixed_download_bits=bits if self.dense_download else nothing,
-                prunable_download_bits=nothing if self.dense_download else bits,
-            )
-        subs = [SubModel.first(structure.uniform(ratio)) for ratio in ratios.tolist()]
-        flops = np.array([structure.flops(sub) / structure.flops(whole) for sub in subs])
-        sub_bits = np.array([structure.bits(sub) for sub in subs])
-        return Demand(
-            fixed_updates=work.sum(axis=1) * flops,
-            prunable_updates=nothing,
-            fixed_upload_bits=sub_bits + [self.squares_bits(structure, sub) for sub in subs],
-            prunable_upload_bits=nothing,
-            fixed_download_bits=bits if self.dense_download else sub_bits,
-        )
-
-    def squares_bits(self, structure: Structure, sub: SubModel) -> float:
-        """Bits of the squared gradients that a client sends beside its model."""
-        return float(BITS_PER_WEIGHT * structure.parameters(sub)) if self.score.asks_clients else 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class StructuredState:
-    """The global model with what is on its way, and the estimates that the scores are made of."""
-
-    base: FederatedState
-    estimates: Estimates
-
-    @property
-    def round(self) -> int:
-        """Rounds done."""
-        return self.base.round
-
-    @property
-    def shared(self) -> Vector:
-        """The global model, (size,)."""
-        return self.base.shared
+__all__ = ["Reconstruct", "Structured", "StructuredState", "StructuredTrainer", "SubModelBased"]
 
 
 class StructuredTrainer:
@@ -168,7 +62,7 @@ class StructuredTrainer:
         costs, down = Costs(self._cohort.clients), np.zeros(self._cohort.clients)
         if self._method.dense_download:
             down[delivery.here] = self._structure.bits(self._whole)
-        learning = _Learning(self._method, self._scorer, state)
+        learning = Learning(self._scorer, state, self._method.effective_rate)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """What joins the mean, as it arrives; on the way costs and estimates are kept."""
@@ -183,7 +77,7 @@ class StructuredTrainer:
                 costs.losses.append(result.loss)
                 down[client] = down[client] or bits
                 if delivery.later[client]:
-                    late[client] = result.vector, result.mask
+                    late[client] = result.vector.copy(), result.mask.copy()
                 if delivery.now[client]:
                     learning.add(client, result, self._weights[client])
                     yield *self._rebuilt(base.shared, result.vector, result.mask), self._weights[client]
@@ -213,7 +107,7 @@ class StructuredTrainer:
         """The filters of the clients with these widths in the coming round: the best by score."""
         streams, own = Streams(state.base.seed, state.round), self._method.score.score_scope == "client"
 
-        def scores(row: int) -> Any:
+        def scores(row: int) -> FilterScores:
             return self._scorer.filters(state.shared, state.estimates.row(row), streams)
 
         shared = None if own or not widths else scores(0)
@@ -268,34 +162,6 @@ class StructuredTrainer:
         kept = np.mean([self._structure.parameters(sub) for sub in subs.values()]) / layout.parameter_size
         left = np.mean([sum(sub.widths.values()) for sub in subs.values()]) / filters
         return {"kept_share": float(kept), "filter_ratio": float(1.0 - left)}
-
-
-class _Learning:
-    """The estimates of a round, gathered result by result."""
-
-    def __init__(self, method: Structured, scorer: Scorer, state: StructuredState) -> None:
-        self._method, self._scorer, self._state = method, scorer, state
-        self._weights = state.shared[: scorer.structure.layout.parameter_size]
-        self._rows: dict[int, Estimates] = {}
-        self._together = self._observation() if scorer.learns and method.score.score_scope == "shared" else None
-
-    def add(self, client: int, result: Any, weight: float) -> None:
-        """One more delivered result."""
-        if self._together is not None:
-            self._together.add(result, weight)
-        elif self._scorer.learns:
-            alone = self._observation()
-            alone.add(result, weight)
-            self._rows[client] = self._scorer.learn(self._state.estimates.row(client), alone)
-
-    def estimates(self) -> Estimates:
-        """The estimates after the round."""
-        if self._together is not None:
-            self._rows[0] = self._scorer.learn(self._state.estimates.row(0), self._together)
-        return self._state.estimates.with_rows(self._rows) if self._rows else self._state.estimates
-
-    def _observation(self) -> Observation:
-        return Observation(self._weights, self._method.effective_rate)
 
 
 class SubModelBased(Protocol):

@@ -1,0 +1,106 @@
+"""What makes an algorithm with sub-models, as data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from training.accounting import BITS_PER_WEIGHT, updates
+from training.engine import EngineSpec
+from training.program import Program, Train, in_epochs
+from training.ranks import Ranks
+from training.scores import Score
+from training.structure import Structure, SubModel
+from training.task import Task
+from wirelessfl.errors import InputError
+from wirelessfl.values import Array, Demand
+
+Reconstruct = Literal["residual", "holders", "zero-fill"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structured:
+    """What makes an algorithm with sub-models: its program, who prunes how much (`ranks`) and what (`score`).
+
+    `reconstruct` says how the server averages models of different filters: `residual` puts each back into a copy of
+    w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every number over those who hold it, and
+    keeps it where nobody does; `zero-fill` takes 0 for what a client does not hold, (5) and (13). p_k counts samples
+    where `weighted`. With `dense_download` the whole model is sent to everybody.
+    """
+
+    task: Task
+    program: Program
+    ranks: Ranks
+    score: Score
+    reconstruct: Reconstruct = "residual"
+    weighted: bool = True
+    dense_download: bool = False
+
+    def spec(self, device: str = "cpu") -> EngineSpec:
+        """The engine that trains it."""
+        return EngineSpec(
+            model=self.task.model,
+            form=self.task.form,
+            personalised=False,
+            batch_size=self.task.batch_size,
+            device=device,
+        )
+
+    def structure(self) -> Structure:
+        """The filters of the task's model; `InputError` for a model that declares none."""
+        structure = Structure.of(*self.spec().build_model())
+        if not structure.groups:
+            raise InputError(
+                f"training.model {self.task.model!r} must declare groups of filters to be pruned by them, got none"
+            )
+        return structure
+
+    @property
+    def effective_rate(self) -> float:
+        """eta' = eta / (1 - momentum): how far a steady gradient moves a weight per step."""
+        train = next(phase for phase in self.program if isinstance(phase, Train))
+        return train.learning_rate / (1.0 - train.momentum)
+
+    def demand(self, clients: int, epoch_steps: Sequence[int] | None = None) -> Demand:
+        """Weight updates and bits of a round, up and down, running statistics included.
+
+        Where the allocation gives the ratios, those of the whole model, all prunable. With ratios of its own, those of
+        each client's sub-model, all fixed; its updates are the whole model's times its share of the FLOPs, as time
+        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`.
+        """
+        structure = self.structure()
+        if epoch_steps is None:
+            epoch_steps = [self.task.nominal_epoch(clients) if in_epochs(self.program) else 0] * clients
+        work = np.array([updates(self.program, 0, structure.layout.shared_size, n) for n in epoch_steps])
+        whole = SubModel.first(structure.widths)
+        bits = np.full(clients, structure.bits(whole))
+        squares = np.full(clients, self.squares_bits(structure, whole))
+        ratios, nothing = self.ranks.of(clients), np.zeros(clients)
+        if ratios is None:
+            return Demand(
+                fixed_updates=work[:, 0],
+                prunable_updates=work[:, 1],
+                fixed_upload_bits=squares,
+                prunable_upload_bits=bits,
+                fixed_download_bits=bits if self.dense_download else nothing,
+                prunable_download_bits=nothing if self.dense_download else bits,
+            )
+        subs = {ratio: SubModel.first(structure.uniform(ratio)) for ratio in set(ratios.tolist())}
+
+        def each(cost: Callable[[SubModel], float]) -> Array:
+            costs = {ratio: cost(sub) for ratio, sub in subs.items()}
+            return np.array([costs[ratio] for ratio in ratios.tolist()])
+
+        sub_bits, flops = each(structure.bits), each(structure.flops) / structure.flops(whole)
+        return Demand(
+            fixed_updates=work.sum(axis=1) * flops,
+            prunable_updates=nothing,
+            fixed_upload_bits=sub_bits + each(lambda sub: self.squares_bits(structure, sub)),
+            prunable_upload_bits=nothing,
+            fixed_download_bits=bits if self.dense_download else sub_bits,
+        )
+
+    def squares_bits(self, structure: Structure, sub: SubModel) -> float:
+        """Bits of the squared gradients that a client sends beside its model."""
+        return float(BITS_PER_WEIGHT * structure.parameters(sub)) if self.score.asks_clients else 0.0
