@@ -69,7 +69,7 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     for folder in (package.submodule_search_locations or []) if package else []:
         for file in _plugin_files(Path(folder)):
             yield _name(file), partial(_from_package, kind, f"{KINDS[kind]}.{file.stem}")
-    for entry in entry_points(group=f"wirelessfl.{kind}"):
+    for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     outside = os.environ.get("WIRELESSFL_PLUGINS")
     if outside:
@@ -77,6 +77,12 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
             raise InputError(f"WIRELESSFL_PLUGINS must name a folder, got {outside!r}")
         for file in _plugin_files(Path(outside) / kind):
             yield _name(file), partial(_from_file, kind, file)
+
+
+@cache
+def _installed(find: Callable[..., Any], kind: str) -> tuple[Any, ...]:
+    """The entry points of `kind`, looked for once: what is installed does not change while a program runs."""
+    return tuple(find(group=f"wirelessfl.{kind}"))
 
 
 def _plugin_files(folder: Path) -> list[Path]:
