@@ -185,6 +185,12 @@ def test_a_data_set_refuses_images_that_are_not_bytes():
         Dataset.of("x", train=(images, labels), test=(images, labels), classes=2)
 
 
+def test_a_data_set_refuses_images_without_pixels():
+    part = torch.zeros(4, 1, 0, 2, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(InputError, match=r"train part: images must have pixels, got \(4, 1, 0, 2\)"):
+        Dataset.of("x", train=part, test=part, classes=2)
+
+
 def test_mean_and_deviation_do_not_depend_on_the_number_of_threads():
     images = torch.randint(0, 256, (9000, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     part = (images, torch.zeros(9000, dtype=torch.int64))
@@ -275,6 +281,39 @@ def test_damaged_npz_files_are_one_line(plugin, write, damage, tmp_path):
         plugin().load(tmp_path)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("behind", "offset", "byte"),
+    [
+        (b"PK\x01\x02", 4, 1),  # encrypted
+        (b"PK\x01\x02", 2, 200),  # of a later version of zip
+        (b"'shape': (", -1, ord("[")),  # a header that numpy's parser does not come to the end of
+    ],
+)
+def test_npz_files_that_the_libraries_give_up_on_are_one_line(behind, offset, byte, tmp_path):
+    file = write_blogfeedback(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[content.index(behind) + len(behind) + offset] = byte
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"blogfeedback.npz must be a whole npz file, got \w+"):
+        BlogFeedback().load(tmp_path)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_blog_posts_need_rows_to_train(rows, tmp_path):
+    write_blogfeedback(tmp_path, train=np.ones((rows, 281), dtype=np.float32))
+    with pytest.raises(InputError, match=f"blogfeedback.npz must have 2 rows or more, got {rows}"):
+        BlogFeedback().load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 3e38])
+def test_features_beyond_numbers_are_refused_without_a_warning(value, tmp_path):
+    table = np.ones((100, 281), dtype=np.float32)
+    table[3, 4], table[:50, 5], table[50:, 5] = value, 3e38, -3e38
+    write_blogfeedback(tmp_path, train=table)
+    with pytest.raises(InputError, match="data set 'blogfeedback', train part: features must be finite"):
+        BlogFeedback().load(tmp_path)
 
 
 def test_blog_posts_are_split_and_scaled_by_their_training_rows(tmp_path):
@@ -372,6 +411,12 @@ def test_users_without_test_images_share_those_of_all(tmp_path):
     assert Femnist().load(tmp_path).test_client is None
 
 
+def test_users_without_images_are_left_out(tmp_path):
+    folder = write_femnist(tmp_path)
+    (folder / "train" / "z.json").write_text('{"users": ["e"], "user_data": {"e": {"x": [], "y": []}}}')
+    assert int(Femnist().load(tmp_path).train_client.max()) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -382,6 +427,12 @@ def test_users_without_test_images_share_those_of_all(tmp_path):
         ('{"users": ["a"], "user_data": {"a": {"x": [[1, 2]], "y": [0]}}}', "got 2 pixels an image for 784"),
         ('{"users": ["a"], "user_data": {"a": {"x": [[1, 2], [3]], "y": [0, 1]}}}', "got .*inhomogeneous"),
         (f'{{"users": ["a"], "user_data": {{"a": {{"x": [{[2] * 784}], "y": [0]}}}}}}', "got pixels outside 0 to 1"),
+        (
+            f'{{"users": ["a"], "user_data": {{"a": {{"x": [{[0] * 784}], "y": [3.7]}}}}}}',
+            "labels that are no whole numb",
+        ),
+        (f'{{"users": ["a"], "user_data": {{"a": {{"x": [{[0] * 784}], "y": [1e30]}}}}}}', "LEAF, got .*too large"),
+        ("[" * 100_000, "must be a json file of LEAF, got .*recursion"),
         ('{"users": [], "user_data": {}}', "must hold json files with images, got 1 files"),
     ],
 )

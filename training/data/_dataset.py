@@ -92,6 +92,8 @@ def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> Non
         )
     if len(images) != len(labels) or len(images) == 0:
         raise InputError(f"{where}: must hold as many labels as images, got {len(labels)} and {len(images)}")
+    if images.numel() == 0:
+        raise InputError(f"{where}: images must have pixels, got {tuple(images.shape)}")
     for what, numbers in (("features", images), ("targets", labels)):
         if numbers.is_floating_point() and not bool(numbers.isfinite().all()):
             raise InputError(f"{where}: {what} must be finite, got {float(numbers[~numbers.isfinite()][0])}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.data import _npz
 from training.data._card import Card
 from training.data._dataset import Dataset, Part
-from wirelessfl.errors import check_count
+from wirelessfl.errors import InputError, check_count
 
 FEATURES = 280
 CLIENT_COLUMNS = 50
@@ -54,6 +54,11 @@ class BlogFeedback:
         # A constant of the data set, like its test rows: no run's seed moves it.
         order = np.random.default_rng(self.split_seed).permutation(len(arrays["train"]))
         kept = int(len(order) * (1 - VALIDATION_SHARE))
+        if not kept:
+            raise InputError(
+                f"data set 'blogfeedback': array 'train' of {root / place[0]} must have 2 rows or more, "
+                f"got {len(order)}"
+            )
         train, validation = (arrays["train"][np.sort(rows)] for rows in (order[:kept], order[kept:]))
         _, client = np.unique(train[:, :CLIENT_COLUMNS], axis=0, return_inverse=True)
         low, high = train[:, :FEATURES].min(axis=0), train[:, :FEATURES].max(axis=0)
@@ -68,5 +73,6 @@ class BlogFeedback:
 
 
 def _scaled(rows: Floats, low: Floats, high: Floats) -> Part:
-    span = np.where(high > low, high - low, np.float32(np.inf))
-    return torch.from_numpy((rows[:, :FEATURES] - low) / span), torch.from_numpy(rows[:, FEATURES].copy())
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then, `Dataset.of` refuses
+        scaled = (rows[:, :FEATURES] - low) / np.where(high > low, high - low, np.float32(np.inf))
+    return torch.from_numpy(scaled), torch.from_numpy(rows[:, FEATURES].copy())

@@ -72,7 +72,7 @@ def _users(file: Path) -> list[tuple[str, Any, Any]]:
     try:
         content = json.loads(file.read_bytes())
         found = [(user, *_user(content["user_data"][user])) for user in content["users"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         reason = f"no key {error}" if isinstance(error, KeyError) else said(error)
         raise InputError(f"data set 'femnist': {file} must be a json file of LEAF, got {reason}") from error
     return [(user, x, y) for user, x, y in found if len(y)]
@@ -81,7 +81,9 @@ def _users(file: Path) -> list[tuple[str, Any, Any]]:
 def _user(data: dict[str, Any]) -> tuple[Any, Any]:
     """Pixels as bytes (n, 784) and labels (n,) of one user."""
     grey, labels = np.array(data["x"], dtype=np.float64), np.array(data["y"], dtype=np.int64)
-    grey = grey.reshape(len(labels), -1)
+    if not np.array_equal(labels, np.array(data["y"], dtype=np.float64)):
+        raise ValueError("labels that are no whole numbers")
+    grey = grey.reshape(len(labels), -1 if grey.size else SIDE * SIDE)
     if grey.shape != (len(labels), SIDE * SIDE):
         raise ValueError(f"{grey.shape[1]} pixels an image for {SIDE * SIDE}")
     if not np.all((grey >= 0) & (grey <= 1)):
