@@ -55,9 +55,10 @@ class Cohort:
         vector: Vector = layout.flatten(model).numpy()
         return vector
 
-    def flops(self, client: int, program: Program, mask: Mask) -> float:
-        """FLOPs of a client that ends with `mask` (upload_size,)."""
-        return self._accounting.flops(program, mask, self._batch_sizes[client], epoch=self._epochs[client])
+    def flops(self, client: int, program: Program, mask: Mask, *, masked: bool = False) -> float:
+        """FLOPs of a client that ends with `mask` (upload_size,), or with `masked` has had it from the start."""
+        batch_size, epoch = self._batch_sizes[client], self._epochs[client]
+        return self._accounting.flops(program, mask, batch_size, epoch=epoch, masked=masked)
 
     def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
         """Mean over clients of the accuracy of client k's model `vector_of(k)` on its test samples.
