@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import data_root_option, json_option
+from studies.cli._scenario import data_root_option, json_option, set_option
 
 EXAMPLES = """\b
 Examples:
   wirelessfl study wfl-table1
   wirelessfl study wfl-fig5 --scale paper --data-root DATA
   wirelessfl study wfl-fig4 --scale paper --learning-rate 0.01 --jobs 4
+  wirelessfl study ca-hfp-table1 --scale paper --set run.device=cuda --jobs 1
 """
 
 
@@ -26,7 +27,7 @@ Examples:
     show_default=True,
     help="small: minutes; paper: the full setting.",
 )
-@click.option("--learning-rate", type=float, help="Train with this rate instead of the paper's 0.001.")
+@click.option("--learning-rate", type=float, help="Train with this rate instead of the study's own.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
 )
@@ -44,12 +45,14 @@ Examples:
     show_default=True,
     help="Where the folder with CSV and PNG goes.",
 )
+@set_option
 @data_root_option
 @json_option
 def study(
     name: str,
     scale: str,
     learning_rate: float | None,
+    settings: tuple[str, ...],
     jobs: int,
     out: Path,
     results: Path,
@@ -64,7 +67,7 @@ def study(
 
     check_folder("--out", out)
     check_folder("--results", results)
-    setting = Setting(scale, learning_rate)
+    setting = Setting(scale, learning_rate, settings)
     module = plugins.load("studies", name)
     experiments = setting.experiments(module)
     _sweep(experiments, out, jobs, data_root)

@@ -1,5 +1,6 @@
 """What a study offers, and the way from its experiments to its report."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 
 from studies.report.results import Claim, Experiments, Run, Runs, Table
 from studies.report.sweep import folder_of
-from wirelessfl.config import from_tables, merge, to_tables
+from wirelessfl.config import Tables, from_tables, merge, parse_setting, to_tables
 from wirelessfl.errors import InputError, check_choice
 
 SCALES = ("small", "paper")
@@ -33,31 +34,52 @@ class Study(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study is run with: its scale, and the learning rate when it is not the one the study prints."""
+    """What a study is run with: its scale, and what is changed in all of its experiments.
+
+    `learning_rate` takes the place of the one that the study prints; `changes` are texts `section.field=value`.
+    """
 
     scale: str = "small"
     learning_rate: float | None = None
+    changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("--scale", self.scale, SCALES)
+        for text in self.changes:
+            section, field, value = parse_setting(text)
+            if (section, field) == ("run", "seed"):
+                raise InputError(f"--set run.seed must be left out, a study has its seeds, got {value!r}")
+
+    @property
+    def options(self) -> str:
+        """The options that stand for it on the command line."""
+        rate = "" if self.learning_rate is None else f" --learning-rate {self.learning_rate:g}"
+        return f"--scale {self.scale}{rate}" + "".join(f" --set {text}" for text in self.changes)
 
     def folder_name(self, name: str) -> str:
         """The folder of the results of study `name`."""
         rate = "" if self.learning_rate is None else f"-learning-rate-{self.learning_rate:g}"
-        return f"{name}-{self.scale}{rate}"
+        return f"{name}-{self.scale}{rate}" + "".join("-" + re.sub(r"[^\w.=+]+", "-", text) for text in self.changes)
 
     def experiments(self, study: Study) -> Experiments:
         """The study's experiments under this setting; raises `InputError` for a learning rate that is not above 0."""
-        planned = study.experiments(self.scale)
-        if self.learning_rate is None:
+        planned, changes = study.experiments(self.scale), self._tables()
+        if not changes:
             return planned
-        if not any(experiment.run.train for seeds in planned.values() for experiment in seeds):
+        trained = any(experiment.run.train for seeds in planned.values() for experiment in seeds)
+        if self.learning_rate is not None and not trained:
             raise InputError(f"--learning-rate {self.learning_rate:g} has no effect: this study trains nothing")
-        changes = {"training": {"learning_rate": self.learning_rate}}
         return {
             label: [from_tables(merge(to_tables(experiment), changes)) for experiment in seeds]
             for label, seeds in planned.items()
         }
+
+    def _tables(self) -> Tables:
+        tables: Tables = {} if self.learning_rate is None else {"training": {"learning_rate": self.learning_rate}}
+        for text in self.changes:
+            section, field, value = parse_setting(text)
+            tables.setdefault(section, {})[field] = value
+        return tables
 
 
 def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:

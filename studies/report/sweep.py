@@ -128,11 +128,13 @@ def _run(experiment: Experiment, folder: RunFolder, data_root: Path | None, note
 
 
 def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTraining:
-    """One thread trains one run: with as many runs as cores that is faster than sharing a run between cores."""
+    """The trainer of a run, on a CPU in one thread: with as many runs as cores that is faster than sharing a run."""
     clients, settings = experiment.scenario.clients, experiment.run
     if not settings.train:
         return NoTraining(experiment.algorithm.demand(clients))
-    runtime = replace(settings.runtime(data_root), executor="loop")
+    runtime = settings.runtime(data_root)
+    if settings.device == "cpu":
+        runtime = replace(runtime, executor="loop")
     return experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=runtime)
 
 

@@ -63,9 +63,8 @@ def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[str, Any]:
-    rate = "" if setting.learning_rate is None else f" --learning-rate {setting.learning_rate:g}"
     return {
-        "command": f"wirelessfl study {name} --scale {setting.scale}{rate}",
+        "command": f"wirelessfl study {name} {setting.options}",
         **describe(experiments),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "experiments": {label: [experiment_hash(seed) for seed in seeds] for label, seeds in experiments.items()},
