@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,8 @@ class Engine:
         self._network = Network(model, layout, device, precision)
         self.batches = Batches(data, batch_size, device, smallest=layout.smallest_batch)
         self._whole = Placement(network=self._network, whole=layout)
+        self._everything = np.ones(layout.upload_size, dtype=np.bool_)
+        self._everything.flags.writeable = False
         self._compact = CompactNetworks(model, layout, personal, device, precision)
 
     def train(self, work: LocalWork) -> LocalResult:
@@ -176,33 +179,40 @@ class Engine:
     def _results(self, run: Run, places: Sequence[Placement]) -> list[LocalResult]:
         """What the run ends with, at the places that it has in the whole model."""
         network, whole = run.network, places[0].whole
-        held = torch.ones_like(network.vector, dtype=torch.bool)
-        if run.held is not None:
-            held[..., network.layout.part("all")] = run.held.bool()
-        empty = torch.zeros(whole.size, dtype=torch.bool, device=self._device)
-        zeros = torch.zeros(whole.parameter_size, device=self._device)
 
-        def put(values: Tensor | None, rest: Tensor) -> list[Any]:
-            if values is None:
-                return [None] * len(places)
+        def put(values: Tensor, size: int) -> list[Any]:
+            """Each client's numbers as one array, 0 where its network has none."""
             rows = zip(places, network.divide(values), strict=True)
-            return [place.put(row, rest).cpu().numpy() for place, row in rows]
+            return [place.put(row, row.new_zeros(size)).cpu().numpy() for place, row in rows]
 
         losses = [None] * len(places) if run.loss is None else run.loss.reshape(-1).tolist()
-        masks, scores = put(held, empty), put(run.scores, zeros)
-        sums = {name: put(total, zeros) for name, total in run.sums.items()}
+        scores = [None] * len(places) if run.scores is None else put(run.scores, whole.parameter_size)
+        sums = {name: put(total, whole.parameter_size) for name, total in run.sums.items()}
         return [
             LocalResult(
                 vector=place.put(row, self._tensor(work.vector)).cpu().numpy(),
-                mask=masks[i][whole.upload],
+                mask=mask,
                 loss=losses[i],
                 steps=run.steps,
                 batches=run.accumulated,
                 sums={name: rows[i] for name, rows in sums.items()},
                 scores=scores[i],
             )
-            for i, (work, place, row) in enumerate(zip(run.works, places, network.divide(network.vector), strict=True))
+            for i, (work, place, row, mask) in enumerate(
+                zip(run.works, places, network.divide(network.vector), self._held(run, places), strict=True)
+            )
         ]
+
+    def _held(self, run: Run, places: Sequence[Placement]) -> list[Mask]:
+        """The mask (upload_size,) of each client; all of those that hold everything are one."""
+        whole = places[0].whole
+        if run.held is None and all(place.index is None for place in places):
+            return [self._everything] * len(places)
+        held = torch.ones_like(run.network.vector, dtype=torch.bool)
+        if run.held is not None:
+            held[..., run.network.layout.part("all")] = run.held.bool()
+        rows = zip(places, run.network.divide(held), strict=True)
+        return [place.put(row, row.new_zeros(whole.size)).cpu().numpy()[whole.upload] for place, row in rows]
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

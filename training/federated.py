@@ -70,11 +70,11 @@ class FederatedTrainer:
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """What joins the mean, as it arrives; on the way the clients' personal parts and costs are kept."""
-            for client, (vector, mask) in state.late.items():
+            for client, (vector, mask) in sorted(state.late.items()):  # a resumed run has them in this order
                 if delivery.earlier[client]:
                     yield vector, mask, self._weights[client]
             for client, result in self._results(state, ratios, shares, programs):
-                mask = result.mask & shares[client]
+                mask = result.mask if shares[client] else np.zeros_like(result.mask)
                 upload = result.vector[self._layout.upload], mask
                 personal[client] = self._stays(result.vector)
                 costs.flops[client] = self._cohort.flops(client, programs[client], mask)
@@ -134,7 +134,7 @@ class FederatedTrainer:
         return np.concatenate([vector[self._layout.personal], vector[self._layout.upload.stop :]])
 
     def _upload_bits(self, mask: NDArray[np.bool_]) -> float:
-        weights, buffers = np.split(mask, [self._layout.shared_size])
+        weights, buffers = mask[: self._layout.shared_size], mask[self._layout.shared_size :]
         return upload_bits(weights, self._method.count_mask_bits) + upload_bits(buffers, count_mask_bits=False)
 
     def _check(self, pruning_ratio: Array, delivery: Delivery) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -47,13 +48,22 @@ class FederatedState:
         return cls(seed, round, shared, personal, late)
 
     def client_vector(self, client: int, layout: Layout) -> Vector:
-        """The whole model of one client, (size,): [v_k | u | shared buffers | personal buffers of k]."""
+        """The whole model of one client, (size,): [v_k | u | shared buffers | personal buffers of k].
+
+        Where nothing is personal it is the same array for all clients, which nobody may write to.
+        """
+        if not self.personal.size:
+            return self._one_model
         mine = self.personal[client]
         return np.concatenate([mine[layout.personal], self.shared, mine[layout.personal_size :]])
 
     def still_late(self, delivery: Delivery) -> dict[int, Upload]:
         """The uploads that stay on their way: they do not arrive, and no newer one takes their place."""
         return {k: upload for k, upload in self.late.items() if not delivery.earlier[k] and not delivery.now[k]}
+
+    @cached_property
+    def _one_model(self) -> Vector:
+        return self.shared.copy()  # torch warns of arrays that are read-only
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""
