@@ -8,7 +8,7 @@ import numpy as np
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.values import Array
 
-Ratios = Literal["allocation", "uniform", "rank-0", "rank-1", "rank-2", "rank-3", "given"]
+Ratios = Literal["allocation", "uniform", "rank-0", "rank-1", "rank-2", "rank-3", "given", "bandit"]
 
 _RANKS = {"rank-0": (0.25, 0.0), "rank-1": (0.25, 0.5), "rank-2": (0.5, 0.75), "rank-3": (0.75, 0.9)}
 
@@ -20,6 +20,7 @@ class Ranks:
     `uniform`: `filter_ratio` for all. `rank-0` to `rank-3` of [CA-HFP]: (25 %, 0), (25 %, 50 %), (50 %, 75 %), (75 %,
     90 %); the first half of the clients has the first value, the others the second (of an odd number the one in the
     middle has the first). `given`: `filter_ratios`, one a client. `allocation`: the network decides in every round.
+    `bandit`: a bandit for each client does, see `Bandit`.
 
     A share of the filters is no share of the weights: half of the filters of VGG16 hold 74 % of its weights.
 
@@ -40,8 +41,8 @@ class Ranks:
             _check_share("training.filter_ratios", ratio)
 
     def of(self, clients: int) -> Array | None:
-        """The clients' ratios (K,), None where the allocation gives them; `InputError` for a list of another length."""
-        if self.ratios == "allocation":
+        """The clients' ratios (K,), None where they change; `InputError` for a list of another length."""
+        if self.ratios in ("allocation", "bandit"):
             return None
         if self.filter_ratios is not None:
             if len(self.filter_ratios) != clients:

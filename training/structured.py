@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.aggregate import weighted_mean_over_holders
+from training.bandit import Trials
 from training.cohort import Cohort, Costs, refuse_pruning
 from training.federated_state import FederatedState
 from training.program import LocalWork, Mask, Vector
@@ -29,7 +30,6 @@ class StructuredTrainer:
 
     def __init__(self, method: Structured, *, clients: int, seed: int, runtime: Runtime) -> None:
         self._method, self._structure = method, method.structure()
-        self._filter_ratios = method.ranks.of(clients)
         self._cohort = Cohort(method.spec(), method.task, method.program, clients=clients, seed=seed, runtime=runtime)
         self._weights = [float(size) if method.weighted else 1.0 for size in self._cohort.samples]
         self._demand = method.demand(clients, self._cohort.epoch_steps)
@@ -41,11 +41,14 @@ class StructuredTrainer:
         """The state before the first round: one seeded model, nothing known about it."""
         vector = self._cohort.first_vector(seed)
         base = FederatedState.of(seed, 0, vector, np.zeros((self._cohort.clients, 0), dtype=np.float32))
-        return StructuredState(base, self._scorer.start(self._cohort.clients))
+        trials = Trials.none(self._cohort.clients) if self._method.by_bandit else None
+        return StructuredState(base, self._scorer.start(self._cohort.clients), trials)
 
     def demand(self, state: StructuredState) -> Demand:
-        """The same in every round."""
-        return self._demand
+        """The same in every round, unless bandits choose."""
+        if not self._method.by_bandit:
+            return self._demand
+        return self._method.demand(self._cohort.clients, self._cohort.epoch_steps, self._filter_ratios(state))
 
     def step(
         self, state: StructuredState, pruning_ratio: Array, delivery: Delivery
@@ -66,7 +69,7 @@ class StructuredTrainer:
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """What joins the mean, as it arrives; on the way costs and estimates are kept."""
-            for client, upload in base.late.items():
+            for client, upload in sorted(base.late.items()):  # a resumed run has them in this order
                 if delivery.earlier[client]:
                     yield *self._rebuilt(base.shared, *upload), self._weights[client]
             results = self._cohort.executor.train(self._works(state, subs))
@@ -84,20 +87,24 @@ class StructuredTrainer:
 
         shared = weighted_mean_over_holders(base.shared, arrivals())
         after = FederatedState.of(base.seed, base.round + 1, shared, base.personal, late)
-        return StructuredState(after, learning.estimates()), costs.metrics(down, self._sizes(subs))
+        metrics = costs.metrics(down, self._sizes(subs))
+        return StructuredState(after, learning.estimates(), self._tried(state, subs, metrics)), metrics
 
     def evaluate(self, state: StructuredState) -> float:
         """Mean over clients of the accuracy of the whole global model on the client's test samples."""
-        return self._cohort.accuracy(lambda client: state.shared.copy(), one_model=True)
+        return self._cohort.accuracy(
+            lambda client: state.base.client_vector(client, self._cohort.layout), one_model=True
+        )
 
     def pack(self, state: StructuredState) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""
-        return state.base.pack() | state.estimates.pack()
+        return state.base.pack() | state.estimates.pack() | (state.trials.pack() if state.trials else {})
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> StructuredState:
         """The state that `pack` gave; `InputError` for arrays of another model, number of clients or score."""
         base = FederatedState.unpack(arrays, self._cohort.clients, self._cohort.layout)
-        return StructuredState(base, self._scorer.start(self._cohort.clients).unpack(arrays))
+        trials = Trials.unpack(arrays, self._cohort.clients) if self._method.by_bandit else None
+        return StructuredState(base, self._scorer.start(self._cohort.clients).unpack(arrays), trials)
 
     def close(self) -> None:
         """End worker processes."""
@@ -116,11 +123,12 @@ class StructuredTrainer:
     def _sub_models(self, state: StructuredState, ratios: Array, delivery: Delivery) -> dict[int, SubModel]:
         """Who trains in this round, and what."""
         widths: dict[int, Widths] = {}
-        if self._filter_ratios is not None:
+        filter_ratios = self._filter_ratios(state)
+        if filter_ratios is not None:
             left_out = refuse_pruning(ratios, "whose ratios are its own")
             widths = {
                 k: self._structure.uniform(ratio)
-                for k, ratio in enumerate(self._filter_ratios.tolist())
+                for k, ratio in enumerate(filter_ratios.tolist())
                 if delivery.here[k] and not left_out[k]
             }
         else:
@@ -131,11 +139,26 @@ class StructuredTrainer:
                     widths[k] = fits
         return self.sub_models(state, widths)
 
+    def _filter_ratios(self, state: StructuredState) -> Array | None:
+        """The method's own ratios of the coming round."""
+        return self._method.filter_ratios(
+            self._cohort.clients, state.trials, Streams(state.base.seed, state.base.round)
+        )
+
+    def _tried(self, state: StructuredState, subs: Mapping[int, SubModel], metrics: StepMetrics) -> Trials | None:
+        """What bandits know after a round."""
+        chosen = self._filter_ratios(state)
+        if state.trials is None or chosen is None:
+            return None
+        seconds = self._method.time.seconds(metrics.flops, metrics.uplink_bits + metrics.downlink_bits)
+        trained = np.isin(np.arange(self._cohort.clients), list(subs))
+        return state.trials.after(chosen, seconds, metrics.loss, trained)
+
     def _works(self, state: StructuredState, subs: Mapping[int, SubModel]) -> Iterator[LocalWork]:
         for client, sub in subs.items():
             yield LocalWork(
                 client=client,
-                vector=state.shared.copy(),
+                vector=state.base.client_vector(client, self._cohort.layout),
                 program=self._method.program,
                 pruning_ratio=0.0,
                 streams=Streams(state.base.seed, state.round),

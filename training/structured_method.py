@@ -1,19 +1,22 @@
 """What makes an algorithm with sub-models, as data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from training.accounting import BITS_PER_WEIGHT, updates
+from training.bandit import Bandit, Trials
 from training.engine import EngineSpec
 from training.program import Program, Train, in_epochs
 from training.ranks import Ranks
 from training.scores import Score
 from training.structure import Structure, SubModel
 from training.task import Task
+from training.time_model import TimeModel
 from wirelessfl.errors import InputError
+from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Demand
 
 Reconstruct = Literal["residual", "holders", "zero-fill"]
@@ -26,7 +29,8 @@ class Structured:
     `reconstruct` says how the server averages models of different filters: `residual` puts each back into a copy of
     w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every number over those who hold it, and
     keeps it where nobody does; `zero-fill` takes 0 for what a client does not hold, (5) and (13). p_k counts samples
-    where `weighted`. With `dense_download` the whole model is sent to everybody.
+    where `weighted`. With `dense_download` the whole model is sent to everybody. `bandit` and `time` serve the ratios
+    of that name.
     """
 
     task: Task
@@ -36,6 +40,8 @@ class Structured:
     reconstruct: Reconstruct = "residual"
     weighted: bool = True
     dense_download: bool = False
+    bandit: Bandit = field(default_factory=Bandit)
+    time: TimeModel = field(default_factory=TimeModel)
 
     def spec(self, device: str = "cpu") -> EngineSpec:
         """The engine that trains it."""
@@ -62,12 +68,31 @@ class Structured:
         train = next(phase for phase in self.program if isinstance(phase, Train))
         return train.learning_rate / (1.0 - train.momentum)
 
-    def demand(self, clients: int, epoch_steps: Sequence[int] | None = None) -> Demand:
+    @property
+    def by_bandit(self) -> bool:
+        """Whether bandits choose the ratios."""
+        return self.ranks.ratios == "bandit"
+
+    def filter_ratios(self, clients: int, trials: Trials | None = None, streams: Streams | None = None) -> Array | None:
+        """The ratios (K,) of the round of `streams` after these `trials`, None where the allocation gives them.
+
+        Without streams those of bandits are the middle of what they choose from.
+        """
+        if not self.by_bandit:
+            return self.ranks.of(clients)
+        if trials is None or streams is None:
+            return np.full(clients, self.bandit.bandit_most / 2)
+        return trials.choices(self.bandit, streams)
+
+    def demand(
+        self, clients: int, epoch_steps: Sequence[int] | None = None, filter_ratios: Array | None = None
+    ) -> Demand:
         """Weight updates and bits of a round, up and down, running statistics included.
 
         Where the allocation gives the ratios, those of the whole model, all prunable. With ratios of its own, those of
         each client's sub-model, all fixed; its updates are the whole model's times its share of the FLOPs, as time
-        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`.
+        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`;
+        `filter_ratios` (K,) take the place of the method's own.
         """
         structure = self.structure()
         if epoch_steps is None:
@@ -76,7 +101,8 @@ class Structured:
         whole = SubModel.first(structure.widths)
         bits = np.full(clients, structure.bits(whole))
         squares = np.full(clients, self.squares_bits(structure, whole))
-        ratios, nothing = self.ranks.of(clients), np.zeros(clients)
+        ratios = self.filter_ratios(clients) if filter_ratios is None else filter_ratios
+        nothing = np.zeros(clients)
         if ratios is None:
             return Demand(
                 fixed_updates=work[:, 0],

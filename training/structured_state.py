@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from training.bandit import Trials
 from training.estimates import Estimates, Observation
 from training.federated_state import FederatedState
 from training.program import LocalResult, Vector
@@ -10,10 +11,11 @@ from training.scores import Scorer
 
 @dataclass(frozen=True, eq=False)
 class StructuredState:
-    """The global model with what is on its way, and the estimates that the scores are made of."""
+    """The global model with what is on its way, the estimates that the scores are made of, trials of bandits."""
 
     base: FederatedState
     estimates: Estimates
+    trials: Trials | None = None
 
     @property
     def round(self) -> int:

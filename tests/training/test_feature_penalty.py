@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.federation import SPEC, made_up_data, start_vector
+from helpers.small_models import Logistic, engine_of, seeded
 from torch import nn
 
-from tests.helpers.federation import SPEC, made_up_data, start_vector
-from tests.helpers.small_models import Logistic, engine_of, seeded
 from training.executors.graph import Graph
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked

@@ -2,16 +2,19 @@
 
 from typing import Any
 
-from wirelessfl.errors import check_count, check_number
+import numpy as np
+
+from wirelessfl.errors import InputError, check_count, check_number
 
 
 def check_rate(name: str, rate: float | None) -> None:
     """A learning rate: above 0; a personal one may be 0 (that part stays) or None (not given)."""
+    most = float(np.finfo(np.float32).max)  # weights are float32: a step by more has no number
     if name == "personal_learning_rate":
         if rate is not None:
-            check_number(f"training.{name}", rate, at_least=0)
+            check_number(f"training.{name}", rate, at_least=0, at_most=most)
     else:
-        check_number(f"training.{name}", rate, above=0)
+        check_number(f"training.{name}", rate, above=0, at_most=most)
 
 
 def check_steps(algorithm: Any, *names: str) -> None:
@@ -30,3 +33,9 @@ def check_sgd(algorithm: Any) -> None:
     check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
     if algorithm.clip_norm is not None:
         check_number("training.clip_norm", algorithm.clip_norm, above=0)
+
+
+def check_momentum(momentum: float) -> None:
+    """Below 1: the effective step of the estimators is eta / (1 - momentum)."""
+    if momentum >= 1:
+        raise InputError(f"training.momentum must be below 1, got {momentum:g}")

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_sgd
+from training.algorithms._checks import check_momentum, check_sgd
+from training.bandit import Bandit
 from training.program import Accumulate, Program, Train
 from training.ranks import Ranks
 from training.scores import Score
 from training.structured import Reconstruct, Structured, SubModelBased
 from training.task import Task
-from wirelessfl.errors import InputError, check_choice
+from training.time_model import TimeModel
+from wirelessfl.errors import check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class CaHfp(SubModelBased):
     clip_norm: float | None = None
     weighted: bool = True
     dense_download: bool = False
+    bandit: Bandit = field(default_factory=Bandit)
+    time: TimeModel = field(default_factory=TimeModel)
 
     def __post_init__(self) -> None:
         check_sgd(self)
@@ -74,10 +78,6 @@ class CaHfp(SubModelBased):
             reconstruct=self.reconstruct,
             weighted=self.weighted,
             dense_download=self.dense_download,
+            bandit=self.bandit,
+            time=self.time,
         )
-
-
-def check_momentum(momentum: float) -> None:
-    """Below 1: the effective step of the estimators is eta / (1 - momentum)."""
-    if momentum >= 1:
-        raise InputError(f"training.momentum must be below 1, got {momentum:g}")
