@@ -1,5 +1,6 @@
 import io
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -286,6 +287,8 @@ def test_a_foreign_checkpoint_is_refused():
         (FedSim, {"local_steps": 2.5}, r"training\.local_steps must be a whole number of at least 0, got 2\.5"),
         (PruningOnly, {"importance_steps": True}, r"training\.importance_steps must be a whole number"),
         (PruningOnly, {"learning_rate": float("nan")}, r"training\.learning_rate must be finite"),
+        (PruningOnly, {"learning_rate": 1e39}, r"training\.learning_rate must be at most 3\.40282e\+38, got 1e\+39"),
+        (FedAlt, {"personal_learning_rate": 1e39}, r"training\.personal_learning_rate must be at most 3\.4"),
     ],
 )
 def test_bad_fields(algorithm, fields, message):
@@ -324,6 +327,19 @@ def test_a_late_upload_joins_the_mean_of_the_round_in_which_it_arrives():
     assert not newer.late
     with_stale, _ = it.step(first, ratios, Delivery(here=~no, now=~no, later=no, earlier=one))
     assert not np.array_equal(newer.shared, with_stale.shared)
+
+
+def test_late_uploads_are_summed_in_the_order_that_a_resumed_run_has():
+    it, late = trainer(fedalt()), np.array([False, True, True, True])
+    start, no = it.init(0), np.zeros(K, dtype=bool)
+    parts, everything = (1e20, -1e20, 1.0), np.ones_like(start.shared, dtype=bool)
+    uploads = {k: (np.full_like(start.shared, part), everything) for k, part in zip((1, 2, 3), parts, strict=True)}
+    live = replace(start, late={k: uploads[k] for k in (3, 1, 2)})  # on its way for longer than 1 and 2
+    resumed = trainer(fedalt()).unpack(it.pack(live))
+    delivery = Delivery(here=~no, now=no, later=no, earlier=late)
+    one, other = (it.step(state, np.ones(K), delivery)[0] for state in (live, resumed))
+    assert np.array_equal(one.shared, other.shared)
+    assert one.shared[0] == np.float32(1 / 3)
 
 
 def test_who_does_not_take_part_stays_as_it_is_and_costs_nothing():
