@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +17,7 @@ MAX_DBM = 300.0  # beyond any radio, within any float
 
 def known_fields(cls: Any) -> dict[str, Any]:
     """Name and type of every key of a section: the fields of `cls`, those of nested dataclasses in place of them."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     found: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
@@ -47,7 +48,7 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
 
 def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
     """An object of `cls` from `values`; what they leave out is as in `start`, the default of the field it goes to."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     arguments = {}
     for field in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[field.name]):
@@ -87,9 +88,17 @@ def _to_si(key: str, value: Any, types: Mapping[str, Any], table: Mapping[str, A
 def typed(field: str, annotation: Any, value: Any) -> Any:
     """`value` as `annotation` (a list as a tuple, a whole number as a float; never a string as a number)."""
     try:
-        return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
+        return _adapter(annotation).validate_json(json.dumps(value), strict=True)
     except (TypeError, ValidationError):
         raise InputError(f"{field} must be {_type_name(annotation)}, got {value!r}") from None
+
+
+_hints = cache(get_type_hints)  # of a class, for they never change; a study reads hundreds of experiments
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
 
 
 def _type_name(annotation: Any) -> str:
