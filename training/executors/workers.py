@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 
+from training._process import keep_freed_memory
 from training.data._federated import FederatedData
 from training.engine import EngineSpec
+from training.executors._messages import Messages, shared_file
 from training.program import EvaluationWork, LocalResult, LocalWork
 
 _AHEAD = 3  # works per process under way or done: enough that none waits while a slow client is the next in order
@@ -29,12 +31,13 @@ class WorkerError(RuntimeError):
 class Workers:
     """Runs the work in `count` processes `training.executors.process`; each takes the next client when it is free.
 
-    Work and results travel as pickles over the processes' pipes. The data are written once and mapped into every
+    Work and results travel as `training.executors._messages`. The data are written once and mapped into every
     process, which share the memory. Started as plain commands, not by `multiprocessing`, the processes need no
     `if __name__ == "__main__"` in the user's script. They end when the pipe does: at `close` or with the parent.
     """
 
     def __init__(self, spec: EngineSpec, data: FederatedData, count: int) -> None:
+        keep_freed_memory()  # results come into memory of their own
         self.ahead = _AHEAD * count
         self._workers = [_Worker(number) for number in range(count)]
         try:
@@ -100,27 +103,32 @@ class _Worker:
         self._number = number
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         path = os.pathsep.join(folder for folder in sys.path if folder)
+        shared = shared_file()
+        files = () if shared is None else (shared,)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.executors.process"],
+            [sys.executable, "-m", "training.executors.process", *map(str, files)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            pass_fds=files,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
+        self._messages = Messages(self._output, self._input, shared, first=True)
+        for file in files:
+            os.close(file)  # the memory stays mapped
 
     def send(self, message: Any) -> None:
         try:
-            pickle.dump(message, self._input, protocol=pickle.HIGHEST_PROTOCOL)
-            self._input.flush()
+            self._messages.send(message)
         except BrokenPipeError:
             raise self._death() from None
 
     def receive(self) -> Any:
         try:
-            reply = pickle.load(self._output)
+            reply = self._messages.receive()
         except (EOFError, pickle.UnpicklingError):  # nothing, or half a message
             raise self._death() from None
         if isinstance(reply, ValueError):
