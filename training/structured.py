@@ -1,6 +1,7 @@
 """Server-based training of sub-models: clients get fewer filters, the server puts their models back together."""
 
 from collections.abc import Iterator, Mapping
+from itertools import tee
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +11,8 @@ from training.aggregate import weighted_mean_over_holders
 from training.bandit import Trials
 from training.cohort import Cohort, Costs, refuse_pruning
 from training.federated_state import FederatedState
-from training.program import LocalWork, Mask, Vector
+from training.fusion import Fusion
+from training.program import LocalWork, Mask, Program, Vector
 from training.scores import FilterScores, Scorer, keep_best
 from training.structure import SubModel, Widths
 from training.structured_method import Reconstruct, Structured
@@ -32,6 +34,7 @@ class StructuredTrainer:
         self._method, self._structure = method, method.structure()
         self._cohort = Cohort(method.spec(), method.task, method.program, clients=clients, seed=seed, runtime=runtime)
         self._weights = [float(size) if method.weighted else 1.0 for size in self._cohort.samples]
+        self._programs = [method.programs(steps) for steps in self._cohort.epoch_steps]
         self._demand = method.demand(clients, self._cohort.epoch_steps)
         self._scorer = Scorer(method.score, self._structure)
         self._everything = np.ones(self._cohort.layout.size, dtype=np.bool_)
@@ -60,7 +63,8 @@ class StructuredTrainer:
         arrives; w_t has moved on since it left, so the estimates leave it out.
         """
         base = state.base
-        subs = self._sub_models(state, self._cohort.check(pruning_ratio, delivery), delivery)
+        widths = self._widths(state, self._cohort.check(pruning_ratio, delivery), delivery)
+        subs: dict[int, SubModel] = {}
         late = base.still_late(delivery)
         costs, down = Costs(self._cohort.clients), np.zeros(self._cohort.clients)
         if self._method.dense_download:
@@ -72,8 +76,10 @@ class StructuredTrainer:
             for client, upload in sorted(base.late.items()):  # a resumed run has them in this order
                 if delivery.earlier[client]:
                     yield *self._rebuilt(base.shared, *upload), self._weights[client]
-            results = self._cohort.executor.train(self._works(state, subs))
-            for (client, sub), result in zip(subs.items(), results, strict=True):
+            works, begun = tee(self._works(state, widths))
+            for work, result in zip(begun, self._cohort.executor.train(works), strict=True):
+                client, sub = work.client, work.sub or self._whole
+                subs[client] = sub
                 bits = self._structure.bits(sub)
                 costs.uplink_bits[client] = bits + self._method.squares_bits(self._structure, sub)
                 costs.flops[client] = self._flops(client, sub)
@@ -120,8 +126,8 @@ class StructuredTrainer:
         shared = None if own or not widths else scores(0)
         return {k: keep_best(scores(k) if shared is None else shared, wanted) for k, wanted in widths.items()}
 
-    def _sub_models(self, state: StructuredState, ratios: Array, delivery: Delivery) -> dict[int, SubModel]:
-        """Who trains in this round, and what."""
+    def _widths(self, state: StructuredState, ratios: Array, delivery: Delivery) -> dict[int, Widths]:
+        """Who trains in this round, and how many filters."""
         widths: dict[int, Widths] = {}
         filter_ratios = self._filter_ratios(state)
         if filter_ratios is not None:
@@ -137,7 +143,7 @@ class StructuredTrainer:
                 fits = self._structure.largest_within(bits_share=kept, flops_share=kept)
                 if fits is not None:
                     widths[k] = fits
-        return self.sub_models(state, widths)
+        return widths
 
     def _filter_ratios(self, state: StructuredState) -> Array | None:
         """The method's own ratios of the coming round."""
@@ -154,16 +160,40 @@ class StructuredTrainer:
         trained = np.isin(np.arange(self._cohort.clients), list(subs))
         return state.trials.after(chosen, seconds, metrics.loss, trained)
 
-    def _works(self, state: StructuredState, subs: Mapping[int, SubModel]) -> Iterator[LocalWork]:
-        for client, sub in subs.items():
-            yield LocalWork(
-                client=client,
-                vector=state.base.client_vector(client, self._cohort.layout),
-                program=self._method.program,
-                pruning_ratio=0.0,
-                streams=Streams(state.base.seed, state.round),
-                sub=None if sub == self._whole else sub,  # the whole network, as federated averaging trains it
-            )
+    def _works(self, state: StructuredState, widths: Mapping[int, Widths]) -> Iterator[LocalWork]:
+        """The clients' works on their sub-models, in order."""
+        if self._method.fusion is None:
+            subs, shared = self.sub_models(state, widths), state.shared.copy()
+            pairs: Iterator[tuple[SubModel, Vector]] = ((sub, shared) for sub in subs.values())
+        else:
+            pairs = self._fused(state, widths, self._method.fusion)
+        for client, (sub, vector) in zip(widths, pairs, strict=True):
+            whole = sub == self._whole  # then the whole network, as federated averaging trains it
+            yield self._work(state, client, vector, self._programs[client][1], None if whole else sub)
+
+    def _fused(
+        self, state: StructuredState, widths: Mapping[int, Widths], fusion: Fusion
+    ) -> Iterator[tuple[SubModel, Vector]]:
+        """Each client's own filters and model, once it has trained the whole one and fused it with the global one."""
+        streams, row, shared = Streams(state.base.seed, state.round), state.estimates.row(0), state.shared.copy()
+        before = {client: self._programs[client][0] for client in widths}
+        works = (self._work(state, client, shared, program) for client, program in before.items() if program)
+        results = self._cohort.executor.train(works)
+        for client, program in before.items():
+            vector = fusion.fused(shared, next(results).vector, state.round) if program else shared
+            yield keep_best(self._scorer.filters(vector, row, streams), widths[client]), vector
+
+    def _work(
+        self, state: StructuredState, client: int, vector: Vector, program: Program, sub: SubModel | None = None
+    ) -> LocalWork:
+        return LocalWork(
+            client=client,
+            vector=vector,
+            program=program,
+            pruning_ratio=0.0,
+            streams=Streams(state.base.seed, state.round),
+            sub=sub,
+        )
 
     def _rebuilt(self, shared: Vector, vector: Vector, mask: Mask) -> tuple[Vector, Mask]:
         """A client's numbers (size,) as they join the mean, and the mask of those that count."""
@@ -173,9 +203,9 @@ class StructuredTrainer:
         return np.where(mask, vector, rest), self._everything
 
     def _flops(self, client: int, sub: SubModel) -> float:
-        """Those of the compact network: every step is on all of its weights."""
-        dense = self._cohort.flops(client, self._method.program, self._everything)
-        return dense * (self._structure.flops(sub) / self._structure.flops(self._whole))
+        """Those of the compact network, every step being on all of its weights, and what comes before a fusion."""
+        before, dense = (self._cohort.flops(client, part, self._everything) for part in self._programs[client])
+        return before + dense * (self._structure.flops(sub) / self._structure.flops(self._whole))
 
     def _sizes(self, subs: Mapping[int, SubModel]) -> dict[str, float]:
         """Mean share of the parameters that the round's clients keep, and of the filters that they leave out."""

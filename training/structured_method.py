@@ -9,6 +9,7 @@ import numpy as np
 from training.accounting import BITS_PER_WEIGHT, updates
 from training.bandit import Bandit, Trials
 from training.engine import EngineSpec
+from training.fusion import Fusion
 from training.program import Program, Train, in_epochs
 from training.ranks import Ranks
 from training.scores import Score
@@ -30,7 +31,7 @@ class Structured:
     w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every number over those who hold it, and
     keeps it where nobody does; `zero-fill` takes 0 for what a client does not hold, (5) and (13). p_k counts samples
     where `weighted`. With `dense_download` the whole model is sent to everybody. `bandit` and `time` serve the ratios
-    of that name.
+    of that name. With a `fusion` clients score the filters themselves, of a model that they have trained before.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class Structured:
     dense_download: bool = False
     bandit: Bandit = field(default_factory=Bandit)
     time: TimeModel = field(default_factory=TimeModel)
+    fusion: Fusion | None = None
 
     def spec(self, device: str = "cpu") -> EngineSpec:
         """The engine that trains it."""
@@ -68,6 +70,10 @@ class Structured:
         train = next(phase for phase in self.program if isinstance(phase, Train))
         return train.learning_rate / (1.0 - train.momentum)
 
+    def programs(self, epoch_steps: int) -> tuple[Program, Program]:
+        """What a client whose epoch has `epoch_steps` does on the whole model, and then on its sub-model."""
+        return ((), self.program) if self.fusion is None else self.fusion.split(self.program, epoch_steps)
+
     @property
     def by_bandit(self) -> bool:
         """Whether bandits choose the ratios."""
@@ -91,13 +97,16 @@ class Structured:
 
         Where the allocation gives the ratios, those of the whole model, all prunable. With ratios of its own, those of
         each client's sub-model, all fixed; its updates are the whole model's times its share of the FLOPs, as time
-        goes by FLOPs. Squared gradients are measured and sent on top. `epoch_steps` as for `Method.demand`;
-        `filter_ratios` (K,) take the place of the method's own.
+        goes by FLOPs. Work before a fusion is on the whole model, fixed. Squared gradients are measured and sent on
+        top. `epoch_steps` as for `Method.demand`; `filter_ratios` (K,) take the place of the method's own.
         """
         structure = self.structure()
         if epoch_steps is None:
             epoch_steps = [self.task.nominal_epoch(clients) if in_epochs(self.program) else 0] * clients
-        work = np.array([updates(self.program, 0, structure.layout.shared_size, n) for n in epoch_steps])
+        programs, size = [self.programs(steps) for steps in epoch_steps], structure.layout.shared_size
+        pairs = list(zip(programs, epoch_steps, strict=True))
+        before = np.array([sum(updates(dense, 0, size, steps)) for (dense, _), steps in pairs])
+        work = np.array([updates(program, 0, size, steps) for (_, program), steps in pairs])
         whole = SubModel.first(structure.widths)
         bits = np.full(clients, structure.bits(whole))
         squares = np.full(clients, self.squares_bits(structure, whole))
@@ -105,7 +114,7 @@ class Structured:
         nothing = np.zeros(clients)
         if ratios is None:
             return Demand(
-                fixed_updates=work[:, 0],
+                fixed_updates=before + work[:, 0],
                 prunable_updates=work[:, 1],
                 fixed_upload_bits=squares,
                 prunable_upload_bits=bits,
@@ -120,7 +129,7 @@ class Structured:
 
         sub_bits, flops = each(structure.bits), each(structure.flops) / structure.flops(whole)
         return Demand(
-            fixed_updates=work.sum(axis=1) * flops,
+            fixed_updates=before + work.sum(axis=1) * flops,
             prunable_updates=nothing,
             fixed_upload_bits=sub_bits + each(lambda sub: self.squares_bits(structure, sub)),
             prunable_upload_bits=nothing,
