@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from training.estimates import Estimates, Floats, Observation, Running
+from training.estimates import Estimates, Floats, Observation, Running, Sum
 from training.layout import Entry
 from training.program import Vector
 from training.structure import Structure, SubModel, Widths
@@ -80,13 +80,12 @@ class Scorer:
     def start(self, clients: int) -> Estimates:
         """The estimates before the first round: one row, or one for each client."""
         size, score = self.structure.layout.parameter_size, self.score
-        secant = score.uses_curvature and score.curvature == "secant"
         return Estimates.nothing(
             clients if score.score_scope == "client" else 1,
-            gradient=size if secant or score.score in ("paper", "taylor") else 0,
+            gradient=size if self._secant or score.score in ("paper", "taylor") else 0,
             curvature=size if score.uses_curvature else 0,
             movement=sum(self.structure.widths.values()) if score.score == "delta" else 0,
-            last=size if secant else 0,
+            last=size if self._secant else 0,
         )
 
     @property
@@ -94,13 +93,21 @@ class Scorer:
         """Whether the score needs estimates at all."""
         return self.score.score not in ("l1", "random")
 
+    def observe(self, weights: Vector, effective_rate: float) -> Observation:
+        """What a round of models that start at `weights` (parameter_size,) is gathered in."""
+        wanted: dict[Sum, bool] = {
+            "gradient": self._secant or self.score.score in ("paper", "taylor"),
+            "square": self.score.uses_curvature and not self._secant,
+            "movement": self.score.score == "delta",
+        }
+        return Observation(weights, effective_rate, [name for name, asked in wanted.items() if asked])
+
     def learn(self, row: Estimates, seen: Observation) -> Estimates:
         """A row of the estimates after the models of a round."""
         moves = self.score.score == "delta"
         movement = np.concatenate(list(self.sums(seen.movement()).values())) if moves else np.zeros(0)
         held = np.concatenate(list(self.sums(seen.seen).values())) > 0 if moves else np.zeros(0, dtype=np.bool_)
-        secant = self.score.curvature == "secant"
-        return seen.update(row, self.score.score_momentum, secant=secant, filters=held, movement=movement)
+        return seen.update(row, self.score.score_momentum, secant=self._secant, filters=held, movement=movement)
 
     def filters(self, vector: Vector, row: Estimates, streams: Streams) -> FilterScores:
         """The score of every filter by group, for the model `vector` at the round of `streams`."""
@@ -147,6 +154,10 @@ class Scorer:
         values, known = np.split(row.movement.value, ends), np.split(row.movement.known, ends)
         pairs = zip(self.structure.widths, values, known, strict=True)
         return {name: _or_mean(value, there, 0.0) for name, value, there in pairs}
+
+    @property
+    def _secant(self) -> bool:
+        return self.score.uses_curvature and self.score.curvature == "secant"
 
     @cached_property
     def _tensors(self) -> dict[str, list[Entry]]:

@@ -53,4 +53,4 @@ class Learning:
         return self._state.estimates.with_rows(self._rows) if self._rows else self._state.estimates
 
     def _observation(self) -> Observation:
-        return Observation(self._weights, self._rate)
+        return self._scorer.observe(self._weights, self._rate)
