@@ -137,11 +137,12 @@ def accumulate(run: Run, phase: Accumulate) -> None:
         squares[..., part].addcmul_(gradient, gradient)
         run.accumulated += 1
         if run.watched:
-            run.look(loss, step, phase.stream, torch.cat([network.gradient, buffers]), "the gradient of ")
+            for of, seen in (("gradient", network.gradient), ("squared gradient", squares)):
+                run.look(loss, step, phase.stream, torch.cat([seen, buffers]), f"the {of} of ")
     network.vector[..., network.layout.buffers].copy_(buffers)
     run.add("gradient", total)
     run.add("squared_gradient", squares)
-    run.doubt = run.doubt + total.sum(-1)
+    run.doubt = run.doubt + total.sum(-1) + squares.sum(-1)
 
 
 def clip(gradient: Tensor, norm: float) -> None:

@@ -195,6 +195,12 @@ def test_divergence_of_a_trial_and_of_sums_is_named_too():
         engine().train(replace(work((Accumulate(steps=1, stream="sums"),)), vector=vector))
 
 
+def test_a_squared_gradient_beyond_float32_is_named_though_the_gradient_is_none():
+    it = replace(work((Accumulate(steps=1, stream="sums"),)), vector=START * np.float32(1e7))
+    with pytest.raises(InputError, match=r"the squared gradient of conv\d\.weight is not finite at step 1 of sums"):
+        engine().train(it)
+
+
 def test_weights_whose_sum_alone_is_too_great_are_no_divergence():
     vector = np.full_like(START, 1e36)
     assert np.array_equal(engine().train(replace(work(()), vector=vector)).vector, vector)
