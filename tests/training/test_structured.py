@@ -154,6 +154,21 @@ def test_one_score_for_all_gives_nested_filters():
         assert [len(kept) for kept in sets] == [max(1, round((1 - r) * width)) for r in GIVEN.filter_ratios]
 
 
+def test_with_the_same_filters_for_all_holders_is_residual_bit_for_bit():
+    uniform = Ranks(ratios="uniform", filter_ratio=0.5)
+    states = [after(make(ranks=uniform, reconstruct=how), 3)[1] for how in ("residual", "holders")]
+    assert np.array_equal(states[0].shared, states[1].shared)
+
+
+def test_what_everybody_leaves_out_of_zero_fill_stays_out():
+    trainer, state, _ = after(make(ranks=Ranks(ratios="uniform", filter_ratio=0.5), reconstruct="zero-fill"), 1)
+    widths, kept = structure_of(make()).uniform(0.5), []
+    for _ in range(3):
+        kept.append(trainer.sub_models(state, {0: widths})[0])
+        state, _ = trainer.step(state, NONE, ALL)
+    assert kept[0] == kept[1] == kept[2]
+
+
 def test_scores_of_their_own_give_clients_filters_of_their_own():
     trainer, state, _ = after(make(ranks=GIVEN, score=Score(score_scope="client")), 2)
     widths = structure_of(make()).uniform(0.5)
