@@ -146,8 +146,8 @@ class MaskedTrainer:
                 if delivery.later[client]:
                     late[client] = result.vector.copy(), held
                 if delivery.now[client]:
-                    gradient = result.sums["gradient"].astype(np.float64)
-                    importance[:] += self._weights[client] * gradient * gradient
+                    squares = np.square(result.sums["gradient"], dtype=np.float64)
+                    importance[:] += np.multiply(squares, self._weights[client], out=squares)
                     yield result.vector, held, self._weights[client]
 
         shared = np.where(held, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
@@ -182,14 +182,15 @@ class MaskedTrainer:
         self._cohort.close()
 
     def _works(self, state: MaskedState, clients: Sequence[int]) -> Iterator[LocalWork]:
+        vector, mask = state.shared.copy(), None if state.mask.all() else state.mask
         for client in clients:
             yield LocalWork(
                 client=client,
-                vector=state.shared.copy(),
+                vector=vector,
                 program=self._method.program,
                 pruning_ratio=0.0,
                 streams=Streams(state.base.seed, state.round),
-                mask=None if state.mask.all() else state.mask,
+                mask=mask,
             )
 
     def _reconfigured(self, state: MaskedState, shared: Vector, importance: Floats) -> Mask:
