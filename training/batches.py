@@ -14,6 +14,7 @@ from wirelessfl.errors import InputError
 Batch = tuple[Tensor, Tensor]
 
 _EVALUATION_BATCH = 256  # larger ones fall out of the cache
+_AT_ONCE = 1 << 18  # numbers of the batches that are made in one go, 1 MB
 
 
 class Batches:
@@ -55,17 +56,9 @@ class Batches:
         self, clients: Sequence[int], seeds: Sequence[int], *, steps: int | None = None, epochs: int | None = None
     ) -> Iterator[Batch]:
         """The batches of several clients whose `sizes` are the same, one client's samples behind the other's."""
-        images, labels, _ = self._train
-        # Another seed: from the same one, where a sample comes in a shuffle would say how it is cropped.
-        changes = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
         draws = [self._rows(client, seed, steps, epochs) for client, seed in zip(clients, seeds, strict=True)]
-        for rows in zip(*draws, strict=True):
-            batch = rows[0] if len(rows) == 1 else torch.cat(rows)
-            chosen = images.index_select(0, batch)
-            if self._augment is not None:
-                parts = chosen.split([len(each) for each in rows])
-                chosen = torch.cat([self._augment(part, own) for part, own in zip(parts, changes, strict=True)])
-            yield self._ready(chosen), labels.index_select(0, batch)
+        drawn = zip(*draws, strict=True)
+        return self._augmented(drawn, seeds) if self._augment else self._plain(map(torch.cat, drawn), len(clients))
 
     def sizes(self, client: int, *, epochs: bool) -> tuple[int, ...]:
         """Sizes of the batches of one shuffle: of an epoch, or as many of one size as there are samples for."""
@@ -80,6 +73,32 @@ class Batches:
         images, labels, index = self._test
         for rows in index[client].split(_EVALUATION_BATCH):
             yield self._ready(images.index_select(0, rows)), labels.index_select(0, rows)
+
+    def _plain(self, drawn: Iterator[Tensor], clients: int) -> Iterator[Batch]:
+        """The batches of the samples `drawn`; as many small ones as fit into the cache are made in one go.
+
+        Only where each then begins at a multiple of 64 bytes, as one that is made alone: the bits of matrix products
+        depend on it.
+        """
+        images, labels, _ = self._train
+        numbers = images[0].numel()
+        at_once = 1 if numbers % 16 else max(1, _AT_ONCE // (numbers * self._batch_size * clients))
+        while rows := list(islice(drawn, at_once)):
+            sizes, together = [len(each) for each in rows], torch.cat(rows)
+            made = self._ready(images.index_select(0, together)), labels.index_select(0, together)
+            yield from zip(*(tensor.split(sizes) for tensor in made), strict=True)
+
+    def _augmented(self, drawn: Iterator[tuple[Tensor, ...]], seeds: Sequence[int]) -> Iterator[Batch]:
+        """The batches of the samples `drawn` for each client, changed by each client's own generator."""
+        assert self._augment is not None
+        images, labels, _ = self._train
+        # Another seed: from the same one, where a sample comes in a shuffle would say how it is cropped.
+        changes = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
+        for rows in drawn:
+            parts = (
+                self._augment(images.index_select(0, own), change) for own, change in zip(rows, changes, strict=True)
+            )
+            yield self._ready(torch.cat(list(parts))), labels.index_select(0, torch.cat(rows))
 
     def _rows(self, client: int, seed: int, steps: int | None, epochs: int | None) -> Iterator[Tensor]:
         """The samples of each batch: slices of one seeded shuffle after another."""

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from helpers.federation import made_up_data
 
+from training import batches
 from training.batches import Batches
 from training.data._augment import crop_flip
 
@@ -38,3 +40,16 @@ def test_features_and_numbers_are_handed_on_as_they_are():
     inputs, targets = next(Batches(features, 16, CPU).epochs(2, 0, 1))
     assert torch.equal(inputs[:, 3], targets)
     assert {tuple(row) for row in inputs.tolist()} <= {tuple(row) for row in rows[data.train_index[2]].tolist()}
+
+
+@pytest.mark.parametrize("length", [{"steps": 7}, {"epochs": 3}])
+def test_batches_made_in_one_go_are_those_made_alone(length, monkeypatch):
+    data = made_up_data()
+    together = list(Batches(data, 7, CPU).together([1], [5], **length))
+    assert len({images.untyped_storage().data_ptr() for images, _ in together}) < len(together)
+    monkeypatch.setattr(batches, "_AT_ONCE", 0)
+    alone = list(Batches(data, 7, CPU).together([1], [5], **length))
+    for (images, labels), (same, as_well) in zip(together, alone, strict=True):
+        assert images.data_ptr() % 64 == 0  # else matrix products may have other bits
+        assert torch.equal(images, same)
+        assert torch.equal(labels, as_well)
