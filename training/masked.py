@@ -67,7 +67,7 @@ class Masked:
         if change.count_reconfiguration_bits and not alone:
             up += BITS_PER_WEIGHT * weights if change.due(round) else 0
             down += weights if round and (change.due(round - 1) or round == change.initial_rounds) else 0
-        here = np.arange(clients) < (1 if alone else clients)
+        here = change.training(round, clients)
         return Demand(
             fixed_updates=np.where(here, work, 0.0),
             prunable_updates=np.zeros(clients),
@@ -130,7 +130,8 @@ class MaskedTrainer:
         """
         base, asked = state.base, self.demand(state)
         left_out = refuse_pruning(self._cohort.check(pruning_ratio, delivery), "that prunes by a mask of its own")
-        trains = np.flatnonzero(delivery.here & ~left_out & (asked.fixed_updates > 0)).tolist()
+        turns = self._method.reconfiguration.training(state.round, self._cohort.clients)
+        trains = np.flatnonzero(delivery.here & ~left_out & turns).tolist()
         held = np.concatenate([state.mask, np.ones(len(base.shared) - len(state.mask), dtype=np.bool_)])
         late, importance, costs = base.still_late(delivery), state.importance.copy(), Costs(self._cohort.clients)
 

@@ -53,6 +53,11 @@ class Reconfigure:
         first = self.reconfigure == "fixed-density" and round == 0
         return first or (round + 1) % self.reconfigure_every == 0
 
+    def training(self, round: int, clients: int) -> Mask:
+        """Who trains in round `round` (from 0), (clients,)."""
+        found: Mask = np.arange(clients) < (1 if round < self.initial_rounds else clients)
+        return found
+
     def mask(
         self,
         weights: Vector,
