@@ -1,0 +1,176 @@
+"""What the studies of [CA-HFP] share: networks and data of both scales, schemes, what is reported."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from studies.report.results import Run, Sample, Table, Verdict, over_seeds
+from wirelessfl.config import Tables, from_tables, merge
+from wirelessfl.experiment import Experiment
+
+FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP = "FedAvg", "FedProx", "PruneFL", "FedMP", "DapperFL", "CA-HFP"
+SCHEMES = (FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
+PRUNING = (PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
+
+SEEDS = (0, 1, 2)
+ROUNDS = {"small": 30, "paper": 300}
+LAST = 10  # evaluations in the reported mean: the paper does not say which round it reports (erratum C18)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A network on a data set; `training` holds the fields of section training that make it."""
+
+    network: str
+    data: str
+    training: Mapping[str, Any]
+    alphas: tuple[float, ...] = (0.1, 1.0, 10.0)
+    reconfigure_every: int = 50  # PruneFL's rounds between two masks: six masks in a run of either scale
+
+    def label(self, alpha: float) -> str:
+        """What the tables call it under Dirichlet's `alpha`."""
+        return f"{self.network}, {self.data}, alpha {alpha:g}"
+
+
+# What [CA-HFP] prints, and where it prints nothing our reading: gradients clipped at 10 (erratum C17), one model tested
+# on the whole test set.
+_LOCAL = {"partition": "dirichlet", "tested_on": "whole", "local_epochs": 1, "momentum": 0.9, "clip_norm": 10.0}
+_PAPER = {**_LOCAL, "batch_size": 128, "learning_rate": 0.1}
+_PAPER_DATA: Mapping[str, Mapping[str, Any]] = {
+    "Fashion-MNIST": {"dataset": "fashion-mnist", "image_size": 32, "image_channels": 3},
+    "CIFAR-10": {"dataset": "cifar10", "augmentation": "crop-flip"},
+    "CIFAR-100": {"dataset": "cifar100", "augmentation": "crop-flip"},
+}
+# A twentieth of the data and of the model, on which a round takes a fifth of a second.
+_SMALL_CNN = {
+    **_LOCAL,
+    "dataset": "fashion-mnist",
+    "model": "cnn",
+    "width": 0.25,
+    "train_samples": 2000,
+    "test_samples": 1000,
+    "batch_size": 32,
+    "learning_rate": 0.05,
+}
+_SMALL_RESNET = {
+    **_LOCAL,
+    "dataset": "cifar10",
+    "model": "resnet20",
+    "width": 0.25,
+    "train_samples": 1000,
+    "test_samples": 500,
+    "batch_size": 16,
+    "learning_rate": 0.1,
+}
+SETTINGS: Mapping[str, tuple[Setting, ...]] = {
+    "small": (
+        Setting("CNN", "Fashion-MNIST", _SMALL_CNN, reconfigure_every=5),
+        Setting("ResNet-20", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), reconfigure_every=5),
+    ),
+    "paper": tuple(
+        Setting(network, data, {**_PAPER, "model": model, **fields})
+        for network, model in (("VGG16", "vgg16"), ("ResNet-32", "resnet32"))
+        for data, fields in _PAPER_DATA.items()
+    ),
+}
+# The setting of the figures: VGG16 on CIFAR-10 in the paper.
+FIGURES = {"small": SETTINGS["small"][0], "paper": SETTINGS["paper"][1]}
+# Everybody is waited for; a deadline that nobody can meet would be refused.
+CELL: Tables = {"scenario": {"clients": 10, "deadline_s": 1e4}, "allocation": {"method": "min-latency"}}
+
+
+def planned(setting: Setting, alpha: float, scale: str, changes: Tables) -> list[Experiment]:
+    """One experiment per seed; `changes` on top of the setting."""
+    training = {**CELL, "training": {"algorithm": "ca-hfp", **setting.training, "dirichlet_alpha": alpha}}
+    tables = merge(training, changes)
+    first = from_tables({**tables, "run": {"rounds": ROUNDS[scale], "eval_every": 1, "checkpoint_every": 10}})
+    return [replace(first, run=replace(first.run, seed=seed)) for seed in SEEDS]
+
+
+def scheme(name: str, setting: Setting, ratio: float) -> Tables:
+    """A row of Table I: every pruning scheme removes `ratio` of the filters, or as many weights as that."""
+    uniform = {"ratios": "uniform", "filter_ratio": ratio}
+    fields: Mapping[str, dict[str, Any]] = {
+        FEDAVG: {"algorithm": "fedavg"},
+        FEDPROX: {"algorithm": "fedprox", "work_fractions": [0.25, 0.5, 0.75]},
+        PRUNEFL: {
+            "algorithm": "prunefl",
+            "reconfigure": "fixed-density",
+            "reconfigure_every": setting.reconfigure_every,
+            "density": kept_share(setting, ratio),
+        },
+        FEDMP: {"algorithm": "fedmp", **uniform},
+        DAPPERFL: {"algorithm": "dapperfl", **uniform},
+        CA_HFP: {"algorithm": "ca-hfp", **uniform},
+    }
+    return {"training": fields[name]}
+
+
+def kept_share(setting: Setting, ratio: float) -> float:
+    """The share of the network's parameters that is left without `ratio` of the filters of every layer."""
+    task = {name: setting.training.get(name) for name in ("dataset", "model", "image_size", "image_channels", "width")}
+    return _kept_share(ratio, **{name: value for name, value in task.items() if value is not None})
+
+
+@cache
+def _kept_share(ratio: float, **task: Any) -> float:
+    from training.engine import EngineSpec
+    from training.structure import Structure
+    from training.task import Task
+
+    made = Task(**task)
+    spec = EngineSpec(model=made.model, form=made.form, personalised=False, batch_size=1, device="cpu")
+    return round(float(Structure.of(*spec.build_model()).table([ratio]).kept_share[0]), 4)
+
+
+def last_ten(run: Run) -> float:
+    """Accuracy, mean of the last ten evaluations."""
+    return float(_evaluated(run)[-LAST:].mean())
+
+
+def learnt(runs: list[Run]) -> dict[str, Sample]:
+    """Accuracy as reported: mean of the last ten evaluations, and the best one."""
+    return {
+        "accuracy": over_seeds(runs, last_ten),
+        "best_accuracy": over_seeds(runs, lambda run: float(_evaluated(run).max())),
+    }
+
+
+def costs(runs: list[Run]) -> dict[str, Sample]:
+    """What a client sends and receives in a round, in thousands of numbers of 32 bits, and computes, in GFLOP."""
+    return {
+        "thousands_up": over_seeds(runs, lambda run: float(run.series("uplink_bits").mean() / 32e3)),
+        "thousands_down": over_seeds(runs, lambda run: float(run.series("downlink_bits").mean() / 32e3)),
+        "gflop": over_seeds(runs, lambda run: float(run.series("flops").mean() / 1e9)),
+    }
+
+
+def first_reached(run: Run, accuracy: float, field: str = "round") -> float:
+    """The round (or another field of its record) in which an evaluation first gave this accuracy."""
+    reached = run.series("accuracy") >= accuracy
+    return float(run.series(field)[reached.argmax() if reached.any() else -1])
+
+
+def common_accuracy(runs: Iterable[list[Run]]) -> list[float]:
+    """The accuracy that all of `runs` reach, for every seed: the lowest of their means over the last ten rounds."""
+    return [min(last_ten(run) for run in same_seed) for same_seed in zip(*runs, strict=True)]
+
+
+def averaged(table: Table, column: str, labels: Iterable[str]) -> Sample:
+    """The mean over rows, seed by seed."""
+    return Sample(tuple(np.mean([table.sample(label, column).values for label in labels], axis=0).tolist()))
+
+
+def highest(table: Table, column: str, label: str, others: Iterable[str]) -> Verdict:
+    """Whether `label` has a larger mean than all `others`."""
+    samples = {name: table.sample(name, column) for name in (label, *others)}
+    best = max(samples, key=lambda name: samples[name].mean)
+    return Verdict(best == label, ", ".join(f"{name}: {sample}" for name, sample in samples.items()))
+
+
+def _evaluated(run: Run) -> np.ndarray:
+    accuracy = run.series("accuracy")
+    return accuracy[~np.isnan(accuracy)]
