@@ -30,8 +30,8 @@ class Bandit:
 
     **Differs:** rewards are scaled by a client's greatest so far, as the bound is made for numbers up to 1; the gap
     |T_k - mean T| is a share of the mean and at least 0.01; the loss is the clients' mean training loss, round against
-    round before. c = 1 is the published bound, which at these scales hardly stops exploring. There is no official
-    code to compare with.
+    round before. There is no official code to compare with; the defaults of d and c are ours (c = 1 is the usual
+    bound), chosen on the made-up problem of the tests, which is thus no independent evidence for them.
     """
 
     bandit_most: float = 0.9
