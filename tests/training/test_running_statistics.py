@@ -5,9 +5,10 @@ import pytest
 
 from training.federated import FederatedTrainer
 from training.method import Method
-from training.program import Prune, Train, epoch_batches
+from training.program import Accumulate, LocalWork, Prune, Train, epoch_batches
 from training.task import Task
 from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery
 
 K = 3
@@ -75,6 +76,24 @@ def test_statistics_are_sent_and_never_pruned():
     _, metrics = it.step(state, np.array([0, 0.5, 1]), Delivery.all(K))
     kept = np.array([layout.shared_size, layout.shared_size // 2, 0])
     assert metrics.uplink_bits.tolist() == ((32 * kept + layout.shared_size + 32 * 12) * (kept > 0)).tolist()
+
+
+@pytest.mark.parametrize(
+    "phase", [Prune(steps=2, learning_rate=0.1, stream="trial"), Accumulate(steps=2, stream="sums")]
+)
+def test_trial_steps_and_sums_leave_the_statistics_as_they_are(phase):
+    task = Task(model="norm-cnn", batch_size=64)
+    spec = Method(task=task, program=(phase,), personalised=False, count_mask_bits=True).spec()
+    model, layout = spec.build_model()
+    start = layout.flatten(model).numpy()
+    engine = spec.build(task.load(clients=K, seed=0, data_root=None))
+
+    def after(phase):
+        work = LocalWork(client=0, vector=start, program=(phase,), pruning_ratio=0.5, streams=Streams(0))
+        return engine.train(work).vector[layout.buffers]
+
+    assert np.array_equal(after(phase), start[layout.buffers])
+    assert not np.array_equal(after(TRAIN), start[layout.buffers])
 
 
 def test_epochs_ask_for_updates_and_cost_by_each_clients_samples():
