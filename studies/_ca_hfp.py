@@ -16,7 +16,6 @@ SCHEMES = (FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 PRUNING = (PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 
 SEEDS = (0, 1, 2)
-ROUNDS = {"small": 30, "paper": 300}
 LAST = 10  # evaluations in the reported mean: the paper does not say which round it reports (erratum C18)
 
 
@@ -28,7 +27,7 @@ class Setting:
     data: str
     training: Mapping[str, Any]
     alphas: tuple[float, ...] = (0.1, 1.0, 10.0)
-    reconfigure_every: int = 50  # PruneFL's rounds between two masks: six masks in a run of either scale
+    rounds: int = 300
 
     def label(self, alpha: float) -> str:
         """What the tables call it under Dirichlet's `alpha`."""
@@ -67,8 +66,8 @@ _SMALL_RESNET = {
 }
 SETTINGS: Mapping[str, tuple[Setting, ...]] = {
     "small": (
-        Setting("CNN", "Fashion-MNIST", _SMALL_CNN, reconfigure_every=5),
-        Setting("ResNet-20", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), reconfigure_every=5),
+        Setting("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30),
+        Setting("ResNet-20", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), rounds=20),
     ),
     "paper": tuple(
         Setting(network, data, {**_PAPER, "model": model, **fields})
@@ -82,11 +81,11 @@ FIGURES = {"small": SETTINGS["small"][0], "paper": SETTINGS["paper"][1]}
 CELL: Tables = {"scenario": {"clients": 10, "deadline_s": 1e4}, "allocation": {"method": "min-latency"}}
 
 
-def planned(setting: Setting, alpha: float, scale: str, changes: Tables) -> list[Experiment]:
+def planned(setting: Setting, alpha: float, changes: Tables) -> list[Experiment]:
     """One experiment per seed; `changes` on top of the setting."""
     training = {**CELL, "training": {"algorithm": "ca-hfp", **setting.training, "dirichlet_alpha": alpha}}
     tables = merge(training, changes)
-    first = from_tables({**tables, "run": {"rounds": ROUNDS[scale], "eval_every": 1, "checkpoint_every": 10}})
+    first = from_tables({**tables, "run": {"rounds": setting.rounds, "eval_every": 1, "checkpoint_every": 10}})
     return [replace(first, run=replace(first.run, seed=seed)) for seed in SEEDS]
 
 
@@ -99,7 +98,7 @@ def scheme(name: str, setting: Setting, ratio: float) -> Tables:
         PRUNEFL: {
             "algorithm": "prunefl",
             "reconfigure": "fixed-density",
-            "reconfigure_every": setting.reconfigure_every,
+            "reconfigure_every": setting.rounds // 6,  # 50 rounds in the paper's runs
             "density": kept_share(setting, ratio),
         },
         FEDMP: {"algorithm": "fedmp", **uniform},

@@ -24,7 +24,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     rows = [(alpha, 0.0, FEDAVG) for alpha in ALPHAS]
     rows += [(alpha, ratio, name) for alpha in ALPHAS for ratio in RATIOS for name in PRUNING]
     return {
-        label_of(alpha, ratio, name): planned(setting, alpha, scale, scheme(name, setting, ratio))
+        label_of(alpha, ratio, name): planned(setting, alpha, scheme(name, setting, ratio))
         for alpha, ratio, name in rows
     }
 

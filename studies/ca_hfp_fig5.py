@@ -22,7 +22,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     """The runs of Fig. 4 with alpha 1."""
     setting = FIGURES[scale]
     rows = [(0.0, FEDAVG), *((ratio, name) for ratio in RATIOS for name in PRUNING)]
-    return {label_of(ratio, name): planned(setting, ALPHA, scale, scheme(name, setting, ratio)) for ratio, name in rows}
+    return {label_of(ratio, name): planned(setting, ALPHA, scheme(name, setting, ratio)) for ratio, name in rows}
 
 
 def _bits(run: Run) -> float:

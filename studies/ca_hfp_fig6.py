@@ -71,7 +71,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
         for name, algorithm in SCHEMES.items():
             ratios = {} if name == FEDAVG else {"ratios": rank.replace(" ", "-")}
             changes = {**cell(rank), "training": {"algorithm": algorithm, **ratios}}
-            planned_runs[label_of(rank, name)] = planned(setting, 1.0, scale, changes)
+            planned_runs[label_of(rank, name)] = planned(setting, 1.0, changes)
     return planned_runs
 
 

@@ -59,7 +59,7 @@ _PRINTED = {
 def experiments(scale: str) -> dict[str, list[Experiment]]:
     """Every scheme in every setting."""
     return {
-        f"{setting.label(alpha)}: {name}": planned(setting, alpha, scale, scheme(name, setting, RATIO))
+        f"{setting.label(alpha)}: {name}": planned(setting, alpha, scheme(name, setting, RATIO))
         for setting in SETTINGS[scale]
         for alpha in setting.alphas
         for name in SCHEMES

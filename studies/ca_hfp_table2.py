@@ -42,7 +42,6 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
         label_of(setting.label(alpha), score, mean): planned(
             setting,
             alpha,
-            scale,
             {"training": {"ratios": RANK, "score": SCORES[score], "reconstruct": MEANS[mean]}},
         )
         for setting, alpha in product(settings(scale), ALPHAS[scale])

@@ -39,7 +39,7 @@ VARIANTS: dict[str, Tables] = {
 def experiments(scale: str) -> dict[str, list[Experiment]]:
     """All variants under the same Rayleigh fading; who is late is left out, but for FedAvg."""
     cell: Tables = {"scenario": {"deadline_s": DEADLINE_S[scale], "deadline_policy": "drop"}}
-    return {label: planned(FIGURES[scale], ALPHA, scale, merge(cell, changes)) for label, changes in VARIANTS.items()}
+    return {label: planned(FIGURES[scale], ALPHA, merge(cell, changes)) for label, changes in VARIANTS.items()}
 
 
 def _arrived(run: Run, label: str) -> Any:

@@ -96,7 +96,7 @@ def test_half_of_the_filters_leaves_the_printed_sizes(place, parameters, whole):
     share = common.kept_share(common.SETTINGS["paper"][place], 0.5)
     assert share == pytest.approx(parameters / whole, abs=2e-4)
     prunefl = common.scheme(common.PRUNEFL, common.SETTINGS["paper"][place], 0.5)["training"]
-    assert prunefl["density"] == share
+    assert (prunefl["density"], prunefl["reconfigure_every"]) == (share, 50)
 
 
 def test_the_reported_accuracy_is_the_mean_of_the_last_ten_evaluations():
