@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from training import aggregate
 from training.aggregate import mean_over_holders, weighted_mean_over_holders
 
 OLD = np.array([10, 11, 12, 13], dtype=np.float32)
@@ -60,3 +61,18 @@ def test_equal_weights_are_no_weights():
     ones, sevens = (weighted_mean_over_holders(old, ((*each, weight) for each in updates)) for weight in (1.0, 7.0))
     assert np.array_equal(ones, mean_over_holders(old, updates))
     np.testing.assert_allclose(sevens, ones, rtol=1e-6)
+
+
+@pytest.mark.parametrize("piece", [1, 3, 4])
+def test_pieces_and_shortcuts_change_no_bit(piece, monkeypatch):
+    rng = np.random.default_rng(0)
+    old, masks = rng.normal(size=10).astype(np.float32), rng.random((4, 10)) < [[1.0], [0.5], [1.0], [0.2]]
+    updates = [
+        (*update(rng.normal(size=10), mask), weight) for mask, weight in zip(masks, (3.0, 1.0, 1.0, 7.0), strict=True)
+    ]
+    total, held = np.zeros(10), np.zeros(10)
+    for vector, mask, weight in updates:
+        total[mask] += vector[mask].astype(np.float64) * weight
+        held[mask] += weight
+    monkeypatch.setattr(aggregate, "_PIECE", piece)
+    assert np.array_equal(weighted_mean_over_holders(old, updates), (total / held).astype(np.float32))
