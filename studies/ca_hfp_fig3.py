@@ -6,6 +6,7 @@ from studies._ca_hfp import (
     CA_HFP,
     FIGURES,
     PRUNING,
+    THREE_SEEDS,
     common_accuracy,
     costs,
     first_reached,
@@ -32,7 +33,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     """The runs of Table I in the setting of the figures (small: the CNN on Fashion-MNIST; VGG16 on CIFAR-10)."""
     setting = FIGURES[scale]
     return {
-        label_of(alpha, name): planned(setting, alpha, scheme(name, setting, RATIO))
+        label_of(alpha, name): planned(setting, alpha, scheme(name, setting, RATIO), THREE_SEEDS)
         for alpha in ALPHAS
         for name in PRUNING
     }

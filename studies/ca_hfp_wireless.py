@@ -7,7 +7,7 @@ both fit.
 
 from typing import Any
 
-from studies._ca_hfp import FIGURES, averaged, common_accuracy, first_reached, learnt, planned
+from studies._ca_hfp import FIGURES, THREE_SEEDS, averaged, common_accuracy, first_reached, learnt, planned
 from studies.report.claims import Check, above, compare, within
 from studies.report.curves import draw_over_time, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
@@ -39,7 +39,9 @@ VARIANTS: dict[str, Tables] = {
 def experiments(scale: str) -> dict[str, list[Experiment]]:
     """All variants under the same Rayleigh fading; who is late is left out, but for FedAvg."""
     cell: Tables = {"scenario": {"deadline_s": DEADLINE_S[scale], "deadline_policy": "drop"}}
-    return {label: planned(FIGURES[scale], ALPHA, merge(cell, changes)) for label, changes in VARIANTS.items()}
+    return {
+        label: planned(FIGURES[scale], ALPHA, merge(cell, changes), THREE_SEEDS) for label, changes in VARIANTS.items()
+    }
 
 
 def _arrived(run: Run, label: str) -> Any:
