@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from studies.report.claims import compare
 from studies.report.results import Run, Sample, Table, Verdict, over_seeds
 from wirelessfl.config import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
@@ -165,10 +166,22 @@ def averaged(table: Table, column: str, labels: Iterable[str]) -> Sample:
 
 
 def highest(table: Table, column: str, label: str, others: Iterable[str]) -> Verdict:
-    """Whether `label` has a larger mean than all `others`."""
-    samples = {name: table.sample(name, column) for name in (label, *others)}
-    best = max(samples, key=lambda name: samples[name].mean)
-    return Verdict(best == label, ", ".join(f"{name}: {sample}" for name, sample in samples.items()))
+    """Whether `label` has a larger mean than all `others`, with the difference to the best of them."""
+    return _first(table, column, label, others, 1.0)
+
+
+def lowest(table: Table, column: str, label: str, others: Iterable[str]) -> Verdict:
+    """Whether `label` has a smaller mean than all `others`, with the difference to the least of them."""
+    return _first(table, column, label, others, -1.0)
+
+
+def _first(table: Table, column: str, label: str, others: Iterable[str], sign: float) -> Verdict:
+    samples = {name: table.sample(name, column) for name in others}
+    rival = max(samples, key=lambda name: sign * samples[name].mean)
+    larger, smaller = (label, rival) if sign > 0 else (rival, label)
+    verdict = compare(table.sample(larger, column), table.sample(smaller, column))
+    rest = ", ".join(f"{name}: {sample}" for name, sample in samples.items() if name != rival)
+    return Verdict(verdict.holds, f"{larger} against {smaller}: {verdict.figures}; {rest}")
 
 
 def _evaluated(run: Run) -> np.ndarray:

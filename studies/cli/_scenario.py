@@ -57,7 +57,12 @@ def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Cal
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
     progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=not is_first()))
     bar = progress.add_task("rounds", total=total, completed=done, note="")
 

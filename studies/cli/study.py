@@ -96,7 +96,7 @@ def _sweep(experiments: Any, out: Path, jobs: int, data_root: Path | None) -> No
     total = sum(experiment.run.rounds for experiment in runs.values())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rounds"))
     with (
-        Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress,
+        Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)) as progress,
         worker_processes(min(jobs, len(runs))) as executor,
     ):
         bar = progress.add_task(f"{len(runs)} runs", total=total)

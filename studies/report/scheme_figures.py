@@ -25,15 +25,16 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
         ratio.bar(place, 100 * scheme.planned.allocation.pruning_ratio, **look)
     cap = first.experiment.max_pruning_ratio
     if cap < 1:
-        ratio.axhline(100 * cap, color="black", linestyle="--", linewidth=1)
+        ratio.axhline(100 * cap, color="black", linestyle="--", linewidth=1, label="largest ratio allowed")
     for axes, label in ((band, "share of the band (%)"), (ratio, "pruning ratio (%)")):
         axes.set(xlabel="client", ylabel=label)
         axes.grid(alpha=0.3, axis="y")
         axes.set_axisbelow(True)
         axes.xaxis.get_major_locator().set_params(integer=True)
     ratio.set_ylim(0, 105)
-    if len(schemes) > 1:
-        figure.legend(*band.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="small")
+    shown = [*(band.containers if len(schemes) > 1 else ()), *ratio.lines]
+    if shown:
+        figure.legend(handles=shown, loc="outside lower center", ncols=6, fontsize="small")
     deadline_ms = 1e3 * first.experiment.scenario.deadline_s
     figure.suptitle(f"{scenario}, one round, deadline {deadline_ms:g} ms", fontsize="small", color="0.35")
     return figure
