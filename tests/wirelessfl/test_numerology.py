@@ -33,7 +33,7 @@ def test_transport_blocks_are_those_of_sionna(mcs, bits):
 @CHECKED
 @given(st.integers(0, 28), st.integers(1, 273), st.integers(2, 13), st.integers(1, 4))
 def test_transport_blocks_are_whole_bytes_near_the_information(mcs, blocks, symbols, layers):
-    """Within 6 % (a step of the table and of the quantisation) or 24 bits of N_info, and no fewer with one more symbol."""
+    """Within 6 % (a step of table and quantisation) or 24 bits of N_info, and no fewer with one more symbol."""
     bits_per_symbol, rate_x1024 = MCS[mcs]
     information = min(156, 12 * symbols - 12) * blocks * layers * bits_per_symbol * rate_x1024 / 1024
     bits = transport_block_bits(mcs, blocks, symbols=symbols, layers=layers)
