@@ -1,7 +1,7 @@
 """Clients dropped around a base station of 3GPP TR 38.901: what its four environments share."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,3 +200,38 @@ def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
             correlation_distance_m(environment, los=False, indoor=indoors),
         ]
     )
+
+
+class Dropped(Protocol):
+    """A channel of TR 38.901: everything follows from its `site` and its environment.
+
+    A plug-in that names it as its base writes down its fields, `site` among them, and `_place`.
+    """
+
+    site: Site
+
+    def __post_init__(self) -> None:
+        self.site.check(self._place)
+
+    @property
+    def _place(self) -> Place: ...
+
+    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+        """A draw for every (seed, round, client); the server knows of it what `csi` says."""
+        return self.site.sample(self._place, scenario, rng)
+
+    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+        """Gain of this run's positions, states and shadowing in this round, averaged over fading; (K,)."""
+        return self.site.mean_gain(self._place, scenario, rng)
+
+    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
+        """Where the clients are in this round, the base station at the origin; (K, 2)."""
+        return self.site.links(self._place, scenario, rng).position_m
+
+    def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
+        """Which clients have a line of sight in this round; (K,)."""
+        return self.site.links(self._place, scenario, rng).line_of_sight
+
+    def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
+        """Path loss outdoors at a distance with and without a line of sight, for a picture; any shape."""
+        return self.site.loss_curves_db(self._place, distance_m)

@@ -16,7 +16,7 @@ from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from wirelessfl.errors import InputError
 
@@ -115,7 +115,7 @@ def _from_file(kind: str, file: Path) -> Any:
 def _from_entry_point(entry: Any) -> Any:
     plugin = entry.load()
     if isinstance(plugin, type):
-        plugin.__plugin_name__ = entry.name  # type: ignore[attr-defined]
+        cast(Any, plugin).__plugin_name__ = entry.name
     return plugin
 
 

@@ -6,7 +6,7 @@ import torch
 from training.data._federated import FederatedData
 from training.engine import Engine, EngineSpec
 from training.layout import Layout
-from training.program import LocalWork, Program, Prune, Train
+from training.program import LocalWork, Part, Program, Prune, Train
 from wirelessfl.rng import Streams
 
 SPEC = EngineSpec(model="digits-cnn", personalised=True, batch_size=16, device="cpu")
@@ -56,9 +56,9 @@ def work(
     return LocalWork(client=client, vector=vector, program=program, pruning_ratio=ratio, streams=Streams(3, round))
 
 
-def train(part: str, steps: int = 2, rate: float = 0.05, stream: str = "batches/shared") -> Train:
+def train(part: Part, steps: int = 2, rate: float = 0.05, stream: str = "batches/shared") -> Train:
     """A training phase."""
-    return Train(part=part, steps=steps, learning_rate=rate, stream=stream)  # type: ignore[arg-type]
+    return Train(part=part, steps=steps, learning_rate=rate, stream=stream)
 
 
 PRUNE = Prune(steps=1, learning_rate=0.05, stream="batches/importance")

@@ -1,9 +1,10 @@
-"""Checks that the algorithms' fields share."""
+"""What algorithms of local SGD share: the checks of their fields, and the phase that these fields stand for."""
 
 from typing import Any
 
 import numpy as np
 
+from training.program import Train
 from wirelessfl.errors import InputError, check_count, check_number
 
 
@@ -39,3 +40,21 @@ def check_momentum(momentum: float) -> None:
     """Below 1: the effective step of the estimators is eta / (1 - momentum)."""
     if momentum >= 1:
         raise InputError(f"training.momentum must be below 1, got {momentum:g}")
+
+
+def local_sgd(algorithm: Any, **more: Any) -> Train:
+    """The phase of local SGD on the whole model that the fields checked by `check_sgd` stand for.
+
+    `more` are further fields of `Train`.
+    """
+    return Train(
+        part="shared",
+        steps=algorithm.local_steps if algorithm.local_epochs is None else None,
+        epochs=algorithm.local_epochs,
+        learning_rate=algorithm.learning_rate,
+        momentum=algorithm.momentum,
+        weight_decay=algorithm.weight_decay,
+        clip_norm=algorithm.clip_norm,
+        stream="batches/shared",
+        **more,
+    )

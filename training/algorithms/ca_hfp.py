@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_momentum, check_sgd
+from training.algorithms._checks import check_momentum, check_sgd, local_sgd
 from training.bandit import Bandit
-from training.program import Accumulate, Program, Train
+from training.program import Accumulate, Program
 from training.ranks import Ranks
 from training.scores import Score
 from training.structured import Reconstruct, Structured, SubModelBased
@@ -55,20 +55,10 @@ class CaHfp(SubModelBased):
     @property
     def method(self) -> Structured:
         """The algorithm as a program for its clients and the filters that they get."""
-        steps = self.local_steps if self.local_epochs is None else None
-        train = Train(
-            part="shared",
-            steps=steps,
-            epochs=self.local_epochs,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            stream="batches/shared",
-        )
+        train = local_sgd(self)
         program: Program = (train,)
         if self.score.asks_clients:
-            measure = Accumulate(part="shared", steps=steps, epochs=self.local_epochs, stream="batches/score")
+            measure = Accumulate(part="shared", steps=train.steps, epochs=train.epochs, stream="batches/score")
             program = (measure, train)
         return Structured(
             task=self.task,

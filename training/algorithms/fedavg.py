@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_sgd
+from training.algorithms._checks import check_sgd, local_sgd
 from training.federated import ServerBased
 from training.method import Method
-from training.program import Train
 from training.task import Task
 
 
@@ -37,19 +36,9 @@ class FedAvg(ServerBased):
     @property
     def method(self) -> Method:
         """The algorithm as a program for its clients."""
-        train = Train(
-            part="shared",
-            steps=self.local_steps if self.local_epochs is None else None,
-            epochs=self.local_epochs,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            stream="batches/shared",
-        )
         return Method(
             task=self.task,
-            program=(train,),
+            program=(local_sgd(self),),
             personalised=False,
             count_mask_bits=False,
             prunable=False,

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_momentum, check_sgd
+from training.algorithms._checks import check_momentum, check_sgd, local_sgd
 from training.bandit import Bandit
-from training.program import Train
 from training.ranks import Ranks
 from training.scores import Score
 from training.structured import Structured, SubModelBased
@@ -47,19 +46,9 @@ class Fedmp(SubModelBased):
     @property
     def method(self) -> Structured:
         """The algorithm as a program for its clients and the filters that they get."""
-        train = Train(
-            part="shared",
-            steps=self.local_steps if self.local_epochs is None else None,
-            epochs=self.local_epochs,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            stream="batches/shared",
-        )
         return Structured(
             task=self.task,
-            program=(train,),
+            program=(local_sgd(self),),
             ranks=self.ranks,
             score=Score(score="l1", random_rounds=0),
             weighted=self.weighted,

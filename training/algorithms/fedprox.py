@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_sgd
+from training.algorithms._checks import check_sgd, local_sgd
 from training.federated import ServerBased
 from training.method import Method
-from training.program import Train
 from training.task import Task
 from wirelessfl.errors import InputError, check_number
 
@@ -47,20 +46,9 @@ class FedProx(ServerBased):
     @property
     def method(self) -> Method:
         """The algorithm as a program for its clients."""
-        train = Train(
-            part="shared",
-            steps=self.local_steps if self.local_epochs is None else None,
-            epochs=self.local_epochs,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            proximal=self.proximal_mu,
-            stream="batches/shared",
-        )
         return Method(
             task=self.task,
-            program=(train,),
+            program=(local_sgd(self, proximal=self.proximal_mu),),
             personalised=False,
             count_mask_bits=False,
             prunable=False,

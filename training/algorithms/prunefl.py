@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._checks import check_sgd
+from training.algorithms._checks import check_sgd, local_sgd
 from training.masked import MaskBased, Masked
-from training.program import Train
 from training.reconfigure import Reconfigure
 from training.task import Task
 from training.time_model import TimeModel
@@ -44,20 +43,9 @@ class Prunefl(MaskBased):
     @property
     def method(self) -> Masked:
         """The algorithm as a program for its clients and a rule for their mask."""
-        train = Train(
-            part="shared",
-            steps=self.local_steps if self.local_epochs is None else None,
-            epochs=self.local_epochs,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            sum_gradients=True,
-            stream="batches/shared",
-        )
         return Masked(
             task=self.task,
-            program=(train,),
+            program=(local_sgd(self, sum_gradients=True),),
             reconfiguration=self.reconfiguration,
             time=self.time,
             weighted=self.weighted,

@@ -34,5 +34,6 @@ def layer_positions(model: nn.Module) -> dict[str, int]:
     for name, layer in shadow.named_modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)):
             layer.register_forward_hook(count(name))
-    shadow(torch.zeros(1, *model.input_shape, device="meta"))  # type: ignore[misc]
+    input_shape: Any = model.input_shape
+    shadow(torch.zeros(1, *input_shape, device="meta"))
     return positions

@@ -1,11 +1,12 @@
-"""Basic blocks of residual networks."""
+"""Residual networks for small images: what those of different depth share."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group
+from training.models._groups import Group, group_widths
 
 
 class BasicBlock(nn.Module):
@@ -58,3 +59,34 @@ def inner_groups(blocks: int, stages: Sequence[int]) -> tuple[Group, ...]:
 def _named(blocks: int, stages: Sequence[int]) -> Iterator[tuple[str, int]]:
     """Name and output channels of every block."""
     return ((f"blocks.{i}", stages[i // blocks]) for i in range(blocks * len(stages)))
+
+
+class ResidualNet(nn.Module):
+    """A residual network of He et al. 2016 for 32x32 images; a model says its `blocks_per_stage` and `stages`.
+
+    3x3 stem; basic blocks, each stage but the first at half the image size, shortcuts that change shape by 1x1
+    convolutions; batch norm behind every convolution; mean over the image; one fully connected layer. What lies within
+    a block can shrink. Default input (batch, 3, 32, 32), output logits (batch, 10).
+    """
+
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    classes: int = 10
+    personal: ClassVar[tuple[str, ...]] = ()
+    feature_layer: ClassVar[str] = "fc"
+    groups: ClassVar[tuple[Group, ...]]
+    blocks_per_stage: ClassVar[int]
+    stages: ClassVar[tuple[int, ...]]  # channels of each stage
+
+    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
+        super().__init__()
+        self.classes, self.input_shape = classes, (channels, 32, 32)
+        self.stem = nn.Conv2d(channels, self.stages[0], 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(self.stages[0])
+        self.blocks = residual_blocks(self.blocks_per_stage, self.stages, group_widths(self.groups, widths))
+        self.fc = nn.Linear(self.stages[-1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images."""
+        hidden = self.blocks(F.relu(self.norm(self.stem(images))))
+        logits: Tensor = self.fc(hidden.mean((2, 3)))
+        return logits
