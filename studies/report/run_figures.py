@@ -1,11 +1,14 @@
 """Figures of one run, drawn from its folder alone."""
 
+import math
 import tomllib
 from typing import Any
 
 import numpy as np
 
 from wirelessfl.records import RunFolder
+
+MOST_LABELS = 20  # client numbers that stand side by side without touching
 
 
 def draw_run(folder: RunFolder) -> None:
@@ -66,8 +69,14 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     latency_axes.xaxis.get_major_locator().set_params(integer=True)
     latency_axes.legend(loc="lower right")
     latency_axes.grid(alpha=0.3)
-    ratios = np.array([record["pruning_ratio"] for record in records])
-    ratio_axes.boxplot(ratios, tick_labels=[str(client) for client in range(ratios.shape[1])], whis=(0, 100))
+    ratios: dict[int, list[float]] = {}
+    for record in records:
+        for client, ratio in zip(record["clients"], record["pruning_ratio"], strict=True):
+            ratios.setdefault(client, []).append(ratio)
+    there = sorted(ratios)
+    ratio_axes.boxplot([ratios[client] for client in there], whis=(0, 100))
+    step = math.ceil(len(there) / MOST_LABELS)
+    ratio_axes.set_xticks(range(1, len(there) + 1, step), labels=[str(client) for client in there[::step]])
     ratio_axes.set(
         xlabel="client",
         ylabel="pruning ratio",

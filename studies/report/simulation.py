@@ -136,6 +136,7 @@ def summary(found: Simulation) -> dict[str, Any]:
     return {
         "rounds": run.rounds,
         "clients": scenario.clients,
+        "participants": run.participants or scenario.clients,
         "seed": run.seed,
         "deadline_s": scenario.deadline_s,
         "deadline_policy": scenario.deadline_policy,

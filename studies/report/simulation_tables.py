@@ -24,7 +24,9 @@ def print_simulation(found: Mapping[str, Any]) -> None:
 def _latency(found: Mapping[str, Any]) -> Table:
     """What the server believed when it planned against what happened, over all clients and rounds."""
     columns = ("latency ms", "mean", *(f"{percent} %" for percent in PERCENTILES), "max")
-    table = _table(columns, f"{found['rounds']} rounds of {found['clients']} clients, {_deadline(found)}")
+    here, clients = found["participants"], found["clients"]
+    who = f"{clients} clients" if here == clients else f"{here} of {clients} clients"
+    table = _table(columns, f"{found['rounds']} rounds of {who}, {_deadline(found)}")
     for name, label in (("planned_s", "believed"), ("latency_s", "actual")):
         table.add_row(label, *(_ms(value) for value in found[name].values()))
     return table

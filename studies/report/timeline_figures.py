@@ -1,8 +1,10 @@
 """The Gantt picture of one round: what every client did when, what was lost, and the deadline."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -10,6 +12,7 @@ from studies.report.output import new_figure
 from studies.report.simulation import Simulation
 from studies.report.timeline import BLOCK_LOST, CARRIED_OVER, INTERRUPTED, WAIT, Bar, Timeline
 from wirelessfl.formula import ON_TIME
+from wirelessfl.planning import participants
 
 # Okabe and Ito's colours: told apart by everybody; light and dark alternate, so that neighbours differ in grey too.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -45,12 +48,13 @@ WIDEST = 2.4  # deadlines that are shown; who is later still is named with a tim
 
 
 def draw_timeline(found: Simulation, name: str) -> Any:
-    """The round that the simulation kept; raises `ValueError` when it kept none."""
+    """The round that the simulation kept, a row for each client that took part; `ValueError` when it kept none."""
     if found.seen is None:
         raise ValueError("the simulation kept no round")
     scenario, timing = found.experiment.scenario, found.seen.timing
-    line = Timeline.of(timing, found.seen.backlog.pending)
-    clients, deadline_s = scenario.clients, scenario.deadline_s
+    here = np.flatnonzero(participants(found.experiment, found.seen.round - 1)).tolist()
+    line = _in_rows(Timeline.of(timing, found.seen.backlog.pending), here)
+    clients, deadline_s = len(here), scenario.deadline_s
     row_inches = min(0.34, max(0.15, 9.0 / clients), 36.0 / clients)
     figure = new_figure(9.5, 1.3 + row_inches * max(clients, 7))
     axes = figure.subplots()
@@ -70,13 +74,13 @@ def draw_timeline(found: Simulation, name: str) -> Any:
     if ends_elsewhere and timing.round_s <= limit_s:
         axes.axvline(1e3 * timing.round_s, zorder=3, **ROUND_END)
     _beyond(axes, line, limit_s, row_inches)
-    _dress(axes, clients, 1e3 * limit_s, row_inches)
+    _dress(axes, here, 1e3 * limit_s, row_inches)
     figure.legend(
         handles=_legend(line, deadline_s, ends_elsewhere and timing.round_s <= limit_s),
         loc="outside right upper",
         fontsize="small",
     )
-    missed = int((~timing.delivered).sum())
+    missed = int((~timing.delivered[here]).sum())
     axes.set_title(
         f"{name}, round {found.seen.round} ({1e3 * timing.round_s:.4g} ms), policy {scenario.deadline_policy}: "
         f"{missed} of {clients} miss the deadline of {1e3 * deadline_s:g} ms",
@@ -84,6 +88,15 @@ def draw_timeline(found: Simulation, name: str) -> Any:
         loc="left",
     )
     return figure
+
+
+def _in_rows(line: Timeline, here: list[int]) -> Timeline:
+    """The bars and marks of the clients that are `here`, with the row of the picture in place of the client."""
+    row = {client: place for place, client in enumerate(here)}
+    return Timeline(
+        bars=tuple(replace(bar, client=row[bar.client]) for bar in line.bars if bar.client in row),
+        marks=tuple(replace(mark, client=row[mark.client]) for mark in line.marks if mark.client in row),
+    )
 
 
 def _draw_bar(axes: Any, bar: Bar, deadline_s: float, limit_s: float) -> None:
@@ -110,12 +123,15 @@ def _beyond(axes: Any, line: Timeline, limit_s: float, row_inches: float) -> Non
             axes.annotate(f"\N{RIGHTWARDS ARROW} {1e3 * end_s:.0f} ms", va="center", fontsize=size, **where)
 
 
-def _dress(axes: Any, clients: int, limit_ms: float, row_inches: float) -> None:
+def _dress(axes: Any, here: list[int], limit_ms: float, row_inches: float) -> None:
     step = math.ceil(0.15 / row_inches)  # labels that would touch are left out
-    axes.set_yticks(range(0, clients, step))
+    axes.set_yticks(range(0, len(here), step), labels=[str(client) for client in here[::step]])
     axes.tick_params(axis="y", labelsize=min(9.0, 0.7 * 72 * step * row_inches), length=2)
     axes.set(
-        xlim=(0, 1.01 * limit_ms), ylim=(clients - 0.4, -0.6), xlabel="time since the round began (ms)", ylabel="client"
+        xlim=(0, 1.01 * limit_ms),
+        ylim=(len(here) - 0.4, -0.6),
+        xlabel="time since the round began (ms)",
+        ylabel="client",
     )
     axes.grid(alpha=0.3, axis="x")
     axes.set_axisbelow(True)

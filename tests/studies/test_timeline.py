@@ -165,3 +165,14 @@ def test_labels_do_not_touch(clients):
 def test_a_simulation_without_a_round_cannot_be_drawn():
     with pytest.raises(ValueError, match="kept no round"):
         draw_timeline(replace(simulation_of(timing_of()), seen=None), "a")
+
+
+def test_only_who_took_part_has_a_row():
+    tables = {"scenario": {"clients": 8, "deadline_s": 0.02}, "channel": {"csi": "mean"}, "run": {"participants": 3}}
+    found = simulate(from_tables(tables), seen=4)
+    here = found.columns["clients"][3].astype(int).tolist()
+    axes = draw_timeline(found, "a").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [str(client) for client in here]
+    assert {round(bar.get_y() + bar.get_height() / 2) for bar in axes.patches} == {0, 1, 2}
+    missed = int((found.columns["delivered"][3] == 0).sum())
+    assert f"{missed} of 3 miss" in axes.get_title(loc="left")
