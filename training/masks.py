@@ -18,6 +18,14 @@ def prune_count(pruning_ratio: float, size: int) -> int:
     return min(size, math.ceil(pruning_ratio * size * (1.0 - 1e-12)))
 
 
+def retained_count(keep: float, size: int) -> int:
+    """size - floor((1 - keep) size): what Thres of [MCE-PL] (3) keeps of a layer.
+
+    The rounding error of the product, a relative 1e-12, keeps no weight more.
+    """
+    return size - math.floor((1.0 - keep) * size * (1.0 + 1e-12))
+
+
 def keep_most_important(importance: NDArray[np.floating], pruned: int) -> Mask:
     """Mask (N,) that prunes exactly the `pruned` smallest of `importance` (N,), among equals those of lowest index.
 

@@ -1,13 +1,11 @@
 """Straight-through training: the forward pass is masked, its gradient is handed through the mask."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from training.descent import Run
 from training.layout import Entry
-from training.masks import keep_most_important
+from training.masks import keep_most_important, retained_count
 from training.network import Trainable
 from training.program import TrainMask, TrainPruned
 from wirelessfl.errors import InputError
@@ -66,7 +64,7 @@ def mask_of(
         ranked = scores[entry.slice].abs()
         if neighbours is not None:
             ranked = ranked + ranked.mean() * neighbours[entry.slice]  # |agg(z, M)|: agg keeps the sign of z
-        chosen = keep_most_important(ranked.cpu().numpy(), _prune_count(keep, entry.size))
+        chosen = keep_most_important(ranked.cpu().numpy(), entry.size - retained_count(keep, entry.size))
         rows = torch.from_numpy(chosen).to(mask).view(entry.shape[0], -1)
         rows.mul_(rows.sum(1, keepdim=True) > phase.filter_threshold)
         mask[entry.slice] = rows.view(-1)
@@ -78,11 +76,6 @@ def _masked_layers(network: Trainable, phase: TrainMask | TrainPruned) -> list[t
     if len(layers) != len(phase.keep):
         raise InputError(f"a mask needs one share for each of {len(layers)} tensors of weights, got {len(phase.keep)}")
     return list(zip(layers, phase.keep, strict=True))
-
-
-def _prune_count(keep: float, size: int) -> int:
-    """floor((1 - keep) size); the rounding error of the product keeps no weight more."""
-    return math.floor((1.0 - keep) * size * (1.0 + 1e-12))
 
 
 def _only(layers: list[tuple[Entry, float]], scores: Tensor) -> Tensor:
