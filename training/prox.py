@@ -1,0 +1,84 @@
+"""Proximal operators that make a vector of weights sparse: exactly K of it stay, or all of it shrinks a little."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wirelessfl.errors import check_count, check_number
+
+Values = TypeVar("Values", NDArray[Any], Tensor)
+
+
+class Prox(Protocol):
+    """What lines 7, 9 and 11 of Algorithm 1 of [SPS] do to weights after a step."""
+
+    def __call__(self, values: Values, rate: Any = 1.0) -> Values:
+        """New weights for `values` (..., d); `rate` of the step is a number or an array (..., 1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Keep exactly min(K, d) weights of greatest magnitude, K = `kept`; among equals those of lowest index stay.
+
+    The projection onto vectors with K weights, line 9 of Algorithm 1 of [SPS]; no rate changes it. What is kept is
+    unchanged, the rest is 0. What is not a number counts as greatest and stays, all of it: a divergence is not hidden.
+    """
+
+    kept: int
+
+    def __post_init__(self) -> None:
+        check_count("training.kept", self.kept, at_least=0)
+
+    def __call__(self, values: Values, rate: Any = 1.0) -> Values:
+        """Each vector of d of `values` (..., d) with its own K weights."""
+        size = values.shape[-1]
+        if self.kept >= size:
+            return values
+        if self.kept == 0:
+            return values * 0
+        magnitude = abs(values)
+        threshold = _least_of_greatest(magnitude, self.kept)
+        dropped = magnitude < threshold
+        if int(dropped.sum()) != magnitude.nbytes // magnitude.itemsize // size * (size - self.kept):
+            equal = magnitude == threshold
+            missing = self.kept - (~(magnitude <= threshold)).sum(-1)[..., None]
+            dropped = dropped | (equal & (equal.cumsum(-1) > missing))
+        if isinstance(values, Tensor):
+            return values.masked_fill(dropped, 0)
+        return np.where(dropped, values.dtype.type(0), values)
+
+
+@dataclass(frozen=True)
+class SoftThreshold:
+    """Shrink every weight by rate x lambda towards 0, lambda = `weight`: sign(w) max(|w| - rate lambda, 0).
+
+    The proximal operator of rate lambda |w|_1, which RandProx of [SPS] applies after every local step. `weight` is at
+    least 0, a number or an array (..., 1) with one for each vector.
+    """
+
+    weight: Any = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("training.weight", np.ravel(self.weight).tolist(), at_least=0.0)
+
+    def __call__(self, values: Values, rate: Any = 1.0) -> Values:
+        """`values` (..., d) after a step of `rate`, a number or an array (..., 1)."""
+        threshold = self.weight * rate
+        if isinstance(values, Tensor):
+            bound = torch.as_tensor(threshold, dtype=values.dtype, device=values.device)
+            return values - torch.minimum(torch.maximum(values, -bound), bound)
+        bound = np.asarray(threshold, dtype=values.dtype)
+        return values - np.clip(values, -bound, bound)
+
+
+def _least_of_greatest(magnitude: Values, kept: int) -> Values:
+    """The `kept`-th greatest number of each vector of (..., d), shape (..., 1)."""
+    if isinstance(magnitude, Tensor):
+        return magnitude.topk(kept, dim=-1, sorted=False).values.amin(-1, keepdim=True)
+    place = magnitude.shape[-1] - kept
+    return np.partition(magnitude, place, axis=-1)[..., place, None]
