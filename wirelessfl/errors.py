@@ -10,6 +10,10 @@ class InputError(ValueError):
     """Input that cannot be used; the message is one line naming field, limit and value."""
 
 
+class DivergenceError(InputError):
+    """Training that diverged under its settings; the message is one line that says where and what to reduce."""
+
+
 def check_number(
     field: str, value: Any, *, above: float | None = None, at_least: float | None = None, at_most: float | None = None
 ) -> None:
