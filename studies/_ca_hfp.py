@@ -59,7 +59,7 @@ _SMALL_CNN = {
 _SMALL_RESNET = {
     **_LOCAL,
     "dataset": "cifar10",
-    "model": "resnet20",
+    "model": "resnet32",
     "width": 0.25,
     "train_samples": 1000,
     "test_samples": 500,
@@ -69,7 +69,7 @@ _SMALL_RESNET = {
 SETTINGS: Mapping[str, tuple[Setting, ...]] = {
     "small": (
         Setting("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30, seeds=(0, 1)),
-        Setting("ResNet-20", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), rounds=20, seeds=(0, 1)),
+        Setting("ResNet-32", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), rounds=20, seeds=(0, 1)),
     ),
     "paper": tuple(
         Setting(network, data, {**_PAPER, "model": model, **fields})
@@ -97,17 +97,22 @@ def scheme(name: str, setting: Setting, ratio: float) -> Tables:
     fields: Mapping[str, dict[str, Any]] = {
         FEDAVG: {"algorithm": "fedavg"},
         FEDPROX: {"algorithm": "fedprox", "work_fractions": [0.25, 0.5, 0.75]},
-        PRUNEFL: {
-            "algorithm": "prunefl",
-            "reconfigure": "fixed-density",
-            "reconfigure_every": setting.rounds // 6,  # 50 rounds in the paper's runs
-            "density": kept_share(setting, ratio),
-        },
+        PRUNEFL: prunefl(setting, kept_share(setting, ratio)),
         FEDMP: {"algorithm": "fedmp", **uniform},
         DAPPERFL: {"algorithm": "dapperfl", **uniform},
         CA_HFP: {"algorithm": "ca-hfp", **uniform},
     }
     return {"training": fields[name]}
+
+
+def prunefl(setting: Setting, density: float) -> dict[str, Any]:
+    """PruneFL with this share of the weights, chosen anew after the first round and each sixth of the rounds."""
+    return {
+        "algorithm": "prunefl",
+        "reconfigure": "fixed-density",
+        "reconfigure_every": setting.rounds // 6,  # 50 rounds in the paper's runs
+        "density": density,
+    }
 
 
 def kept_share(setting: Setting, ratio: float) -> float:

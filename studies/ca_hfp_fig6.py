@@ -12,12 +12,17 @@ from studies._ca_hfp import (
     FEDAVG,
     FEDMP,
     FIGURES,
+    PRUNEFL,
+    PRUNING,
+    Setting,
     common_accuracy,
     first_reached,
     highest,
+    kept_share,
     learnt,
     lowest,
     planned,
+    prunefl,
 )
 from studies.report.claims import Check
 from studies.report.curves import COLOURS, panels
@@ -30,7 +35,8 @@ from wirelessfl.scenario import Scenario
 RATIOS = {"rank 0": (0.25, 0.0), "rank 1": (0.25, 0.5), "rank 2": (0.5, 0.75), "rank 3": (0.75, 0.9)}
 # A device's class is its share of the fastest one's speed and rate; the paper gives no time model.
 CLASSES = {0.0: 1.0, 0.25: 0.75, 0.5: 0.5, 0.75: 0.25, 0.9: 0.1}
-SCHEMES = {FEDAVG: "fedavg", FEDMP: "fedmp", DAPPERFL: "dapperfl", CA_HFP: "ca-hfp"}
+RANKED = {FEDMP: "fedmp", DAPPERFL: "dapperfl", CA_HFP: "ca-hfp"}  # algorithms that take a ratio for each client
+SCHEMES = (FEDAVG, *PRUNING)
 CPU_HZ, DISTANCE_M, POWER_W, DOWNLINK_BPS = 3e9, 300.0, 0.631, 100e6  # of the fastest class
 
 
@@ -65,15 +71,27 @@ def cell(rank: str) -> Tables:
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Four schemes at four ranks; FedAvg prunes nothing and has a rank's devices only."""
+    """Five schemes at four ranks."""
     setting = FIGURES[scale]
-    planned_runs: dict[str, list[Experiment]] = {}
-    for rank in RATIOS:
-        for name, algorithm in SCHEMES.items():
-            ratios = {} if name == FEDAVG else {"ratios": rank.replace(" ", "-")}
-            changes = {**cell(rank), "training": {"algorithm": algorithm, **ratios}}
-            planned_runs[label_of(rank, name)] = planned(setting, 1.0, changes)
-    return planned_runs
+    return {
+        label_of(rank, name): planned(setting, 1.0, {**cell(rank), "training": training(name, rank, setting)})
+        for rank in RATIOS
+        for name in SCHEMES
+    }
+
+
+def training(name: str, rank: str, setting: Setting) -> dict[str, Any]:
+    """A scheme at a rank; FedAvg prunes nothing and has a rank's devices only.
+
+    PruneFL has one mask for all clients, which knows no ranks: it keeps as many weights as the sub-models of a rank
+    have in the mean over clients.
+    """
+    if name == FEDAVG:
+        return {"algorithm": "fedavg"}
+    if name == PRUNEFL:
+        shares = [kept_share(setting, ratio) for ratio in RATIOS[rank]]
+        return prunefl(setting, round(float(np.mean(shares)), 4))
+    return {"algorithm": RANKED[name], "ratios": rank.replace(" ", "-")}
 
 
 def table(runs: Runs) -> Table:
@@ -100,7 +118,7 @@ def _shortest(rank: str) -> Check:
 
 
 def _highest(rank: str) -> Check:
-    others = [label_of(rank, name) for name in (FEDMP, DAPPERFL)]
+    others = [label_of(rank, name) for name in PRUNING if name != CA_HFP]
     return lambda table: highest(table, "accuracy", label_of(rank, CA_HFP), others)
 
 
