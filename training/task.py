@@ -14,8 +14,8 @@ from training.data._counts import MOST_SIZE_SIGMA, Index
 from training.data._dataset import Dataset
 from training.data._federated import FederatedData
 from training.data._frame import framed, framed_shape
-from training.data._subset import subset
-from training.models._build import Form, check_fit
+from training.data._subset import first_share, subset
+from training.models._build import Form, check_fit, check_without
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
@@ -31,12 +31,13 @@ class Task:
     """A learning task: plug-ins `dataset` and `model`, and how the samples lie on the clients.
 
     `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels` (exactly
-    `labels_per_client` classes each); `dirichlet` (class shares drawn with `dirichlet_alpha`). A client is tested on
-    the whole test set (`iid`), on all test samples of its classes (`shards`, `labels`), or on a part of the test set
-    with its share of each class (`dirichlet`). `natural` takes as many of the data set's own clients (writers, blogs)
-    as there are clients, drawn by the seed; each is tested on its own test samples where the data set tells them apart,
-    else on the whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal with
-    this standard deviation of the logarithm.
+    `labels_per_client` classes each, `label_choice` says which: `balanced`, each class on as many clients, or
+    `uniform`); `dirichlet` (class shares drawn with `dirichlet_alpha`). A client is tested on the whole test set
+    (`iid`), on all test samples of its classes (`shards`, `labels`), or on a part of the test set with its share of
+    each class (`dirichlet`). `natural` takes as many of the data set's own clients (writers, blogs) as there are
+    clients, drawn by the seed; each is tested on its own test samples where the data set tells them apart, else on the
+    whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal with this standard
+    deviation of the logarithm.
 
     `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in training:
     `crop-flip` pads, crops and mirrors them at random. `evaluate_on = "validation"` tests on the rows that the data set
@@ -44,12 +45,13 @@ class Task:
     set, whatever its classes: the accuracy of one global model.
 
     `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with the shares of the
-    classes (not of natural clients).
+    classes (not of natural clients). `train_fraction` comes after the division: each client keeps the first
+    int(n x `train_fraction`), at least one, of its n training rows of each class.
 
     The model is made for the data's channels and classes. `image_size` puts images in the middle of black squares of so
     many pixels, and `image_channels` repeats grey ones, for models of that size; pixels are normalised as without.
     `width` is the share of each declared group of channels that the model is made with, at least one channel: a
-    narrower network, which is the whole one of the run.
+    narrower network, which is the whole one of the run. `without` names optional parts of the model to leave out.
 
     **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
     """
@@ -70,6 +72,9 @@ class Task:
     train_samples: int | None = None
     test_samples: int | None = None
     tested_on: Literal["own", "whole"] = "own"
+    label_choice: Literal["balanced", "uniform"] = "balanced"
+    train_fraction: float = 1.0
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -87,6 +92,7 @@ class Task:
         check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
         check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
         check_choice("training.tested_on", self.tested_on, ("own", "whole"))
+        check_choice("training.label_choice", self.label_choice, ("balanced", "uniform"))
         for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:
                 check_count(f"training.{name}", getattr(self, name))
@@ -95,7 +101,9 @@ class Task:
                         f"training.{name} must not be given with training.partition 'natural', whose clients have "
                         f"their own samples; got {getattr(self, name)}"
                     )
-        check_number("training.width", self.width, above=0, at_most=1)
+        for name in ("width", "train_fraction"):
+            check_number(f"training.{name}", getattr(self, name), above=0, at_most=1)
+        check_without(self.model, self.without)
 
     @property
     def form(self) -> Form:
@@ -104,16 +112,17 @@ class Task:
         Raises `InputError` where the model cannot be made so.
         """
         if self._card is None:
-            return Form(width=self.width)
-        form = Form(input_shape=self._framed(self._card.shape), classes=self._card.classes, width=self.width)
+            return Form(width=self.width, without=self.without)
+        shape, classes = self._framed(self._card.shape), self._card.classes
+        form = Form(input_shape=shape, classes=classes, width=self.width, without=self.without)
         check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
 
     def nominal_epoch(self, clients: int) -> int:
         """Steps of an epoch of each of `clients` clients with as many samples, before the data are read.
 
-        The samples are `train_samples`, else those of the data set's card; of natural clients, its mean. `InputError`
-        where it has none.
+        The samples are `train_fraction` of `train_samples`, else of those of the data set's card; of natural clients,
+        its mean. `InputError` where it has none.
         """
         check_count("clients", clients)
         card, natural = self._card, self.partition == "natural"
@@ -124,6 +133,7 @@ class Task:
                 f"training.dataset {self.dataset!r} does not tell its samples before it is read: the length of local "
                 "epochs is not known, give steps"
             )
+        samples = max(1, int(samples * self.train_fraction))
         return -(-samples // (self.batch_size * (1 if natural else clients)))
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
@@ -148,6 +158,7 @@ class Task:
         self._check_division(dataset)
         dataset = subset(dataset, self.train_samples, self.test_samples, Streams(seed))
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
+        train_index = first_share(dataset.train_labels, train_index, self.train_fraction)
         if self.tested_on == "whole":
             test_index = _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
         return FederatedData(
@@ -174,8 +185,9 @@ class Task:
                 train = _partition.shards(labels, clients, rng, shards_per_client=self.shards_per_client)
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "labels":
+                each, choice = self.labels_per_client, self.label_choice
                 train = _partition.equal_labels(
-                    labels, clients, rng, classes=classes, labels_per_client=self.labels_per_client
+                    labels, clients, rng, classes=classes, labels_per_client=each, choice=choice
                 )
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "dirichlet":

@@ -109,6 +109,7 @@ def _type_name(annotation: Any) -> str:
     readable = {
         "float | tuple[float, ...]": "a number or a list of numbers, one per client",
         "tuple[float, float]": "a list of two numbers",
+        "tuple[str, ...]": "a list of strings",
         "tuple[tuple[float, float], ...]": "a list of pairs of numbers",
         "tuple[tuple[int, ...], ...]": "a list of lists of whole numbers",
     }

@@ -167,6 +167,17 @@ def test_a_share_of_the_width_is_for_models_with_groups(name, model):
     assert smallest(_inputs(made)).shape == (3, form.classes)
 
 
+def test_every_part_that_is_optional_can_be_left_out(name, model):
+    for part in getattr(model, "optional", ()):
+        whole, made = build(name, _other(model)), build(name, replace(_other(model), without=(part,)))
+        made.load_state_dict(whole.state_dict())
+        inputs = _inputs(made)
+        assert not torch.equal(made(inputs), whole(inputs))
+        assert build_like(made, {}).without == (part,)
+    with pytest.raises(InputError, match=rf"training.without must name parts that model '{name}' [^\n]*got 'roof'\Z"):
+        build(name, Form(without=("roof",)))
+
+
 CARDS = {
     name: plugins.load("datasets", name).card
     for name in plugins.names("datasets")

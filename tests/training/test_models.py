@@ -4,6 +4,7 @@ import torch.nn.functional as F
 
 from training._torchvision import torchvision
 from training.layout import Layout
+from training.models._build import Form, build
 from training.models._macs import layer_macs
 from training.models.digits_cnn import DigitsCnn
 from training.models.mnist_cnn import MnistCnn
@@ -100,8 +101,7 @@ def test_sizes_of_ca_hfp(name, digit, ratio, parameters, printed_gflops):
 def test_two_blocks_left_whole_give_the_printed_half_of_resnet32():
     model = plugins.load("models", "resnet32")()
     structure = Structure.of(model, Layout.of(model))
-    widths = structure.uniform(0.5) | {"blocks.6": 32, "blocks.7": 32}  # 254 K, 5.20 G
-    sub = SubModel.first(widths)
+    sub = SubModel.first(structure.sparing(("blocks.6", "blocks.7")).uniform(0.5))  # 254 K, 5.20 G
     assert structure.parameters(sub) == 254_442
     assert 128 * structure.profiled(sub) / 1e9 == pytest.approx(5.202, abs=5e-4)
 
@@ -118,6 +118,35 @@ def test_the_alexnet_like_network_step_by_step():
     )
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(net(images), layers(images))
+
+
+def test_pixels_of_the_alexnet_like_network():
+    net = plugins.load("models", "alexnet-like")()
+    sizes = []
+    for conv in (net.conv1, net.conv2, net.conv3):
+        conv.register_forward_hook(lambda _, read, made: sizes.extend((read[0].shape[-1], made.shape[-1])))
+    net.fc1.register_forward_pre_hook(lambda _, read: sizes.append(round((read[0].shape[1] / 256) ** 0.5)))
+    net(torch.zeros(1, 3, 32, 32))
+    assert sizes == [32, 30, 14, 12, 5, 3, 2]
+
+
+@pytest.mark.parametrize("without", [("lrn",), ("elu-logits",), ("elu-logits", "lrn")])
+def test_parts_that_the_alexnet_like_network_can_do_without(without):
+    torch.manual_seed(0)
+    net = build("alexnet-like", Form(without=without))
+    hidden = images = torch.randn(2, 3, 32, 32)
+    for conv, alpha, padding in ((net.conv1, 2e-5, 0), (net.conv2, 1e-4, 0), (net.conv3, 1e-4, 1)):
+        hidden = F.elu(conv(hidden))
+        hidden = hidden if "lrn" in without else F.local_response_norm(hidden, 4, alpha, 0.75)
+        hidden = F.max_pool2d(hidden, 3, 2, padding)
+    logits = net.fc2(F.elu(net.fc1(hidden.flatten(1))))
+    assert torch.equal(net(images), logits if "elu-logits" in without else F.elu(logits))
+
+
+def test_the_small_sister_of_the_alexnet_like_network():
+    for width, weights in ((0.25, 77_968), (0.594, 434_302)):
+        parameters = build("alexnet-like", Form(width=width)).parameters()
+        assert sum(each.numel() for each in parameters if each.ndim > 1) == weights
 
 
 def test_residual_blocks_are_the_usual_ones():

@@ -91,6 +91,48 @@ def test_exactly_c_labels_spread_evenly(clients, held, seed):
         assert own.max() - own.min() <= 1
 
 
+@given(clients=st.integers(1, 40), held=st.integers(1, CLASSES), seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_labels_drawn_uniformly_are_split_evenly_over_who_holds_them(clients, held, seed):
+    labels = _labels(2000)
+    rng = np.random.default_rng(seed)
+    index = _partition.equal_labels(labels, clients, rng, classes=CLASSES, labels_per_client=held, choice="uniform")
+    counts, totals = _counts(labels, index), np.bincount(labels)
+    assert ((counts > 0).sum(axis=1) == held).all()
+    for label in range(CLASSES):
+        own = counts[counts[:, label] > 0, label]
+        assert own.sum() == (totals[label] if own.size else 0)  # what nobody drew stays unused
+        assert own.size == 0 or own.max() - own.min() <= 1
+
+
+def test_uniform_labels_are_drawn_without_replacement_and_without_looking_at_others():
+    labels, agents, draws = np.repeat(np.arange(CLASSES), 20), 20, 300
+    holders = []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        index = _partition.equal_labels(labels, agents, rng, classes=CLASSES, labels_per_client=4, choice="uniform")
+        holders.append((_counts(labels, index) > 0).sum(axis=0))
+    # Holders of a class are binomial(20, 0.4): mean 8, variance 4.8, 3 to 13 in 98.9 % of draws.
+    found = np.stack(holders)
+    assert found.mean(axis=0) == pytest.approx(8.0, abs=4 * np.sqrt(4.8 / draws))
+    assert found.var() == pytest.approx(4.8, abs=4 * 4.8 * np.sqrt(2 / (9 * draws)))
+    assert np.mean((found >= 3) & (found <= 13)) > 0.97
+
+
+def test_a_uniform_client_has_the_labels_it_has_when_others_join():
+    labels = np.repeat(np.arange(CLASSES), 50)
+    few, many = (
+        _counts(
+            labels,
+            _partition.equal_labels(
+                labels, k, np.random.default_rng(1), classes=CLASSES, labels_per_client=3, choice="uniform"
+            ),
+        )
+        for k in (5, 20)
+    )
+    assert np.array_equal(few > 0, many[:5] > 0)
+
+
 def test_seeds_pair_the_classes_differently():
     labels = _labels(1000)
     pairs = {

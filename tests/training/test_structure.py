@@ -12,6 +12,7 @@ from torch import nn
 
 from training.accounting import Accounting
 from training.layout import Layout
+from training.models._build import Form, build, build_like
 from training.program import Train
 from training.structure import Group, Structure, SubModel
 from wirelessfl import plugins
@@ -134,6 +135,28 @@ def test_compact_is_the_whole_model_with_zeros(name):
         assert not torch.equal(taken, vector[structure.flat_indices(sub)])
 
 
+@pytest.mark.parametrize(("without", "tolerance"), [((), 1.0), (("lrn",), 1e-6)])
+def test_without_response_norm_a_compact_network_is_the_masked_one(without, tolerance):
+    """With activations far from 0 the norm of the whole network sees that its neighbours are gone."""
+    torch.manual_seed(0)
+    model = build("alexnet-like", Form(width=0.25, without=without))
+    structure = _structure(model)
+    layout, sub = structure.layout, _random(structure, seed=3)
+    vector = 4.0 * layout.flatten(model)
+    held = torch.zeros(layout.size)
+    held[structure.flat_indices(sub)] = 1.0
+    layout.bind(model, vector * held, torch.zeros(layout.parameter_size))
+    compact = build_like(model, sub.widths)
+    small = Layout.of(compact)
+    small.bind(compact, vector[structure.flat_indices(sub)], torch.zeros(small.parameter_size))
+    images = 4.0 * torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        expected, found = model(images), compact(images)
+    gap = float((found - expected).abs().max() / expected.abs().max())
+    assert gap <= tolerance
+    assert gap > 1e-4 or without
+
+
 def test_a_client_trains_the_compact_network_like_the_masked_whole():
     task = work((train("all", 5),))
     model, layout = SPEC.build_model()
@@ -210,6 +233,22 @@ def test_uniform_widths(name):
         assert structure.uniform(ratio) == {
             group: max(1, round((1 - ratio) * width)) for group, width in structure.widths.items()
         }
+
+
+def test_whole_groups_lose_nothing():
+    structure = _structure(_model("cnn")).sparing(("conv2",))
+    assert structure.uniform(0.75) == {"conv1": 8, "conv2": 64, "fc1": 128}
+    found = structure.largest_within(bits_share=0.6, flops_share=0.6)
+    assert found["conv2"] == 64
+    assert found["conv1"] < 32
+    sizes = {structure.parameters(SubModel.first(structure.uniform(ratio))) for ratio in np.linspace(0, 1, 5001)}
+    assert len(structure._levels) == len(sizes)  # one level for each structure that there is
+    assert structure.sparing(("conv1", "conv2", "fc1")).uniform(0.9) == structure.widths
+
+
+def test_a_whole_group_that_the_model_lacks_is_one_line():
+    with pytest.raises(InputError, match="training.whole_groups must be one of conv1, conv2, fc1; got 'conv3'"):
+        _structure(_model("cnn")).sparing(("conv1", "conv3"))
 
 
 def test_table_of_ratios():

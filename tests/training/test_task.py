@@ -1,12 +1,14 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers.idx import write_mnist_like
 from helpers.made_up import write_blogfeedback, write_femnist, write_writers
 
+from training.data._subset import first_share
 from training.data.digits import Digits
-from training.models._build import Form
+from training.models._build import Form, build
 from training.models.linear import Linear
 from training.task import PARTITIONS, Task
 from wirelessfl.errors import InputError
@@ -99,6 +101,18 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ({"width": 1.5}, "training.width must be at most 1, got 1.5"),
         ({"width": 0}, "training.width must be above 0, got 0"),
         ({"evaluate_on": "train"}, "training.evaluate_on must be one of test, validation; got 'train'"),
+        ({"label_choice": "random"}, "training.label_choice must be one of balanced, uniform; got 'random'"),
+        ({"train_fraction": 0}, "training.train_fraction must be above 0, got 0"),
+        ({"train_fraction": 1.1}, "training.train_fraction must be at most 1, got 1.1"),
+        (
+            {"without": ("lrn",)},
+            r"without must name parts that model 'digits-cnn' can leave out .it has none., each once, got 'lrn'",
+        ),
+        (
+            {"model": "alexnet-like", "without": ("lrn", "norm")},
+            r"without must name parts that model 'alexnet-like' can leave out .lrn, elu-logits., each once, got 'norm'",
+        ),
+        ({"model": "alexnet-like", "without": ("lrn", "lrn")}, "each once, got 'lrn'"),
         ({"tested_on": "all"}, "training.tested_on must be one of own, whole; got 'all'"),
         ({"train_samples": 0}, "training.train_samples must be a whole number of at least 1, got 0"),
         (
@@ -117,6 +131,7 @@ def test_bad_fields_are_refused_at_once(fields, said):
     [
         ({"model": "mnist-cnn"}, 10, r"training.model 'mnist-cnn' must fit data set 'digits' with images \(1, 8, 8\)"),
         ({"labels_per_client": 11}, 10, "training.labels_per_client must be at most 10, got 11"),
+        ({"labels_per_client": 11, "label_choice": "uniform"}, 10, "labels_per_client must be at most 10, got 11"),
         ({"partition": "iid"}, 1443, "clients must be at most 1442 .training samples., got 1443"),
         ({"partition": "natural"}, 5, "'natural' must have a data set with clients of its own, got 'digits'"),
         ({"evaluate_on": "validation"}, 5, "'validation' must have a data set that holds rows out, got 'digits'"),
@@ -245,6 +260,59 @@ def test_fewer_samples_of_a_regression(tmp_path):
     assert (len(data.train_labels), len(data.test_labels)) == (60, 10)
 
 
+@pytest.mark.parametrize("partition", LABELLED)
+def test_a_fraction_is_the_first_rows_of_each_class_on_each_client(partition):
+    whole, fifth = _load(partition=partition), _load(partition=partition, train_fraction=0.2)
+    counts = whole.label_counts()
+    expected = np.where(counts > 0, np.maximum(1, counts // 5), 0)
+    assert np.array_equal(fifth.label_counts(), expected)
+    for every, kept in zip(whole.train_index, fifth.train_index, strict=True):
+        for label in range(10):
+            own = every[whole.train_labels[every] == label]
+            mine = kept[fifth.train_labels[kept] == label]
+            assert torch.equal(mine, own[: len(mine)])
+    assert all(map(torch.equal, whole.test_index, fifth.test_index))
+    assert torch.equal(whole.train_images, fifth.train_images)
+
+
+def test_a_fraction_that_is_no_binary_number_is_rounded_as_people_do():
+    labels, index = torch.zeros(100, dtype=torch.int64), [np.arange(100)]
+    assert [len(first_share(labels, index, fraction)[0]) for fraction in (0.29, 0.57, 0.2, 0.999, 1.0)] == [
+        29,
+        57,
+        20,
+        99,
+        100,
+    ]
+
+
+def test_a_fraction_of_a_regression(tmp_path):
+    write_blogfeedback(tmp_path)
+    task = Task(dataset="blogfeedback", model="linear", partition="natural", train_fraction=0.5)
+    data = task.load(clients=4, seed=0, data_root=tmp_path)
+    every = replace(task, train_fraction=1.0).load(clients=4, seed=0, data_root=tmp_path)
+    for kept, rows in zip(data.train_index, every.train_index, strict=True):
+        assert torch.equal(kept, rows[: len(rows) // 2])
+
+
+def test_uniform_labels_reach_the_partition_and_fewer_test_samples_too():
+    data = _load(label_choice="uniform", labels_per_client=3, clients=20, test_samples=60)
+    holders = (data.label_counts() > 0).sum(axis=0)
+    assert holders.max() - holders.min() > 1
+    assert len(data.test_labels) == 60
+    for train, test in zip(data.train_index, data.test_index, strict=True):
+        own = data.train_labels[train].unique()
+        assert len(own) == 3
+        assert torch.equal(test, torch.isin(data.test_labels, own).nonzero().flatten())
+    assert not np.array_equal(data.label_counts(), _load(labels_per_client=3, clients=20).label_counts())
+
+
+def test_parts_are_left_out_of_the_model_by_its_form():
+    task = Task(dataset="cifar10", model="alexnet-like", without=("lrn",), width=0.25)
+    assert task.form == Form(input_shape=(3, 32, 32), classes=10, width=0.25, without=("lrn",))
+    assert build(task.model, task.form).without == ("lrn",)
+
+
 @pytest.mark.parametrize("partition", ["labels", "dirichlet"])
 def test_one_global_model_is_tested_on_the_whole_test_set(partition):
     data = _load(partition=partition, tested_on="whole")
@@ -274,6 +342,8 @@ def test_the_form_is_known_before_the_data_are_read():
         ({"dataset": "mnist", "batch_size": 32, "train_samples": 2000}, 10, 7),
         ({"dataset": "qmnist-writers", "partition": "natural", "batch_size": 10}, 100, 12),  # a writer has 111
         ({"dataset": "femnist", "partition": "natural", "batch_size": 10}, 100, 21),
+        ({"dataset": "mnist", "batch_size": 100, "train_fraction": 0.2}, 10, 12),
+        ({"dataset": "mnist", "train_fraction": 1e-9}, 10, 1),
     ],
 )
 def test_the_nominal_epoch_has_equal_shares_or_the_mean_of_natural_clients(fields, clients, steps):

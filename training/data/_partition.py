@@ -46,17 +46,25 @@ def shards(labels: Index, clients: int, rng: np.random.Generator, *, shards_per_
 
 
 def equal_labels(
-    labels: Index, clients: int, rng: np.random.Generator, *, classes: int, labels_per_client: int
+    labels: Index,
+    clients: int,
+    rng: np.random.Generator,
+    *,
+    classes: int,
+    labels_per_client: int,
+    choice: str = "balanced",
 ) -> list[Index]:
     """Exactly `labels_per_client` classes for each client; a class is split evenly among its clients.
 
-    Each client in turn takes the classes with the fewest clients so far, ties at random, so the numbers of clients
-    of two classes differ by at most one. Every sample is used if K * labels_per_client >= classes.
+    With `choice` "balanced" each client in turn takes the classes with the fewest clients so far, ties at random, so
+    the numbers of clients of two classes differ by at most one. With "uniform" every set of classes is as probable for
+    each client, as in the official code of [MCE-PL]. The samples of a class that nobody has are not used.
     """
     check_number("training.labels_per_client", labels_per_client, at_least=1, at_most=classes)
     holders: list[list[int]] = [[] for _ in range(classes)]
     for client in range(clients):
-        order = np.lexsort((rng.random(classes), np.array([len(held) for held in holders])))
+        so_far = np.array([len(held) for held in holders]) * (choice == "balanced")
+        order = np.lexsort((rng.random(classes), so_far))
         for label in order[:labels_per_client]:
             holders[label].append(client)
     owned: list[list[Index]] = [[] for _ in range(clients)]

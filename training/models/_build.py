@@ -16,12 +16,14 @@ from wirelessfl.errors import InputError, check_number
 class Form:
     """What a model is made for: inputs of `input_shape` in `classes` classes; None stands for the model's own.
 
-    Every group of channels has max(1, round(`width` x its channels)) of them; what is in no group stays whole.
+    Every group of channels has max(1, round(`width` x its channels)) of them; what is in no group stays whole. Of its
+    `optional` parts those in `without` are left out.
     """
 
     input_shape: tuple[int, ...] | None = None
     classes: int | None = None
     width: float = 1.0
+    without: tuple[str, ...] = ()
 
 
 def build(name: str, form: Form) -> nn.Module:
@@ -32,14 +34,14 @@ def build(name: str, form: Form) -> nn.Module:
     check_fit(name, form, "the data")
     plugin = plugins.load("models", name)
     widths = {group.name: max(1, round(form.width * group.width)) for group in _groups(plugin)}
-    return _made(plugin, form.input_shape, form.classes, widths if form.width < 1 else {})
+    return _made(plugin, form.input_shape, form.classes, widths if form.width < 1 else {}, form.without)
 
 
 def build_like(model: nn.Module, widths: Mapping[str, int]) -> nn.Module:
     """A new model in the form of `model`, with `widths` channels in its groups."""
     shape: Any = getattr(model, "input_shape", None)
     classes: Any = getattr(model, "classes", None)
-    return _made(type(model), shape, classes, widths)
+    return _made(type(model), shape, classes, widths, getattr(model, "without", ()))
 
 
 def check_fit(name: str, form: Form, data: str) -> None:
@@ -61,10 +63,26 @@ def check_fit(name: str, form: Form, data: str) -> None:
     check_number("training.width", form.width, above=0, at_most=1)
     if form.width < 1 and not _groups(plugin):
         raise InputError(f"training.width must be 1 for model {name!r}, which has no groups, got {form.width:g}")
+    check_without(name, form.without)
+
+
+def check_without(name: str, without: tuple[str, ...]) -> None:
+    """Raise `InputError` unless model `name` declares everything in `without` as `optional`, and that is there once."""
+    optional: tuple[str, ...] = getattr(plugins.load("models", name), "optional", ())
+    for number, part in enumerate(without):
+        if part not in optional or part in without[:number]:
+            raise InputError(
+                f"training.without must name parts that model {name!r} can leave out "
+                f"({', '.join(optional) or 'it has none'}), each once, got {part!r}"
+            )
 
 
 def _made(
-    plugin: Any, input_shape: tuple[int, ...] | None, classes: int | None, widths: Mapping[str, int]
+    plugin: Any,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
+    widths: Mapping[str, int],
+    without: tuple[str, ...],
 ) -> nn.Module:
     """The model, told what is not as it has it by itself: not every plug-in takes every keyword."""
     keywords: dict[str, Any] = {}
@@ -74,6 +92,8 @@ def _made(
         keywords["classes"] = classes
     if widths:
         keywords["widths"] = dict(widths)
+    if without:
+        keywords["without"] = without
     model: nn.Module = plugin(**keywords)
     return model
 
