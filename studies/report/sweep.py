@@ -4,23 +4,20 @@ import multiprocessing
 import os
 import signal
 import threading
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from studies.report.run_figures import draw_run
-from wirelessfl.config import experiment_hash, from_tables, to_toml
+from studies.report.single import folder_of, is_complete, recorded, run_to_end
+from studies.report.stacked import run_stacked, stacks
+from wirelessfl.config import to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.no_training import NoTraining
-from wirelessfl.planning import check_feasible
-from wirelessfl.protocols import Trainer
-from wirelessfl.records import RunFolder
-from wirelessfl.rounds import run_rounds
 
+Ended = tuple[list[str], Mapping[Path, BaseException | None]]  # notes, and how each run ended
+_Futures = dict[Future[Ended], tuple[Path, ...]]
 POLL_S = 0.5
 
 
@@ -32,123 +29,111 @@ class Progress:
     runs: int
 
 
-def folder_of(experiment: Experiment, root: Path) -> Path:
-    """Where under `root` the experiment runs: the same folder for every study that asks for it."""
-    return root / experiment_hash(experiment)
-
-
 def sweep(
     experiments: Iterable[Experiment],
     root: Path,
     *,
     executor: Executor,
+    jobs: int = 1,
     data_root: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Bring every experiment's run to its end: complete ones are left alone, partial ones go on.
 
-    A run that fails is named to `notify` (once for the same reason) and the others go on. Raises `InputError` at the
-    end when any failed.
+    `jobs` is how many processes there are, which share what can be trained as one program. A run that fails is named
+    to `notify` (once for the same reason) and the others go on. Raises `InputError` at the end when any failed.
     """
+    wanted = list(experiments)
+    reasons: list[str] = []
+
+    def failed(path: Path, error: BaseException) -> None:
+        reason = str(error) or type(error).__name__
+        if reason not in reasons:
+            notify(_one_line(f"run {path} failed: {reason}"))
+        reasons.append(reason)
+
+    attempt(
+        wanted,
+        root,
+        executor=executor,
+        jobs=jobs,
+        data_root=data_root,
+        on_progress=on_progress,
+        on_failure=failed,
+        notify=notify,
+    )
+    if reasons:
+        count = f"{len(reasons)} of {len({folder_of(experiment, root) for experiment in wanted})} runs failed"
+        raise InputError(f"{count}: {reasons[0]}; once that is mended the same command does what is missing")
+
+
+def attempt(
+    experiments: Iterable[Experiment],
+    root: Path,
+    *,
+    executor: Executor,
+    on_failure: Callable[[Path, BaseException], None],
+    jobs: int = 1,
+    data_root: Path | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    notify: Callable[[str], None] = lambda line: None,
+) -> None:
+    """A `sweep` in which a failure is no more than that: `on_failure` hears the run's folder and its error."""
     wanted = {folder_of(experiment, root): experiment for experiment in experiments}
     root.mkdir(parents=True, exist_ok=True)
-    rounds = {path: _recorded(path) for path in wanted}
-    futures = {
-        executor.submit(run_to_end, path, to_toml(experiment), data_root): path
-        for path, experiment in wanted.items()
-        if not _is_complete(path, experiment)
-    }
-    failures: list[str] = []
+    rounds = {path: recorded(path) for path in wanted}
+    todo = {path: experiment for path, experiment in wanted.items() if not is_complete(path, experiment)}
+    futures = _submit(todo, executor, jobs, data_root)
     for future in _watch(futures, rounds, on_progress):
         error = future.exception()
-        if error is None:
-            lines = future.result()
-        else:
-            reason = str(error) or type(error).__name__
-            lines = [] if reason in failures else [f"run {futures[future]} failed: {reason}"]
-            failures.append(reason)
-        for line in lines:
-            notify(" ".join(line.split()))
-    if failures:
-        count = f"{len(failures)} of {len(wanted)} runs failed"
-        raise InputError(f"{count}: {failures[0]}; once that is mended the same command does what is missing")
+        notes, ended = ([], dict.fromkeys(futures[future], error)) if error else future.result()
+        for path, reason in ended.items():
+            if reason is not None:
+                on_failure(path, reason)
+        for line in notes:
+            notify(_one_line(line))
+
+
+def _submit(todo: Mapping[Path, Experiment], executor: Executor, jobs: int, data_root: Path | None) -> _Futures:
+    """Every run that is wanted, alone or with others, and the folders that its future is about."""
+    together = stacks(todo, jobs)
+    alone = todo.keys() - {path for stack in together for path in stack}
+    tomls = {path: to_toml(experiment) for path, experiment in todo.items()}
+    futures: _Futures = {}
+    for stack in together:
+        futures[executor.submit(run_stacked, {path: tomls[path] for path in stack}, data_root)] = tuple(stack)
+    for path in tomls:
+        if path in alone:
+            futures[executor.submit(_run_alone, path, tomls[path], data_root)] = (path,)
+    return futures
+
+
+def _run_alone(path: Path, experiment_toml: str, data_root: Path | None) -> Ended:
+    return run_to_end(path, experiment_toml, data_root), {path: None}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _watch(
-    futures: dict[Future[list[str]], Path], rounds: dict[Path, int], on_progress: Callable[[Progress], None]
-) -> Iterator[Future[list[str]]]:
+    futures: _Futures, rounds: dict[Path, int], on_progress: Callable[[Progress], None]
+) -> Iterator[Future[Ended]]:
     """The futures as they end; the rounds done are read from the run folders meanwhile."""
     pending = set(futures)
-    on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - len(pending)))
+
+    def tell() -> None:
+        open_runs = sum(len(futures[future]) for future in pending)
+        on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - open_runs))
+
+    tell()
     while pending:
         ended, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in (*ended, *(future for future in pending if future.running())):
-            rounds[futures[future]] = _recorded(futures[future])
-        on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - len(pending)))
+            rounds.update((path, recorded(path)) for path in futures[future])
+        tell()
         yield from ended
-
-
-def _recorded(path: Path) -> int:
-    file = RunFolder(path).rounds_file
-    return file.read_bytes().count(b"\n") if file.exists() else 0
-
-
-def _is_complete(path: Path, experiment: Experiment) -> bool:
-    """A run is complete when its summary is there, which is written last."""
-    return RunFolder(path).summary_file.exists() and _recorded(path) == experiment.run.rounds
-
-
-def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) -> list[str]:
-    """Run an experiment in folder `path` until it is complete; returns what a person should know, line by line."""
-    experiment = from_tables(tomllib.loads(experiment_toml))
-    notes: list[str] = []
-    with _alone(path):
-        folder = RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
-        if _is_complete(path, experiment):
-            return notes
-        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
-        try:
-            _run(experiment, folder, data_root, notes)
-        except InputError:
-            folder.remove_unused()
-            raise
-        draw_run(folder)
-    return notes
-
-
-def _run(experiment: Experiment, folder: RunFolder, data_root: Path | None, notes: list[str]) -> None:
-    identity = experiment_hash(experiment, with_rounds=False)
-    trainer = _trainer(experiment, data_root)
-    try:
-        with folder.in_use():
-            run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
-    finally:
-        trainer.close()
-
-
-def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTraining:
-    """The trainer of a run, on a CPU in one thread: with as many runs as cores that is faster than sharing a run."""
-    clients, settings = experiment.scenario.clients, experiment.run
-    if not settings.train:
-        return NoTraining(experiment.algorithm.demand(clients))
-    runtime = settings.runtime(data_root)
-    if settings.device == "cpu":
-        runtime = replace(runtime, executor="loop")
-    return experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=runtime)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep a second sweep out of a run's folder; the system lifts the lock when its holder dies."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows, where two sweeps over the same runs must not be started at once
-        yield
-        return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager
