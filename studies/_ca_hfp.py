@@ -22,7 +22,10 @@ LAST = 10  # evaluations in the reported mean: the paper does not say which roun
 
 @dataclass(frozen=True)
 class Setting:
-    """A network on a data set; `training` holds the fields of section training that make it."""
+    """A network on a data set; `training` holds the fields of section training that make it.
+
+    Schemes that prune filters leave `whole_groups` as they are.
+    """
 
     network: str
     data: str
@@ -30,6 +33,7 @@ class Setting:
     alphas: tuple[float, ...] = (0.1, 1.0, 10.0)
     rounds: int = 300
     seeds: tuple[int, ...] = THREE_SEEDS
+    whole_groups: tuple[str, ...] = ()
 
     def label(self, alpha: float) -> str:
         """What the tables call it under Dirichlet's `alpha`."""
@@ -66,13 +70,23 @@ _SMALL_RESNET = {
     "batch_size": 16,
     "learning_rate": 0.1,
 }
+# The sizes of Table I are those of ResNet-32 with two of its regular blocks of 32 channels left whole; not which two.
+_WHOLE = {"resnet32": ("blocks.6", "blocks.7")}
 SETTINGS: Mapping[str, tuple[Setting, ...]] = {
     "small": (
         Setting("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30, seeds=(0, 1)),
-        Setting("ResNet-32", "CIFAR-10", _SMALL_RESNET, alphas=(1.0,), rounds=20, seeds=(0, 1)),
+        Setting(
+            "ResNet-32",
+            "CIFAR-10",
+            _SMALL_RESNET,
+            alphas=(1.0,),
+            rounds=20,
+            seeds=(0, 1),
+            whole_groups=_WHOLE["resnet32"],
+        ),
     ),
     "paper": tuple(
-        Setting(network, data, {**_PAPER, "model": model, **fields})
+        Setting(network, data, {**_PAPER, "model": model, **fields}, whole_groups=_WHOLE.get(model, ()))
         for network, model in (("VGG16", "vgg16"), ("ResNet-32", "resnet32"))
         for data, fields in _PAPER_DATA.items()
     ),
@@ -93,7 +107,9 @@ def planned(setting: Setting, alpha: float, changes: Tables, seeds: tuple[int, .
 
 def scheme(name: str, setting: Setting, ratio: float) -> Tables:
     """A row of Table I: every pruning scheme removes `ratio` of the filters, or as many weights as that."""
-    uniform = {"ratios": "uniform", "filter_ratio": ratio}
+    uniform: dict[str, Any] = {"ratios": "uniform", "filter_ratio": ratio}
+    if setting.whole_groups:
+        uniform["whole_groups"] = list(setting.whole_groups)
     fields: Mapping[str, dict[str, Any]] = {
         FEDAVG: {"algorithm": "fedavg"},
         FEDPROX: {"algorithm": "fedprox", "work_fractions": [0.25, 0.5, 0.75]},
@@ -118,18 +134,20 @@ def prunefl(setting: Setting, density: float) -> dict[str, Any]:
 def kept_share(setting: Setting, ratio: float) -> float:
     """The share of the network's parameters that is left without `ratio` of the filters of every layer."""
     task = {name: setting.training.get(name) for name in ("dataset", "model", "image_size", "image_channels", "width")}
-    return _kept_share(ratio, **{name: value for name, value in task.items() if value is not None})
+    given = {name: value for name, value in task.items() if value is not None}
+    return _kept_share(ratio, setting.whole_groups, **given)
 
 
 @cache
-def _kept_share(ratio: float, **task: Any) -> float:
+def _kept_share(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> float:
     from training.engine import EngineSpec
     from training.structure import Structure
     from training.task import Task
 
     made = Task(**task)
     spec = EngineSpec(model=made.model, form=made.form, personalised=False, batch_size=1, device="cpu")
-    return round(float(Structure.of(*spec.build_model()).table([ratio]).kept_share[0]), 4)
+    structure = Structure.of(*spec.build_model()).sparing(whole_groups)
+    return round(float(structure.table([ratio]).kept_share[0]), 4)
 
 
 def last_ten(run: Run) -> float:

@@ -24,12 +24,16 @@ class Ranks:
 
     A share of the filters is no share of the weights: half of the filters of VGG16 hold 74 % of its weights.
 
+    `whole_groups` names groups of the model's filters of which no client leaves out any, whoever decides. The ResNet
+    row of Table I of [CA-HFP] has the size of ResNet-32 without half of the filters within every block but two of 32.
+
     **Differs:** the paper does not say which of its ten clients has which ratio; the order is ours.
     """
 
     ratios: Ratios = "allocation"
     filter_ratio: float = 0.5
     filter_ratios: tuple[float, ...] | None = None
+    whole_groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("training.ratios", self.ratios, get_args(Ratios))

@@ -16,7 +16,7 @@ from training.accounting import BITS_PER_WEIGHT
 from training.layout import Entry, Layout
 from training.models._groups import Group
 from training.models._macs import layer_positions
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import InputError, check_choice, check_number
 
 __all__ = ["Group", "Structure", "SubModel", "Table"]
 
@@ -66,13 +66,14 @@ class Table:
 class Structure:
     """The groups of a model, which group an axis of a tensor belongs to, and how often its layers are used.
 
-    The costs of a sub-model are functions of its widths alone.
+    The costs of a sub-model are functions of its widths alone. Uniform pruning leaves `whole_groups` as they are.
     """
 
     groups: tuple[Group, ...]
     layout: Layout
     owners: Mapping[tuple[str, int], Group]
     positions: Mapping[str, int]
+    whole_groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: nn.Module, layout: Layout) -> "Structure":
@@ -97,15 +98,25 @@ class Structure:
             groups.append(group)
         return cls(tuple(groups), layout, owners, layer_positions(model))
 
+    def sparing(self, groups: tuple[str, ...]) -> "Structure":
+        """The same structure with these `whole_groups`; `InputError` for names that the model does not have."""
+        for name in groups:
+            check_choice("training.whole_groups", name, tuple(self.widths))
+        return replace(self, whole_groups=groups)
+
     @property
     def widths(self) -> dict[str, int]:
         """Channels of each group in the whole model."""
         return {group.name: group.width for group in self.groups}
 
     def uniform(self, pruning_ratio: float) -> dict[str, int]:
-        """Widths where every group loses the same share: max(1, round((1 - ratio) width)), as in [CA-HFP]."""
+        """Widths where every group loses the same share: max(1, round((1 - ratio) width)), as in [CA-HFP].
+
+        But for `whole_groups`, which lose nothing.
+        """
         check_number("pruning_ratio", pruning_ratio, at_least=0, at_most=1)
-        return {name: max(1, round((1.0 - pruning_ratio) * width)) for name, width in self.widths.items()}
+        fewer = {name: max(1, round((1.0 - pruning_ratio) * width)) for name, width in self._pruned.items()}
+        return self.widths | fewer
 
     def flat_indices(self, sub: SubModel) -> NDArray[np.int64]:
         """Positions (n,) in the whole model's flat vector of the numbers of the compact one, in its own order.
@@ -171,7 +182,7 @@ class Structure:
     def largest_within(self, *, bits_share: float, flops_share: float) -> dict[str, int] | None:
         """Widths of the largest uniform sub-model with at most these shares of the whole's bits and FLOPs.
 
-        None where not even one channel in each group fits.
+        None where not even one channel in each group, and all of `whole_groups`, fit.
         """
         whole = SubModel.first(self.widths)
         bits, flops = (1 + 1e-12) * bits_share * self.bits(whole), (1 + 1e-12) * flops_share * self.flops(whole)
@@ -189,8 +200,13 @@ class Structure:
 
         A group drops from k + 1 to k channels at ratio 1 - (k + 1/2) / width; between two drops nothing changes.
         """
-        drops = {1.0 - (k + 0.5) / width for width in self.widths.values() for k in range(1, width)}
+        drops = {1.0 - (k + 0.5) / width for width in self._pruned.values() for k in range(1, width)}
         return [0.0, *(sum(pair) / 2 for pair in pairwise([*sorted(drops), 1.0]))]
+
+    @property
+    def _pruned(self) -> Widths:
+        """Channels of the groups that shrink."""
+        return {name: width for name, width in self.widths.items() if name not in self.whole_groups}
 
     @cached_property
     def _weights(self) -> dict[str, Entry]:

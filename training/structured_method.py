@@ -56,13 +56,13 @@ class Structured:
         )
 
     def structure(self) -> Structure:
-        """The filters of the task's model; `InputError` for a model that declares none."""
+        """The filters of the task's model; `InputError` for a model that declares none, or not the `whole_groups`."""
         structure = Structure.of(*self.spec().build_model())
         if not structure.groups:
             raise InputError(
                 f"training.model {self.task.model!r} must declare groups of filters to be pruned by them, got none"
             )
-        return structure
+        return structure.sparing(self.ranks.whole_groups)
 
     @property
     def effective_rate(self) -> float:

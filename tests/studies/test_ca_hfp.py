@@ -91,12 +91,32 @@ def test_what_table2_prints_belongs_to_its_rows():
     assert printed["VGG16, CIFAR-100, alpha 0.1: curvature, mean over holders"] == pytest.approx(0.3344)
 
 
-@pytest.mark.parametrize(("place", "parameters", "whole"), [(1, 3.950e6, 15.120e6), (4, 235_946, 466_906)])
+@pytest.mark.parametrize(("place", "parameters", "whole"), [(1, 3.950e6, 15.120e6), (4, 254_442, 466_906)])
 def test_half_of_the_filters_leaves_the_printed_sizes(place, parameters, whole):
     share = common.kept_share(common.SETTINGS["paper"][place], 0.5)
     assert share == pytest.approx(parameters / whole, abs=2e-4)
     prunefl = common.scheme(common.PRUNEFL, common.SETTINGS["paper"][place], 0.5)["training"]
     assert (prunefl["density"], prunefl["reconfigure_every"]) == (share, 50)
+
+
+@pytest.mark.parametrize("name", [common.FEDMP, common.DAPPERFL, common.CA_HFP])
+def test_what_table1_sends_of_resnet32_is_what_the_paper_prints(name):
+    experiment = table1.experiments("paper")[f"ResNet-32, CIFAR-10, alpha 1: {name}"][0]
+    # Stem, blocks of 8 + 16, 16 + 32 or whole, 32 + 64 filters, two shortcuts.
+    running_statistics = 2 * (16 + 5 * 24 + 3 * 48 + 2 * 64 + 5 * 96 + 32 + 64)
+    assert np.all(experiment.algorithm.demand(10).fixed_upload_bits == 32 * (254_442 + running_statistics))
+
+
+def test_prunefl_keeps_the_mean_size_of_a_rank():
+    experiments = fig6.experiments("small")
+    for rank in fig6.RATIOS:
+        masked, compact, dense = (
+            experiments[fig6.label_of(rank, name)][0].algorithm
+            for name in (common.PRUNEFL, common.CA_HFP, common.FEDAVG)
+        )
+        demands = [algorithm.demand(10) for algorithm in (compact, dense)]
+        sent, everything = ((demand.fixed_upload_bits + demand.prunable_upload_bits).mean() for demand in demands)
+        assert masked.reconfiguration.density == pytest.approx(sent / everything, abs=1e-4)
 
 
 def test_the_reported_accuracy_is_the_mean_of_the_last_ten_evaluations():

@@ -13,7 +13,7 @@ from training.models._build import build_like
 from training.program import LocalWork, epoch_batches
 from training.ranks import Ranks
 from training.scores import Score
-from training.structure import Structure
+from training.structure import Structure, SubModel
 from training.task import Task
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
@@ -334,6 +334,26 @@ def test_a_model_without_groups_is_one_line(monkeypatch):
     monkeypatch.setattr(plugins, "load", lambda kind, name: Plain if name == "plain" else load(kind, name))
     with pytest.raises(InputError, match=r"^training.model 'plain' must declare groups of filters .*, got none$"):
         make(Task(model="plain", batch_size=16)).demand(K)
+
+
+@pytest.mark.parametrize("ratios", ["uniform", "allocation"])
+def test_nobody_leaves_out_a_filter_of_a_whole_group(ratios):
+    algorithm = make(ranks=Ranks(ratios=ratios, whole_groups=("conv2",)))
+    trainer, state = start(algorithm)
+    structure = algorithm.method.structure()
+    _, metrics = trainer.step(state, np.full(K, 0.2 if ratios == "allocation" else 0.0), ALL)
+    if ratios == "uniform":
+        expected = structure.uniform(0.5)
+    else:
+        expected = structure.largest_within(bits_share=0.8, flops_share=0.8)
+    assert expected["conv2"] == structure.widths["conv2"]
+    assert expected["conv1"] < structure.widths["conv1"]
+    assert np.all(metrics.uplink_bits == structure.bits(SubModel.first(expected)))
+
+
+def test_whole_groups_that_the_model_lacks_are_one_line():
+    with pytest.raises(InputError, match=r"training\.whole_groups must be one of conv1, .*; got 'blocks\.6'"):
+        make(ranks=Ranks(whole_groups=("blocks.6",))).demand(K)
 
 
 def test_a_list_of_ratios_for_other_clients_is_one_line():
