@@ -1,0 +1,113 @@
+"""An algorithm from outside the repository that a search can tune: its accuracy is highest where its rate is 0.1.
+
+It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers of its trainer.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import DivergenceError, check_number
+from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
+from wirelessfl.stacking import StackedRun, TrainedRound, TrainedRun
+from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+
+BEST, TOO_MUCH = 0.1, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """The nested part of the settings."""
+
+    evaluate_on: Literal["test", "validation"] = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bowl:
+    """Diverges in its third round with rates above 1; loses 0.05 from validation to test."""
+
+    task: Task = field(default_factory=Task)
+    learning_rate: float = 0.01
+    probability: float = 0.25
+    stacked: bool = False
+    trained: ClassVar[list[list[StackedRun]]] = []  # the stacks that were asked for
+
+    def __post_init__(self) -> None:
+        check_number("training.learning_rate", self.learning_rate, above=0)
+        check_number("training.probability", self.probability, above=0, at_most=1)
+
+    def steps_of_round(self, seed: int, round: int) -> int:
+        return int(Streams(seed, round).generator("coin").geometric(self.probability))
+
+    def stack_key(self) -> Hashable | None:
+        return self.task if self.stacked else None
+
+    def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterator[TrainedRun]:
+        self.trained.append(list(runs))
+        for run in runs:
+            yield _train(run, run.algorithm.trainer(clients=run.clients, seed=run.seed, runtime=runtime))
+
+    def demand(self, clients: int) -> Demand:
+        return Demand.same_for_all(
+            clients, fixed_updates=1e4, prunable_updates=0, fixed_upload_bits=3200, prunable_upload_bits=0
+        )
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> "BowlTrainer":
+        return BowlTrainer(self, clients, seed)
+
+
+def _train(run: StackedRun, trainer: "BowlTrainer") -> TrainedRun:
+    state, rounds = trainer.init(run.seed), []
+    for round in range(run.rounds):
+        demand = trainer.demand(state)
+        try:
+            state, metrics = trainer.step(state, np.zeros(run.clients), Delivery.all(run.clients))
+        except DivergenceError as error:
+            return TrainedRun(rounds=rounds, state=trainer.pack(state), diverged=str(error))
+        accuracy = trainer.evaluate(state) if run.is_due(round) else None
+        rounds.append(TrainedRound(demand=demand, metrics=metrics, accuracy=accuracy))
+    return TrainedRun(rounds=rounds, state=trainer.pack(state))
+
+
+class BowlTrainer:
+    """Its state: one number a client, and the number of rounds."""
+
+    def __init__(self, settings: Bowl, clients: int, seed: int) -> None:
+        self.settings, self.clients, self.seed = settings, clients, seed
+
+    def init(self, seed: int) -> tuple[int, Array]:
+        return 0, Streams(seed).generator("start").random(self.clients)
+
+    def demand(self, state: tuple[int, Array]) -> Demand:
+        return self.settings.demand(self.clients)
+
+    def step(
+        self, state: tuple[int, Array], pruning_ratio: Array, delivery: Delivery
+    ) -> tuple[tuple[int, Array], StepMetrics]:
+        round, values = state
+        if round == 2 and self.settings.learning_rate > TOO_MUCH:
+            raise DivergenceError("training diverged: round 3, loss inf; reduce training.learning_rate")
+        noise = Streams(self.seed, round).generator("noise").random(self.clients)
+        values = np.where(delivery.now, 0.9 * values + 0.1 * noise, values)
+        bits = np.full(self.clients, 3200.0)
+        metrics = StepMetrics(
+            loss=float(values.mean()), uplink_bits=bits, downlink_bits=bits, flops=bits, extra={"first": values[0]}
+        )
+        return (round + 1, values), metrics
+
+    def evaluate(self, state: tuple[int, Array]) -> float:
+        lost = 0.05 if self.settings.task.evaluate_on == "test" else 0.0
+        return float(0.95 / (1.0 + abs(np.log10(self.settings.learning_rate / BEST))) - lost)
+
+    def pack(self, state: tuple[int, Array]) -> dict[str, NDArray[Any]]:
+        return {"round": np.array(state[0]), "values": state[1]}
+
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> tuple[int, Array]:
+        return int(arrays["round"]), arrays["values"]
+
+    def close(self) -> None:
+        pass
