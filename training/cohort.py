@@ -48,12 +48,7 @@ class Cohort:
 
     def first_vector(self, seed: int) -> Vector:
         """The seeded weights that a run starts with, (size,)."""
-        check_number("run.seed", seed, at_least=0, at_most=np.iinfo(np.int64).max)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(Streams(seed).seed_for("model"))
-            model, layout = self._spec.build_model()
-        vector: Vector = layout.flatten(model).numpy()
-        return vector
+        return first_vector(self._spec, seed)
 
     def flops(self, client: int, program: Program, mask: Mask, *, masked: bool = False) -> float:
         """FLOPs of a client that ends with `mask` (upload_size,), or with `masked` has had it from the start."""
@@ -76,15 +71,7 @@ class Cohort:
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
         """The ratios (K,) of a round; `InputError` for other shapes and values that no ratio has."""
-        ratios = np.asarray(pruning_ratio, dtype=np.float64)
-        named = (("pruning_ratio", ratios), *((f"delivery.{name}", array) for name, array in vars(delivery).items()))
-        for name, array in named:
-            if array.shape != (self.clients,):
-                raise InputError(f"{name} must have shape ({self.clients},), got {array.shape}")
-        outside = ~((ratios >= 0) & (ratios <= 1))
-        if outside.any():
-            raise InputError(f"pruning_ratio must be within 0 and 1, got {ratios[outside][0]:g}")
-        return ratios
+        return check_round(self.clients, pruning_ratio, delivery)
 
     def close(self) -> None:
         """End worker processes."""
@@ -99,6 +86,16 @@ class Cohort:
             return self._accounting.flops(program, dense, batch_size, epoch=epoch)
 
         return sum(flops(size, tuple(epoch)) for size, epoch in zip(self._batch_sizes, self._epochs, strict=True))
+
+
+def first_vector(spec: EngineSpec, seed: int) -> Vector:
+    """The seeded weights of a model of `spec`, (size,)."""
+    check_number("run.seed", seed, at_least=0, at_most=np.iinfo(np.int64).max)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(Streams(seed).seed_for("model"))
+        model, layout = spec.build_model()
+    vector: Vector = layout.flatten(model).numpy()
+    return vector
 
 
 class Costs:
@@ -118,6 +115,19 @@ class Costs:
             flops=self.flops,
             extra=extra or {},
         )
+
+
+def check_round(clients: int, pruning_ratio: Array, delivery: Delivery) -> Array:
+    """The ratios (K,) of a round of `clients`; `InputError` for other shapes and values that no ratio has."""
+    ratios = np.asarray(pruning_ratio, dtype=np.float64)
+    named = (("pruning_ratio", ratios), *((f"delivery.{name}", array) for name, array in vars(delivery).items()))
+    for name, array in named:
+        if array.shape != (clients,):
+            raise InputError(f"{name} must have shape ({clients},), got {array.shape}")
+    outside = ~((ratios >= 0) & (ratios <= 1))
+    if outside.any():
+        raise InputError(f"pruning_ratio must be within 0 and 1, got {ratios[outside][0]:g}")
+    return ratios
 
 
 def refuse_pruning(ratios: Array, algorithm: str) -> NDArray[np.bool_]:

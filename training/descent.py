@@ -11,7 +11,7 @@ from training.batches import Batch, Batches
 from training.masks import keep_most_important, prune_count
 from training.network import Trainable
 from training.program import Accumulate, LocalWork, Prune, Train, TrainMask, TrainPruned, personal_rate
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class Run:
         self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def look(self, loss: Tensor, step: int, stream: str, vector: Tensor | None = None, of: str = "") -> None:
-        """`InputError` naming client, round, step and tensor when, on a watched run, something is not finite."""
+        """`DivergenceError` naming client, round, step and tensor when, on a watched run, something is not finite."""
         if not self.watched:
             return
         vector = self.network.vector if vector is None else vector
@@ -62,7 +62,7 @@ class Run:
         if not bad and loss.isfinite():
             return
         work = self.works[0]
-        raise InputError(
+        raise DivergenceError(
             f"training diverged: client {work.client}, round {work.streams.round + 1}, loss {loss.item():g}, "
             f"{of + bad[0] if bad else 'the loss itself'} is not finite at step {step} of {stream}; reduce "
             f"training.learning_rate"
@@ -95,6 +95,8 @@ def descend(run: Run, phase: Train) -> None:
         if correction is not None:
             gradient.add_(correction)
         update.step()
+        if phase.prox is not None:
+            weights.copy_(phase.prox(weights, phase.learning_rate))
         total += loss
         run.look(loss, steps, phase.stream)
     run.count(total, steps)

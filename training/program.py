@@ -11,6 +11,7 @@ from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
 if TYPE_CHECKING:
+    from training.prox import Prox
     from training.structure import SubModel
 
 Part = Literal["personal", "shared", "all"]
@@ -31,7 +32,8 @@ class Train:
     A `feature_penalty` lambda adds lambda times the batch mean of |f|_2 to what is differentiated, f being the features
     that the model's last layer reads; the loss that comes back is without it, as it is without the proximal term.
     With `sum_gradients` the loss gradients along the way, also those of masked weights, add up to
-    `LocalResult.sums["gradient"]`.
+    `LocalResult.sums["gradient"]`. A `prox` is applied to what is trained after every step (line 7 of Algorithm 1 of
+    [SPS]), with the phase's learning rate.
 
     Mini-batches come from the random stream `stream`. Steps take full batches only (of all samples where there are
     fewer than a batch) and shuffle anew when too few are left; an epoch visits every sample once and its last batch
@@ -50,6 +52,7 @@ class Train:
     proximal: float = 0.0
     feature_penalty: float = 0.0
     sum_gradients: bool = False
+    prox: "Prox | None" = None
 
     def __post_init__(self) -> None:
         _check_length(self)

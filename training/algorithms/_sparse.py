@@ -1,0 +1,39 @@
+"""What algorithms that send sparse models share: how many weights, chosen by whom, and what their places cost."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from training.control_variates import PAYLOADS, ControlVariates, Payload, Pieces, check_sparsity
+from training.local_descent import LocalDescent
+from training.task import Task
+from wirelessfl.errors import check_choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """Uploads of K = floor((1 - `sparsity`) d) weights, as many as the model that is evaluated keeps.
+
+    With `sparsity_from = "allocation"` client i sends floor((1 - pruning_ratio_i) d) by the round's allocation: its
+    bits shrink with the ratio, its local steps do not; `sparsity` is still that of the model that is evaluated.
+    `payload` counts `values` alone (as the tables of [SPS]), `values+index`, or a `bitmap`.
+    """
+
+    sparsity: float = 0.9
+    sparsity_from: Literal["given", "allocation"] = "given"
+    payload: Payload = "values"
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
+        check_choice("training.sparsity_from", self.sparsity_from, ("given", "allocation"))
+        check_choice("training.payload", self.payload, PAYLOADS)
+
+    def method(self, task: Task, descent: LocalDescent, pieces: Pieces) -> ControlVariates:
+        """A method of these `pieces`."""
+        return ControlVariates(
+            task=task,
+            descent=descent,
+            pieces=pieces,
+            sparsity=self.sparsity,
+            payload=self.payload,
+            allocated=self.sparsity_from == "allocation",
+        )
