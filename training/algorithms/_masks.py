@@ -1,0 +1,51 @@
+"""What algorithms that learn masks share: the checks of their fields, and the method that these stand for."""
+
+from typing import Any
+
+from training.algorithms._checks import check_rate, check_steps
+from training.keep import Keep
+from training.mask_learning import MaskLearning
+from training.mask_start import WEIGHT_INITS
+from training.program import TrainMask
+from wirelessfl.errors import check_choice, check_count, check_number
+
+
+def check_masks(algorithm: Any) -> None:
+    """The fields of local training of a mask as `ind-mask` has them."""
+    check_rate("learning_rate", algorithm.learning_rate)
+    check_steps(algorithm, "local_steps")
+    if algorithm.local_epochs is not None:
+        check_count("training.local_epochs", algorithm.local_epochs)
+    check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
+    check_number("training.group_lasso", algorithm.group_lasso, at_least=0)
+    check_choice("training.weight_init", algorithm.weight_init, WEIGHT_INITS)
+
+
+def mask_learning(algorithm: Any, **exchange: Any) -> MaskLearning:
+    """The method of the fields checked by `check_masks`, without an exchange of masks unless its fields are given."""
+    keep: Keep = algorithm.keep
+    train = TrainMask(
+        keep=(),
+        steps=algorithm.local_steps if algorithm.local_epochs is None else None,
+        epochs=algorithm.local_epochs,
+        learning_rate=algorithm.learning_rate,
+        weight_decay=algorithm.weight_decay,
+        group_lasso=algorithm.group_lasso,
+        filter_threshold=keep.filter_threshold,
+        stream="batches/shared",
+    )
+    without = {
+        "exchange": False,
+        "fine_tune_rate": 0.0,
+        "payload": "entry",
+        "initial_neighbour_keep": 0.0,
+        "initial_neighbour_fc_keep": 0.0,
+    }
+    return MaskLearning(
+        task=algorithm.task,
+        graph=algorithm.graph,
+        train=train,
+        keep=keep,
+        weight_init=algorithm.weight_init,
+        **{**without, **exchange},
+    )
