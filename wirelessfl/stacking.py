@@ -61,12 +61,3 @@ class Stackable(Protocol):
     def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
         """The runs, in their order, trained together; asked of the algorithm of the first one."""
         ...
-
-
-@runtime_checkable
-class CountsSteps(Protocol):
-    """An `Algorithm` whose rounds have different numbers of local steps that can be told before it is trained."""
-
-    def steps_of_round(self, seed: int, round: int) -> int:
-        """Local steps of a client in round `round` (from 0) of a run with this seed."""
-        ...

@@ -5,6 +5,7 @@ It knows beforehand how long its rounds are, and trains many runs as one program
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, count
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -40,8 +41,9 @@ class Bowl:
         check_number("training.learning_rate", self.learning_rate, above=0)
         check_number("training.probability", self.probability, above=0, at_most=1)
 
-    def steps_of_round(self, seed: int, round: int) -> int:
-        return int(Streams(seed, round).generator("coin").geometric(self.probability))
+    def rounds_within(self, seed: int, steps: int) -> int:
+        lengths = (int(Streams(seed, round).generator("coin").geometric(self.probability)) for round in count())
+        return next(done for done, total in enumerate(accumulate(lengths)) if total > steps)
 
     def stack_key(self) -> Hashable | None:
         return self.task if self.stacked else None
