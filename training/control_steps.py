@@ -11,7 +11,7 @@ from training.control_variates import ControlVariates, Floats
 from training.layout import Layout
 from training.program import LocalWork
 from training.prox import Prox
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 
@@ -147,7 +147,7 @@ class FullGradientSteps:
         steps: int,
         proxes: Sequence[Prox | None],
     ) -> Iterator[Trained]:
-        """All clients in one program for each different prox; `InputError` where numbers are no longer finite."""
+        """All clients in one program for each different prox; `DivergenceError` where numbers are no longer finite."""
         rate, length = np.array([self._method.descent.learning_rate]), np.array([steps])
         held = control[None] if self._method.pieces.control else None
         for prox in dict.fromkeys(proxes[client] for client in clients):
@@ -155,7 +155,7 @@ class FullGradientSteps:
                 trained = self._gradients.local_steps(start[None], held, rate=rate, steps=length, prox=prox)[0]
             for client in (client for client in clients if proxes[client] == prox):
                 if not np.isfinite(trained[client]).all():
-                    raise InputError(
+                    raise DivergenceError(
                         f"training diverged: client {client}, round {streams.round + 1}, weights are not finite after "
                         f"{steps} steps; reduce training.learning_rate"
                     )

@@ -10,7 +10,7 @@ from training.control_state import ControlState
 from training.control_steps import LocalSteps, local_steps
 from training.control_variates import ControlVariates, Floats
 from training.prox import TopK
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
@@ -137,14 +137,14 @@ class ControlTrainer:
 
 
 def observed(rounds: int, model: Floats, control: Floats, steps: int) -> dict[str, float]:
-    """What a record has of w_bar `model` (d,) and the h_i `control` (K, d) after the `rounds`-th round of so many `steps`.
+    """What a record has of w_bar `model` (d,) and the h_i `control` (K, d) after round `rounds` of so many `steps`.
 
-    Euclidean norms of w_bar, of sum_i h_i and of the h_i on average. Raises `InputError` where the weights explode.
+    Euclidean norms of w_bar, of sum_i h_i and of the h_i on average. `DivergenceError` where the weights explode.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         norm = float(np.linalg.norm(model.astype(np.float64)))
     if not norm < EXPLODED:
-        raise InputError(
+        raise DivergenceError(
             f"training diverged: round {rounds}, the norm of the model is {norm:g}; reduce training.learning_rate"
         )
     return {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from training.algorithms._sparse import Upload
+from training.algorithms._sparse import SparseUpload
 from training.control_trainer import ControlBased
 from training.control_variates import ControlVariates, Pieces
 from training.local_descent import LocalDescent
@@ -22,7 +22,7 @@ class SparseProxskip(ControlBased):
 
     task: Task = field(default_factory=Task)
     descent: LocalDescent = field(default_factory=LocalDescent)
-    sparse: Upload = field(default_factory=Upload)
+    sparse: SparseUpload = field(default_factory=SparseUpload)
 
     @property
     def method(self) -> ControlVariates:
