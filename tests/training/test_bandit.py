@@ -14,15 +14,30 @@ def array(*values):
     return np.array(values, dtype=np.float64)
 
 
-def play(best, rounds, bandit=BANDIT, seed=0, noise=0.05):
-    """Ratios chosen when a ratio pays 1 - |ratio - best| and some noise."""
+def play(pays, rounds, bandit=BANDIT, seed=0, noise=0.05):
+    """Ratios chosen when a ratio pays `pays(ratio)` and some noise."""
     ratios, rewards = array(), array()
     for round in range(rounds):
         draw = Streams(seed, round).generator("bandit", 0)
         ratio = bandit.choose(ratios, rewards, draw)
-        paid = 1 - abs(ratio - best) + noise * Streams(seed, round).generator("noise").standard_normal()
+        paid = pays(ratio) + noise * Streams(seed, round).generator("noise").standard_normal()
         ratios, rewards = np.append(ratios, ratio), np.append(rewards, paid)
     return ratios
+
+
+def tent(best):
+    """The problem on which the defaults were chosen."""
+    return lambda ratio: 1 - np.abs(ratio - best)
+
+
+def cliff(ratio):
+    """Pays more and more until too much is gone."""
+    return np.where(ratio < 0.55, 0.2 + ratio, 0.0)
+
+
+def two_peaks(ratio):
+    """The higher one at 0.7."""
+    return 0.6 * np.exp(-(((ratio - 0.15) / 0.1) ** 2)) + np.exp(-(((ratio - 0.7) / 0.1) ** 2))
 
 
 def test_intervals_are_cut_where_they_are_tried_until_they_are_short():
@@ -45,9 +60,30 @@ def test_an_interval_never_tried_is_next_and_the_bound_is_by_hand():
 @pytest.mark.parametrize("best", [0.1, 0.45, 0.75])
 def test_regret_falls(best):
     bandit = Bandit(bandit_most=0.9)
-    regret = np.mean([np.abs(play(best, 200, bandit, seed) - best) for seed in range(3)], axis=0)
+    regret = np.mean([np.abs(play(tent(best), 200, bandit, seed) - best) for seed in range(3)], axis=0)
     assert regret[-50:].mean() < 0.75 * regret[:20].mean()
     assert regret[-50:].mean() < 0.1
+
+
+@pytest.mark.parametrize(("pays", "noise"), [(cliff, 0.05), (cliff, 0.3), (two_peaks, 0.05), (two_peaks, 0.3)])
+def test_the_defaults_carry_over_to_problems_that_they_were_not_chosen_on(pays, noise):
+    """At least half of what the best ratio pays above an even draw."""
+    grid = pays(np.linspace(0, 0.9, 901))
+    paid = np.mean([pays(play(pays, 200, Bandit(), seed, noise)[-50:]) for seed in range(8)])
+    assert paid - grid.mean() > 0.5 * (grid.max() - grid.mean())
+
+
+def test_clients_of_different_speeds_come_together_with_little_exploration():
+    bandit, speeds, gaps = Bandit(bandit_exploration=0.02), array(1.0, 0.6, 0.3, 0.15), []
+    for seed in range(4):
+        found = Trials.none(4)
+        for round in range(200):
+            chosen = found.choices(bandit, Streams(seed, round))
+            seconds = (1.0 - chosen) / speeds
+            gaps.append(np.abs(seconds / seconds.mean() - 1.0).mean())
+            found = found.after(chosen, seconds, 2.0 * np.exp(-round / 100), np.ones(4, dtype=bool))
+    gap = np.reshape(gaps, (4, 200))
+    assert gap[:, -50:].mean() < 0.7 * gap[:, :20].mean()
 
 
 def test_it_follows_what_changes():
