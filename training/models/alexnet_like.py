@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.models._groups import Group, group_widths
+from training.models._response_norm import response_norm
 
 _ALPHAS = (2e-5, 1e-4, 1e-4)  # of the three local response normalisations
 
@@ -63,7 +64,7 @@ class AlexnetLike(nn.Module):
         for conv, alpha, padding in zip((self.conv1, self.conv2, self.conv3), _ALPHAS, (0, 0, 1), strict=True):
             hidden = F.elu(conv(hidden))
             if "lrn" not in self.without:
-                hidden = F.local_response_norm(hidden, 4, alpha=alpha, beta=0.75)
+                hidden = response_norm(hidden, alpha)
             hidden = F.max_pool2d(hidden, 3, stride=2, padding=padding)
         logits = self.fc2(F.elu(self.fc1(hidden.flatten(1))))
         return logits if "elu-logits" in self.without else F.elu(logits)
