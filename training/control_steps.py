@@ -129,9 +129,9 @@ class FullGradientSteps:
         data = method.task.load(clients=clients, seed=seed, data_root=runtime.data_root)
         descent = method.descent
         self._gradients = full_gradients(data, method.task.model, ridge=descent.ridge, l2=descent.l2)
-        self._samples = [len(rows) for rows in data.train_index]
-        self._accounting = Accounting.of(model, self.layout)
-        self._dense = np.ones(self.layout.upload_size, dtype=np.bool_)
+        accounting, one = Accounting.of(model, self.layout), descent.program(1)
+        dense = np.ones(self.layout.upload_size, dtype=np.bool_)
+        self._step_flops = [accounting.flops(one, dense, len(rows)) for rows in data.train_index]
 
     def start(self, seed: int) -> Floats:
         """One seeded model; 0 where the model starts at 0."""
@@ -171,7 +171,7 @@ class FullGradientSteps:
 
     def flops(self, client: int, steps: int) -> float:
         """Those of steps on all samples of the client, row by row."""
-        return self._accounting.flops(self._method.descent.program(steps), self._dense, self._samples[client])
+        return steps * self._step_flops[client]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -109,7 +109,7 @@ class ControlTrainer:
     ) -> tuple[Floats, Costs]:
         """The clients' numbers after their local steps, (clients, size), and what they cost."""
         rule = self._method.pieces.every_step
-        proxes = [None if rule is None else rule(int(count)) for count in kept]
+        proxes = [None] * self._clients if rule is None else [rule(count) for count in kept.tolist()]
         places = {client: place for place, client in enumerate(clients)}
         trained, costs = np.empty((len(clients), self._layout.size), dtype=state.shared.dtype), Costs(self._clients)
         results = self._steps.train(
@@ -152,7 +152,7 @@ def observed(rounds: int, model: Floats, control: Floats, steps: int) -> dict[st
         "norm": norm,
         "nonzero": float(np.count_nonzero(model)),
         "sum_control": float(np.linalg.norm(control.sum(axis=0, dtype=np.float64))),
-        "mean_control": float(np.mean([np.linalg.norm(row.astype(np.float64)) for row in control])),
+        "mean_control": float(np.sqrt([row @ row for row in control]).mean()),
     }
 
 

@@ -152,7 +152,7 @@ class ControlVariates:
         buffers = np.full(len(kept), float(BITS_PER_WEIGHT * layout.shared_buffer_size))
         if pieces.sends_kept or pieces.sends_nonzero:
             sent = kept if pieces.sends_kept else nonzero
-            return buffers + np.array([sparse_bits(int(count), size, self.payload) for count in sent])
+            return buffers + sparse_bits(sent, size, self.payload)
         return buffers + pieces.uploads * BITS_PER_WEIGHT * size
 
     def download_bits(self, nonzero: int | None, layout: Layout) -> float:
@@ -160,7 +160,7 @@ class ControlVariates:
         size = layout.parameter_size
         full = float(BITS_PER_WEIGHT * size * self.pieces.uploads)
         if nonzero is not None and not self.pieces.is_dense:
-            full = min(full, sparse_bits(nonzero, size, self.payload))
+            full = min(full, float(sparse_bits(nonzero, size, self.payload)))
         return full + BITS_PER_WEIGHT * layout.shared_buffer_size
 
     def demand(
@@ -196,21 +196,21 @@ class ControlVariates:
 
 def per_client(rule: Rule | None, vectors: Floats, kept: NDArray[np.int64]) -> Floats:
     """Client i's row of `vectors` (K, d) after the rule's prox with `kept` (K,) weights."""
-    if rule is None:
+    if rule is None or not len(kept):
         return vectors
     if (kept == kept[0]).all():
         return rule(int(kept[0]))(vectors)
     return np.stack([rule(int(count))(row) for count, row in zip(kept, vectors, strict=True)])
 
 
-def sparse_bits(nonzero: int, size: int, payload: Payload = "values") -> float:
-    """Bits of `nonzero` of `size` weights, 32 each: the costs of section 5 of [SPS].
+def sparse_bits(nonzero: Any, size: int, payload: Payload = "values") -> Any:
+    """Bits of vectors with `nonzero` of `size` weights (a number or an array), 32 each, and of their places.
 
-    `values` alone, the places being known or free as in the paper's tables; `values+index`: and ceil(log2 d) for the
+    `values` alone, the places being known or free as in the tables of [SPS]; `values+index`: and ceil(log2 d) for the
     place of each; `bitmap`: and one for each of the d weights.
     """
     places = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}[payload]
-    return float(BITS_PER_WEIGHT * nonzero + places)
+    return BITS_PER_WEIGHT * nonzero + places
 
 
 def check_sparsity(sparsity: float) -> None:
