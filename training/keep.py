@@ -71,13 +71,13 @@ class Keep:
             return pruning_ratio < 1.0
         return ~refuse_pruning(pruning_ratio, "with training.retention 'given'")
 
-    def kept(self, layout: Layout, clients: int, *, masked_only: bool = False) -> tuple[Array, Array]:
-        """Numbers of weights in agents' models, (K,) each: what stays whatever the ratio, what it shrinks.
+    def kept(self, layout: Layout, clients: int) -> tuple[Array, Array]:
+        """Numbers of weights in agents' models, (K,) each: what stays whatever the ratio, and what it shrinks.
 
-        With `masked_only` weights without a mask (biases) do not count.
+        Weights without a mask (biases) stay.
         """
         layers, fixed, prunable = maskable(layout), np.zeros(clients), np.zeros(clients)
-        fixed += 0 if masked_only else layout.parameter_size - sum(entry.size for entry in layers)
+        fixed += layout.parameter_size - sum(entry.size for entry in layers)
         for agent in range(clients):
             shares = [share for _, share in self.layers(layout, clients, agent)]
             for entry, count in zip(layers, retained_counts(shares, [entry.size for entry in layers]), strict=True):
@@ -104,3 +104,10 @@ def maskable(layout: Layout) -> list[Entry]:
 def shares(layers: Sequence[tuple[Entry, float]]) -> tuple[float, ...]:
     """The shares alone."""
     return tuple(share for _, share in layers)
+
+
+def ones_share(masks: NDArray[np.bool_], layout: Layout) -> float:
+    """The share of ones in masks (K, parameter_size), of the entries that have a mask."""
+    layers = maskable(layout)
+    ones = sum(int(np.count_nonzero(masks[:, entry.slice])) for entry in layers)
+    return ones / (len(masks) * sum(entry.size for entry in layers))

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.accounting import steps_of
 from training.cohort import Cohort
 from training.decentralised import Inbox, Local, PeerMethod, Place
 from training.decentralised_state import AgentsState, Row
-from training.keep import Keep, maskable, shares
+from training.keep import Keep, maskable, ones_share, shares
 from training.layout import Entry
 from training.mask_bits import payload_bits, retained_counts
 from training.mask_start import WeightInit, first_neighbour_mask, first_scores, first_weights
@@ -85,7 +86,7 @@ class MaskLearning(PeerMethod):
             prunable_upload_bits=np.zeros(clients),
         )
 
-    def takes_part(self, pruning_ratio: Array) -> np.ndarray:
+    def takes_part(self, pruning_ratio: Array) -> NDArray[np.bool_]:
         """Who has a share of its model left, (K,)."""
         return self.keep.takes_part(pruning_ratio)
 
@@ -128,9 +129,7 @@ class MaskLearning(PeerMethod):
 
     def extra(self, state: AgentsState, cohort: Cohort) -> dict[str, float]:
         """The share of ones that is left after Fil, mean over agents."""
-        layers = maskable(cohort.layout)
-        ones = sum(int(np.count_nonzero(state.rows["mask"][:, entry.slice])) for entry in layers)
-        return {"ones_share": ones / (cohort.clients * sum(entry.size for entry in layers))}
+        return {"ones_share": ones_share(state.rows["mask"], cohort.layout)}
 
     def _layers(self, place: Place) -> _Layers:
         return self.keep.layers(place.cohort.layout, place.cohort.clients, place.agent, place.pruning_ratio)

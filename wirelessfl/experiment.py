@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.graph import Graph
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime
 from wirelessfl.values import Scenario
 
@@ -73,3 +74,16 @@ class Experiment:
                 f"run.participants must be at most {self.scenario.clients} (scenario.clients), "
                 f"got {self.run.participants}"
             )
+        _check_same_graph(self.channel, self.algorithm)
+
+
+def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
+    """Raise `InputError` when radio and training each have a graph of the agents, and not the same one."""
+    radio, training = getattr(channel, "graph", None), getattr(algorithm, "graph", None)
+    if not isinstance(radio, Graph) or not isinstance(training, Graph):
+        return
+    names = {"erdos-renyi": "edge_probability", "given": "adjacency"}
+    for name in ("graph", names.get(radio.graph, "graph")):
+        one, other = getattr(radio, name), getattr(training, name)
+        if one != other:
+            raise InputError(f"training.{name} must be that of the channel, channel.{name} = {one!r}, got {other!r}")

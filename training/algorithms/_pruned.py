@@ -1,0 +1,50 @@
+"""What algorithms of pruned weights share: the checks of their fields, and the method that these stand for."""
+
+from typing import Any
+
+from training.algorithms._checks import check_rate, check_steps
+from training.program import TrainPruned
+from training.pruned_weights import Combine, PrunedWeights
+from wirelessfl.errors import check_choice, check_count, check_number
+
+PRUNINGS = ("straight-through", "hard")
+
+
+def check_pruned(algorithm: Any) -> None:
+    """The fields of local training of pruned weights as `ind-weipru` has them."""
+    check_rate("learning_rate", algorithm.learning_rate)
+    check_steps(algorithm, "local_steps")
+    if algorithm.local_epochs is not None:
+        check_count("training.local_epochs", algorithm.local_epochs)
+    check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
+    check_choice("training.pruning", algorithm.pruning, PRUNINGS)
+
+
+def check_payload(payload: str) -> None:
+    """How the bits of pruned weights are counted."""
+    check_choice("training.payload", payload, ("nonzero", "values"))
+
+
+def pruned_weights(
+    algorithm: Any, combine: Combine | None = None, *, payload: str = "nonzero", count_mask_bits: bool = False
+) -> PrunedWeights:
+    """The method of the fields checked by `check_pruned`, of agents alone unless they `combine` what they hear."""
+    train = TrainPruned(
+        keep=(),
+        steps=algorithm.local_steps if algorithm.local_epochs is None else None,
+        epochs=algorithm.local_epochs,
+        learning_rate=algorithm.learning_rate,
+        weight_decay=algorithm.weight_decay,
+        filter_threshold=algorithm.keep.filter_threshold,
+        stream="batches/shared",
+    )
+    return PrunedWeights(
+        task=algorithm.task,
+        graph=algorithm.graph,
+        train=train,
+        keep=algorithm.keep,
+        combine=combine,
+        hard=algorithm.pruning == "hard",
+        dense_payload=payload == "values",
+        count_mask_bits=count_mask_bits,
+    )

@@ -1,0 +1,38 @@
+"""ind-weipru: every agent trains and prunes weights for itself ([MCE-PL])."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from training.algorithms._pruned import check_pruned, pruned_weights
+from training.decentralised import PeerBased
+from training.keep import Keep
+from training.pruned_weights import PrunedWeights
+from training.task import Task
+from wirelessfl.graph import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndWeipru(PeerBased):
+    """SGD on weights of which each layer's largest are kept, without neighbours: M-3 of [MCE-PL].
+
+    With `pruning = "straight-through"`, as in the official code, the loss sees w m and its gradient moves all weights:
+    what is pruned can come back. `hard` overwrites what is pruned by 0 after the local work of each round, the paper's
+    "after each iteration, each agent prunes". Nothing is sent; the `graph` is that of the methods it is compared with.
+    """
+
+    task: Task = field(default_factory=Task)
+    graph: Graph = field(default_factory=Graph)
+    keep: Keep = field(default_factory=Keep)
+    learning_rate: float = 0.01
+    local_steps: int = 1
+    local_epochs: int | None = None
+    weight_decay: float = 0.0
+    pruning: Literal["straight-through", "hard"] = "straight-through"
+
+    def __post_init__(self) -> None:
+        check_pruned(self)
+
+    @property
+    def method(self) -> PrunedWeights:
+        """The algorithm as what its agents do."""
+        return pruned_weights(self)
