@@ -20,17 +20,21 @@ def train_mask(run: Run, phase: TrainMask) -> None:
     scores = _only(layers, run.scores)
     network.require("all")
     mask = mask_of(scores, run.neighbours, layers, phase)
-    total, steps, gradient = torch.zeros((), device=scores.device), 0, torch.zeros_like(scores)
+    total, steps, gradient, signs = torch.zeros((), device=scores.device), 0, network.gradient, torch.empty_like(scores)
     for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
         torch.mul(weights, mask, out=network.vector[:size])
         total += (loss := network.backward(inputs, targets))
-        gradient = network.gradient * weights * scores.sign() + _group_lasso(scores, layers, phase.group_lasso)
-        scores = scores - phase.learning_rate * (gradient + phase.weight_decay * scores)
-        mask = mask_of(scores, run.neighbours, layers, phase)
+        gradient.mul_(weights).mul_(torch.sign(scores, out=signs))
+        if phase.group_lasso:
+            _add_group_lasso(gradient, scores, layers, phase.group_lasso)
+        decayed = gradient.add(scores, alpha=phase.weight_decay) if phase.weight_decay else gradient
+        scores.sub_(decayed, alpha=phase.learning_rate)
+        mask_of(scores, run.neighbours, layers, phase, out=mask)
         if run.watched:
             run.look(loss, steps, phase.stream, torch.cat([scores, network.vector[size:]]), "the score of ")
     network.vector[:size].copy_(weights)
-    run.held, run.scores, run.sums["score_gradient"] = mask, scores, gradient
+    run.held, run.scores = mask, scores
+    run.sums["score_gradient"] = gradient.clone() if steps else torch.zeros_like(scores)
     run.doubt = run.doubt + scores.sum()
     run.count(total, steps)
 
@@ -47,7 +51,7 @@ def train_pruned(run: Run, phase: TrainPruned) -> None:
         torch.mul(weights, mask, out=network.vector[:size])
         total += (loss := network.backward(inputs, targets))
         weights.sub_(network.gradient.add_(weights, alpha=phase.weight_decay), alpha=phase.learning_rate)
-        mask = mask_of(weights, None, layers, phase)
+        mask_of(weights, None, layers, phase, out=mask)
         if run.watched:
             run.look(loss, steps, phase.stream, torch.cat([weights, network.vector[size:]]))
     network.vector[:size].copy_(weights)
@@ -56,18 +60,26 @@ def train_pruned(run: Run, phase: TrainPruned) -> None:
 
 
 def mask_of(
-    scores: Tensor, neighbours: Tensor | None, layers: list[tuple[Entry, float]], phase: TrainMask | TrainPruned
+    scores: Tensor,
+    neighbours: Tensor | None,
+    layers: list[tuple[Entry, float]],
+    phase: TrainMask | TrainPruned,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Fil[Thres(agg(z, M))] (3), (11), (16): 1 where a weight is kept, and everywhere outside the masked layers."""
-    mask = torch.ones_like(scores)
+    """Fil[Thres(agg(z, M))] (3), (11), (16): 1 where a weight is kept, and everywhere outside the masked layers.
+
+    `out` is a mask of the same layers that is written over.
+    """
+    mask = torch.ones_like(scores) if out is None else out
     for entry, keep in layers:
         ranked = scores[entry.slice].abs()
-        if neighbours is not None:
-            ranked = ranked + ranked.mean() * neighbours[entry.slice]  # |agg(z, M)|: agg keeps the sign of z
+        if neighbours is not None:  # |agg(z, M)|: agg keeps the sign of z
+            ranked.add_(neighbours[entry.slice], alpha=ranked.mean().item())
         chosen = keep_most_important(ranked.cpu().numpy(), entry.size - retained_count(keep, entry.size))
-        rows = torch.from_numpy(chosen).to(mask).view(entry.shape[0], -1)
-        rows.mul_(rows.sum(1, keepdim=True) > phase.filter_threshold)
-        mask[entry.slice] = rows.view(-1)
+        kept = mask[entry.slice].copy_(torch.from_numpy(chosen))
+        if phase.filter_threshold:
+            rows = kept.view(entry.shape[0], -1)
+            rows.mul_(rows.sum(1, keepdim=True) > phase.filter_threshold)
     return mask
 
 
@@ -80,19 +92,17 @@ def _masked_layers(network: Trainable, phase: TrainMask | TrainPruned) -> list[t
 
 def _only(layers: list[tuple[Entry, float]], scores: Tensor) -> Tensor:
     """`scores`, 0 outside the masked layers: there the gradient that is handed through is then 0, too."""
-    kept = torch.zeros_like(scores)
+    kept, end = scores.clone(), 0
     for entry, _ in layers:
-        kept[entry.slice] = scores[entry.slice]
+        kept[end : entry.offset] = 0.0
+        end = entry.offset + entry.size
+    kept[end:] = 0.0
     return kept
 
 
-def _group_lasso(scores: Tensor, layers: list[tuple[Entry, float]], weight: float) -> Tensor | float:
-    """Gradient of weight x sum over filters of |z_filter|_2; 0 for a filter of zeros."""
-    if not weight:
-        return 0.0
-    gradient = torch.zeros_like(scores)
+def _add_group_lasso(gradient: Tensor, scores: Tensor, layers: list[tuple[Entry, float]], weight: float) -> None:
+    """Add the gradient of weight x sum over filters of |z_filter|_2; 0 for a filter of zeros."""
     for entry, _ in layers:
         rows = scores[entry.slice].view(entry.shape[0], -1)
-        norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        gradient[entry.slice] = (weight * rows / norm.clamp_min(torch.finfo(rows.dtype).tiny)).view(-1)
-    return gradient
+        norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+        gradient[entry.slice].view(entry.shape[0], -1).addcdiv_(rows, norm, value=weight)
