@@ -1,0 +1,1 @@
+"""Convex tasks with full local gradients: runs stacked, all clients in one program."""

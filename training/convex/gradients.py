@@ -1,0 +1,96 @@
+"""Full local gradients of convex tasks, many runs at once."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data._federated import FederatedData
+from training.prox import Prox
+from wirelessfl.errors import InputError, check_choice, check_number
+
+Floats = NDArray[np.floating]
+Counts = NDArray[np.int64]
+Proxes = Prox | Sequence[Prox | None] | None
+
+PRECISIONS = ("float32", "float64")
+
+
+class FullGradients(Protocol):
+    """A convex task of K clients and d weights, for R runs that differ in method and settings only.
+
+    Weights are flat, in the order of the model's parameters (`training.layout`): matrix first, bias behind it.
+    """
+
+    clients: int
+    size: int
+    dtype: np.dtype[Any]
+
+    def local_steps(
+        self, start: Floats, control: Floats | None, *, rate: Floats, steps: Counts, prox: Proxes = None
+    ) -> Floats:
+        """Weights (R, K, d) after `steps` (R,) local steps w_i <- prox(w_i - rate (grad f_i(w_i) - h_i)) of each run.
+
+        `start` is (R, d), common to a run's clients, or (R, K, d); the control variates h `control` are (R, K, d), None
+        where all are 0; `rate` is (R,). `prox` follows every step: one for all runs, or one for each; those must be of
+        one kind (`training.prox.together`). The given arrays stay as they are. Nothing looks at the numbers: what
+        diverges ends as inf or nan.
+        """
+        ...
+
+    def loss(self, weights: Floats) -> Floats:
+        """The training objective (R,) of the weights (R, d), with its regulariser, in float64."""
+        ...
+
+    def score(self, weights: Floats) -> Floats:
+        """R^2 or accuracy (R,) of the weights (R, d) on all test rows of the data, as `Engine.evaluate`."""
+        ...
+
+
+def full_gradients(
+    data: FederatedData, model: str, *, ridge: float = 500.0, l2: float = 1e-3, precision: str = "float64"
+) -> FullGradients:
+    """The task of plug-in `model` on `data`: `linear` is ridge regression, `logistic` multinomial logistic regression.
+
+    `ridge` is the coefficient of the first, once for all clients together, `l2` that of the second. Raises `InputError`
+    for other models, coefficients below 0 and precisions that are not float32 or float64.
+    """
+    check_choice("training.precision", precision, PRECISIONS)
+    check_number("training.ridge", ridge, at_least=0)
+    check_number("training.l2", l2, at_least=0)
+    dtype: np.dtype[Any] = np.dtype(precision)
+    if model == "linear":
+        from training.convex.ridge import RidgeGradients
+
+        return RidgeGradients(data, ridge=ridge, dtype=dtype)
+    if model == "logistic":
+        from training.convex.logistic import LogisticGradients
+
+        return LogisticGradients(data, l2=l2, dtype=dtype)
+    raise InputError(f"training.model must be linear or logistic for full local gradients, got {model!r}")
+
+
+def passes(steps: Counts) -> tuple[NDArray[np.intp], list[tuple[int, int]]]:
+    """The runs with most `steps` (R,) first, and how many of them are under way together for how many steps.
+
+    So that a run that is done costs nothing: [(R, fewest), ..., (1, ...)], whose second numbers sum to the most.
+    """
+    order = np.argsort(-steps, kind="stable")
+    stages, done = [], 0
+    for stop in np.unique(steps):
+        if stop > done:
+            stages.append((int(np.count_nonzero(steps >= stop)), int(stop - done)))
+            done = int(stop)
+    return order, stages
+
+
+def powers(lost: Floats, steps: Counts, rate: Floats) -> tuple[Floats, Floats]:
+    """q^L and rate (1 + q + ... + q^(L-1)) with q = 1 - `lost` and L = `steps`, without cancellation at a small `lost`.
+
+    What L steps of gradient descent make of a start and of a constant force; `lost` is rate x curvature.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        less = np.where(lost < 1, np.expm1(steps * np.log1p(-np.minimum(lost, 1.0))), (1.0 - lost) ** steps - 1.0)
+        total = np.where(lost == 0, rate * steps, -less * rate / lost)
+    return less + 1.0, total
