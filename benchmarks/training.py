@@ -1,6 +1,6 @@
-"""Speed of local training against the loops that people write, Flower and pfl; masked and compact steps; top-k.
+"""Speed of local training against the loops that people write, Flower and pfl; masked and compact steps; top-k; masks.
 
-    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk] [--peers naive,lean,flower,pfl]
+    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents] [--peers naive,lean,flower,pfl]
                                   [--device cuda] [--data-root FOLDER] [--out benchmarks/results]
 
 rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the mean. Every method has the
@@ -9,6 +9,8 @@ rounds    seconds of a round: one local epoch on every client by SGD with moment
 overhead  a round of the same messages in which nobody trains; ours goes through channel, allocation, cell and step.
 masks     a step of masked and of compact networks through the engine, laying out and back included, one thread.
 topk      exact masks of the largest of 15 million numbers.
+agents    an iteration of 20 agents that learn masks of fixed weights ([MCE-PL]: a step, the new mask, the mean of those
+          of two neighbours) through the engine, against autograd with torch.topk, and those masks alone; one thread.
 
 Times are medians, the first round does not count. CPU time is that of a method's processes together; where others share
 the machine it says more than the wall clock. Flower and pfl live in environments of their own, which the first run

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import torch
+from agents import agents
 from environments import PACKAGES, AbsentError, default_cache, environment
 from report import merge, show, targets, write
 from rounds import CORES, overhead, rounds
 from sparse import masks, topk
 
-PARTS = {"rounds": rounds, "overhead": overhead, "masks": masks, "topk": topk}
+PARTS = {"rounds": rounds, "overhead": overhead, "masks": masks, "topk": topk, "agents": agents}
 PEERS = ("naive", "lean", "flower", "pfl")
 VERSIONS = ("numpy", "torch", "torchvision")
 
@@ -68,7 +69,7 @@ def _processor():
 def main(arguments, description):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="smaller works, fewer repeats")
-    parser.add_argument("--parts", type=names(PARTS), default=tuple(PARTS), help="some of rounds,overhead,masks,topk")
+    parser.add_argument("--parts", type=names(PARTS), default=tuple(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--peers", type=names(PEERS), default=PEERS, help="some of naive,lean,flower,pfl")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data-root", type=Path, help="folder of Fashion-MNIST; random images without it")

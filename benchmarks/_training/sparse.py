@@ -29,8 +29,8 @@ def masks(options):
     for model, batch, steps, repeats in MODELS:
         if options.quick:
             batch, steps, repeats = batch // 4, 1, 1
-        timed = _in_turn(_steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device)
-        yield from _rows("masks", f"{model}, batch {batch}", timed, scale=steps)
+        timed = in_turn(_steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device)
+        yield from rows_of("masks", f"{model}, batch {batch}", timed, scale=steps)
 
 
 def _steps(model, batch, steps, device):
@@ -71,11 +71,11 @@ def topk(options):
             ),
             "ours": lambda kept=kept: top_k(scores, kept),
         }
-        timed = _in_turn(calls, 3 if options.quick else 9, f"topk: {ratio:.0%}", "cpu")
-        yield from _rows("topk", f"15 million, {ratio:.0%} pruned", timed)
+        timed = in_turn(calls, 3 if options.quick else 9, f"topk: {ratio:.0%}", "cpu")
+        yield from rows_of("topk", f"15 million, {ratio:.0%} pruned", timed)
 
 
-def _in_turn(calls, repeats, what, device):
+def in_turn(calls, repeats, what, device):
     """Name -> (wall, CPU) seconds of each repeat; a first call of each does not count."""
     times = {name: [] for name in calls}
     for number in range(repeats + 1):
@@ -89,7 +89,7 @@ def _in_turn(calls, repeats, what, device):
     return {name: spent[1:] for name, spent in times.items()}
 
 
-def _rows(part, work, timed, scale=1):
+def rows_of(part, work, timed, scale=1):
     medians = {
         name: [statistics.median(column) / scale for column in zip(*t, strict=True)] for name, t in timed.items()
     }
