@@ -9,6 +9,7 @@ from studies.cli.channel import channel
 from studies.cli.data import data
 from studies.cli.list import list_plugins
 from studies.cli.run import run
+from studies.cli.search import search
 from studies.cli.simulate import simulate
 from studies.cli.study import study
 from studies.cli.whatif import whatif
@@ -22,6 +23,7 @@ Examples:
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading of a channel model
   wirelessfl data show --plot partition.png        which client holds which labels
+  wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
 """
@@ -33,7 +35,7 @@ def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
 
 
-for command in (run, simulate, allocate, whatif, channel, data, study, list_plugins):
+for command in (run, simulate, allocate, whatif, channel, data, search, study, list_plugins):
     cli.add_command(command)
 
 
@@ -53,7 +55,7 @@ def main() -> None:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; a run goes on with --out DIR --resume, a study with the same command", 130)
+        _fail("stopped; a run goes on with --out DIR --resume, a study or a search with the same command", 130)
 
 
 def _fail(message: str, status: int) -> None:

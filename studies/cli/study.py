@@ -2,12 +2,13 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from studies.cli._scenario import data_root_option, json_option, set_option
+from studies.cli._sweep import sweep_under_bar, try_under_bar
 
 EXAMPLES = """\b
 Examples:
@@ -15,6 +16,7 @@ Examples:
   wirelessfl study wfl-fig5 --scale paper --data-root DATA
   wirelessfl study wfl-fig4 --scale paper --learning-rate 0.01 --jobs 4
   wirelessfl study ca-hfp-table1 --scale paper --set run.device=cuda --jobs 1
+  wirelessfl study sps-table1 --scale reduced --data-root DATA
 """
 
 
@@ -22,10 +24,10 @@ Examples:
 @click.argument("name")
 @click.option(
     "--scale",
-    metavar="small|paper",
+    metavar="small|reduced|paper",
     default="small",
     show_default=True,
-    help="small: minutes; paper: the full setting.",
+    help="small: minutes; reduced (some studies): hours on two cores; paper: the full setting.",
 )
 @click.option("--learning-rate", type=float, help="Train with this rate instead of the study's own.")
 @click.option(
@@ -69,42 +71,32 @@ def study(
     check_folder("--results", results)
     setting = Setting(scale, learning_rate, settings)
     module = plugins.load("studies", name)
-    experiments = setting.experiments(module)
-    _sweep(experiments, out, jobs, data_root)
+    experiments, searches, found = setting.experiments(module), setting.searches(module), None
+    if searches:
+        from studies.report.search import find_best
+
+        found = find_best(searches, experiments, out, partial(try_under_bar, out, jobs, data_root))
+        experiments = found.experiments
+    sweep_under_bar(experiments, out, jobs, data_root)
     folder = results / setting.folder_name(name)
-    table = write_results(folder, name, module, setting, experiments, read_runs(experiments, out))
+    table = write_results(folder, name, module, setting, experiments, read_runs(experiments, out), found)
     claims = claim_records(module, table)
     if as_json:
-        found = {"study": name, "scale": scale, "results": str(folder), "table": table_records(table), "claims": claims}
-        click.echo(json.dumps(found, indent=2))
+        report = {
+            "study": name,
+            "scale": scale,
+            "results": str(folder),
+            "table": table_records(table),
+            "claims": claims,
+        }
+        click.echo(json.dumps(report, indent=2))
         return
     from studies.report.study import headline
     from studies.report.study_tables import print_study
 
+    if found is not None:
+        from studies.report.search_tables import print_trials
+
+        print_trials(found)
     print_study(headline(name, setting, experiments), table, claims)
     click.echo(f"results: {folder}")
-
-
-def _sweep(experiments: Any, out: Path, jobs: int, data_root: Path | None) -> None:
-    """Bring every run to its end under one progress bar over all rounds of all runs."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from studies.report.sweep import folder_of, sweep, worker_processes
-
-    runs = {folder_of(experiment, out): experiment for seeds in experiments.values() for experiment in seeds}
-    total = sum(experiment.run.rounds for experiment in runs.values())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rounds"))
-    with (
-        Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)) as progress,
-        worker_processes(min(jobs, len(runs))) as executor,
-    ):
-        bar = progress.add_task(f"{len(runs)} runs", total=total)
-        sweep(
-            runs.values(),
-            out,
-            executor=executor,
-            data_root=data_root,
-            on_progress=lambda done: progress.update(bar, completed=done.rounds),
-            notify=lambda line: progress.console.print(f"note: {line}", markup=False, soft_wrap=True),
-        )

@@ -44,14 +44,18 @@ class Curve:
 
     @classmethod
     def of(cls, runs: Sequence[Run], quantity: str) -> "Curve":
-        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for one run."""
-        values = np.array([QUANTITIES[quantity].series(run) for run in runs])
+        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for one run.
+
+        Runs of different lengths, by a budget of local steps, are compared as far as the shortest one goes.
+        """
+        rounds = min(len(run) for run in runs)
+        values = np.array([QUANTITIES[quantity].series(run)[:rounds] for run in runs])
         measured = ~np.isnan(values).any(axis=0)
         values = values[:, measured]
         count = len(runs)
         mean: Array = values.mean(axis=0)
         error: Array = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
-        clock_s: Array = np.mean([run.series("clock_s") for run in runs], axis=0)[measured]
+        clock_s: Array = np.mean([run.series("clock_s")[:rounds] for run in runs], axis=0)[measured]
         return cls(np.flatnonzero(measured) + 1, clock_s, mean, error)
 
 

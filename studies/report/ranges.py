@@ -1,6 +1,7 @@
 """Where a random search looks for one field: a range or a list, and the smaller one around a value."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -93,6 +94,19 @@ class Choice:
         return (
             "{" + ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in self.values) + "}"
         )
+
+
+def parse_space(texts: Iterable[str]) -> dict[str, Range]:
+    """`section.field=RANGE` each, RANGE as `parse_range` reads it."""
+    space = {}
+    for text in texts:
+        name, equals, where = text.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--over must be section.field=RANGE, got {text!r}")
+        if name.strip() in space:
+            raise InputError(f"--over {name.strip()} must be given once, got it twice")
+        space[name.strip()] = parse_range(name.strip(), where.strip())
+    return space
 
 
 def parse_range(name: str, text: str) -> Range:

@@ -102,6 +102,10 @@ class Run:
         """The run in folder `path`."""
         return cls(RunFolder.open(path).records())
 
+    def __len__(self) -> int:
+        """Number of rounds."""
+        return len(self.records)
+
     def series(self, field: str) -> NDArray[np.float64]:
         """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null."""
         return np.array([record[field] for record in self.records], dtype=np.float64)

@@ -7,20 +7,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from studies.report.results import Claim, Experiments, Run, Runs, Table
-from studies.report.sweep import folder_of
+from studies.report.search import Search
+from studies.report.single import folder_of
 from wirelessfl.config import Tables, from_tables, merge, parse_setting, to_tables
 from wirelessfl.errors import InputError, check_choice
 
-SCALES = ("small", "paper")
+SCALES = ("small", "reduced", "paper")  # minutes; what two cores can do; as in the paper
+USUAL_SCALES = ("small", "paper")
+MOST_RATES = 3  # learning rates that a headline lists
 
 
 class Study(Protocol):
-    """A plug-in of kind `studies`: a module with these names."""
+    """A plug-in of kind `studies`: a module with these names.
+
+    It may also have `SCALES`, those of `SCALES` that it offers (else `USUAL_SCALES`), and `searches(scale)`, label ->
+    `Search`: then the experiments of that label are run with the settings that the search finds best.
+    """
 
     CLAIMS: tuple[Claim, ...]
 
     def experiments(self, scale: str) -> Experiments:
-        """Label -> one experiment per seed, the seeds in the same order for every label; `scale` is one of `SCALES`."""
+        """Label -> one experiment per seed, the seeds in the same order for every label; `scale` is one it offers."""
         ...
 
     def table(self, runs: Runs) -> Table:
@@ -63,6 +70,7 @@ class Setting:
 
     def experiments(self, study: Study) -> Experiments:
         """The study's experiments under this setting; raises `InputError` for a learning rate that is not above 0."""
+        check_choice("--scale of this study", self.scale, scales_of(study))
         planned, changes = study.experiments(self.scale), self._tables()
         if not changes:
             return planned
@@ -74,12 +82,28 @@ class Setting:
             for label, seeds in planned.items()
         }
 
+    def searches(self, study: Study) -> Mapping[str, Search]:
+        """The study's searches, by the labels of its experiments; `InputError` for a change to what they search."""
+        check_choice("--scale of this study", self.scale, scales_of(study))
+        found: Mapping[str, Search] = getattr(study, "searches", lambda scale: {})(self.scale)
+        changed = {f"{section}.{field}" for section, table in self._tables().items() for field in table}
+        for label, one in found.items():
+            if twice := sorted(changed & set(one.space)):
+                raise InputError(f"{twice[0]} must be left out, the study searches it for {label!r}")
+        return found
+
     def _tables(self) -> Tables:
         tables: Tables = {} if self.learning_rate is None else {"training": {"learning_rate": self.learning_rate}}
         for text in self.changes:
             section, field, value = parse_setting(text)
             tables.setdefault(section, {})[field] = value
         return tables
+
+
+def scales_of(study: Study) -> tuple[str, ...]:
+    """The scales that a study offers."""
+    offered: tuple[str, ...] = getattr(study, "SCALES", USUAL_SCALES)
+    return offered
 
 
 def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:
@@ -103,6 +127,7 @@ def describe(experiments: Experiments) -> Mapping[str, Any]:
 def headline(name: str, setting: Setting, experiments: Experiments) -> str:
     """One line that says what the results are results of."""
     facts = describe(experiments)
-    rates = ", ".join(f"{rate:g}" for rate in facts["learning_rates"])
+    found = facts["learning_rates"]
+    rates = ", ".join(f"{rate:g}" for rate in found) if len(found) <= MOST_RATES else f"{found[0]:g} to {found[-1]:g}"
     parts = [f"{name}, {setting.scale} scale", f"{facts['rounds']} rounds", f"{len(facts['seeds'])} seeds"]
     return ", ".join([*parts, f"learning rate {rates}"] if rates else parts)

@@ -1,4 +1,4 @@
-"""A study's results as files: table.csv, curves.csv, claims.csv, figure.png and command.json."""
+"""A study's results as files: table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.json."""
 
 import csv
 import io
@@ -12,6 +12,8 @@ from typing import Any
 
 from studies.report.curves import curve_rows
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.report.search import Found
+from studies.report.search_tables import trial_records
 from studies.report.study import Setting, Study, describe, headline
 from wirelessfl.config import experiment_hash
 from wirelessfl.records import write_atomically
@@ -20,15 +22,26 @@ PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")
 
 
 def write_results(
-    folder: Path, name: str, study: Study, setting: Setting, experiments: Experiments, runs: Runs
+    folder: Path,
+    name: str,
+    study: Study,
+    setting: Setting,
+    experiments: Experiments,
+    runs: Runs,
+    found: Found | None = None,
 ) -> Table:
-    """Write everything the study gives into `folder` and return its table; nothing depends on date or machine."""
+    """Write everything the study gives into `folder` and return its table; nothing depends on date or machine.
+
+    `found` is what the study's searches came to, where it has any; it adds `trials.csv`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table = study.table(runs)
-    _write_csv(folder / "table.csv", table_records(table))
-    _write_csv(folder / "claims.csv", claim_records(study, table))
+    write_records(folder / "table.csv", table_records(table))
+    write_records(folder / "claims.csv", claim_records(study, table))
+    if found is not None:
+        write_records(folder / "trials.csv", trial_records(found))
     if describe(experiments)["learning_rates"]:
-        _write_csv(folder / "curves.csv", curve_rows(runs))
+        write_records(folder / "curves.csv", curve_rows(runs))
     command = json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
     write_atomically(folder / "command.json", command.encode())
     _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
@@ -53,7 +66,8 @@ def _plain(column: str, cell: Cell) -> Iterable[tuple[str, Any]]:
     return [(column, cell.mean), (f"{column}_standard_error", None if math.isnan(error) else error)]
 
 
-def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of equal keys as a CSV file; numbers with six digits, None as an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()

@@ -3,7 +3,8 @@
 import numpy as np
 
 from studies.report.results import Claim, Table, Verdict
-from studies.report.study import SCALES, Setting, read_runs
+from studies.report.search import Search
+from studies.report.study import SCALES, Setting, read_runs, scales_of
 from studies.report.sweep import folder_of
 from studies.report.write import write_results
 from wirelessfl.config import experiment_hash, to_toml
@@ -68,9 +69,13 @@ def made_up_runs(experiments, root, seed=0):
 
 
 def check_study(name, module, folder):
-    """Experiments of both scales, and table, claims and figure from made-up runs."""
-    for scale in SCALES:
-        _check_experiments(module.experiments(scale))
+    """Experiments and searches of all its scales, and table, claims and figure from made-up runs."""
+    assert set(scales_of(module)) <= set(SCALES)
+    assert "small" in scales_of(module)
+    for scale in scales_of(module):
+        planned = module.experiments(scale)
+        _check_experiments(planned)
+        _check_searches(Setting(scale).searches(module), planned)
     experiments = module.experiments("small")
     made_up_runs(experiments, folder / "runs")
     runs = read_runs(experiments, folder / "runs")
@@ -88,6 +93,14 @@ def _check_experiments(experiments):
     assert len(set(seeds[0])) == len(seeds[0]) > 1
     hashes = [experiment_hash(experiment) for runs in experiments.values() for experiment in runs]
     assert len(set(hashes)) == len(hashes)
+
+
+def _check_searches(searches, planned):
+    assert searches.keys() <= planned.keys()
+    for label, search in searches.items():
+        assert isinstance(search, Search)
+        assert search.seed not in {experiment.run.seed for experiment in planned[label]}
+        search.trial_of(planned[label][0], search.draw(1, 1))
 
 
 def _check_table(table, experiments):

@@ -1,0 +1,128 @@
+"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are not the test's."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+
+import click
+
+from studies.cli._scenario import (
+    DEFAULT_PRESET,
+    changed,
+    data_root_option,
+    json_option,
+    scenario_argument,
+    scenario_tables,
+    set_option,
+)
+from studies.cli._sweep import try_under_bar
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl search digits --over training.learning_rate=1e-3:1 --evaluate-on test --trials 8
+  wirelessfl search blog.toml --over training.learning_rate=1e-5:8e-5 --over training.probability=1e-3:1e-1 \\
+      --local-steps 20000 --data-root DATA
+  wirelessfl search mine.toml --over training.batch_size={8,16,32} --over training.momentum=lin:0:0.95 --metric loss
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Good settings by a two-stage random search.")
+@scenario_argument
+@click.option(
+    "--over",
+    "ranges",
+    multiple=True,
+    metavar="SECTION.FIELD=RANGE",
+    help="A field to search: low:high (log-uniform), lin:low:high or {a,b,...}; may be repeated.",
+)
+@click.option("--trials", type=int, default=14, show_default=True, help="Trials of the first stage, at random.")
+@click.option("--second-trials", type=int, default=6, show_default=True, help="Trials around the best of the first.")
+@click.option("--shrink", type=float, default=0.3, show_default=True, help="Width of the second ranges over the first.")
+@click.option("--metric", default="accuracy", show_default=True, help="accuracy, best-accuracy or loss.")
+@click.option(
+    "--evaluate-on",
+    default="validation",
+    show_default=True,
+    help="Rows that trials are judged on [training.evaluate_on]; the best one is repeated on the scenario's own.",
+)
+@click.option("--repeats", type=int, default=5, show_default=True, help="Seeds that the best trial is repeated with.")
+@click.option("--seed", type=int, help="Seed of the draws and of the trials [run.seed]; repeats have the next ones.")
+@click.option("--local-steps", type=int, help="Budget of local steps per run, in place of run.rounds.")
+@set_option
+@click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/search"),
+    show_default=True,
+    help="Run folders; complete ones are not run again, partial ones go on.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Folder for trials.csv, best.toml and search.json [runs/results/search-SCENARIO].",
+)
+@data_root_option
+@json_option
+def search(
+    scenario: str | None,
+    ranges: tuple[str, ...],
+    trials: int,
+    second_trials: int,
+    shrink: float,
+    metric: str,
+    evaluate_on: str,
+    repeats: int,
+    seed: int | None,
+    local_steps: int | None,
+    settings: tuple[str, ...],
+    rounds: int | None,
+    jobs: int,
+    out: Path,
+    results: Path | None,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat the best."""
+    from dataclasses import replace
+
+    from studies.report.ranges import parse_space
+    from studies.report.search import Search, find_best
+    from studies.report.search_tables import print_best, print_trials
+    from studies.report.search_write import write_search
+    from wirelessfl.config import from_tables
+    from wirelessfl.errors import check_count
+    from wirelessfl.records import check_folder
+
+    name = Path(scenario or DEFAULT_PRESET).stem
+    folder = results or Path("runs/results") / f"search-{name}"
+    check_folder("--out", out)
+    check_folder("--results", folder)
+    check_count("--repeats", repeats)
+    base = from_tables(
+        changed(scenario_tables(scenario or DEFAULT_PRESET), settings, run__rounds=rounds, run__seed=seed)
+    )
+    one = Search(
+        space=parse_space(ranges),
+        trials=trials,
+        second_trials=second_trials,
+        shrink=shrink,
+        seed=base.run.seed,
+        metric=metric,
+        evaluate_on=evaluate_on,
+        local_steps=local_steps,
+    )
+    seeds = range(one.seed + 1, one.seed + 1 + repeats)
+    planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
+    found = find_best({name: one}, {name: planned}, out, partial(try_under_bar, out, jobs, data_root))
+    report = write_search(folder, out, name, one, found)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    print_trials(found)
+    print_best(report)
+    click.echo(f"results: {folder}")
