@@ -1,0 +1,65 @@
+"""Small ridge problems whose clients' local steps are plain loops, for methods with control variates."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from training.layout import Layout
+
+CLIENTS, SIZE, ROWS = 4, 6, 9
+
+
+class Quadratics:
+    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a `ControlTrainer`."""
+
+    def __init__(self, rate: float, *, control: bool = True, ridge: float = 0.5, start: float = 0.0) -> None:
+        rng = np.random.default_rng(7)
+        self.rate, self.ridge, self._control, self._start = rate, ridge, control, start
+        self.features = rng.normal(size=(CLIENTS, ROWS, SIZE))
+        self.targets = rng.normal(size=(CLIENTS, ROWS)) + 2 * np.arange(CLIENTS)[:, None]
+        self.layout = Layout((), 0, SIZE, 0, SIZE)
+
+    @property
+    def smoothness(self) -> float:
+        """The largest curvature of a client."""
+        return max(np.linalg.eigvalsh(rows.T @ rows)[-1] for rows in self.features) + self.ridge / CLIENTS
+
+    def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
+        """grad f_i."""
+        rows = self.features[client]
+        return rows.T @ (rows @ weights - self.targets[client]) + self.ridge / CLIENTS * weights
+
+    def optimum(self) -> np.ndarray:
+        """The minimum of the sum, in closed form."""
+        rows, targets = self.features.reshape(-1, SIZE), self.targets.reshape(-1)
+        return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
+
+    def start(self, seed: int) -> np.ndarray:
+        """The same number everywhere."""
+        return np.full(SIZE, self._start)
+
+    def train(self, start, control, clients: Sequence[int], *, streams, steps, proxes) -> Iterator:
+        """One client and one step after the other."""
+        for client in clients:
+            weights = start.copy()
+            for _ in range(steps):
+                held = control[client] if self._control else 0.0
+                weights = weights - self.rate * (self.gradient(client, weights) - held)
+                weights = weights if proxes[client] is None else proxes[client](weights, self.rate)
+            yield client, weights, None
+
+    def accuracy(self, vector: np.ndarray) -> float:
+        """Something that depends on the model: weights that are not 0."""
+        return float(np.count_nonzero(vector))
+
+    def objective(self, vector: np.ndarray) -> float:
+        """The sum over clients."""
+        residual = (self.features @ vector - self.targets).ravel()
+        return float(residual @ residual + self.ridge * vector @ vector) / 2
+
+    def flops(self, client: int, steps: int) -> float:
+        """A number a step."""
+        return float(steps)
+
+    def close(self) -> None:
+        """Nothing."""
