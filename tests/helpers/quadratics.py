@@ -1,12 +1,20 @@
 """Small ridge problems whose clients' local steps are plain loops, for methods with control variates."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from training.control_state import ControlState
+from training.control_trainer import ControlTrainer
 from training.layout import Layout
+from training.local_descent import LocalDescent
+from wirelessfl.protocols import Runtime
+from wirelessfl.values import Delivery, StepMetrics
 
 CLIENTS, SIZE, ROWS = 4, 6, 9
+NONE, ALL = np.zeros(CLIENTS), Delivery.all(CLIENTS)
 
 
 class Quadratics:
@@ -63,3 +71,25 @@ class Quadratics:
 
     def close(self) -> None:
         """Nothing."""
+
+
+RATE = 1.0 / Quadratics(0.0).smoothness
+DESCENT = LocalDescent(learning_rate=RATE, probability=0.2)
+
+
+def start(algorithm: Any, descent: LocalDescent = DESCENT, **fields: float) -> tuple[ControlTrainer, ControlState]:
+    """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
+    algorithm = replace(algorithm, descent=descent)
+    steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
+    trainer = ControlTrainer(algorithm.method, clients=CLIENTS, seed=0, runtime=Runtime(), steps=steps)
+    return trainer, trainer.init(0)
+
+
+def run(
+    algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
+) -> tuple[ControlState, StepMetrics]:
+    """The state after so many rounds, and the costs of the last one."""
+    trainer, state = start(algorithm, descent, **fields)
+    for _ in range(rounds):
+        state, metrics = trainer.step(state, NONE, ALL)
+    return state, metrics
