@@ -60,11 +60,13 @@ class AlexnetLike(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""
-        hidden = images
+        hidden, normed = images, "lrn" not in self.without
         for conv, alpha, padding in zip((self.conv1, self.conv2, self.conv3), _ALPHAS, (0, 0, 1), strict=True):
-            hidden = F.elu(conv(hidden))
-            if "lrn" not in self.without:
-                hidden = response_norm(hidden, alpha)
+            hidden = conv(hidden)
+            if normed:
+                hidden = response_norm(F.elu(hidden), alpha)
             hidden = F.max_pool2d(hidden, 3, stride=2, padding=padding)
+            if not normed:  # behind the pool, which changes places with all that rises: a quarter of the pixels
+                hidden = F.elu(hidden)
         logits = self.fc2(F.elu(self.fc1(hidden.flatten(1))))
         return logits if "elu-logits" in self.without else F.elu(logits)
