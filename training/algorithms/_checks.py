@@ -7,15 +7,16 @@ import numpy as np
 from training.program import Train
 from wirelessfl.errors import InputError, check_count, check_number
 
+MOST_RATE = float(np.finfo(np.float32).max)  # weights are float32: a step by more has no number
+
 
 def check_rate(name: str, rate: float | None) -> None:
     """A learning rate: above 0; a personal one may be 0 (that part stays) or None (not given)."""
-    most = float(np.finfo(np.float32).max)  # weights are float32: a step by more has no number
     if name == "personal_learning_rate":
         if rate is not None:
-            check_number(f"training.{name}", rate, at_least=0, at_most=most)
+            check_number(f"training.{name}", rate, at_least=0, at_most=MOST_RATE)
     else:
-        check_number(f"training.{name}", rate, above=0, at_most=most)
+        check_number(f"training.{name}", rate, above=0, at_most=MOST_RATE)
 
 
 def check_steps(algorithm: Any, *names: str) -> None:

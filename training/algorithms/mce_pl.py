@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.algorithms._checks import check_rate
+from training.algorithms._checks import MOST_RATE
 from training.algorithms._masks import check_masks, mask_learning
 from training.decentralised import PeerBased
 from training.keep import Keep
@@ -50,8 +50,8 @@ class McePl(PeerBased):
 
     def __post_init__(self) -> None:
         check_masks(self)
-        if self.fine_tune_rate is not None and self.fine_tune_rate != 0:
-            check_rate("fine_tune_rate", self.fine_tune_rate)
+        if self.fine_tune_rate is not None:
+            check_number("training.fine_tune_rate", self.fine_tune_rate, at_least=0, at_most=MOST_RATE)
         for name in ("initial_neighbour_keep", "initial_neighbour_fc_keep"):
             check_number(f"training.{name}", getattr(self, name), at_least=0, at_most=1)
         check_choice("training.payload", self.payload, PAYLOADS)

@@ -1,0 +1,58 @@
+"""Three or four agents in a row that learn the embedded digits, and what they do in a round by hand."""
+
+import numpy as np
+import torch
+
+from training.task import Task
+from wirelessfl.graph import Graph
+from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
+from wirelessfl.values import Delivery
+
+TASK = Task(partition="labels", labels_per_client=3, batch_size=16)
+LOOP = Runtime(executor="loop")
+
+
+def row(agents: int = 3) -> Graph:
+    """Agent k talks to k - 1 and k + 1; the first and the last have one neighbour."""
+    matrix = np.eye(agents, k=1, dtype=int) + np.eye(agents, k=-1, dtype=int)
+    return Graph(graph="given", adjacency=tuple(map(tuple, matrix.tolist())))
+
+
+def started(algorithm, agents: int = 3, runtime: Runtime = LOOP):
+    """A trainer and its first state."""
+    trainer = algorithm.trainer(clients=agents, seed=0, runtime=runtime)
+    return trainer, trainer.init(0)
+
+
+def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
+    """The state after so many rounds in which all is delivered, and the costs of the last one."""
+    trainer, state = started(algorithm, agents, runtime)
+    for _ in range(count):
+        state, metrics = trainer.step(state, np.zeros(agents), Delivery.all(agents))
+    trainer.close()
+    return state, metrics
+
+
+def equal(one, other) -> bool:
+    """Whether two states have the same numbers, bit for bit."""
+    one, other = one.pack(), other.pack()
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def batches(agents: int, round: int):
+    """The first mini-batch of every agent in a round: normalised images and labels."""
+    data = TASK.load(clients=agents, seed=0, data_root=None)
+    for agent, rows in enumerate(data.train_index):
+        generator = torch.Generator().manual_seed(Streams(0, round).seed_for("batches/shared", agent))
+        chosen = rows[torch.randperm(len(rows), generator=generator)][: TASK.batch_size]
+        yield (data.train_images[chosen].float() - data.mean) / data.std, data.train_labels[chosen]
+
+
+def delivery(agents: int = 3, **changes) -> Delivery:
+    """Everybody here and in time, but for these lists of agents."""
+    parts = {"here": np.ones(agents, bool), "now": np.ones(agents, bool)}
+    parts |= {"later": np.zeros(agents, bool), "earlier": np.zeros(agents, bool)}
+    for name, chosen in changes.items():
+        parts[name] = np.isin(np.arange(agents), chosen)
+    return Delivery(**parts)
