@@ -137,7 +137,7 @@ class MaskedTrainer:
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """What joins the mean, as it arrives; on the way costs and importance are kept."""
-            for client, upload in base.late.items():
+            for client, upload in sorted(base.late.items()):  # a resumed run has them in this order
                 if delivery.earlier[client]:
                     yield *upload, self._weights[client]
             for client, result in zip(trains, self._cohort.executor.train(self._works(state, trains)), strict=True):

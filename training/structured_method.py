@@ -82,10 +82,12 @@ class Structured:
     def filter_ratios(self, clients: int, trials: Trials | None = None, streams: Streams | None = None) -> Array | None:
         """The ratios (K,) of the round of `streams` after these `trials`, None where the allocation gives them.
 
-        Without streams those of bandits are the middle of what they choose from.
+        Without streams those of bandits are the middle of what they choose from. Raises `InputError` for ratios, or
+        for the speeds that bandits go by, of another number of clients.
         """
         if not self.by_bandit:
             return self.ranks.of(clients)
+        self.time.of(clients)
         if trials is None or streams is None:
             return np.full(clients, self.bandit.bandit_most / 2)
         return trials.choices(self.bandit, streams)

@@ -125,6 +125,9 @@ def test_errors_are_one_line():
         Fedmp(momentum=1.0)
     with pytest.raises(InputError, match=r"'logistic' must declare groups of filters to be pruned by them, got none"):
         Fedmp(task=Task(model="logistic", dataset="mnist")).demand(K)
+    speeds = TimeModel(assumed_flops_per_s=(1e9, 1e9))
+    with pytest.raises(InputError, match=r"training.assumed_flops_per_s must have one number for each of 4 .*, got 2"):
+        Fedmp(task=TASK, ranks=BY_BANDIT, time=speeds).demand(K)  # before a round, not behind it
     trainer, state = start(Fedmp(task=TASK, ranks=BY_BANDIT))
     with pytest.raises(InputError, match=r"in an algorithm whose ratios are its own, got 0.5"):
         trainer.step(state, np.full(K, 0.5), ALL)

@@ -1,5 +1,7 @@
 """PruneFL: rounds under one mask, what they cost, when the mask changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,18 @@ def test_a_late_upload_joins_where_both_masks_keep():
     arrives = Delivery(here=nobody, now=nobody, later=nobody, earlier=one)
     after, _ = trainer.step(state, np.zeros(K), arrives)
     np.testing.assert_array_equal(after.shared[:N], np.where(state.mask, state.base.late[0][0][:N], 0.0))
+
+
+def test_late_uploads_join_in_the_same_order_after_a_restart():
+    """Upload 1e17, -1e17 and 1 sum up to 1 or to 0: it depends on who comes first."""
+    trainer, state = start(Prunefl(task=TASK, weighted=False))
+    nobody, everybody = np.zeros(K, bool), np.ones(K, bool)
+    size = len(state.shared)
+    late = {k: (np.full(size, value, np.float32), np.ones(size, bool)) for k, value in ((2, 1e17), (0, -1e17), (1, 1))}
+    state = replace(state, base=replace(state.base, late=late))
+    arrive = Delivery(here=nobody, now=nobody, later=nobody, earlier=everybody)
+    one, other = (trainer.step(it, np.zeros(K), arrive)[0] for it in (state, trainer.unpack(trainer.pack(state))))
+    assert np.array_equal(one.shared, other.shared)
 
 
 def test_ratios_and_states_that_do_not_fit_are_refused_in_one_line():
