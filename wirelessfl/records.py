@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,20 +160,25 @@ class RunFolder:
 
     def records(self) -> list[dict[str, Any]]:
         """The recorded rounds; a last line that was being written when the run was killed does not count."""
-        lines = self.rounds_file.read_bytes().split(b"\n")
-        records = []
-        for number, line in enumerate(lines[:-1], start=1):  # what follows the last line feed is a torn line
-            try:
-                record = json.loads(line)
-            except ValueError:
-                raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
-            whole = isinstance(record, dict) and record.keys() >= _FIELDS
-            if not whole or record["round"] != number:
-                raise InputError(
-                    f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
-                )
-            records.append(record)
-        return records
+        return list(self.each_record())
+
+    def each_record(self) -> Iterator[dict[str, Any]]:
+        """The recorded rounds one by one: those of many clients fill a memory when all are held at once."""
+        with self.rounds_file.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):  # torn
+                    return
+                yield self._record(number, line.removesuffix(b"\n"))
+
+    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
+        whole = isinstance(record, dict) and record.keys() >= _FIELDS
+        if not whole or record["round"] != number:
+            raise InputError(f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}")
+        return cast(dict[str, Any], record)
 
     def append(self, record: RoundRecord) -> None:
         """Add one round's line."""

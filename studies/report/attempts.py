@@ -26,7 +26,8 @@ def try_all(
 ) -> dict[str, str]:
     """A `sweep` in which runs may diverge: returns the hash of each one that did and its reason.
 
-    What diverged is written down at once and not run again. `InputError` at the end when a run failed otherwise.
+    What diverged is written down at once and not run again. Nothing is drawn: nobody looks at hundreds of trials.
+    `InputError` at the end when a run failed otherwise.
     """
     asked = {experiment_hash(experiment): experiment for experiment in experiments}
     diverged = {name: reason for name, reason in _known(root).items() if name in asked}
@@ -45,6 +46,7 @@ def try_all(
         executor=executor,
         jobs=jobs,
         data_root=data_root,
+        pictures=False,
         on_progress=on_progress,
         on_failure=failed,
         notify=notify,

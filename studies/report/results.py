@@ -1,8 +1,9 @@
 """What a study measures and claims: samples over seeds, its table, its claims, and the runs they are read from."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from studies.report.columns import Columns, Records, read_column
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.records import RunFolder
@@ -92,23 +94,41 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One complete run, read back from its folder."""
+class _Recorded:
+    """The records in a run folder, read anew whenever they are asked for."""
 
-    records: list[dict[str, Any]]
+    folder: RunFolder
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return self.folder.each_record()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One complete run, read back from its folder; what takes much memory is not kept but read again."""
+
+    records: Records
 
     @classmethod
     def read(cls, path: Path) -> "Run":
         """The run in folder `path`."""
-        return cls(RunFolder.open(path).records())
+        return cls(_Recorded(RunFolder.open(path)))
 
     def __len__(self) -> int:
         """Number of rounds."""
-        return len(self.records)
+        return self._columns.rounds
 
     def series(self, field: str) -> NDArray[np.float64]:
-        """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null."""
-        return np.array([record[field] for record in self.records], dtype=np.float64)
+        """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null.
+
+        A method's own quantity is `extra.name`.
+        """
+        column = self._columns.get(field)
+        return read_column(self.records, field) if column is None else column
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns.of(self.records)
 
     @property
     def final_accuracy(self) -> float:

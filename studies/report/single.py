@@ -33,13 +33,13 @@ def is_complete(path: Path, experiment: Experiment) -> bool:
     return RunFolder(path).summary_file.exists() and recorded(path) == experiment.run.rounds
 
 
-def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) -> list[str]:
+def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None, *, pictures: bool = True) -> list[str]:
     """Run an experiment in folder `path` until it is complete; returns what a person should know, line by line."""
     with alone(path):
-        return finish(path, experiment_toml, data_root)
+        return finish(path, experiment_toml, data_root, pictures=pictures)
 
 
-def finish(path: Path, experiment_toml: str, data_root: Path | None) -> list[str]:
+def finish(path: Path, experiment_toml: str, data_root: Path | None, *, pictures: bool) -> list[str]:
     """`run_to_end` for who holds the folder's lock."""
     experiment = from_tables(tomllib.loads(experiment_toml))
     folder = opened(path, experiment_toml)
@@ -49,7 +49,7 @@ def finish(path: Path, experiment_toml: str, data_root: Path | None) -> list[str
     try:
         trainer = _trainer(experiment, data_root)
         try:
-            return record(experiment, trainer, folder)
+            return record(experiment, trainer, folder, pictures=pictures)
         finally:
             trainer.close()
     except InputError:
@@ -62,13 +62,14 @@ def opened(path: Path, experiment_toml: str) -> RunFolder:
     return RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
 
 
-def record(experiment: Experiment, trainer: Trainer | NoTraining, folder: RunFolder) -> list[str]:
-    """Drive the round loop to its end and draw the run; what a person should know, line by line."""
+def record(experiment: Experiment, trainer: Trainer | NoTraining, folder: RunFolder, *, pictures: bool) -> list[str]:
+    """Drive the round loop to its end, and draw the run; what a person should know, line by line."""
     notes: list[str] = []
     identity = experiment_hash(experiment, with_rounds=False)
     with folder.in_use():
         run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
-    draw_run(folder)
+    if pictures:
+        draw_run(folder)
     return notes
 
 

@@ -59,7 +59,7 @@ def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]
 
 
 def run_stacked(
-    tomls: Mapping[Path, str], data_root: Path | None = None
+    tomls: Mapping[Path, str], data_root: Path | None = None, *, pictures: bool = True
 ) -> tuple[list[str], dict[Path, InputError | None]]:
     """Train the experiments (folder -> TOML) as one stack and record each as the ordinary loop does.
 
@@ -76,7 +76,7 @@ def run_stacked(
         ended: dict[Path, InputError | None] = {}
         for path, run in zip(todo, _trained(list(todo.values()), data_root), strict=True):
             try:
-                notes += _record(path, tomls[path], todo[path], run, data_root)
+                notes += _record(path, tomls[path], todo[path], run, data_root, pictures)
                 ended[path] = None
             except InputError as error:
                 ended[path] = error
@@ -102,16 +102,18 @@ def _trained(experiments: Sequence[Experiment], data_root: Path | None) -> Any:
     return first.train_stack(runs, runtime_of(experiments[0], data_root))
 
 
-def _record(path: Path, toml: str, experiment: Experiment, run: TrainedRun, data_root: Path | None) -> list[str]:
+def _record(
+    path: Path, toml: str, experiment: Experiment, run: TrainedRun, data_root: Path | None, pictures: bool
+) -> list[str]:
     folder = opened(path, toml)
     if folder.checkpoint_files():  # of the ordinary loop, which was here meanwhile
-        return finish(path, toml, data_root)
+        return finish(path, toml, data_root, pictures=pictures)
     at_the_end = replace(experiment, run=replace(experiment.run, checkpoint_every=experiment.run.rounds))
     try:
-        return record(at_the_end, Replay(run), folder)
+        return record(at_the_end, Replay(run), folder, pictures=pictures)
     except _NotAsTrained:
         folder.keep_rounds(0)
-        return finish(path, toml, data_root)
+        return finish(path, toml, data_root, pictures=pictures)
     except InputError:
         folder.remove_unused()
         raise

@@ -76,15 +76,19 @@ def attempt(
     on_failure: Callable[[Path, BaseException], None],
     jobs: int = 1,
     data_root: Path | None = None,
+    pictures: bool = True,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """A `sweep` in which a failure is no more than that: `on_failure` hears the run's folder and its error."""
+    """A `sweep` in which a failure is no more than that: `on_failure` hears the run's folder and its error.
+
+    Without `pictures` the folders hold everything but these, which take longer than many a short run.
+    """
     wanted = {folder_of(experiment, root): experiment for experiment in experiments}
     root.mkdir(parents=True, exist_ok=True)
     rounds = {path: recorded(path) for path in wanted}
     todo = {path: experiment for path, experiment in wanted.items() if not is_complete(path, experiment)}
-    futures = _submit(todo, executor, jobs, data_root)
+    futures = _submit(todo, executor, jobs, data_root, pictures)
     for future in _watch(futures, rounds, on_progress):
         error = future.exception()
         notes, ended = ([], dict.fromkeys(futures[future], error)) if error else future.result()
@@ -95,22 +99,25 @@ def attempt(
             notify(_one_line(line))
 
 
-def _submit(todo: Mapping[Path, Experiment], executor: Executor, jobs: int, data_root: Path | None) -> _Futures:
+def _submit(
+    todo: Mapping[Path, Experiment], executor: Executor, jobs: int, data_root: Path | None, pictures: bool
+) -> _Futures:
     """Every run that is wanted, alone or with others, and the folders that its future is about."""
     together = stacks(todo, jobs)
     alone = todo.keys() - {path for stack in together for path in stack}
     tomls = {path: to_toml(experiment) for path, experiment in todo.items()}
     futures: _Futures = {}
     for stack in together:
-        futures[executor.submit(run_stacked, {path: tomls[path] for path in stack}, data_root)] = tuple(stack)
+        asked = {path: tomls[path] for path in stack}
+        futures[executor.submit(run_stacked, asked, data_root, pictures=pictures)] = tuple(stack)
     for path in tomls:
         if path in alone:
-            futures[executor.submit(_run_alone, path, tomls[path], data_root)] = (path,)
+            futures[executor.submit(_run_alone, path, tomls[path], data_root, pictures)] = (path,)
     return futures
 
 
-def _run_alone(path: Path, experiment_toml: str, data_root: Path | None) -> Ended:
-    return run_to_end(path, experiment_toml, data_root), {path: None}
+def _run_alone(path: Path, experiment_toml: str, data_root: Path | None, pictures: bool) -> Ended:
+    return run_to_end(path, experiment_toml, data_root, pictures=pictures), {path: None}
 
 
 def _one_line(text: str) -> str:

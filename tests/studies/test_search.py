@@ -11,7 +11,6 @@ import pytest
 from helpers import plugin_folder
 from helpers.cli import call
 
-from studies.report import single
 from studies.report.attempts import FILE, try_all
 from studies.report.ranges import Choice, LogUniform, Uniform
 from studies.report.search import Search, find_best
@@ -43,7 +42,6 @@ seed = 7
 @pytest.fixture(autouse=True)
 def outside(monkeypatch):
     plugin_folder.use(monkeypatch)
-    monkeypatch.setattr(single, "draw_run", lambda folder: None)  # a second each
 
 
 def experiments(seeds=(0, 1), **training):
@@ -121,6 +119,7 @@ def test_what_was_done_is_not_done_again_and_labels_share_runs(tmp_path):
     diverged = json.loads((tmp_path / FILE).read_text())
     assert set(diverged.values()) == {REASON}
     assert len(folders) == 5 + 2  # one set of trials for both labels; two seeds of the best
+    assert not list(tmp_path.rglob("*.png"))
     again = find_best({"a": one, "b": one}, planned, tmp_path, attempt(tmp_path))
     assert trial_records(again) == trial_records(found)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == files
