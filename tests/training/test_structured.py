@@ -288,6 +288,17 @@ def test_a_late_model_joins_the_model_of_its_arrival_and_teaches_nothing():
     assert not arrived.base.late
 
 
+def test_late_models_join_in_the_same_order_after_a_restart():
+    """1e17, -1e17 and 1 sum up to 1 or to 0: it depends on who comes first."""
+    trainer, state = start(make(ranks=GIVEN, weighted=False))
+    size = len(state.shared)
+    late = {k: (np.full(size, value, np.float32), np.ones(size, bool)) for k, value in ((2, 1e17), (0, -1e17), (1, 1))}
+    state = replace(state, base=replace(state.base, late=late))
+    arrive = Delivery(here=NOBODY, now=NOBODY, later=NOBODY, earlier=np.array([1, 1, 1, 0], bool))
+    one, other = (trainer.step(it, NONE, arrive)[0] for it in (state, trainer.unpack(trainer.pack(state))))
+    assert np.array_equal(one.shared, other.shared)
+
+
 @pytest.mark.parametrize("scope", ["shared", "client"])
 @pytest.mark.parametrize("score", [{"score": "taylor", "curvature": "secant"}, {"score": "delta"}, {"score": "l1"}])
 def test_a_restored_state_goes_on_as_if_nothing_had_been(score, scope):
