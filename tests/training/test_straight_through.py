@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from training.layout import Layout
 from training.program import TrainMask, TrainPruned
+from training.straight_through import mask_of
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
@@ -133,6 +134,26 @@ def test_retention_is_exact_and_weights_never_change():
         outside[entry.slice] = False
     assert result.mask[outside].all()
     assert not result.scores[outside].any()
+
+
+@pytest.mark.parametrize("neighbours", [None, NEIGHBOURS])
+@pytest.mark.parametrize("threshold", [0, 4])
+def test_a_mask_written_over_another_is_that_mask(neighbours, threshold):
+    layers = list(zip(LAYERS, KEEP, strict=True))
+    scores = torch.from_numpy(SCORES)
+    pull = None if neighbours is None else torch.from_numpy(neighbours)
+    item = phase(filter_threshold=threshold)
+    fresh, older = mask_of(scores, pull, layers, item), mask_of(scores.flip(0), None, layers, phase())
+    assert not torch.equal(older, fresh)
+    assert torch.equal(mask_of(scores, pull, layers, item, out=older), fresh)
+    assert torch.equal(older, fresh)
+
+
+def test_what_the_caller_gave_is_not_touched():
+    scores, start = SCORES.copy(), START.copy()
+    ours(phase(group_lasso=0.1, weight_decay=0.1), scores=scores, vector=start)
+    assert np.array_equal(scores, SCORES)
+    assert np.array_equal(start, START)
 
 
 def test_filters_with_few_ones_are_cut():
