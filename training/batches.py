@@ -8,7 +8,7 @@ from torch import Tensor
 
 from training.data._augment import AUGMENTATIONS
 from training.data._federated import FederatedData
-from training.program import epoch_batches
+from training.program import Sample, epoch_batches
 from wirelessfl.errors import InputError
 
 Batch = tuple[Tensor, Tensor]
@@ -68,10 +68,14 @@ class Batches:
         size = min(self._batch_size, count)
         return (size,) * (count // size)
 
-    def test(self, client: int) -> Iterator[Batch]:
-        """All test samples of a client, in order."""
-        images, labels, index = self._test
-        for rows in index[client].split(_EVALUATION_BATCH):
+    def test(self, client: int, sample: Sample | None = None) -> Iterator[Batch]:
+        """All test samples of a client in order, or a `sample` of its data; images are as stored."""
+        images, labels, index = self._train if sample is not None and sample.of == "train" else self._test
+        chosen = index[client]
+        if sample is not None:
+            generator = torch.Generator().manual_seed(sample.seed)
+            chosen = chosen[torch.randperm(len(chosen), generator=generator)[: sample.count].to(self._device)]
+        for rows in chosen.split(_EVALUATION_BATCH):
             yield self._ready(images.index_select(0, rows)), labels.index_select(0, rows)
 
     def _plain(self, drawn: Iterator[Tensor], clients: int) -> Iterator[Batch]:

@@ -130,7 +130,7 @@ class Engine:
         ]
 
     def evaluate(self, work: EvaluationWork) -> float:
-        """Fraction of the client's test samples that the model puts into the right class.
+        """Fraction of the client's test samples, or of the work's own, that the model puts into the right class.
 
         Of a model that predicts numbers it is the coefficient of determination R^2 = 1 - SS_res / SS_tot over them: 1
         is perfect, 0 as good as their mean, which a client whose targets are all the same gets, too.
@@ -140,7 +140,8 @@ class Engine:
             network.vector.copy_(torch.from_numpy(work.vector))
             network.training(False)
             outputs, targets = zip(
-                *((network.model(inputs), labels) for inputs, labels in self.batches.test(work.client)), strict=True
+                *((network.model(inputs), labels) for inputs, labels in self.batches.test(work.client, work.sample)),
+                strict=True,
             )
             output, target = torch.cat(outputs), torch.cat(targets)
             if network.classifies:

@@ -186,12 +186,22 @@ class LocalResult:
     scores: Vector | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """At most `count` of a client's samples to train or to test on, the same ones for the same `seed`."""
+
+    of: Literal["train", "test"]
+    count: int
+    seed: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationWork:
-    """Accuracy of the model `vector` (size,) on one client's test samples."""
+    """Accuracy of the model `vector` (size,) on one client's test samples, or on a `sample` of its data."""
 
     client: int
     vector: Vector
+    sample: Sample | None = None
 
 
 def epoch_batches(samples: int, batch_size: int, smallest: int = 1) -> list[int]:
