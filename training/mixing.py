@@ -21,13 +21,15 @@ class Averaging(PeerMethod):
     """w_i <- sum_j W_ij w_j + (w_i' - w_i): the models of the round's start are averaged, local steps are added.
 
     w_i' is what `program` makes of w_i; the sum runs over the closed neighbourhood as `mixing` says. An agent holds its
-    `vector` (size,), running statistics included, and sends it whole.
+    `vector` (size,), running statistics included, and sends it whole. With `proximal_mu` it holds the `mean` of the
+    exchange, too, and adds mu (w - mean of the last one) to every gradient.
     """
 
     task: Task
     graph: Graph
     program: Program
     mixing: Mixing = "uniform"
+    proximal_mu: float = 0.0
 
     def usual_program(self) -> Program:
         """That of all agents in every round."""
@@ -35,8 +37,8 @@ class Averaging(PeerMethod):
 
     def start(self, cohort: Cohort, peers: Peers, seed: int) -> AgentsState:
         """One seeded model for all agents."""
-        vector = cohort.first_vector(seed)
-        return AgentsState(seed, 0, {"vector": np.tile(vector, (cohort.clients, 1))})
+        same = np.tile(cohort.first_vector(seed), (cohort.clients, 1))
+        return AgentsState(seed, 0, {"vector": same, "mean": same.copy()} if self.proximal_mu else {"vector": same})
 
     def demand(
         self, clients: int, epoch_steps: Sequence[int] | None = None, state: AgentsState | None = None
@@ -45,13 +47,15 @@ class Averaging(PeerMethod):
         return dense_demand(self, clients, epoch_steps)
 
     def work(self, place: Place, own: Row, inbox: Inbox) -> LocalWork:
-        """The program on the agent's own model."""
+        """The program on the agent's own model; mu (w - w_i) is the phase's, mu (w_i - mean) is the correction."""
+        correction = np.float32(self.proximal_mu) * (own["vector"] - own["mean"]) if self.proximal_mu else None
         return LocalWork(
             client=place.agent,
             vector=own["vector"],
             program=self.program,
             pruning_ratio=0.0,
             streams=place.streams,
+            correction=correction,
         )
 
     def local(self, place: Place, own: Row, result: LocalResult) -> Local:
@@ -63,7 +67,9 @@ class Averaging(PeerMethod):
     def mix(self, place: Place, own: Row, inbox: Inbox) -> Row:
         """The neighbourhood's mean and the agent's own steps."""
         step = own["trained"].astype(np.float64) - own["vector"]
-        return {"vector": (neighbourhood_mean(self.mixing, place, own["vector"], inbox) + step).astype(np.float32)}
+        mean = neighbourhood_mean(self.mixing, place, own["vector"], inbox)
+        vector = (mean + step).astype(np.float32)
+        return {"vector": vector, "mean": mean} if self.proximal_mu else {"vector": vector}
 
     def model(self, own: Row, common: Row) -> Vector:
         """The agent's own model."""
