@@ -93,7 +93,7 @@ class PrunedWeights(PeerMethod):
         """The trained weights and the mask of the largest; the pruned model is sent."""
         layout = place.cohort.layout
         mask = result.mask[: layout.parameter_size]
-        pruned = _masked(result.vector, mask)
+        pruned = masked(result.vector, mask)
         kept = {"vector": pruned if self.hard else result.vector, "mask": mask}
         if self.combine is None:
             return Local(own=kept)
@@ -110,7 +110,7 @@ class PrunedWeights(PeerMethod):
 
     def model(self, own: Row, common: Row) -> Vector:
         """w m."""
-        return _masked(own["vector"], own["mask"])
+        return masked(own["vector"], own["mask"])
 
     def extra(self, state: AgentsState, cohort: Cohort) -> dict[str, float]:
         """The share of ones that is left after Fil, mean over agents."""
@@ -120,7 +120,7 @@ class PrunedWeights(PeerMethod):
         layers = self.keep.layers(layout, clients, agent, ratio)
         weights = torch.from_numpy(vector[: layout.parameter_size])
         mask = mask_of(weights, None, layers, self.train).bool().numpy()
-        return {"vector": _masked(vector, mask) if self.hard else vector, "mask": mask}
+        return {"vector": masked(vector, mask) if self.hard else vector, "mask": mask}
 
     def _bitmap(self, layout: Layout) -> int:
         return sum(entry.size for entry in maskable(layout)) if self.count_mask_bits else 0
@@ -140,6 +140,6 @@ def average_over_holders(own: Vector, mask: Mask, inbox: Inbox) -> Vector:
     return weighted_mean_over_holders(own, ((v, np.concatenate([m, statistics]), 1.0) for v, m in held))
 
 
-def _masked(vector: Vector, mask: Mask) -> Vector:
-    """w m, running statistics as they are."""
+def masked(vector: Vector, mask: Mask) -> Vector:
+    """w m (size,) of a vector and its mask (parameter_size,), running statistics as they are."""
     return np.concatenate([vector[: mask.size] * mask, vector[mask.size :]])

@@ -1,0 +1,126 @@
+"""Decentralised sparse training whose masks move: Dis-PFL (Dai et al. 2022)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.cohort import Cohort
+from training.decentralised import Inbox, Local, PeerMethod, Place
+from training.decentralised_state import AgentsState, Row
+from training.held_weights import Payload, masked_demand, masked_work
+from training.keep import Keep, maskable, ones_share
+from training.layout import Layout
+from training.masks import prune_count, retained_count
+from training.peers import Peers
+from training.program import Accumulate, LocalResult, LocalWork, Mask, Program, Train, Vector
+from training.pruned_weights import average_over_holders, masked
+from training.sparsity import erk_counts, prune_further, top_k
+from training.task import Task
+from wirelessfl.graph import Graph
+from wirelessfl.rng import Streams
+from wirelessfl.values import Demand
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskSearch(PeerMethod):
+    """Agents that train under masks of a fixed size and move these masks after training: M-10.
+
+    An agent holds its `vector` (size,), the mean of its neighbourhood under its new `mask` (parameter_size,), and the
+    trained `model` (size,) under the old one, by which it is judged. `look`, a gradient after training, says what grows
+    again; without it that is drawn. The rule is that of `dis-pfl`, whose fields these are.
+    """
+
+    task: Task
+    graph: Graph
+    train: Train
+    look: Accumulate | None
+    keep: Keep
+    drop_share: float
+    anneal_rounds: int
+    learning_rate_decay: float
+    payload: Payload
+
+    def usual_program(self) -> Program:
+        """That of the first round."""
+        return (self.train,) if self.look is None else (self.train, self.look)
+
+    def start(self, cohort: Cohort, peers: Peers, seed: int) -> AgentsState:
+        """One seeded model, under a random mask of each agent's own."""
+        vector, layout, streams = cohort.first_vector(seed), cohort.layout, Streams(seed)
+        masks = np.ones((cohort.clients, layout.parameter_size), dtype=np.bool_)
+        for agent, ratio in enumerate(self.keep.ratios(cohort.clients)):
+            generator = streams.generator("masks", agent)
+            for entry, count in zip(maskable(layout), layer_counts(layout, ratio), strict=True):
+                masks[agent, entry.slice] = _chosen(np.arange(entry.size), count, entry.size, generator)
+        vectors = np.stack([masked(vector, mask) for mask in masks])
+        return AgentsState(seed, 0, {"vector": vectors, "mask": masks, "model": vectors.copy()})
+
+    def demand(
+        self, clients: int, epoch_steps: Sequence[int] | None = None, state: AgentsState | None = None
+    ) -> Demand:
+        """The same in every round, as masks keep their size."""
+        _, layout = self.spec().build_model()
+        without = layout.parameter_size - sum(entry.size for entry in maskable(layout))
+        ones = [without + sum(layer_counts(layout, ratio)) for ratio in self.keep.ratios(clients)]
+        return masked_demand(self, layout, np.array(ones), epoch_steps, self.payload)
+
+    def work(self, place: Place, own: Row, inbox: Inbox) -> LocalWork:
+        """SGD on what is kept, at the rate of the round."""
+        rate = self.train.learning_rate * self.learning_rate_decay**place.streams.round
+        return masked_work(place, own, (replace(self.train, learning_rate=rate), *self.usual_program()[1:]))
+
+    def local(self, place: Place, own: Row, result: LocalResult) -> Local:
+        """It sends the trained model with the mask under which it was trained."""
+        message = {"vector": result.vector, "mask": own["mask"]}
+        bits = self.payload.bits(place.cohort.layout, int(np.count_nonzero(own["mask"])))
+        return Local(own={**message, "next": self._moved(place, own["mask"], result)}, message=message, bits=bits)
+
+    def mix(self, place: Place, own: Row, inbox: Inbox) -> Row:
+        """Mean of each weight over those of the closed neighbourhood who trained it, under the agent's new mask."""
+        mean = average_over_holders(own["vector"], own["mask"], inbox)
+        return {"vector": masked(mean, own["next"]), "mask": own["next"], "model": own["vector"]}
+
+    def model(self, own: Row, common: Row) -> Vector:
+        """The model as trained."""
+        return own["model"]
+
+    def extra(self, state: AgentsState, cohort: Cohort) -> dict[str, float]:
+        """The share of weights that is kept, mean over agents."""
+        return {"ones_share": ones_share(state.rows["mask"], cohort.layout)}
+
+    def _moved(self, place: Place, mask: Mask, result: LocalResult) -> Mask:
+        """As many ones in each layer: the smallest |w| go, and others come where the mask had none."""
+        share, moved = moving_share(self.drop_share, place.streams.round, self.anneal_rounds), mask.copy()
+        generator = place.streams.generator("regrow", place.agent)
+        for entry in maskable(place.cohort.layout):
+            kept, weights = mask[entry.slice], np.abs(result.vector[entry.slice])
+            ones, empty = int(np.count_nonzero(kept)), np.flatnonzero(~kept)
+            moving = min(prune_count(share, ones), len(empty))
+            if self.look is None:
+                grown = _chosen(empty, moving, entry.size, generator)
+            else:
+                grown = np.zeros(entry.size, dtype=np.bool_)
+                grown[empty] = top_k(np.abs(result.sums["gradient"][entry.slice][empty]), moving)
+            moved[entry.slice] = prune_further(kept, weights, ones - moving) | grown
+        return moved
+
+
+def moving_share(first: float, round: int, anneal_rounds: int) -> float:
+    """first / 2 (1 + cos(pi t / T)) of a layer's ones are moved in round t; none from round T on."""
+    return first / 2.0 * (1.0 + math.cos(math.pi * min(round, anneal_rounds) / anneal_rounds))
+
+
+def layer_counts(layout: Layout, keep_ratio: float) -> tuple[int, ...]:
+    """Weights kept in each layer with a mask by the Erdos-Renyi-kernel rule, n - floor((1 - r) n) of all n."""
+    layers = maskable(layout)
+    return erk_counts([entry.shape for entry in layers], retained_count(keep_ratio, sum(each.size for each in layers)))
+
+
+def _chosen(places: NDArray[np.int64], count: int, size: int, generator: np.random.Generator) -> Mask:
+    """A mask (size,) of `count` of these places, drawn."""
+    mask = np.zeros(size, dtype=np.bool_)
+    mask[generator.choice(places, count, replace=False)] = True
+    return mask
