@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.agents import LOOP, TASK, batches, delivery, equal, row, rounds, started
+from helpers.agents import LOOP, TASK, batches, delivery, equal, rounds, row, started
 from torch.func import functional_call
 
 from training.algorithms.dsgd import Dsgd
@@ -321,9 +321,9 @@ def test_fields_out_of_range_are_one_line(fields, message):
 
 
 def test_what_does_not_fit_the_agents_is_one_line():
-    with pytest.raises(InputError, match="training.keep_ratios must have 4 numbers, one per client, got 3"):
+    with pytest.raises(InputError, match=r"training.keep_ratios must have 4 numbers, one per client, got 3"):
         ALGORITHM.demand(4)
-    with pytest.raises(InputError, match="training.adjacency must have 4 rows, one per client, got 3"):
+    with pytest.raises(InputError, match=r"training.adjacency must have 4 rows, one per client, got 3"):
         ALGORITHM.trainer(clients=4, seed=0, runtime=LOOP)
     trainer, state = started(ALGORITHM)
     with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for who is left out"):
