@@ -86,6 +86,18 @@ def test_the_secant_of_a_quadratic_is_its_curvature():
     np.testing.assert_allclose(known.curvature.value, curvature, rtol=2e-3)  # clipped at the 99.9 % quantile
 
 
+def test_the_secant_of_a_weight_that_stands_out_is_clipped():
+    """Of 2,001 weights one has a slope of 1e6, the others 1: their 99.9 % quantile is 1."""
+    known, start = nothing(gradient=2001, curvature=2001, last=2001), np.ones(2001, dtype=np.float32)
+    slope = np.where(np.arange(2001) == 7, 1e6, 1.0)
+    for gradient in (np.ones(2001), 1.0 + slope):
+        vector = (start - gradient).astype(np.float32)
+        step = LocalResult(vector=vector, mask=np.ones(2001, dtype=bool), loss=0.0, steps=1)
+        known = seen((step, 1.0), start=start).update(known, 0.9, secant=True, **NO_FILTERS)
+        start = start + np.float32(1)
+    np.testing.assert_allclose(known.curvature.value, 1.0, rtol=1e-5)
+
+
 def test_movement_is_the_last_that_was_seen():
     known = Running(np.array([1, 2], dtype=np.float32), np.array([True, False]))
     after = known.moved(np.array([5.0, 7.0]), np.array([True, False]), 0.0)

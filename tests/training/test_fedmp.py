@@ -97,6 +97,16 @@ def test_bandits_choose_and_the_demand_and_the_costs_are_those_of_their_choice()
     np.testing.assert_array_equal(algorithm.demand(K).fixed_upload_bits, middle.fixed_upload_bits)
 
 
+def test_a_reward_counts_flops_and_bits_both_ways():
+    algorithm = Fedmp(task=TASK, ranks=BY_BANDIT, time=TimeModel(assumed_flops_per_s=1e9, assumed_rate_bps=1e7))
+    trainer, state = start(algorithm)
+    state, before = trainer.step(state, NONE, ALL)
+    state, metrics = trainer.step(state, NONE, ALL)
+    seconds = metrics.flops / 1e9 + (metrics.uplink_bits + metrics.downlink_bits) / 1e7
+    gap = np.maximum(0.01, np.abs(seconds / seconds.mean() - 1))
+    np.testing.assert_allclose(state.trials.rewards[1], (before.loss - metrics.loss) / gap)
+
+
 def test_a_state_with_bandits_is_restored_whole():
     algorithm = Fedmp(task=TASK, ranks=BY_BANDIT)
     trainer, state, _ = run(algorithm)

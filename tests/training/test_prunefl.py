@@ -109,12 +109,16 @@ def test_the_adaptive_rule_drops_weights_and_respects_the_density():
 
 
 def test_the_time_of_a_weight_by_hand():
-    """All of the round's FLOPs at 1e9 a second and 64 bits a number at 1e6."""
-    time = TimeModel(assumed_flops_per_s=1e9, assumed_rate_bps=1e6, assumed_constant_s=2.0)
+    """The slowest client's FLOPs and 64 bits a number; of a convolution as often as it is used, the first of all
+    layers without the gradient at its input.
+    """
+    time = TimeModel(assumed_flops_per_s=(1e9, 2e8, 1e9), assumed_rate_bps=1e6, assumed_constant_s=2.0)
     trainer, state = start(Prunefl(task=TASK, time=time))
     _, metrics = trainer.step(state, np.zeros(K), ALL)
     total = trainer._constant_s + sum(trainer._seconds[layer].sum() for layer in trainer._layers)
-    assert total == pytest.approx(2.0 + metrics.flops.max() / 1e9 + 64 * N / 1e6)
+    assert total == pytest.approx(2.0 + metrics.flops[1] / 2e8 + 64 * N / 1e6)
+    computing = np.array([trainer._seconds[layer].mean() for layer in trainer._layers]) - 64 / 1e6
+    np.testing.assert_allclose(computing / computing[-1], [64 * 2 / 3, 16, 1, 1], rtol=1e-6)
 
 
 def test_one_client_prunes_at_the_start():
