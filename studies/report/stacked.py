@@ -23,7 +23,7 @@ MOST_RUNS = 32  # of a stack: what is lost when it is stopped, and what must fit
 
 
 class _NotAsTrained(Exception):
-    """An update was not delivered, which the stack did not know."""
+    """An update was not delivered, or pruned by the allocation, which the stack did not know."""
 
 
 def stack_key(experiment: Experiment) -> Hashable | None:
@@ -136,8 +136,8 @@ class Replay:
         return self._run.rounds[state].demand
 
     def step(self, state: int, pruning_ratio: Array, delivery: Delivery) -> tuple[int, StepMetrics]:
-        """The round as it was trained, when everybody's update is there."""
-        if not delivery.now.all() or (pruning_ratio >= 1.0).any():
+        """The round as it was trained, when everybody's update is there and none is pruned by the allocation."""
+        if not delivery.now.all() or pruning_ratio.any():
             raise _NotAsTrained
         return state + 1, self._run.rounds[state].metrics
 
