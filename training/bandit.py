@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.errors import InputError, check_number
+from training._state import check_shapes
+from wirelessfl.errors import check_number
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array
 
@@ -115,8 +116,6 @@ class Trials:
     def unpack(cls, arrays: Mapping[str, NDArray[Any]], clients: int) -> "Trials":
         """The trials that `pack` gave; `InputError` for those of another number of clients."""
         rounds = np.shape(arrays.get("trial_ratios", ()))[:1]
-        for name, shape in {"trial_ratios": (*rounds, clients), "trial_rewards": (*rounds, clients)}.items():
-            if name not in arrays or arrays[name].shape != shape:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {shape}, got {got}")
+        table = (*rounds, clients)
+        check_shapes(arrays, {"trial_ratios": table, "trial_rewards": table, "trial_loss": ()})
         return cls(arrays["trial_ratios"], arrays["trial_rewards"], float(arrays["trial_loss"]))

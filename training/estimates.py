@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from training._state import check_shapes
 from training.program import LocalResult, Mask, Vector
-from wirelessfl.errors import InputError
 
 _EPSILON = 1e-8  # a weight that hardly moved tells nothing about its curvature
 _CLIP_QUANTILE = 0.999
@@ -94,10 +94,7 @@ class Estimates:
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "Estimates":
         """What `pack` gave, in the shapes of these estimates; `InputError` for other ones."""
-        for name, own in self.pack().items():
-            if name not in arrays or arrays[name].shape != own.shape:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {own.shape}, got {got}")
+        check_shapes(arrays, {name: own.shape for name, own in self.pack().items()})
         return Estimates._of(arrays)
 
     @classmethod

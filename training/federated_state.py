@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training._state import check_shapes
 from training.layout import Layout
 from training.program import Mask, Vector
-from wirelessfl.errors import InputError
 from wirelessfl.values import Delivery
 
 Upload = tuple[Vector, Mask]
@@ -91,10 +91,7 @@ class FederatedState:
             "late_shared": (*late, layout.upload_size),
             "late_masks": (*late, layout.upload_size),
         }
-        for name, shape in expected.items():
-            if name not in arrays or arrays[name].shape != shape:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {shape}, got {got}")
+        check_shapes(arrays, expected)
         on_the_way = {
             int(client): (vector, mask)
             for client, vector, mask in zip(

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from training._state import check_shapes
 from training.accounting import BITS_PER_WEIGHT, updates
 from training.aggregate import weighted_mean_over_holders
 from training.cohort import Cohort, Costs, refuse_pruning
@@ -17,7 +18,6 @@ from training.program import LocalWork, Mask, Program, Vector, in_epochs
 from training.reconfigure import Floats, Reconfigure
 from training.task import Task
 from training.time_model import TimeModel
-from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
@@ -172,10 +172,7 @@ class MaskedTrainer:
         """The state that `pack` gave; `InputError` for arrays of another model or number of clients."""
         base = FederatedState.unpack(arrays, self._cohort.clients, self._cohort.layout)
         size = (self._cohort.layout.parameter_size,)
-        for name in ("mask", "importance"):
-            if name not in arrays or arrays[name].shape != size:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {size}, got {got}")
+        check_shapes(arrays, {"mask": size, "importance": size})
         return MaskedState(base, arrays["mask"].astype(np.bool_), arrays["importance"].astype(np.float64))
 
     def close(self) -> None:

@@ -146,3 +146,7 @@ def test_bad_fields_are_refused_at_once(fields, said):
 def test_trials_of_other_clients_are_refused_in_one_line():
     with pytest.raises(InputError, match=r"training state trial_ratios must have shape \(4, 2\), got \(4, 3\)"):
         Trials.unpack(trials(4).pack(), 2)
+    arrays = trials(4).pack()
+    del arrays["trial_loss"]
+    with pytest.raises(InputError, match=r"training state trial_loss must have shape \(\), got nothing"):
+        Trials.unpack(arrays, 3)
