@@ -8,6 +8,7 @@ import numpy as np
 from training.accounting import Accounting
 from training.cohort import Cohort, first_vector
 from training.control_variates import ControlVariates, Floats
+from training.convex.gradients import FullGradients, full_gradients
 from training.layout import Layout
 from training.program import LocalWork
 from training.prox import Prox
@@ -121,17 +122,12 @@ class MinibatchSteps:
 class FullGradientSteps:
     """Steps on all samples of all clients at once in float64: `training.convex`."""
 
-    def __init__(self, method: ControlVariates, *, clients: int, seed: int, runtime: Runtime) -> None:
-        from training.convex.gradients import full_gradients
-
-        self._method, self._spec = method, method.spec()
+    def __init__(self, method: ControlVariates, gradients: FullGradients, samples: Sequence[int]) -> None:
+        self._method, self._spec, self._gradients = method, method.spec(), gradients
         model, self.layout = self._spec.build_model()
-        data = method.task.load(clients=clients, seed=seed, data_root=runtime.data_root)
-        descent = method.descent
-        self._gradients = full_gradients(data, method.task.model, ridge=descent.ridge, l2=descent.l2)
-        accounting, one = Accounting.of(model, self.layout), descent.program(1)
+        accounting, one = Accounting.of(model, self.layout), method.descent.program(1)
         dense = np.ones(self.layout.upload_size, dtype=np.bool_)
-        self._step_flops = [accounting.flops(one, dense, len(rows)) for rows in data.train_index]
+        self._step_flops = [accounting.flops(one, dense, count) for count in samples]
 
     def start(self, seed: int) -> Floats:
         """One seeded model; 0 where the model starts at 0."""
@@ -179,5 +175,9 @@ class FullGradientSteps:
 
 def local_steps(method: ControlVariates, *, clients: int, seed: int, runtime: Runtime) -> LocalSteps:
     """The local steps that the method asks for."""
-    kind = FullGradientSteps if method.descent.gradients == "full" else MinibatchSteps
-    return kind(method, clients=clients, seed=seed, runtime=runtime)
+    descent = method.descent
+    if descent.gradients != "full":
+        return MinibatchSteps(method, clients=clients, seed=seed, runtime=runtime)
+    data = method.task.load(clients=clients, seed=seed, data_root=runtime.data_root)
+    gradients = full_gradients(data, method.task.model, ridge=descent.ridge, l2=descent.l2)
+    return FullGradientSteps(method, gradients, [len(rows) for rows in data.train_index])

@@ -1,6 +1,7 @@
 """Server-based training with control variates: Algorithm 1 of [SPS], one round from one communication to the next."""
 
-from typing import Any, Protocol
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +9,12 @@ from numpy.typing import NDArray
 from training.cohort import Costs, check_round, refuse_pruning
 from training.control_state import ControlState
 from training.control_steps import LocalSteps, local_steps
-from training.control_variates import ControlVariates, Floats
+from training.control_variates import ControlVariates, Floats, rounds_within
 from training.prox import TopK
 from wirelessfl.errors import DivergenceError
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.rng import Streams
+from wirelessfl.stacking import StackedRun, TrainedRun
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 EXPLODED = 1e15  # a norm of weights from which nothing comes back
@@ -171,3 +173,21 @@ class ControlBased(Protocol):
     def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
         """Training on data divided over `clients` clients with `seed`."""
         return ControlTrainer(self.method, clients=clients, seed=seed, runtime=runtime)
+
+    def rounds_within(self, seed: int, steps: int) -> int:
+        """The number of whole rounds that a budget of local `steps` has room for, by the coin of `seed`."""
+        descent = self.method.descent
+        return rounds_within(seed, descent.probability, steps, descent.coin)
+
+    def stack_key(self) -> Hashable | None:
+        """Runs with full gradients of one convex task are trained together; None for others."""
+        method, descent = self.method, self.method.descent
+        if descent.gradients != "full" or method.allocated:
+            return None
+        return "full gradients", method.task, descent.ridge, descent.l2
+
+    def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
+        """The runs as one program, `training.convex.stacked`."""
+        from training.convex.stacked import train_stacked
+
+        return train_stacked([cast(ControlBased, run.algorithm).method for run in runs], runs, runtime)

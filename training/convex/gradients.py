@@ -40,7 +40,7 @@ class FullGradients(Protocol):
         ...
 
     def loss(self, weights: Floats) -> Floats:
-        """The training objective (R,) of the weights (R, d), with its regulariser, in float64."""
+        """The training objective (R,) of the weights (R, d) in float64: the sum of the f_i, with their regularisers."""
         ...
 
     def score(self, weights: Floats) -> Floats:

@@ -60,10 +60,11 @@ class LogisticGradients:
         return result
 
     def loss(self, weights: Floats) -> Floats:
-        """The mean of the f_i (R,): mean cross-entropy of all training samples + `l2` / 2 |w|^2."""
+        """sum_i f_i (R,): N times the mean cross-entropy of all training samples + N `l2` / 2 |w|^2."""
         weights = weights.astype(np.float64)
         total = sum(_cross_entropy(self._logits(client.inputs, weights), client.truth) for client in self._clients)
-        loss: Floats = total * self._share / self.clients + 0.5 * self._l2 * np.square(weights).sum(-1)
+        ridge = 0.5 * self._l2 * np.square(weights).sum(-1)
+        loss: Floats = self._share * total + self.clients * ridge
         return loss
 
     def score(self, weights: Floats) -> Floats:

@@ -22,6 +22,16 @@ class _Block:
     vectors: Floats  # V, (B, d, r)
     spectrum: Floats  # (B, 1, r)
     moments: Floats  # A_i^T b_i, (B, 1, d)
+    different: Floats  # the rows of V that are not equal, and zeros, (B, r, u)
+    column: NDArray[np.intp]  # which of them each of the d is, (B, d)
+
+    def back(self, values: Floats) -> Floats:
+        """V_i values, (B, R, d) from (B, R, r); equal columns of A_i get the same bits."""
+        found = values @ self.different
+        result = np.empty((*found.shape[:-1], self.column.shape[-1]), found.dtype)
+        for place, column in enumerate(self.column):
+            np.take(found[place], column, axis=1, out=result[place], mode="clip")  # "raise" would copy
+        return result
 
 
 class RidgeGradients:
@@ -36,6 +46,9 @@ class RidgeGradients:
     w <- (1 - rate (s + ridge / N)) w + rate (A_i^T b_i + h_i), whose L-th power is known. A round costs two products
     with V_i whatever L is. With a prox all steps of a few clients are done before those of the next, in the cache:
     clients are independent between two communications.
+
+    Equal columns of A_i, of which small clients have many, have bitwise equal gradients: they are computed once. So
+    that their weights are true ties for TopK, not decided by rounding, which differs with the size of the stack.
 
     **Differs:** [SPS] writes alpha / 4 |w|^2 for each client, which as printed would be a ridge of N alpha / 2.
     """
@@ -93,7 +106,7 @@ class RidgeGradients:
         left_here, push_here = powers(each * (damping + block.spectrum.astype(np.float64)), wide, each)
         change = (left_here - left).astype(self.dtype) * (weights @ block.vectors)
         change += (push_here - push).astype(self.dtype) * (force @ block.vectors)
-        result = change @ block.vectors.transpose(0, 2, 1)
+        result = block.back(change)
         result += left.astype(self.dtype) * weights
         result += push.astype(self.dtype) * force
         return result
@@ -102,13 +115,13 @@ class RidgeGradients:
         self, block: _Block, weights: Floats, force: Floats, rate: Floats, stages: list[tuple[int, int]], prox: Prox
     ) -> Floats:
         """The loop of the definition."""
-        result, forward, back = np.array(weights), block.vectors, block.vectors.transpose(0, 2, 1)
+        result = np.array(weights)
         for runs, steps in stages:
             apply, each = chosen(prox, runs), rate[:runs]
             current, push, curvature = result[:, :runs], force[:, :runs] * each, -each * block.spectrum
             shrink = 1 - each * self.dtype.type(self._ridge / self.clients)
             for _ in range(steps):
-                step = ((current @ forward) * curvature) @ back
+                step = block.back((current @ block.vectors) * curvature)
                 step += push
                 step += shrink * current
                 current = apply(step, each)
@@ -124,25 +137,56 @@ def _rows(inputs: Any) -> Floats:
 
 def _blocks(own: list[tuple[Floats, Floats]], dtype: np.dtype[Any]) -> list[_Block]:
     """Every client's eigenvectors, clients of about one rank together."""
-    parts = [_eigenvectors(rows) for rows, _ in own]
-    order = np.argsort([len(values) for values, _ in parts], kind="stable")
-    blocks = []
-    for clients in np.split(order, range(BLOCK, len(order), BLOCK)):
-        rank, size = len(parts[clients[-1]][0]), own[0][0].shape[1]
-        vectors, spectrum = np.zeros((len(clients), size, rank), dtype), np.zeros((len(clients), 1, rank), dtype)
-        for place, client in enumerate(clients):
-            values, found = parts[client]
-            vectors[place, :, : len(values)], spectrum[place, 0, : len(values)] = found.T, values
-        moments = np.stack([own[client][0].T @ own[client][1] for client in clients])[:, None]
-        blocks.append(_Block(clients=clients, vectors=vectors, spectrum=spectrum, moments=moments))
-    return blocks
+    parts = [_Part.of(*client) for client in own]
+    order = np.argsort([len(part.spectrum) for part in parts], kind="stable")
+    return [_block(clients, [parts[client] for client in clients], dtype) for clients in _chunks(order)]
 
 
-def _eigenvectors(rows: Floats) -> tuple[Floats, Floats]:
-    """The eigenvalues (r,) of `rows`^T `rows` that are not 0, and their eigenvectors (r, d)."""
-    columns = np.flatnonzero(rows.any(axis=0))
-    _, singular, found = np.linalg.svd(rows[:, columns], full_matrices=False)
-    rank = int(np.count_nonzero(singular > singular[0] * max(rows.shape) * np.finfo(np.float64).eps))
-    vectors = np.zeros((rank, rows.shape[1]))
-    vectors[:, columns] = found[:rank]
-    return np.square(singular[:rank]), vectors
+def _chunks(order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return np.split(order, range(BLOCK, len(order), BLOCK))
+
+
+def _block(clients: NDArray[np.intp], parts: list["_Part"], dtype: np.dtype[Any]) -> _Block:
+    rank = max(len(part.spectrum) for part in parts)
+    width = max(part.different.shape[1] for part in parts)
+    spectrum, different = np.zeros((len(parts), 1, rank), dtype), np.zeros((len(parts), rank, width), dtype)
+    for place, part in enumerate(parts):
+        spectrum[place, 0, : len(part.spectrum)] = part.spectrum
+        rows, columns = part.different.shape
+        different[place, :rows, :columns] = part.different
+    column = np.stack([part.column for part in parts])
+    return _Block(
+        clients=clients,
+        vectors=np.take_along_axis(different, column[:, None], axis=2).transpose(0, 2, 1).copy(),
+        spectrum=spectrum,
+        moments=np.stack([part.moment for part in parts])[:, None],
+        different=different,
+        column=column,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """One client: what its rows A come to."""
+
+    spectrum: Floats  # the eigenvalues of A^T A that are not 0, (r,)
+    different: Floats  # the different entries of their eigenvectors, 0 first, (r, u)
+    column: NDArray[np.intp]  # (d,)
+    moment: Floats  # A^T b, (d,)
+
+    @classmethod
+    def of(cls, rows: Floats, targets: Floats) -> "_Part":
+        """Of rows (n, d) and targets (n,)."""
+        known = {np.zeros(len(rows)).tobytes(): 0}
+        columns = np.ascontiguousarray(rows.T) + 0.0  # without negative zeros
+        column = np.array([known.setdefault(values.tobytes(), len(known)) for values in columns])
+        times = np.bincount(column, minlength=len(known))
+        unique = np.zeros((len(rows), len(known)))
+        unique[:, column] = rows
+        scale = np.sqrt(np.maximum(times, 1))
+        _, singular, found = np.linalg.svd(unique * scale, full_matrices=False)
+        rank = int(np.count_nonzero(singular > singular[0] * max(rows.shape) * np.finfo(np.float64).eps))
+        different = found[:rank] / scale
+        different[:, 0] = 0.0
+        moment = unique.T @ targets
+        return cls(spectrum=np.square(singular[:rank]), different=different, column=column, moment=moment[column])
