@@ -1,6 +1,8 @@
 """The two ways of local steps: mini-batches through executors, full gradients of data from a file."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from training.algorithms.proxskip import Proxskip
 from training.algorithms.randprox_l1 import RandproxL1
 from training.algorithms.sparse_proxskip import SparseProxskip
 from training.algorithms.sparse_proxskip_local import SparseProxskipLocal
+from training.data.blogfeedback import BlogFeedback
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked
 from training.local_descent import LocalDescent
@@ -226,3 +229,20 @@ def test_full_gradients_of_another_model_are_refused_in_one_line():
     algorithm = Proxskip(task=TASK, descent=LocalDescent(gradients="full"))
     with pytest.raises(InputError, match=r"^training.model must be linear or logistic for full local gradients"):
         algorithm.trainer(clients=K, seed=0, runtime=Runtime())
+
+
+def test_server_pruning_breaks_the_sum_on_the_554_blogs_and_sparse_proxskip_keeps_it():
+    root = Path(os.environ.get("WIRELESSFL_DATA", ""))
+    if not os.environ.get("WIRELESSFL_DATA") or BlogFeedback.card.found(root) is None:
+        pytest.skip("WIRELESSFL_DATA holds no blogfeedback")
+    clients, descent = 554, LocalDescent(learning_rate=7e-5, probability=0.05, gradients="full")
+    sums = {}
+    for name in (SparseProxskip, AcceleratedServerPruning):
+        trainer = name(task=RIDGE, descent=descent).trainer(clients=clients, seed=0, runtime=Runtime(data_root=root))
+        state = trainer.init(0)
+        for _ in range(5):
+            state, metrics = trainer.step(state, np.zeros(clients), Delivery.all(clients))
+        sums[name] = metrics.extra["sum_control"] / metrics.extra["mean_control"]
+        assert (state.sent.max() <= 28) == (name is SparseProxskip)
+    assert sums[SparseProxskip] < 1e-8
+    assert sums[AcceleratedServerPruning] > 10

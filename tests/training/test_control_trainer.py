@@ -198,6 +198,19 @@ def test_who_is_not_delivered_keeps_its_control_variate_and_is_in_no_sum():
     )
 
 
+def test_who_does_not_take_part_costs_nothing_and_stays_as_it_is():
+    trainer, state = start(METHODS["randprox"])
+    state, _ = trainer.step(state, NONE, ALL)
+    here = np.array([True, False, True, False])
+    nobody = np.zeros(CLIENTS, bool)
+    after, metrics = trainer.step(state, NONE, Delivery(here=here, now=here, later=nobody, earlier=nobody))
+    for costs in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
+        assert np.all((costs > 0) == here)
+    np.testing.assert_array_equal(after.control[~here], state.control[~here])
+    np.testing.assert_array_equal(after.sent[~here], state.sent[~here])
+    assert np.abs(after.control.sum(axis=0)).max() <= 1e-9 * np.abs(after.control).sum()
+
+
 def test_when_nobody_is_delivered_the_model_stays():
     trainer, state = start(METHODS["sparse-proxskip"])
     state, _ = trainer.step(state, NONE, ALL)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.algorithms._sparse import Sparse, SparseUpload
 from training.algorithms.accelerated_server_pruning import AcceleratedServerPruning
@@ -120,6 +122,23 @@ def test_the_exchange_is_that_of_a_drawing():
     )
     assert model.tolist() == [2.0, 0.0, 0.0, 0.0]
     assert after.sum(axis=0).tolist() == [0.0] * 4
+
+
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_the_sum_of_the_control_variates_stays_what_it_was(clients, size, seed, scale):
+    rng = np.random.default_rng(seed)
+    trained, control = rng.normal(size=(clients, size)), rng.normal(size=(clients, size))
+    kept = rng.integers(1, size + 1, size=clients)
+    for pieces in (Pieces(upload=TopK), Pieces(upload=TopK, server=TopK, control_after_server=False)):
+        sent = pieces.sent(trained, kept)
+        assert np.count_nonzero(sent, axis=1).tolist() == kept.tolist()
+        _, after = pieces.exchange(sent, trained, control, model_kept=1, scale=scale)
+        np.testing.assert_allclose(after.sum(axis=0), control.sum(axis=0), atol=1e-9 * (1 + np.abs(after).sum()))
+        _, unseen = Pieces(upload=TopK, control_after_upload=False).exchange(
+            sent, trained, control, model_kept=1, scale=scale
+        )
+        expected = control.sum(axis=0) + scale * (sent - trained).sum(axis=0)
+        np.testing.assert_allclose(unseen.sum(axis=0), expected, atol=1e-9 * (1 + np.abs(unseen).sum()))
 
 
 def test_each_client_prunes_to_its_own_number():
