@@ -124,9 +124,9 @@ class MaskedTrainer:
     def step(self, state: MaskedState, pruning_ratio: Array, delivery: Delivery) -> tuple[MaskedState, StepMetrics]:
         """One round: masked local training, the mean of what has arrived, the importance of what was delivered.
 
-        After it the mask may change: what it drops becomes 0, what it brings back starts at 0. A late upload joins the
-        mean of the weights that both masks keep, and tells nothing about importance. Ratios (K,) must be 0 or 1 (who
-        is left out).
+        After it the mask may change: what it drops becomes 0, what it brings back starts at 0. It stays while nothing
+        has been delivered that tells the weights apart. A late upload joins the mean of the weights that both masks
+        keep, and tells nothing about importance. Ratios (K,) must be 0 or 1 (who is left out).
         """
         base, asked = state.base, self.demand(state)
         left_out = refuse_pruning(self._cohort.check(pruning_ratio, delivery), "that prunes by a mask of its own")
@@ -153,7 +153,7 @@ class MaskedTrainer:
 
         shared = np.where(held, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
         mask = state.mask
-        if self._method.reconfiguration.due(state.round):
+        if self._method.reconfiguration.due(state.round) and importance.any():
             mask, importance = self._reconfigured(state, shared, importance), np.zeros_like(importance)
             shared[: len(mask)][~mask] = 0.0
         after = FederatedState.of(base.seed, base.round + 1, shared, base.personal, late)

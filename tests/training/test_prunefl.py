@@ -147,6 +147,14 @@ def test_a_late_upload_joins_where_both_masks_keep():
     np.testing.assert_array_equal(after.shared[:N], np.where(state.mask, state.base.late[0][0][:N], 0.0))
 
 
+def test_a_mask_stays_while_nothing_is_delivered():
+    trainer, state = start(Prunefl(task=TASK, reconfiguration=Reconfigure(reconfigure_every=1)))
+    lost, _ = trainer.step(state, np.zeros(K), Delivery.of(np.zeros(K, bool)))
+    assert lost.mask.all()
+    assert np.array_equal(lost.shared, state.shared)
+    assert not trainer.step(lost, np.zeros(K), ALL)[0].mask.all()
+
+
 def test_late_uploads_join_in_the_same_order_after_a_restart():
     """Upload 1e17, -1e17 and 1 sum up to 1 or to 0: it depends on who comes first."""
     trainer, state = start(Prunefl(task=TASK, weighted=False))
