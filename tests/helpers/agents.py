@@ -40,11 +40,11 @@ def equal(one, other) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def batches(agents: int, round: int):
+def batches(agents: int, round: int, stream: str = "batches/shared"):
     """The first mini-batch of every agent in a round: normalised images and labels."""
     data = TASK.load(clients=agents, seed=0, data_root=None)
     for agent, rows in enumerate(data.train_index):
-        generator = torch.Generator().manual_seed(Streams(0, round).seed_for("batches/shared", agent))
+        generator = torch.Generator().manual_seed(Streams(0, round).seed_for(stream, agent))
         chosen = rows[torch.randperm(len(rows), generator=generator)][: TASK.batch_size]
         yield (data.train_images[chosen].float() - data.mean) / data.std, data.train_labels[chosen]
 

@@ -7,6 +7,7 @@ from helpers.federation import made_up_data
 from training import batches
 from training.batches import Batches
 from training.data._augment import crop_flip
+from training.program import Sample
 
 CPU = torch.device("cpu")
 
@@ -53,3 +54,20 @@ def test_batches_made_in_one_go_are_those_made_alone(length, monkeypatch):
         assert images.data_ptr() % 64 == 0  # else matrix products may have other bits
         assert torch.equal(images, same)
         assert torch.equal(labels, as_well)
+
+
+def test_a_sample_is_some_of_a_clients_data_to_train_or_to_test_on():
+    data = made_up_data()
+    made = Batches(replace(data, augmentation="crop-flip"), 16, CPU)
+
+    def seen(of, count, seed=5):
+        return torch.cat([images for images, _ in made.test(1, Sample(of=of, count=count, seed=seed))])
+
+    whole = {"train": data.train_images[data.train_index[1]], "test": data.test_images[data.test_index[1]]}
+    for of, images in whole.items():
+        normal = {tuple(((image.float() - data.mean) / data.std).flatten().tolist()) for image in images}
+        assert {tuple(image.flatten().tolist()) for image in seen(of, 1000)} == normal
+        few = seen(of, 7)
+        assert {tuple(image.flatten().tolist()) for image in few} < normal
+        assert torch.equal(few, seen(of, 100)[:7])
+        assert not torch.equal(few, seen(of, 7, seed=6))
