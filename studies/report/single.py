@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.report.run_figures import draw_run
@@ -16,16 +16,40 @@ from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records import RunFolder
 from wirelessfl.rounds import run_rounds
 
+CHUNK = 1 << 20
+
 
 def folder_of(experiment: Experiment, root: Path) -> Path:
     """Where under `root` the experiment runs: the same folder for every study that asks for it."""
     return root / experiment_hash(experiment)
 
 
+@dataclass
+class RoundCounter:
+    """Counts the rounds in a run folder again and again; of a file that grew only what is new is read."""
+
+    path: Path
+    rounds: int = 0
+    _seen: int = 0  # bytes
+
+    def count(self) -> int:
+        """How many rounds are recorded now."""
+        file = RunFolder(self.path).rounds_file
+        size = file.stat().st_size if file.exists() else 0
+        if size < self._seen:
+            self.rounds, self._seen = 0, 0
+        if size > self._seen:
+            with file.open("rb") as content:
+                content.seek(self._seen)
+                for chunk in iter(lambda: content.read(CHUNK), b""):
+                    self.rounds += chunk.count(b"\n")
+                    self._seen += len(chunk)
+        return self.rounds
+
+
 def recorded(path: Path) -> int:
     """Number of rounds in a run folder."""
-    file = RunFolder(path).rounds_file
-    return file.read_bytes().count(b"\n") if file.exists() else 0
+    return RoundCounter(path).count()
 
 
 def is_complete(path: Path, experiment: Experiment) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studies.report.single import folder_of, is_complete, recorded, run_to_end
+from studies.report.single import RoundCounter, folder_of, is_complete, run_to_end
 from studies.report.stacked import run_stacked, stacks
 from wirelessfl.config import to_toml
 from wirelessfl.errors import InputError
@@ -86,10 +86,10 @@ def attempt(
     """
     wanted = {folder_of(experiment, root): experiment for experiment in experiments}
     root.mkdir(parents=True, exist_ok=True)
-    rounds = {path: recorded(path) for path in wanted}
+    counters = {path: RoundCounter(path) for path in wanted}
     todo = {path: experiment for path, experiment in wanted.items() if not is_complete(path, experiment)}
     futures = _submit(todo, executor, jobs, data_root, pictures)
-    for future in _watch(futures, rounds, on_progress):
+    for future in _watch(futures, counters, on_progress):
         error = future.exception()
         notes, ended = ([], dict.fromkeys(futures[future], error)) if error else future.result()
         for path, reason in ended.items():
@@ -125,20 +125,24 @@ def _one_line(text: str) -> str:
 
 
 def _watch(
-    futures: _Futures, rounds: dict[Path, int], on_progress: Callable[[Progress], None]
+    futures: _Futures, counters: Mapping[Path, RoundCounter], on_progress: Callable[[Progress], None]
 ) -> Iterator[Future[Ended]]:
     """The futures as they end; the rounds done are read from the run folders meanwhile."""
     pending = set(futures)
 
     def tell() -> None:
         open_runs = sum(len(futures[future]) for future in pending)
-        on_progress(Progress(rounds=sum(rounds.values()), runs=len(rounds) - open_runs))
+        rounds = sum(counter.rounds for counter in counters.values())
+        on_progress(Progress(rounds=rounds, runs=len(counters) - open_runs))
 
+    for counter in counters.values():
+        counter.count()
     tell()
     while pending:
         ended, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in (*ended, *(future for future in pending if future.running())):
-            rounds.update((path, recorded(path)) for path in futures[future])
+            for path in futures[future]:
+                counters[path].count()
         tell()
         yield from ended
 

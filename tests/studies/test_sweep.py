@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from helpers import plugin_folder
 
+from studies.report import single
 from studies.report.sweep import folder_of, run_to_end, sweep, worker_processes
 from wirelessfl import plugins
 from wirelessfl.config import experiment_hash, to_toml
@@ -72,6 +73,15 @@ def test_a_partial_run_goes_on_and_gives_the_same_rounds(study, tmp_path):
     assert not folder.summary_file.exists()
     sweep_here([experiment], tmp_path / "parts")
     assert rounds_of(experiment, tmp_path / "parts") == rounds_of(experiment, tmp_path / "whole")
+
+
+def test_rounds_are_counted_as_they_come(tmp_path):
+    counter = single.RoundCounter(tmp_path)
+    assert counter.count() == 0
+    file = RunFolder(tmp_path).rounds_file
+    for content, rounds in ((b"{}\n{}\n{", 2), (b"{}\n{}\n{}\n", 3), (b"{}\n{}\n{}\n", 3), (b"{}\n", 1)):
+        file.write_bytes(content)
+        assert counter.count() == single.recorded(tmp_path) == rounds
 
 
 def test_a_failing_run_is_named_in_one_line_and_the_others_go_on(study, tmp_path):
