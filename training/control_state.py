@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training._state import check_shapes
 from training.control_variates import Floats
-from wirelessfl.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,7 @@ class ControlState:
     @classmethod
     def unpack(cls, arrays: Mapping[str, NDArray[Any]], like: "ControlState") -> "ControlState":
         """The state that `pack` gave; `InputError` for arrays of other shapes than those of `like`."""
-        for name, expected in like.pack().items():
-            if name not in arrays or arrays[name].shape != expected.shape:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {expected.shape}, got {got}")
+        check_shapes(arrays, {name: array.shape for name, array in like.pack().items()})
         dtype = like.shared.dtype
         return cls.of(
             int(arrays["seed"]),

@@ -84,6 +84,8 @@ class ControlTrainer:
             shared = np.concatenate([model, buffers])
         after = ControlState.of(state.seed, state.round + 1, shared, control, sent)
         extra = observed(after.round, shared[:size], control, steps)
+        if joins.any():
+            extra["gradient"] = self._gradient(state, trained[:, :size], state.control[members], steps)
         objective = self._steps.objective(self._pruned(shared))
         down = np.where(delivery.here, self._method.download_bits(self._nonzero(state), self._layout), 0.0)
         if objective is not None:
@@ -127,6 +129,12 @@ class ControlTrainer:
             costs.losses.append(loss)
             costs.flops[client] = self._steps.flops(client, steps)
         return trained, costs
+
+    def _gradient(self, state: ControlState, trained: Floats, control: Floats, steps: int) -> float:
+        """Norm of the mean over clients and steps of g_i, by how far they came; of a prox on the way that is part."""
+        way = (state.shared[: trained.shape[1]] - trained.mean(axis=0, dtype=np.float64)) / steps
+        mean = control.mean(axis=0, dtype=np.float64) if self._method.pieces.control else 0.0
+        return float(np.linalg.norm(way / self._method.descent.learning_rate + mean))
 
     def _pruned(self, shared: Floats) -> Floats:
         """The model that counts, (size,): TopK of the weights, buffers as they are."""

@@ -16,6 +16,8 @@ from training.algorithms.proxskip import Proxskip
 from training.algorithms.randprox_l1 import RandproxL1
 from training.algorithms.sparse_proxskip import SparseProxskip
 from training.algorithms.sparse_proxskip_local import SparseProxskipLocal
+from training.control_steps import local_steps
+from training.control_trainer import ControlTrainer
 from training.data.blogfeedback import BlogFeedback
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked
@@ -236,9 +238,10 @@ def test_server_pruning_breaks_the_sum_on_the_554_blogs_and_sparse_proxskip_keep
     if not os.environ.get("WIRELESSFL_DATA") or BlogFeedback.card.found(root) is None:
         pytest.skip("WIRELESSFL_DATA holds no blogfeedback")
     clients, descent = 554, LocalDescent(learning_rate=7e-5, probability=0.05, gradients="full")
-    sums = {}
+    settings = {"clients": clients, "seed": 0, "runtime": Runtime(data_root=root)}
+    sums, steps = {}, local_steps(SparseProxskip(task=RIDGE, descent=descent).method, **settings)
     for name in (SparseProxskip, AcceleratedServerPruning):
-        trainer = name(task=RIDGE, descent=descent).trainer(clients=clients, seed=0, runtime=Runtime(data_root=root))
+        trainer = ControlTrainer(name(task=RIDGE, descent=descent).method, **settings, steps=steps)
         state = trainer.init(0)
         for _ in range(5):
             state, metrics = trainer.step(state, np.zeros(clients), Delivery.all(clients))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.quadratics import ALL, CLIENTS, DESCENT, NONE, RATE, SIZE, Quadratics, run, start
+from helpers.quadratics import ALL, CLIENTS, DESCENT, NONE, RATE, SEED, SIZE, Quadratics, run, start
 
 from training.algorithms._sparse import Sparse, SparseUpload
 from training.algorithms.accelerated_server_pruning import AcceleratedServerPruning
@@ -74,7 +74,7 @@ def algorithm_1(name, iterations, heads, lengths, l1=1.5):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_equals_the_pseudo_code_line_by_line(name):
-    lengths = [DESCENT.steps(Streams(0, round)) for round in range(8)]
+    lengths = [DESCENT.steps(Streams(SEED, round)) for round in range(8)]
     heads = np.concatenate([[False] * (length - 1) + [True] for length in lengths])
     model, control = algorithm_1(name, len(heads), heads, lengths)
     state, _ = run(METHODS[name], len(lengths))
@@ -147,7 +147,7 @@ def test_with_everything_kept_it_is_the_dense_method_bit_for_bit(one, other):
 
 
 def test_sparse_proxskip_is_proxskip_until_the_first_communication_and_local_at_p_one():
-    lengths = DESCENT.steps(Streams(0, 0))
+    lengths = DESCENT.steps(Streams(SEED, 0))
     dense, _ = run(METHODS["proxskip"], 1)
     sparse, _ = run(METHODS["sparse-proxskip"], 1)
     problem, ends = Quadratics(RATE), []
@@ -171,10 +171,26 @@ def test_scaffold_is_proxskip_when_the_number_of_steps_is_fixed():
     np.testing.assert_allclose(one.control, other.control, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["asp", "fedht", "sps-modified"])
+def test_the_recorded_gradient_is_the_mean_of_those_on_the_way(name):
+    trainer, state = start(METHODS[name])
+    for _ in range(3):
+        before = state
+        state, metrics = trainer.step(state, NONE, ALL)
+    problem, seen = Quadratics(RATE), []
+    for client in range(CLIENTS):
+        w = before.shared
+        for _ in range(int(metrics.extra["local_steps"])):
+            seen.append(problem.gradient(client, w))
+            w = w - RATE * (seen[-1] - before.control[client])
+    assert len(seen) > CLIENTS
+    assert metrics.extra["gradient"] == pytest.approx(np.linalg.norm(np.mean(seen, axis=0)), rel=1e-9)
+
+
 def test_all_methods_take_the_same_steps():
     lengths = {name: [run(METHODS[name], 3)[1].extra["local_steps"]] for name in METHODS}
     assert len({tuple(each) for each in lengths.values()}) == 1
-    assert lengths["proxskip"] == [DESCENT.steps(Streams(0, 2))]
+    assert lengths["proxskip"] == [DESCENT.steps(Streams(SEED, 2))]
 
 
 def test_who_is_not_delivered_keeps_its_control_variate_and_is_in_no_sum():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.quadratics import ALL, CLIENTS, DESCENT, NONE, RATE, SIZE, Quadratics, run, start
+from helpers.quadratics import ALL, CLIENTS, DESCENT, NONE, RATE, SEED, SIZE, Quadratics, run, start
 from sklearn.linear_model import Lasso
 
 from training.algorithms._sparse import Sparse
@@ -66,7 +66,7 @@ def at_optimum(bias=0.0):
     problem = Quadratics(RATE)
     optimum = problem.optimum()
     control = np.array([problem.gradient(client, optimum) for client in range(CLIENTS)]) + bias / CLIENTS
-    return ControlState.of(0, 0, optimum, control, np.full(CLIENTS, SIZE))
+    return ControlState.of(SEED, 0, optimum, control, np.full(CLIENTS, SIZE))
 
 
 def test_the_optimum_with_its_gradients_is_a_fixed_point():
