@@ -42,11 +42,11 @@ def run(algorithm, rounds=2, executor="loop", ratios=NONE):
 
 
 def by_hand(algorithm, state, data, *, fused):
-    """The next global model by the paper's steps; `fused` makes w_f of w_t and w_k."""
+    """The next global model by the paper's steps; `fused` makes w_f of w_t and w_k, with other filters."""
     spec = algorithm.method.spec()
     engine, structure = spec.build(data), Structure.of(*spec.build_model())
     scorer = Scorer(Score(score="l1", random_rounds=0), structure)
-    whole, recovered = SubModel.first(structure.widths), []
+    whole, recovered, alike = SubModel.first(structure.widths), [], []
     for client, ratio in enumerate(GIVEN.filter_ratios):
         work = LocalWork(
             client=client,
@@ -57,26 +57,28 @@ def by_hand(algorithm, state, data, *, fused):
         )
         vector = fused(state.shared, engine.train(work).vector)
         sub = keep_best(scorer.filters(vector, None, work.streams), structure.uniform(ratio))
+        alike.append(sub == keep_best(scorer.filters(state.shared, None, work.streams), structure.uniform(ratio)))
         last = replace(work, vector=vector, program=algorithm.method.programs(0)[1], sub=None if sub == whole else sub)
         result = engine.train(last)
         recovered.append(np.where(result.mask, result.vector, state.shared))
+    assert not all(alike)  # so filters by w_t would be other ones
     sizes = [len(rows) for rows in data.train_index]
     return np.average(recovered, axis=0, weights=sizes)
 
 
 @pytest.mark.parametrize("task", [TASK, RESNET])
 def test_a_round_by_hand(task):
-    algorithm = Dapperfl(task=task, ranks=GIVEN, local_steps=4, feature_penalty=0.1)
+    algorithm = Dapperfl(task=task, ranks=GIVEN, local_steps=4, feature_penalty=0.1, learning_rate=0.5)
     trainer, state = start(algorithm)
     state, _ = trainer.step(state, NONE, ALL)
     after, _ = trainer.step(state, NONE, ALL)
     data = task.load(clients=K, seed=0, data_root=None)
     expected = by_hand(algorithm, state, data, fused=lambda w, local: 0.72 * w + 0.28 * local)
-    np.testing.assert_allclose(after.shared, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(after.shared, expected, rtol=1e-4, atol=1e-4)  # batch norm of 4 at a large rate
 
 
 def test_without_fusion_and_penalty_it_prunes_the_locally_trained_model_by_its_l1_norms():
-    algorithm = Dapperfl(task=TASK, ranks=GIVEN, local_steps=4, feature_penalty=0.0, fusion=PLAIN)
+    algorithm = Dapperfl(task=TASK, ranks=GIVEN, local_steps=4, feature_penalty=0.0, fusion=PLAIN, learning_rate=0.5)
     trainer, state = start(algorithm)
     after, _ = trainer.step(state, NONE, ALL)
     data = TASK.load(clients=K, seed=0, data_root=None)
