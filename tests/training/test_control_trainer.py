@@ -127,6 +127,19 @@ def test_uploads_downlink_and_evaluated_model_have_their_numbers_of_weights(name
             assert metrics.extra["nonzero"] <= KEPT
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_download_is_the_model_of_the_round_before(name):
+    trainer, state = start(METHODS[name])
+    dense = 32.0 * SIZE * (2 if name == "scaffold" else 1)
+    expected = dense  # before the first round nobody knows what is 0
+    for _ in range(3):
+        asked = trainer.demand(state)
+        state, metrics = trainer.step(state, NONE, ALL)
+        assert metrics.downlink_bits.tolist() == asked.fixed_download_bits.tolist() == [expected] * CLIENTS
+        expected = dense if METHODS[name].method.pieces.is_dense else 32.0 * np.count_nonzero(state.shared)
+    assert expected < dense or name not in ("asp", "asp-modified", "fedht", "fediht-server")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
