@@ -53,7 +53,10 @@ def run(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Run SCENARIO (a TOML file or a preset: digits, physical, wfl-mnist, wfl-fmnist) and leave a run folder."""
+    """Run SCENARIO and leave a run folder.
+
+    It is a TOML file or a preset: digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code.
+    """
     from wirelessfl import config
     from wirelessfl.errors import InputError
 

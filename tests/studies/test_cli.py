@@ -386,7 +386,7 @@ def test_presets_are_valid_and_of_the_paper():
     from wirelessfl.config import from_tables, read_tables
 
     found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
-    assert set(found) == {"digits", "physical", "wfl-mnist", "wfl-fmnist"}
+    assert set(found) == {"digits", "physical", "wfl-mnist", "wfl-fmnist", "mce-pl-paper", "mce-pl-code"}
     for name in ("wfl-mnist", "wfl-fmnist"):
         experiment = found[name]
         assert experiment.max_pruning_ratio == 0.95
@@ -394,3 +394,8 @@ def test_presets_are_valid_and_of_the_paper():
         np.testing.assert_array_equal(demand.prunable_upload_bits, 32 * 16_560)
         np.testing.assert_array_equal(demand.fixed_updates, 5 * 5_280 + 16_560)
         np.testing.assert_array_equal(demand.prunable_updates, 5 * 16_560)
+    printed, code = (found[f"mce-pl-{name}"].algorithm for name in ("paper", "code"))
+    for algorithm in (printed, code):
+        assert np.mean(algorithm.keep.ratios(20)) == pytest.approx(0.255)
+    np.testing.assert_array_equal(printed.demand(20).fixed_upload_bits, 1_227_328)
+    np.testing.assert_allclose(code.demand(20).fixed_upload_bits.mean() / 1_227_328, 0.3593, atol=1e-4)
