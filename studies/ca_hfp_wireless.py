@@ -7,7 +7,7 @@ both fit.
 
 from typing import Any
 
-from studies._ca_hfp import FIGURES, THREE_SEEDS, averaged, common_accuracy, first_reached, learnt, planned
+from studies._ca_hfp import FIGURES, THREE_SEEDS, averaged, common_accuracy, costs, first_reached, learnt, planned
 from studies.report.claims import Check, above, compare, within
 from studies.report.curves import draw_over_time, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
@@ -50,7 +50,7 @@ def _arrived(run: Run, label: str) -> Any:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy, client-rounds without an update, what arrived (share of a dense round's bits), simulated seconds."""
+    """Accuracy, client-rounds without an update, what arrived (share of a dense round's bits), seconds, costs."""
     targets = common_accuracy(runs.values())
     rows = {}
     for label, seeds in runs.items():
@@ -64,6 +64,7 @@ def table(runs: Runs) -> Table:
             "arrived_share": Sample(tuple(shares)),
             "mean_ratio": over_seeds(seeds, lambda run: float(run.series("pruning_ratio").mean())),
             "round_s": over_seeds(seeds, lambda run: float(run.series("round_s").mean())),
+            **costs(seeds),
             "to_common_accuracy_s": Sample(tuple(reached)),
         }
     return Table(tuple({"variant": label, **row} for label, row in rows.items()))
