@@ -146,7 +146,7 @@ class DecentralisedTrainer:
         places = {agent: self._place(state, agent, float(ratios[agent])) for agent in agents}
         costs, own = Costs(self._cohort.clients), {}
         arrived = {agent: message for agent, message in state.late.items() if delivery.earlier[agent]}
-        late = {k: late for k, late in state.late.items() if not delivery.earlier[k] and not delivery.now[k]}
+        late = {k: message for k, message in state.late.items() if not (delivery.earlier[k] or delivery.now[k])}
         for agent, local in self._locals(state, places, costs):
             own[agent] = local.own
             costs.uplink_bits[agent] = local.bits

@@ -46,7 +46,9 @@ def batches(agents: int, round: int, stream: str = "batches/shared"):
     for agent, rows in enumerate(data.train_index):
         generator = torch.Generator().manual_seed(Streams(0, round).seed_for(stream, agent))
         chosen = rows[torch.randperm(len(rows), generator=generator)][: TASK.batch_size]
-        yield (data.train_images[chosen].float() - data.mean) / data.std, data.train_labels[chosen]
+        images = (data.train_images[chosen].float() - data.mean) / data.std
+        # Of equal pixels in a pool it depends on the format to which one the gradient goes.
+        yield images.to(memory_format=torch.channels_last), data.train_labels[chosen]
 
 
 def delivery(agents: int = 3, **changes) -> Delivery:

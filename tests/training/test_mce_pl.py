@@ -92,7 +92,7 @@ def by_hand(algorithm, first, iterations):
     [
         ALGORITHM,
         replace(ALGORITHM, fine_tune_rate=1.5, group_lasso=0.01, weight_decay=0.02),
-        replace(ALGORITHM, keep=replace(KEEP, filter_threshold=3)),
+        replace(ALGORITHM, keep=replace(KEEP, filter_threshold=3), weight_init="signed-constant"),
     ],
     ids=["plain", "regularised", "filtered"],
 )

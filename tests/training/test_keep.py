@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from helpers.agents import TASK
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.algorithms.dsgd import Dsgd
+from training.keep import Keep, maskable, ones_share, shares
+from training.mask_bits import retained_counts
+from wirelessfl.errors import InputError
+
+_, LAYOUT = Dsgd(task=TASK).method.spec().build_model()
+LAYERS = maskable(LAYOUT)
+SIZES = [entry.size for entry in LAYERS]
+K = 3
+
+
+def counts(keep, agent=0, ratio=0.0):
+    return retained_counts(shares(keep.layers(LAYOUT, K, agent, ratio)), SIZES)
+
+
+@given(st.floats(0.01, 1.0))
+def test_given_shares_keep_what_the_paper_says(ratio):
+    for count, size in zip(counts(Keep(keep_ratio=ratio)), SIZES, strict=True):
+        assert abs(count - ratio * size) <= 1
+        assert count >= ratio * size - 1e-6
+
+
+@given(st.floats(0.0, 1.0, exclude_max=True))
+def test_the_allocations_shares_keep_no_weight_more_than_granted(ratio):
+    keep = Keep(retention="allocation")
+    kept = counts(keep, ratio=ratio)
+    assert kept == [int((1 - ratio) * size * (1 + 1e-12)) for size in SIZES]
+    _, prunable = keep.kept(LAYOUT, K)
+    assert sum(kept) <= (1 - ratio) * prunable[0] * (1 + 1e-9)
+
+
+def test_agents_keep_their_own_shares_and_fully_connected_layers_theirs():
+    keep = Keep(keep_ratios=(0.5, 0.25, 1.0), fc_keep=0.9)
+    for agent, ratio in enumerate((0.5, 0.25, 1.0)):
+        chosen = shares(keep.layers(LAYOUT, K, agent))
+        assert chosen == tuple(0.9 if len(entry.shape) == 2 else ratio for entry in LAYERS)
+
+
+def test_what_the_network_may_shrink():
+    biases = LAYOUT.parameter_size - sum(SIZES)
+    fixed, prunable = Keep(keep_ratio=0.5).kept(LAYOUT, K)
+    assert fixed.tolist() == [biases + sum(counts(Keep(keep_ratio=0.5)))] * K
+    assert not prunable.any()
+    fixed, prunable = Keep(retention="allocation").kept(LAYOUT, K)
+    assert fixed.tolist() == [biases] * K
+    assert prunable.tolist() == [sum(SIZES)] * K
+
+
+def test_who_takes_part():
+    ratios = np.array([0.0, 0.4, 1.0])
+    assert Keep(retention="allocation").takes_part(ratios).tolist() == [True, True, False]
+    assert Keep().takes_part(np.array([0.0, 0.0, 1.0])).tolist() == [True, True, False]
+    with pytest.raises(InputError, match=r"in an algorithm with training.retention 'given', got 0.4"):
+        Keep().takes_part(ratios)
+
+
+def test_the_share_of_ones_leaves_out_what_has_no_mask():
+    masks = np.ones((2, LAYOUT.parameter_size), dtype=bool)
+    for entry in LAYERS:
+        masks[0, entry.slice] = False
+    assert ones_share(masks, LAYOUT) == 0.5
