@@ -62,32 +62,22 @@ class ControlTrainer:
         """
         ratios = check_round(self._clients, pruning_ratio, delivery)
         left_out = ratios == 1 if self._method.allocated else refuse_pruning(ratios, "whose sparsity is its own")
-        pieces, size = self._method.pieces, self._layout.parameter_size
         steps = self._method.descent.steps(Streams(state.seed, state.round))
-        trains, kept = np.flatnonzero(delivery.here & ~left_out), self._method.kept(ratios, size)
+        trains, kept = np.flatnonzero(delivery.here & ~left_out), self._method.kept(ratios, self._layout.parameter_size)
         trained, costs = self._trained(state, trains.tolist(), kept, steps)
-        uploads = pieces.sent(trained[:, :size], kept[trains])
-        sent = state.sent.copy()
+        uploads = self._method.pieces.sent(trained[:, : self._layout.parameter_size], kept[trains])
+        sent, joins = state.sent.copy(), delivery.now[trains]
         sent[trains] = np.count_nonzero(uploads, axis=1)
         costs.uplink_bits[trains] = self._method.upload_bits(kept, sent, self._layout)[trains]
-        shared, control, joins = state.shared, np.array(state.control), delivery.now[trains]
+        down = np.where(delivery.here, self._method.download_bits(self._nonzero(state), self._layout), 0.0)
+        shared, control, own = state.shared, state.control, {}
         if joins.any():
             members, trained, uploads = trains[joins], trained[joins], uploads[joins]
-            model, control[members] = pieces.exchange(
-                uploads,
-                trained[:, :size],
-                control[members],
-                model_kept=self._model_kept,
-                scale=self._method.scale(steps),
-            )
-            buffers = trained[:, size:].mean(axis=0, dtype=np.float64).astype(trained.dtype)
-            shared = np.concatenate([model, buffers])
+            shared, control = self._communicated(state, members, trained, uploads, steps)
+            own["gradient"] = self._gradient(state, members, trained, steps)
         after = ControlState.of(state.seed, state.round + 1, shared, control, sent)
-        extra = observed(after.round, shared[:size], control, steps)
-        if joins.any():
-            extra["gradient"] = self._gradient(state, trained[:, :size], state.control[members], steps)
+        extra = observed(after.round, shared[: self._layout.parameter_size], control, steps) | own
         objective = self._steps.objective(self._pruned(shared))
-        down = np.where(delivery.here, self._method.download_bits(self._nonzero(state), self._layout), 0.0)
         if objective is not None:
             costs.losses, extra["train_loss"] = [objective / self._clients], objective
         return after, costs.metrics(down, extra)
@@ -130,11 +120,32 @@ class ControlTrainer:
             costs.flops[client] = self._steps.flops(client, steps)
         return trained, costs
 
-    def _gradient(self, state: ControlState, trained: Floats, control: Floats, steps: int) -> float:
+    def _communicated(
+        self, state: ControlState, members: NDArray[np.intp], trained: Floats, uploads: Floats, steps: int
+    ) -> tuple[Floats, Floats]:
+        """The model (size,) and all control variates (K, d) after `members` have sent `uploads` of what they `trained`.
+
+        Buffers are averaged as they are.
+        """
+        size, control = self._layout.parameter_size, np.array(state.control)
+        with np.errstate(over="ignore", invalid="ignore"):  # `observed` says what diverged
+            model, control[members] = self._method.pieces.exchange(
+                uploads,
+                trained[:, :size],
+                control[members],
+                model_kept=self._model_kept,
+                scale=self._method.scale(steps),
+            )
+        buffers = trained[:, size:].mean(axis=0, dtype=np.float64).astype(trained.dtype)
+        return np.concatenate([model, buffers]), control
+
+    def _gradient(self, state: ControlState, members: NDArray[np.intp], trained: Floats, steps: int) -> float:
         """Norm of the mean over clients and steps of g_i, by how far they came; of a prox on the way that is part."""
-        way = (state.shared[: trained.shape[1]] - trained.mean(axis=0, dtype=np.float64)) / steps
-        mean = control.mean(axis=0, dtype=np.float64) if self._method.pieces.control else 0.0
-        return float(np.linalg.norm(way / self._method.descent.learning_rate + mean))
+        size = self._layout.parameter_size
+        with np.errstate(over="ignore", invalid="ignore"):
+            way = (state.shared[:size] - trained[:, :size].mean(axis=0, dtype=np.float64)) / steps
+            mean = state.control[members].mean(axis=0, dtype=np.float64)  # 0 where there are none
+            return float(np.linalg.norm(way / self._method.descent.learning_rate + mean))
 
     def _pruned(self, shared: Floats) -> Floats:
         """The model that counts, (size,): TopK of the weights, buffers as they are."""
