@@ -14,6 +14,7 @@ from training.decentralised import Inbox, Local, PeerMethod, Place
 from training.decentralised_state import AgentsState, Row
 from training.keep import Keep, maskable, ones_share, shares
 from training.layout import Layout
+from training.mask_start import WeightInit, first_weights
 from training.mixing import nominal_steps
 from training.peers import Peers
 from training.program import LocalResult, LocalWork, Mask, Program, TrainPruned, Vector
@@ -42,6 +43,7 @@ class PrunedWeights(PeerMethod):
     hard: bool
     dense_payload: bool
     count_mask_bits: bool
+    weight_init: WeightInit = "fan-in"
 
     def usual_program(self) -> Program:
         """Training of pruned weights; the shares do not matter."""
@@ -50,7 +52,7 @@ class PrunedWeights(PeerMethod):
     def start(self, cohort: Cohort, peers: Peers, seed: int) -> AgentsState:
         """One seeded model for all, which each prunes to its size."""
         layout, clients = cohort.layout, cohort.clients
-        vector = cohort.first_vector(seed)
+        vector = first_weights(cohort, seed, self.weight_init)
         pruned = [self._pruned(vector, layout, agent, clients, 0.0) for agent in range(clients)]
         return AgentsState(seed, 0, {name: np.stack([row[name] for row in pruned]) for name in pruned[0]})
 

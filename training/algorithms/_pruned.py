@@ -26,9 +26,12 @@ def check_payload(payload: str) -> None:
 
 
 def pruned_weights(
-    algorithm: Any, combine: Combine | None = None, *, payload: str = "nonzero", count_mask_bits: bool = False
+    algorithm: Any, combine: Combine | None = None, *, payload: str = "nonzero", **more: Any
 ) -> PrunedWeights:
-    """The method of the fields checked by `check_pruned`, of agents alone unless they `combine` what they hear."""
+    """The method of the fields checked by `check_pruned`, of agents alone unless they `combine` what they hear.
+
+    `more` are further fields of `PrunedWeights`.
+    """
     train = TrainPruned(
         keep=(),
         steps=algorithm.local_steps if algorithm.local_epochs is None else None,
@@ -46,5 +49,5 @@ def pruned_weights(
         combine=combine,
         hard=algorithm.pruning == "hard",
         dense_payload=payload == "values",
-        count_mask_bits=count_mask_bits,
+        **{"count_mask_bits": False, **more},
     )

@@ -6,8 +6,10 @@ from typing import Literal
 from training.algorithms._pruned import check_pruned, pruned_weights
 from training.decentralised import PeerBased
 from training.keep import Keep
+from training.mask_start import WEIGHT_INITS, WeightInit
 from training.pruned_weights import PrunedWeights
 from training.task import Task
+from wirelessfl.errors import check_choice
 from wirelessfl.graph import Graph
 
 
@@ -18,6 +20,7 @@ class IndWeipru(PeerBased):
     With `pruning = "straight-through"`, as in the official code, the loss sees w m and its gradient moves all weights:
     what is pruned can come back. `hard` overwrites what is pruned by 0 after the local work of each round, the paper's
     "after each iteration, each agent prunes". Nothing is sent; the `graph` is that of the methods it is compared with.
+    With `keep_ratio = 1` it is SGD alone. `weight_init` is as in `ind-mask`, where [MCE-PL] compares with U(-1, 1).
     """
 
     task: Task = field(default_factory=Task)
@@ -28,11 +31,13 @@ class IndWeipru(PeerBased):
     local_epochs: int | None = None
     weight_decay: float = 0.0
     pruning: Literal["straight-through", "hard"] = "straight-through"
+    weight_init: WeightInit = "fan-in"
 
     def __post_init__(self) -> None:
         check_pruned(self)
+        check_choice("training.weight_init", self.weight_init, WEIGHT_INITS)
 
     @property
     def method(self) -> PrunedWeights:
         """The algorithm as what its agents do."""
-        return pruned_weights(self)
+        return pruned_weights(self, weight_init=self.weight_init)

@@ -1,0 +1,86 @@
+"""Fig. 4 of [MCE-PL]: three agents alone learn masks of random weights as well as the weights themselves.
+
+Each agent has all images of its three labels; weights are U(-1, 1) and the network is the one of the other studies.
+Rates are those of this start, at which every signal is some thousand times larger than at the usual one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from studies._ca_hfp import averaged
+from studies._mce_pl import learnt, planned
+from studies.report.claims import Check, compare
+from studies.report.curves import draw_curves, legend_below, panels
+from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from wirelessfl.experiment import Experiment
+
+WEIGHTS, KEEP_RATIOS = "weights", (0.1, 0.3, 0.5)
+AS_WELL = 0.03  # of accuracy
+RATES: Mapping[str, tuple[float, float]] = {"small": (0.001, 0.1), "paper": (0.001, 1.0)}  # of weights and of masks
+
+
+def label_of(keep_ratio: float) -> str:
+    """The row of a mask."""
+    return f"mask, r = {keep_ratio:g}"
+
+
+MASKED = tuple(label_of(keep) for keep in KEEP_RATIOS)
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """Weights, and masks that keep three shares, evaluated every three updates."""
+    of_weights, of_masks = RATES[scale]
+    alone = {"weight_init": "unit-uniform", "label_choice": "balanced"}  # so that no two agents have the same label
+    weights = {**alone, "algorithm": "ind-weipru", "keep_ratio": 1.0, "learning_rate": of_weights}
+    masks = {**alone, "algorithm": "ind-mask", "learning_rate": of_masks}
+    changes: dict[str, Any] = {"scenario": {"clients": 3}, "run": {"eval_every": 3}}
+    return {WEIGHTS: planned(scale, 3, weights, changes)} | {
+        label_of(keep): planned(scale, 3, {**masks, "keep_ratio": keep}, changes) for keep in KEEP_RATIOS
+    }
+
+
+def table(runs: Runs) -> Table:
+    """Accuracy (last evaluations, and best), and how much it swings from one evaluation to the next."""
+    return Table(
+        tuple({"learnt": label, **learnt(seeds), "swing": over_seeds(seeds, _swing)} for label, seeds in runs.items())
+    )
+
+
+def _swing(run: Run) -> float:
+    """Mean absolute change of accuracy between evaluations of the second half of the run."""
+    accuracy = run.series("accuracy")
+    accuracy = accuracy[~np.isnan(accuracy)]
+    return float(np.abs(np.diff(accuracy[len(accuracy) // 2 :])).mean())
+
+
+def _as_good(keep: float) -> Check:
+    def check(table: Table) -> Verdict:
+        gap = table.sample(label_of(keep), "accuracy") - table.sample(WEIGHTS, "accuracy")
+        note = ", may be chance (95 % interval)" if abs(gap.mean + AS_WELL) < gap.margin else ""
+        return Verdict(gap.mean >= -AS_WELL, f"mask minus weights {gap}, at least {-AS_WELL:g} expected{note}")
+
+    return check
+
+
+def _swings_more(table: Table) -> Verdict:
+    return compare(averaged(table, "swing", MASKED), table.sample(WEIGHTS, "swing"))
+
+
+CLAIMS = (
+    *(
+        Claim(f"A mask that keeps {keep:g} is as accurate as trained weights to {AS_WELL:g}", _as_good(keep))
+        for keep in KEEP_RATIOS
+    ),
+    Claim("The accuracy of masks swings more than that of weights", _swings_more),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """Accuracy over updates."""
+    (panel,) = panels(figure, 1)
+    draw_curves(panel, runs, "accuracy", "three agents, no communication")
+    panel.set_xlabel("update")
+    figure.set_size_inches(5.2, 4.0)
+    legend_below(figure, panel)

@@ -1,0 +1,94 @@
+"""Fig. 5 of [MCE-PL]: accuracy over what has been sent, three labels per agent.
+
+The paper compares LotteryDSGD that keeps 0.3 with MCE-PL that keeps 0.5 (erratum M11); here both are drawn with both.
+"""
+
+from typing import Any
+
+from studies._ca_hfp import highest, lowest
+from studies._mce_pl import (
+    DSGD,
+    DSGDPROX,
+    LOTTERY,
+    MCE_PL,
+    accuracy,
+    costs,
+    draw_over_traffic,
+    learnt,
+    planned,
+    sent_mb,
+)
+from studies.mce_pl_table1 import schemes
+from studies.report.claims import Check, above
+from studies.report.curves import legend_below, panels
+from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
+from wirelessfl.experiment import Experiment
+
+LABELS = 3
+LOTTERY_3, LOTTERY_5, MCE_3, MCE_5 = f"{LOTTERY} (0.3)", f"{LOTTERY} (0.5)", f"{MCE_PL} (0.3)", f"{MCE_PL} (0.5)"
+SHOWN = (LOTTERY_3, LOTTERY_5, DSGD, DSGDPROX, MCE_3, MCE_5)
+AS_PRINTED = (LOTTERY_3, DSGD, DSGDPROX, MCE_5)
+LESS = 10.0  # "far less traffic"; 32 bits against 1 make it 32 where nothing is pruned
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """Runs of Table I with three labels."""
+    found = schemes(scale)
+    return {name: planned(scale, LABELS, found[name]) for name in SHOWN}
+
+
+def table(runs: Runs) -> Table:
+    """Accuracy, traffic, and the megabytes after which a scheme was as accurate as the least accurate one ends."""
+    targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+    return Table(
+        tuple(
+            {
+                "scheme": name,
+                **learnt(seeds),
+                **costs(seeds),
+                "to_common_accuracy_mb": Sample(tuple(map(_sent_until, seeds, targets))),
+            }
+            for name, seeds in runs.items()
+        )
+    )
+
+
+def _sent_until(run: Run, target: float) -> float:
+    """Megabytes until an evaluation first gives the target, those of the whole run where none does."""
+    reached = run.series("accuracy") >= target
+    return float(sent_mb(run).cumsum()[reached.argmax() if reached.any() else -1])
+
+
+def _highest(mine: str, others: tuple[str, ...]) -> Check:
+    return lambda table: highest(table, "accuracy", mine, [name for name in others if name != mine])
+
+
+def _far_less(table: Table) -> Verdict:
+    least = min(SHOWN[:4], key=lambda name: table.sample(name, "total_unicast_mb").mean)
+    rival, mine = (table.sample(name, "total_unicast_mb").mean for name in (least, MCE_5))
+    return Verdict(rival > LESS * mine, f"{least}: {rival:.4g} MB, {MCE_5}: {mine:.4g} MB, {rival / mine:.1f} times")
+
+
+CLAIMS = (
+    Claim("MCE-PL that keeps 0.5 ends highest of what the paper draws", _highest(MCE_5, AS_PRINTED)),
+    Claim("MCE-PL sends less than a tenth of what any other sends", _far_less),
+    Claim(
+        "MCE-PL is at the accuracy that all reach with the least traffic",
+        lambda table: lowest(table, "to_common_accuracy_mb", MCE_5, AS_PRINTED[:-1]),
+    ),
+    Claim("MCE-PL is more accurate than LotteryDSGD, both keeping 0.3", above("accuracy", MCE_3, LOTTERY_3)),
+    Claim("MCE-PL is more accurate than LotteryDSGD, both keeping 0.5", above("accuracy", MCE_5, LOTTERY_5)),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """(a) the schemes of the paper's figure, (b) equal retention."""
+    first, second = panels(figure, 2)
+    draw_over_traffic(second, {name: runs[name] for name in SHOWN}, "(b) equal retention")
+    draw_over_traffic(first, {name: runs[name] for name in AS_PRINTED}, "(a) as in the paper")
+    colour = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in second.get_lines()}
+    for line, band in zip(first.get_lines(), first.collections, strict=True):
+        shade, style = colour[line.get_label()]
+        line.set(color=shade, linestyle=style)
+        band.set_facecolor(shade)
+    legend_below(figure, second)

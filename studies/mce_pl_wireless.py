@@ -1,0 +1,195 @@
+"""MCE-PL under a deadline: retention ratios from the allocation against the paper's list and one ratio for all.
+
+A study that no paper has: [MCE-PL] gives its ratios and says that they should come from "an optimization problem that
+considers latency or load balancing". Here agents multicast their masks over the peer-to-peer cell. A mask takes as
+many bits whatever it keeps, and the rate that the worst neighbour hears; what an agent keeps decides how long it
+trains. So the allocation gives agents that are badly heard more band and the rest of the deadline to training.
+
+Processors are as fast as the paper's list takes them to be: without a radio all agents would train for the same time.
+Everybody is waited for, as an agent that is late has trained all the same and would only go unheard: a list that does
+not fit the channel takes longer rounds.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies._ca_hfp import first_reached
+from studies._mce_pl import (
+    FIGURE_LABELS,
+    HETEROGENEOUS,
+    LAST,
+    MCE_PL,
+    SETTINGS,
+    accuracy,
+    heterogeneous,
+    learnt,
+    planned,
+)
+from studies.report.claims import Check, above, difference_within, increasing
+from studies.report.curves import COLOURS, LINES, draw_over_time, legend_below, panels
+from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from wirelessfl.config import Tables
+from wirelessfl.experiment import Experiment
+from wirelessfl.formula import ON_TIME
+
+SHORT, MIDDLE, LONG = "short deadline", "middle deadline", "long deadline"
+# Those at which the allocated ratios have the mean of the paper's list, one half, and four fifths.
+DEADLINES_S = {
+    "small": {SHORT: 0.0103, MIDDLE: 0.0131, LONG: 0.017},
+    "paper": {SHORT: 0.18, MIDDLE: 0.22, LONG: 0.285},
+}
+BANDWIDTH_HZ = 2e6  # for each agent: then masks take about as long on the air as half of the training
+CPU_HZ = 3e9  # of who keeps most in the list
+CAP = 0.95
+
+EQUAL_BANDS = f"{SHORT}, equal bands"
+BALANCED = f"{SHORT}, one ratio, best bands"
+RING = f"{SHORT}, ring"
+LIST, ONE, HALF = "paper's list, waits", "its mean for all, waits", "a half for all, waits"
+ALLOCATED = (SHORT, MIDDLE, LONG)
+TIE = 0.03  # accuracies that differ by less are as good
+METHODS = {EQUAL_BANDS: "equal", BALANCED: "max-min"}
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """Ratios from the allocation at three deadlines, and ratios that were fixed before, under the same fading."""
+    own = heterogeneous(scale, MCE_PL)
+    mean = round(float(np.mean(SETTINGS[scale].ratios)), 4)
+    fields = {name: value for name, value in own.items() if name != "keep_ratios"}
+    given = {LIST: own, ONE: {**fields, "keep_ratio": mean}, HALF: {**fields, "keep_ratio": 0.5}}
+    allocated = {**fields, "retention": "allocation"}
+    return {
+        **{label: _planned(scale, allocated, label) for label in (*ALLOCATED, EQUAL_BANDS, BALANCED)},
+        RING: _planned(scale, {**allocated, "graph": "ring"}, RING),
+        **{label: _planned(scale, each, label) for label, each in given.items()},
+    }
+
+
+def _planned(scale: str, training: dict[str, Any], label: str) -> list[Experiment]:
+    fixed = label in (LIST, ONE, HALF)
+    allocation = {"method": "min-latency"} if fixed else {"method": METHODS.get(label, "exact")}
+    cell: Tables = {
+        "scenario": {
+            "deadline_s": DEADLINES_S[scale].get(label, DEADLINES_S[scale][SHORT]),
+            "bandwidth_hz": BANDWIDTH_HZ * SETTINGS[scale].agents,
+            "cpu_hz": list(_cpu_hz(scale)),
+        },
+        "channel": {"model": "peer-to-peer"} | ({"graph": "ring"} if label == RING else {}),
+        "allocation": {**allocation, **({} if fixed else {"max_pruning_ratio": CAP})},
+    }
+    return planned(scale, FIGURE_LABELS[scale], training, cell)
+
+
+@cache
+def _cpu_hz(scale: str) -> tuple[float, ...]:
+    """Clocks in proportion to what the paper's list leaves of the network."""
+    listed = planned(scale, FIGURE_LABELS[scale], heterogeneous(scale, MCE_PL))[0]
+    work = listed.algorithm.demand(SETTINGS[scale].agents).fixed_updates
+    return tuple(np.round(CPU_HZ * work / work.max(), -3).tolist())
+
+
+def table(runs: Runs) -> Table:
+    """Accuracy after as many iterations and as many seconds, what was kept, seconds, bits of a mask.
+
+    `accuracy_in_time` is that of the last evaluations within the seconds that the short deadline's run takes.
+    """
+    targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+    budgets = [float(run.series("clock_s")[-1]) for run in runs[SHORT]]
+    rows = []
+    for label, seeds in runs.items():
+        kept = [_retention(run, label) for run in seeds]
+        in_time = [_accuracy_by(run, budget) for run, budget in zip(seeds, budgets, strict=True)]
+        reached = [first_reached(run, target, "clock_s") for run, target in zip(seeds, targets, strict=True)]
+        rows.append(
+            {
+                "variant": label,
+                **learnt(seeds),
+                "accuracy_in_time": Sample(tuple(in_time)),
+                "mean_retention": Sample(tuple(float(each.mean()) for each in kept)),
+                "least_retention": Sample(tuple(float(each.mean(axis=0).min()) for each in kept)),
+                "late": over_seeds(seeds, lambda run: 1.0 - float(run.series("delivered").mean())),
+                "round_ms": over_seeds(seeds, lambda run: 1e3 * float(run.series("round_s").mean())),
+                "kilobit_a_mask": over_seeds(seeds, _kilobit),
+                "to_common_accuracy_s": Sample(tuple(reached)),
+            }
+        )
+    return Table(tuple(rows))
+
+
+def _retention(run: Run, label: str) -> NDArray[np.float64]:
+    """r_i of every iteration, (rounds, K): from the allocation, or as given; 0 for who sat out."""
+    ratio = run.series("pruning_ratio")
+    listed = np.array(HETEROGENEOUS[: ratio.shape[1]])
+    given = {LIST: listed, ONE: listed.mean(), HALF: 0.5}
+    return (1.0 - ratio) * given.get(label, 1.0)
+
+
+def _accuracy_by(run: Run, budget_s: float) -> float:
+    """The mean of the last evaluations within so many seconds, of the first one where none is."""
+    found = run.series("accuracy")
+    evaluated = ~np.isnan(found)
+    count = max(int(np.count_nonzero(run.series("clock_s")[evaluated] <= budget_s * ON_TIME)), 1)
+    return float(found[evaluated][:count][-LAST:].mean())
+
+
+def _kilobit(run: Run) -> float:
+    """Bits of a message in thousands, mean over those that were sent."""
+    bits = run.series("uplink_bits")
+    return float(bits[bits > 0].mean() / 1e3)
+
+
+def _one_size(table: Table) -> Verdict:
+    found = [table.sample(str(row["variant"]), "kilobit_a_mask").mean for row in table.rows]
+    return Verdict(max(found) <= min(found) * ON_TIME, f"{min(found):.6g} to {max(found):.6g} kbit")
+
+
+def _on_time(table: Table) -> Verdict:
+    worst = max(max(table.sample(label, "late").values) for label in (*ALLOCATED, EQUAL_BANDS, BALANCED, RING))
+    return Verdict(worst == 0.0, f"largest share of iterations in which an agent is late: {worst:.4g}")
+
+
+def _same_mean(table: Table) -> Verdict:
+    own, listed = (table.sample(label, "mean_retention") for label in (SHORT, LIST))
+    return Verdict(abs((own - listed).mean) <= 0.02, f"{own} against {listed}")
+
+
+def _as_good(label: str, other: str) -> Check:
+    return difference_within("accuracy", label, other, -TIE, 1.0)
+
+
+CLAIMS = (
+    Claim("A mask takes as many bits whatever it keeps", _one_size),
+    Claim("Ratios from the allocation never miss the deadline", _on_time),
+    Claim("At the short deadline they have the mean of the paper's list, within 0.02", _same_mean),
+    Claim("The longer the deadline, the more is kept", increasing("mean_retention", ALLOCATED)),
+    Claim("The best bands leave more than equal ones", above("mean_retention", SHORT, EQUAL_BANDS)),
+    Claim("Where only two neighbours have to hear an agent, more is kept", above("mean_retention", RING, SHORT)),
+    Claim("One ratio for all, as large as it fits, keeps less in the mean", above("mean_retention", SHORT, BALANCED)),
+    Claim("It keeps more of the agent that keeps least", above("least_retention", BALANCED, SHORT)),
+    Claim("An iteration with the paper's list takes longer", above("round_ms", LIST, SHORT)),
+    Claim("An iteration with its mean for all takes longest", above("round_ms", ONE, LIST)),
+    Claim("After as many iterations the allocation is no worse than the list, within 0.03", _as_good(SHORT, LIST)),
+    Claim("After as many seconds it is more accurate than the list", above("accuracy_in_time", SHORT, LIST)),
+    Claim("After as many seconds it is more accurate than the mean for all", above("accuracy_in_time", SHORT, ONE)),
+    Claim("At the middle deadline it is sooner than a half for all", above("to_common_accuracy_s", HALF, MIDDLE)),
+    Claim("Twice the retention is more accurate", above("accuracy", MIDDLE, SHORT)),
+    Claim("Too long a deadline harms: who keeps nearly all has nothing to learn", above("accuracy", MIDDLE, LONG)),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """(a) accuracy over simulated seconds; (b) retention of each agent, mean over iterations and seeds."""
+    axes = panels(figure, 2)
+    figure.set_size_inches(9.6, 4.4)
+    shown = {label: runs[label] for label in (*ALLOCATED, LIST, ONE, HALF)}
+    draw_over_time(axes[0], shown, "accuracy", "(a) accuracy")
+    for index, label in enumerate(shown):
+        kept = np.mean([_retention(run, label).mean(axis=0) for run in runs[label]], axis=0)
+        agents = np.arange(1, len(kept) + 1)
+        axes[1].plot(agents, kept, color=COLOURS[index], linestyle=LINES[index], marker="o", markersize=3)
+    axes[1].set(xlabel="agent", ylabel="share of convolutions that is kept", title="(b) retention", ylim=(0, 1))
+    axes[1].grid(alpha=0.3)
+    legend_below(figure, axes[0])
