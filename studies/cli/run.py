@@ -121,7 +121,8 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     first = check_before_start(experiment, demand).allocation
-    if not first.bandwidth_fraction.any():
+    sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
+    if sends and not first.bandwidth_fraction.any():
         _notify(f"nobody has a share of the band in round 1: {first.reason}")
     if not resumed:
         RunFolder.check_free(path)

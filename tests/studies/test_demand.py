@@ -103,3 +103,9 @@ def test_a_run_in_which_nobody_can_upload_says_so(wirelessfl, tmp_path):
     assert few.status == 0
     assert "note:" not in few.err
     assert not any(records(tmp_path / "nobody")[0]["uplink_bits"])
+
+
+def test_agents_that_send_nothing_miss_no_band(wirelessfl):
+    alone = wirelessfl("run", "--rounds", 1, "--set", "training.algorithm=ind-mask", "--out", "alone")
+    assert alone.status == 0
+    assert "note:" not in alone.err
