@@ -45,11 +45,10 @@ class TopK:
             return values * 0
         magnitude = abs(values)
         threshold = _least_of_greatest(magnitude, self.kept)
-        stays = ~(magnitude < threshold)
-        if _count(stays) != self.kept * (math.prod(values.shape) // size):
-            equal = magnitude == threshold
-            missing = self.kept - (~(magnitude <= threshold)).sum(-1)[..., None]
-            stays = stays & ~(equal & (equal.cumsum(-1) > missing))
+        stays = magnitude >= threshold
+        if _count(stays) != self.kept * (math.prod(values.shape) // size):  # ties, or what is not a number
+            some = stays.sum(-1) != self.kept
+            stays[some] = _first_of_equals(magnitude[some], threshold[some], self.kept)
         return values * stays  # three times as fast as choosing, whose branches nobody can foresee
 
 
@@ -101,6 +100,13 @@ def chosen(prox: Prox, runs: int) -> Prox:
 
 def _count(mask: Values) -> int:
     return int(mask.sum()) if isinstance(mask, Tensor) else int(np.count_nonzero(mask))
+
+
+def _first_of_equals(magnitude: Values, threshold: Values, kept: int) -> Values:
+    """Mask (N, d) of what is greater than `threshold` (N, 1), or is not a number, and of the first that equal it."""
+    greater, equal = ~(magnitude <= threshold), magnitude == threshold
+    mask: Values = greater | (equal & (equal.cumsum(-1) <= kept - greater.sum(-1)[..., None]))
+    return mask
 
 
 def _least_of_greatest(magnitude: Values, kept: int) -> Values:
