@@ -40,8 +40,8 @@ class RidgeGradients:
     Section 5.1 of [SPS] with `ridge` = alpha / 2 = 500 by default: see `loss`. A_i has as many rows as client i has
     samples, but a rank of 28 on average with the 554 clients of BlogFeedback, as its first 50 columns are constant
     within a client and most others 0. So a gradient through V_i is 4 r d operations: 18 million for all clients in
-    0.7 ms per run, against 53 million in 1.7 ms through the rows and 87 million in 2.5 ms through Gram matrices (32 runs
-    in float64 on one core, `benchmarks/convex.py`).
+    0.7 ms per run, against 53 million in 1.7 ms through the rows and 87 million in 2.5 ms through Gram matrices (32
+    runs in float64 on one core, `benchmarks/convex.py`).
 
     Without a prox L steps are one: along an eigenvector of eigenvalue s gradient descent is
     w <- (1 - rate (s + ridge / N)) w + rate (A_i^T b_i + h_i), whose L-th power is known. A round costs two products
