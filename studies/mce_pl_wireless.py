@@ -30,7 +30,7 @@ from studies._mce_pl import (
 )
 from studies.report.claims import Check, above, difference_within, increasing
 from studies.report.curves import COLOURS, LINES, draw_over_time, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
 from wirelessfl.config import Tables
 from wirelessfl.experiment import Experiment
 from wirelessfl.formula import ON_TIME
@@ -98,7 +98,7 @@ def table(runs: Runs) -> Table:
     """
     targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
     budgets = [float(run.series("clock_s")[-1]) for run in runs[SHORT]]
-    rows = []
+    rows: list[dict[str, Cell]] = []
     for label, seeds in runs.items():
         kept = [_retention(run, label) for run in seeds]
         in_time = [_accuracy_by(run, budget) for run, budget in zip(seeds, budgets, strict=True)]

@@ -1,6 +1,7 @@
 """What a study measures and claims: samples over seeds, its table, its claims, and the runs they are read from."""
 
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from studies.report.columns import Columns, Records, read_column
+from wirelessfl.config import from_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.records import RunFolder
@@ -105,18 +107,30 @@ class _Recorded:
 
 @dataclass(frozen=True)
 class Run:
-    """One complete run, read back from its folder; what takes much memory is not kept but read again."""
+    """One complete run, read back from its folder; what takes much memory is not kept but read again.
+
+    `folder` is None for records that come from elsewhere.
+    """
 
     records: Records
+    folder: RunFolder | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Run":
         """The run in folder `path`."""
-        return cls(_Recorded(RunFolder.open(path)))
+        folder = RunFolder.open(path)
+        return cls(_Recorded(folder), folder)
 
     def __len__(self) -> int:
         """Number of rounds."""
         return self._columns.rounds
+
+    @property
+    def experiment(self) -> Experiment:
+        """What was run, as its folder says."""
+        if self.folder is None:
+            raise InputError("records that come from no run folder tell of no experiment")
+        return from_tables(tomllib.loads(self.folder.experiment_file.read_text(encoding="utf-8")))
 
     def series(self, field: str) -> NDArray[np.float64]:
         """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null.
