@@ -63,8 +63,9 @@ class Setting:
 # The network's details are the official code's, as the paper gives kernels and pools only; so is that fully connected
 # layers keep 90 % whatever the ratio is: with Fil, a tenth of 192 would leave most classes without an output.
 _COMMON = {"dataset": "cifar10", "model": "alexnet-like", "partition": "labels", "label_choice": "uniform"}
-# The best at the end of pilot runs with seed 100 and three labels, over 1, 10 and 100 for masks and 0.03, 0.1 and 0.3 for
-# weights (at 0.3 they diverge); fl and avr-weipru were tried at 0.1 alone, dsgdprox and par-weipru have their sisters'.
+# The best at the end of pilot runs with seed 100 and three labels, over 1, 10 and 100 for masks and 0.03, 0.1 and 0.3
+# for weights (DSGD and ind-weipru diverge at 0.3, the others were not tried there); FL and avr-weipru were tried at 0.1
+# alone, and DSGDProx and par-weipru have the rates of DSGD and avr-weipru.
 _SMALL_RATES = {name: 100.0 if name in MASKS else 0.03 if name in (DSGD, DSGDPROX) else 0.1 for name in ALGORITHMS}
 # As printed: those of Section V-B, and of Section V-C where agents keep different shares.
 _PAPER_RATES = {name: 1.0 if name in MASKS else 0.1 if name == LOTTERY else 0.01 for name in ALGORITHMS}
