@@ -55,7 +55,7 @@ def _swing(run: Run) -> float:
     """Mean absolute change of accuracy between evaluations of the second half of the run."""
     accuracy = run.series("accuracy")
     accuracy = accuracy[~np.isnan(accuracy)]
-    return float(np.abs(np.diff(accuracy[len(accuracy) // 2 :])).mean())
+    return float(np.abs(np.diff(accuracy[(len(accuracy) - 1) // 2 :])).mean())
 
 
 def _as_good(keep: float) -> Check:
