@@ -76,7 +76,7 @@ SETTINGS: Mapping[str, tuple[Setting, ...]] = {
     "small": (
         Setting("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30, seeds=(0, 1)),
         Setting(
-            "ResNet-32",
+            "ResNet-32 of width 0.25",
             "CIFAR-10",
             _SMALL_RESNET,
             alphas=(1.0,),
