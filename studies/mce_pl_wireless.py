@@ -50,8 +50,10 @@ EQUAL_BANDS = f"{SHORT}, equal bands"
 BALANCED = f"{SHORT}, one ratio, best bands"
 RING = f"{SHORT}, ring"
 LIST, ONE, HALF = "paper's list, waits", "its mean for all, waits", "a half for all, waits"
+GIVEN = (LIST, ONE, HALF)
 ALLOCATED = (SHORT, MIDDLE, LONG)
 TIE = 0.03  # accuracies that differ by less are as good
+BY_ALLOCATION = (*ALLOCATED, EQUAL_BANDS, BALANCED, RING)
 METHODS = {EQUAL_BANDS: "equal", BALANCED: "max-min"}
 
 
@@ -70,7 +72,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def _planned(scale: str, training: dict[str, Any], label: str) -> list[Experiment]:
-    fixed = label in (LIST, ONE, HALF)
+    fixed = label in GIVEN
     allocation = {"method": "min-latency"} if fixed else {"method": METHODS.get(label, "select")}
     cell: Tables = {
         "scenario": {
@@ -144,12 +146,12 @@ def _kilobit(run: Run) -> float:
 
 
 def _one_size(table: Table) -> Verdict:
-    found = [table.sample(str(row["variant"]), "kilobit_a_mask").mean for row in table.rows]
+    found = [table.sample(label, "kilobit_a_mask").mean for label in (*BY_ALLOCATION, *GIVEN)]
     return Verdict(max(found) <= min(found) * ON_TIME, f"{min(found):.6g} to {max(found):.6g} kbit")
 
 
 def _on_time(table: Table) -> Verdict:
-    worst = max(max(table.sample(label, "late").values) for label in (*ALLOCATED, EQUAL_BANDS, BALANCED, RING))
+    worst = max(max(table.sample(label, "late").values) for label in BY_ALLOCATION)
     return Verdict(worst == 0.0, f"largest share of iterations in which an agent is late: {worst:.4g}")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from studies.report.results import Claim, Table, Verdict
+from studies.report.results import Claim, Sample, Table, Verdict
 from studies.report.search import Search
 from studies.report.study import SCALES, Setting, read_runs, scales_of
 from studies.report.sweep import folder_of
@@ -66,6 +66,21 @@ def made_up_runs(experiments, root, seed=0):
             }
             loss = rng.uniform(0.1, 2)
             made_up_run(experiment, root, **values, loss=loss if experiment.run.train else None)
+
+
+def table_of(rows):
+    """A table of {label: {column: mean}} over two seeds that hardly differ."""
+    cells = {
+        label: {name: Sample((mean, mean * (1 + 1e-6))) for name, mean in row.items()} for label, row in rows.items()
+    }
+    return Table(tuple({"row": label, **row} for label, row in cells.items()))
+
+
+def refused(study, rows, label=None, **cells):
+    """The texts of the claims that fail, once these cells of a row are other ones."""
+    changed = rows if label is None else {**rows, label: {**rows[label], **cells}}
+    table = table_of(changed)
+    return [claim.text for claim in study.CLAIMS if not claim.check(table).holds]
 
 
 def check_study(name, module, folder):
