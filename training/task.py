@@ -40,9 +40,10 @@ class Task:
     deviation of the logarithm.
 
     `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in training:
-    `crop-flip` pads, crops and mirrors them at random. `evaluate_on = "validation"` tests on the rows that the data set
-    holds out for choosing settings, not on the test set. `tested_on = "whole"` tests every client on the whole test
-    set, whatever its classes: the accuracy of one global model.
+    `crop-flip` pads, crops and mirrors them at random. `pixels` are `standardised` by mean and deviation of all
+    training pixels, or `symmetric`: the range of these pixels becomes [-1, 1]. `evaluate_on = "validation"` tests on
+    the rows that the data set holds out for choosing settings, not on the test set. `tested_on = "whole"` tests every
+    client on the whole test set, whatever its classes: the accuracy of one global model.
 
     `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with the shares of the
     classes (not of natural clients). `train_fraction` comes after the division: each client keeps the first
@@ -75,6 +76,7 @@ class Task:
     label_choice: Literal["balanced", "uniform"] = "balanced"
     train_fraction: float = 1.0
     without: tuple[str, ...] = ()
+    pixels: Literal["standardised", "symmetric"] = "standardised"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -92,6 +94,7 @@ class Task:
         check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
         check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
         check_choice("training.tested_on", self.tested_on, ("own", "whole"))
+        check_choice("training.pixels", self.pixels, ("standardised", "symmetric"))
         check_choice("training.label_choice", self.label_choice, ("balanced", "uniform"))
         for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:
@@ -156,6 +159,8 @@ class Task:
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
         self._check_division(dataset)
+        if self.pixels == "symmetric":
+            dataset = _symmetric(dataset)
         dataset = subset(dataset, self.train_samples, self.test_samples, Streams(seed))
         train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
         train_index = first_share(dataset.train_labels, train_index, self.train_fraction)
@@ -247,11 +252,18 @@ class Task:
                 f"training.partition must be {' or '.join(UNLABELLED)} for data set {self.dataset!r}, whose targets "
                 f"are numbers; got {self.partition!r}"
             )
-        if self.augmentation != "none" and dataset.train_images.ndim != 4:
-            raise InputError(
-                f"training.augmentation must be 'none' for data set {self.dataset!r}, whose inputs are no images; "
-                f"got {self.augmentation!r}"
-            )
+        for name, usual in (("augmentation", "none"), ("pixels", "standardised")):
+            if getattr(self, name) != usual and dataset.train_images.ndim != 4:
+                raise InputError(
+                    f"training.{name} must be {usual!r} for data set {self.dataset!r}, whose inputs are no images; "
+                    f"got {getattr(self, name)!r}"
+                )
+
+
+def _symmetric(dataset: Dataset) -> Dataset:
+    """The data set normalised so that its training pixels reach from -1 to 1."""
+    least, most = (float(end) for end in dataset.train_images.aminmax())
+    return replace(dataset, mean=(least + most) / 2.0, std=(most - least) / 2.0)
 
 
 def _tensors(index: list[Index]) -> tuple[torch.Tensor, ...]:

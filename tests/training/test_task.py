@@ -361,3 +361,23 @@ def test_a_data_set_without_a_card_is_for_models_of_its_own_form(monkeypatch):
     assert _load().classes == 10
     with pytest.raises(InputError, match="data set 'digits' must have a card with its shape and classes"):
         _load(model="mnist-cnn", image_size=28, image_channels=3)
+
+
+def test_symmetric_pixels_reach_from_minus_one_to_one():
+    task = Task(pixels="symmetric")
+    data = task.load(clients=2, seed=0, data_root=None)
+    for images in (data.train_images, data.test_images):
+        normalised = (images.float() - data.mean) / data.std
+        assert (normalised.min(), normalised.max()) == (-1.0, 1.0)
+    usual = replace(task, pixels="standardised").load(clients=2, seed=0, data_root=None)
+    assert usual.mean != data.mean
+    assert usual.train_images.equal(data.train_images)
+
+
+def test_inputs_that_are_no_images_have_no_pixels(tmp_path):
+    write_blogfeedback(tmp_path)
+    task = Task(dataset="blogfeedback", model="linear", partition="iid", pixels="symmetric")
+    with pytest.raises(InputError, match=r"training.pixels must be 'standardised' .*no images; got 'symmetric'"):
+        task.load(clients=2, seed=0, data_root=tmp_path)
+    with pytest.raises(InputError, match=r"training\.pixels must be one of"):
+        Task(pixels="grey")
