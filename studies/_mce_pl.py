@@ -43,7 +43,8 @@ HETEROGENEOUS = (
 class Setting:
     """Agents, network and data of a scale; `training` holds the fields of section training that make them.
 
-    `rates` are learning rates by scheme with equal ratios, `mixed_rates` those with ratios of each agent's own.
+    `rates` are learning rates by scheme with equal ratios, `mixed_rates` those with ratios of each agent's own;
+    `group_lasso` is the weight of R(z) where masks are learnt.
     """
 
     agents: int
@@ -53,6 +54,7 @@ class Setting:
     rounds: int
     eval_every: int
     seeds: tuple[int, ...]
+    group_lasso: float = 0.0
 
     @property
     def ratios(self) -> list[float]:
@@ -95,6 +97,7 @@ SETTINGS: Mapping[str, Setting] = {
         rounds=400,
         eval_every=10,
         seeds=(0, 1, 2),
+        group_lasso=0.001,
     ),
 }
 # The paper has no radio: everybody is waited for, and no result depends on the clock.
@@ -117,11 +120,11 @@ def planned(scale: str, labels: int, training: Mapping[str, Any], changes: Table
 def homogeneous(scale: str, name: str, keep_ratio: float = 0.5) -> dict[str, Any]:
     """Fields of section training of a scheme of Table I, where all agents keep `keep_ratio` if anything is pruned."""
     fields: dict[str, Any] = {"algorithm": ALGORITHMS[name], "learning_rate": SETTINGS[scale].rates[name]}
+    if name in MASKS:
+        fields |= {"group_lasso": SETTINGS[scale].group_lasso}
     if name in MASKS + PRUNED:
-        fields |= {"keep_ratio": keep_ratio, "fc_keep": 0.9}
-    elif name in (LOTTERY, DIS_PFL):
-        fields |= {"keep_ratio": keep_ratio}
-    return fields
+        fields |= {"fc_keep": 0.9}
+    return fields | ({"keep_ratio": keep_ratio} if name in (*MASKS, *PRUNED, LOTTERY, DIS_PFL) else {})
 
 
 def heterogeneous(scale: str, name: str) -> dict[str, Any]:

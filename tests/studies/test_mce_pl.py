@@ -54,6 +54,7 @@ def test_the_settings_that_the_paper_prints():
         assert training["labels_per_client"] == int(label[0])
         assert seeds[0].algorithm.task.width == 1.0
     assert experiments["4 labels: MCE-PL (0.3)"][0].algorithm.keep.keep_ratio == 0.3
+    assert experiments["4 labels: ind-mask (0.5)"][0].algorithm.group_lasso == 0.001
     assert experiments["4 labels: LotteryDSGD (0.5)"][0].algorithm.keep_ratio == 0.5
 
 

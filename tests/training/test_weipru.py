@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from training.algorithms.avr_weipru import AvrWeipru
 from training.algorithms.dsgd import Dsgd
+from training.algorithms.ind_mask import IndMask
 from training.algorithms.ind_weipru import IndWeipru
 from training.algorithms.par_weipru import ParWeipru
 from training.keep import Keep, maskable
@@ -170,3 +171,12 @@ def test_a_model_that_does_not_arrive_is_left_out_of_the_mean():
 def test_fields_out_of_range_are_one_line(fields, message):
     with pytest.raises(InputError, match=message):
         ParWeipru(**fields)
+
+
+def test_weights_from_minus_one_to_one_are_those_that_masks_have():
+    ours = started(IndWeipru(**FIELDS, weight_init="unit-uniform"), K)[1].rows["vector"]
+    theirs = started(IndMask(task=TASK, graph=row(), keep=KEEP, weight_init="unit-uniform"), K)[1].common["weights"]
+    np.testing.assert_array_equal(ours[:, : len(theirs)], np.tile(theirs, (K, 1)))
+    assert 0.95 < ours[:, LAYERS[-1].slice].max() <= 1
+    with pytest.raises(InputError, match=r"training\.weight_init must be one of fan-in"):
+        IndWeipru(**FIELDS, weight_init="zeros")
