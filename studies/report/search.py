@@ -48,7 +48,8 @@ class Search:
     (logarithmically for `LogUniform`) around the best trial. A draw is a function of (seed, stage, trial, field). All
     trials run under `seed`, which may not be one of the seeds that the best one is repeated with; they are evaluated
     on the rows that `evaluate_on` names (None: as the experiment itself says) and ranked by `metric`, of `METRICS`.
-    With `local_steps` every run has as many rounds as that budget of local steps has room for.
+    With `local_steps` every run has as many rounds as that budget of local steps has room for; `trial_steps` is the
+    budget of trials where that is another one.
     """
 
     space: Mapping[str, Range]
@@ -59,6 +60,7 @@ class Search:
     metric: str = "accuracy"
     evaluate_on: str | None = "validation"
     local_steps: int | None = None
+    trial_steps: int | None = None
 
     def __post_init__(self) -> None:
         for name in self.space:
@@ -84,13 +86,17 @@ class Search:
 
     def settled(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
         """The experiment with these values, and the rounds that they leave room for."""
-        changed = _changed(experiment, values)
-        return changed if self.local_steps is None else within_steps(changed, self.local_steps)
+        return _within(self.local_steps, _changed(experiment, values))
 
     def trial_of(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
         """What is run to judge the values: under the search's seed, evaluated on the rows for it."""
         rows = {} if self.evaluate_on is None else {"training.evaluate_on": self.evaluate_on}
-        return self.settled(_changed(experiment, {**rows, "run.seed": self.seed}), values)
+        steps = self.local_steps if self.trial_steps is None else self.trial_steps
+        return _within(steps, _changed(experiment, {**values, **rows, "run.seed": self.seed}))
+
+
+def _within(local_steps: int | None, experiment: Experiment) -> Experiment:
+    return experiment if local_steps is None else within_steps(experiment, local_steps)
 
 
 def _changed(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:

@@ -76,6 +76,14 @@ def accuracy(trial):
     return 0.95 / (1.0 + abs(math.log10(trial.values[RATE] / 0.1)))
 
 
+def test_trials_may_have_a_budget_of_their_own():
+    base, values = experiments()[0], {RATE: 0.1, "training.probability": 0.5}
+    one = Search(space=SPACE, local_steps=40, trial_steps=10)
+    same = Search(space=SPACE, local_steps=10)
+    assert one.settled(base, values).run.rounds > same.settled(base, values).run.rounds
+    assert experiment_hash(one.trial_of(base, values)) == experiment_hash(same.trial_of(base, values))
+
+
 def test_draws_are_a_function_of_seed_stage_trial_and_field():
     one = Search(space=SPACE)
     assert one.draw(1, 3) == Search(space=dict(reversed(SPACE.items())), trials=99).draw(1, 3)
