@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.curves import COLOURS, LINES
-from studies.report.results import Run, Sample, Table, over_seeds
+from studies.report.results import Run, Runs, Sample, Table, over_seeds
 from wirelessfl.config import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
@@ -150,6 +150,11 @@ def accuracy(run: Run) -> float:
     return float(_evaluated(run)[-LAST:].mean())
 
 
+def common_accuracy(runs: Runs) -> list[float]:
+    """The accuracy that all schemes reach, for every seed: the lowest of what they report."""
+    return [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+
+
 def learnt(runs: list[Run]) -> dict[str, Sample]:
     """Accuracy as reported: mean of the last evaluations, and the best one."""
     return {
@@ -177,6 +182,12 @@ def sent_mb(run: Run, way: str = "unicast") -> NDArray[np.float64]:
     except KeyError:  # no graph
         both: NDArray[np.float64] = (run.series("uplink_bits") + run.series("downlink_bits")).sum(axis=1) / 8e6
         return both
+
+
+def sent_until(run: Run, target: float) -> float:
+    """Unicast megabytes until an evaluation first gives the target, those of the whole run where none does."""
+    reached = run.series("accuracy") >= target
+    return float(sent_mb(run).cumsum()[reached.argmax() if reached.any() else -1])
 
 
 def over_traffic(runs: list[Run]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -11,17 +11,17 @@ from studies._mce_pl import (
     DSGDPROX,
     LOTTERY,
     MCE_PL,
-    accuracy,
+    common_accuracy,
     costs,
     draw_over_traffic,
     learnt,
     planned,
-    sent_mb,
+    sent_until,
 )
 from studies.mce_pl_table1 import schemes
 from studies.report.claims import Check, above
 from studies.report.curves import legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
+from studies.report.results import Claim, Runs, Sample, Table, Verdict
 from wirelessfl.experiment import Experiment
 
 LABELS = 3
@@ -39,24 +39,18 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 def table(runs: Runs) -> Table:
     """Accuracy, traffic, and the megabytes after which a scheme was as accurate as the least accurate one ends."""
-    targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+    targets = common_accuracy(runs)
     return Table(
         tuple(
             {
                 "scheme": name,
                 **learnt(seeds),
                 **costs(seeds),
-                "to_common_accuracy_mb": Sample(tuple(map(_sent_until, seeds, targets))),
+                "to_common_accuracy_mb": Sample(tuple(map(sent_until, seeds, targets))),
             }
             for name, seeds in runs.items()
         )
     )
-
-
-def _sent_until(run: Run, target: float) -> float:
-    """Megabytes until an evaluation first gives the target, those of the whole run where none does."""
-    reached = run.series("accuracy") >= target
-    return float(sent_mb(run).cumsum()[reached.argmax() if reached.any() else -1])
 
 
 def _highest(mine: str, others: tuple[str, ...]) -> Check:

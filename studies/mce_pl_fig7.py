@@ -21,16 +21,16 @@ from studies._mce_pl import (
     FIGURE_LABELS,
     MCE_PL,
     PAR_WEIPRU,
-    accuracy,
+    common_accuracy,
     draw_over_traffic,
     heterogeneous,
     learnt,
     planned,
-    sent_mb,
+    sent_until,
 )
 from studies.report.claims import Check
 from studies.report.curves import legend_below, panels
-from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict
+from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict
 from wirelessfl.experiment import Experiment
 
 SHOWN = (MCE_PL, AVR_WEIPRU, PAR_WEIPRU, DIS_PFL)
@@ -50,10 +50,10 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 def table(runs: Runs) -> Table:
     """Accuracy, megabytes to the accuracy that all reach, and of an iteration by the ways to count them."""
-    targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+    targets = common_accuracy(runs)
     rows = []
     for name, seeds in runs.items():
-        reached = [_sent_until(run, target) for run, target in zip(seeds, targets, strict=True)]
+        reached = [sent_until(run, target) for run, target in zip(seeds, targets, strict=True)]
         cells: dict[str, Cell] = {"scheme": name, **learnt(seeds), "to_common_accuracy_mb": Sample(tuple(reached))}
         for way in WAYS:
             unicast, broadcast = zip(*(iteration_mb(run.experiment, way) for run in seeds), strict=True)
@@ -72,11 +72,6 @@ def iteration_mb(experiment: Experiment, way: str) -> tuple[float, float]:
     bits = replace(algorithm, **fields).demand(clients).fixed_upload_bits
     degrees = algorithm.graph.adjacency_matrix(clients, experiment.run.seed).sum(axis=1)
     return float(degrees @ bits / 8e6), float(bits.sum() / 8e6)
-
-
-def _sent_until(run: Run, target: float) -> float:
-    reached = run.series("accuracy") >= target
-    return float(sent_mb(run).cumsum()[reached.argmax() if reached.any() else -1])
 
 
 def _magnitude(column: str) -> Check:

@@ -24,7 +24,7 @@ from studies._mce_pl import (
     LAST,
     MCE_PL,
     SETTINGS,
-    accuracy,
+    common_accuracy,
     heterogeneous,
     learnt,
     planned,
@@ -96,7 +96,7 @@ def table(runs: Runs) -> Table:
 
     `accuracy_in_time` is that of the last evaluations within the seconds that the short deadline's run takes.
     """
-    targets = [min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)]
+    targets = common_accuracy(runs)
     budgets = [float(run.series("clock_s")[-1]) for run in runs[SHORT]]
     rows: list[dict[str, Cell]] = []
     for label, seeds in runs.items():

@@ -118,9 +118,9 @@ def test_accuracy_over_traffic_is_read_where_it_was_measured():
 
 def test_megabytes_until_an_accuracy_are_those_of_the_whole_run_where_it_is_never_reached():
     run = run_of([None, 0.2, None, 0.6], 2.0)
-    assert fig5._sent_until(run, 0.5) == 8.0
-    assert fig5._sent_until(run, 0.1) == 4.0
-    assert fig5._sent_until(run, 0.9) == 8.0
+    assert common.sent_until(run, 0.5) == 8.0
+    assert common.sent_until(run, 0.1) == 4.0
+    assert common.sent_until(run, 0.9) == 8.0
 
 
 TABLE1 = {
