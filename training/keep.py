@@ -48,6 +48,11 @@ class Keep:
         """Whether the network's ratios decide."""
         return self.retention == "allocation"
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether masks have as many ones as the shares say; else fewer, by the network's ratios or by Fil."""
+        return not (self.by_allocation or self.filter_threshold)
+
     def ratios(self, clients: int) -> tuple[float, ...]:
         """r_i of every agent as given, where the allocation decides all of it."""
         if self.by_allocation:

@@ -46,6 +46,12 @@ def payload_bits(kept: Sequence[Mask] | Sequence[int], sizes: Sequence[int], mod
     return float(sum(PAYLOAD_BITS[mode](count, size) for count, size in zip(counts, sizes, strict=True)))
 
 
+def most_bits(kept: Sequence[int], sizes: Sequence[int], mode: str) -> float:
+    """`payload_bits` of the longest message of masks with at most `kept` ones a layer: half-full ones say the most."""
+    half = [min(count, size // 2) for count, size in zip(kept, sizes, strict=True)]
+    return max(payload_bits(counts, sizes, mode) for counts in (kept, half))
+
+
 def retained_counts(keep: Sequence[float], sizes: Sequence[int]) -> list[int]:
     """n - floor((1 - keep) n) of each layer: the ones of a mask before filters are cut, (3) of [MCE-PL]."""
     return [retained_count(share, size) for share, size in zip(keep, sizes, strict=True)]

@@ -13,7 +13,7 @@ from training.decentralised import Inbox, Local, PeerMethod, Place
 from training.decentralised_state import AgentsState, Row
 from training.keep import Keep, maskable, ones_share, shares
 from training.layout import Entry
-from training.mask_bits import payload_bits, retained_counts
+from training.mask_bits import most_bits, payload_bits, retained_counts
 from training.mask_start import WeightInit, first_neighbour_mask, first_scores, first_weights
 from training.mixing import nominal_steps
 from training.peers import Peers, mean_mask
@@ -71,14 +71,15 @@ class MaskLearning(PeerMethod):
     def demand(
         self, clients: int, epoch_steps: Sequence[int] | None = None, state: AgentsState | None = None
     ) -> Demand:
-        """Updates of the scores of what is kept, and bits of one mask, which never shrink with the ratio."""
+        """Updates of the scores of what is kept, and bits of one mask at most, which never shrink with the ratio."""
         _, layout = self.spec().build_model()
         steps = nominal_steps(self, clients, epoch_steps)
         fixed, prunable = self.keep.kept(layout, clients)
         taken = np.array([steps_of(self.train, each) for each in steps], dtype=np.float64)
         sizes = [entry.size for entry in maskable(layout)]
         counts = [retained_counts(shares(self.keep.layers(layout, clients, agent)), sizes) for agent in range(clients)]
-        bits = np.array([payload_bits(each, sizes, self.payload) if self.exchange else 0.0 for each in counts])
+        bits_of = payload_bits if self.keep.is_exact else most_bits
+        bits = np.array([bits_of(each, sizes, self.payload) if self.exchange else 0.0 for each in counts])
         return Demand(
             fixed_updates=taken * fixed,
             prunable_updates=taken * prunable,

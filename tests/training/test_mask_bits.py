@@ -53,6 +53,16 @@ def test_masks_and_their_counts_say_the_same(layers):
         assert mask_bits.payload_bits(masks, sizes, mode) == mask_bits.payload_bits(kept, sizes, mode)
 
 
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90), st.floats(0, 1)), min_size=1, max_size=4))
+def test_no_mask_with_fewer_ones_takes_more_than_the_most(layers):
+    sizes, most, fewer = zip(*((max(a, b), min(a, b), int(min(a, b) * share)) for a, b, share in layers), strict=True)
+    for mode in mask_bits.PAYLOAD_BITS:
+        bound = mask_bits.most_bits(most, sizes, mode)
+        assert mask_bits.payload_bits(most, sizes, mode) <= bound
+        assert mask_bits.payload_bits(fewer, sizes, mode) <= bound
+    assert mask_bits.most_bits([90], [90], "entropy") == mask_bits.payload_bits([45], [90], "entropy")
+
+
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_the_number_of_a_mask_takes_the_bits_of_the_number_of_masks(one, other):
     kept, size = sorted((one, other))

@@ -229,6 +229,20 @@ def test_ones_are_counted_as_they_are():
     assert metrics.uplink_bits.tolist() == counts
 
 
+@pytest.mark.parametrize("payload", ["entry", "ones", "entropy"])
+@pytest.mark.parametrize(
+    ("keep", "ratio"),
+    [(Keep(retention="allocation"), 0.5), (Keep(keep_ratio=0.9, filter_threshold=7), 0.0), (Keep(keep_ratio=0.3), 0.0)],
+)
+def test_no_mask_takes_more_bits_than_the_network_was_told(payload, keep, ratio):
+    trainer, state = started(replace(ALGORITHM, keep=keep, payload=payload))
+    asked = trainer.demand(state).fixed_upload_bits
+    _, metrics = trainer.step(state, np.full(K, ratio), Delivery.all(K))
+    assert np.all(metrics.uplink_bits <= asked)
+    if keep.is_exact:
+        assert np.array_equal(metrics.uplink_bits, asked)
+
+
 def test_what_is_not_delivered_leaves_neighbours_with_the_last_mask():
     trainer, state = started(ALGORITHM)
     first, _ = trainer.step(state, NONE, Delivery.all(K))
