@@ -16,7 +16,7 @@ from studies._sps import (
     upload_mbits,
 )
 from studies.report.claims import Check
-from studies.report.curves import COLOURS, LINES, Array, Curve, legend_below, panels
+from studies.report.curves import COLOURS, LINES, Array, Curve, panels
 from studies.report.results import Claim, Run, Runs, Table, over_seeds
 from studies.sps_table2 import experiments, searches
 
@@ -81,7 +81,9 @@ def figure(runs: Runs, figure: Any) -> None:
         panel.set(xscale="log", xlabel="uploaded (million bits a client)", ylabel=name)
         panel.grid(alpha=0.3)
     axes[0].set_ylim(bottom=0.0)
-    legend_below(figure, axes[0])
+    figure.set_size_inches(8.4, 4.0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
 
 
 def _sent(runs: list[Run], curve: Curve) -> Array:
