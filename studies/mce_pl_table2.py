@@ -2,6 +2,10 @@
 
 The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL; here both are without, and once more
 with, so that they are compared at equal settings and equal retention.
+
+At small scale MCE-PL, ind-mask and ind-weipru cannot be told apart beyond chance, so the order of the first three is
+not shown; nor does the lead over ind-mask grow with the labels. That averaging costs accuracy holds, avr-weipru most:
+after 60 iterations what is averaged has barely begun to learn. Fil costs both methods of masks about 0.05.
 """
 
 from itertools import pairwise
