@@ -78,7 +78,7 @@ CLAIMS = (
 def figure(runs: Runs, figure: Any) -> None:
     """Accuracy over iterations."""
     (axes,) = panels(figure, 1)
-    figure.set_size_inches(5.4, 4.2)
+    figure.set_size_inches(6.8, 4.2)
     draw_curves(axes, runs, "accuracy", "shares of Section V-C")
     axes.set_xlabel("iteration")
     legend_below(figure, axes)

@@ -127,7 +127,7 @@ CLAIMS = (
 
 def figure(runs: Runs, figure: Any) -> None:
     """w m of the first convolution, red below and blue above 0; first seed. Rows of a picture: input channels."""
-    figure.set_size_inches(13.0, 4.4)
+    figure.set_size_inches(13.0, 3.4)
     axes = figure.subplots(len(AGENTS), len(SHOWN), squeeze=False)
     for column, label in zip(axes.T, SHOWN, strict=True):
         kept = Kept.of(runs[label][0])
