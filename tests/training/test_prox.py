@@ -45,6 +45,13 @@ def test_top_k_does_not_hide_what_is_not_a_number(make):
     assert np.array_equal(np.isnan(np.asarray(result)), [[False, True, False], [False, True, True]])
 
 
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_top_k_of_a_vector_does_not_depend_on_what_diverges_beside_it(make):
+    ties = [1.0, 1.0, 1.0, 0.0]
+    beside = TopK(2)(make([[float("nan"), 1.0, 2.0, 3.0], ties]))  # one number less than K, one more than K
+    assert np.asarray(beside)[1].tolist() == TopK(2)(make(ties)).tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
 @given(blocks, st.sampled_from([0.0, 0.25, 1.0]), st.sampled_from([0.5, 2.0]))
 @settings(deadline=None)
 def test_soft_threshold_is_the_formula(values, weight, rate):
