@@ -14,7 +14,14 @@ from wirelessfl.values import RoundRecord
 
 EVAL_EVERY = 5
 # What methods with control variates record beside.
-EXTRA = {"sum_control": 1e-9, "mean_control": 10.0, "norm": 5.0, "gradient": 2.0, "train_loss": 3e7}
+EXTRA = {
+    "local_steps": 10.0,
+    "sum_control": 1e-9,
+    "mean_control": 10.0,
+    "norm": 5.0,
+    "gradient": 2.0,
+    "train_loss": 3e7,
+}
 
 
 def made_up_record(number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025):
