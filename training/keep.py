@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.cohort import refuse_pruning
 from training.layout import Entry, Layout
 from training.mask_bits import retained_counts
+from training.masks import retained_count
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.values import Array
 
@@ -24,8 +25,9 @@ class Keep:
     r is). Biases and running statistics have no mask. An output filter with at most `filter_threshold` ones is cut
     (Fil; 20 in the code's baselines and 0 in its MCE-PL; no number in the paper).
 
-    With `retention = "allocation"` r_i = 1 - the pruning ratio that the network gives agent i in this round, rounded
-    down to whole weights; agents with ratio 1 sit out. What `fc_keep` says stays.
+    With `retention = "allocation"` r_i = `keep_at_most` (1 - the pruning ratio that the network gives agent i in this
+    round), rounded down to whole weights; agents with ratio 1 sit out. What `fc_keep` says stays. A mask that keeps all
+    has nothing to learn: where deadlines are long, less than 1 is better.
     """
 
     keep_ratio: float = 0.5
@@ -33,15 +35,20 @@ class Keep:
     fc_keep: float | None = None
     filter_threshold: int = 0
     retention: Literal["given", "allocation"] = "given"
+    keep_at_most: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice("training.retention", self.retention, ("given", "allocation"))
         check_count("training.filter_threshold", self.filter_threshold, at_least=0)
-        for name in ("keep_ratio", "keep_ratios", "fc_keep"):
+        for name in ("keep_ratio", "keep_ratios", "fc_keep", "keep_at_most"):
             if getattr(self, name) is not None:
                 check_number(f"training.{name}", getattr(self, name), above=0, at_most=1)
         if self.keep_ratios is not None and self.by_allocation:
             raise InputError("training.keep_ratios must not be given with training.retention 'allocation'")
+        if self.keep_at_most != 1 and not self.by_allocation:
+            raise InputError(
+                f"training.keep_at_most must be 1 with training.retention 'given', got {self.keep_at_most:g}"
+            )
 
     @property
     def by_allocation(self) -> bool:
@@ -54,9 +61,9 @@ class Keep:
         return not (self.by_allocation or self.filter_threshold)
 
     def ratios(self, clients: int) -> tuple[float, ...]:
-        """r_i of every agent as given, where the allocation decides all of it."""
+        """r_i of every agent as given, the most it may be where the allocation decides."""
         if self.by_allocation:
-            return (1.0,) * clients
+            return (self.keep_at_most,) * clients
         if self.keep_ratios is None:
             return (self.keep_ratio,) * clients
         if len(self.keep_ratios) != clients:
@@ -97,7 +104,8 @@ class Keep:
             return self.fc_keep
         if not self.by_allocation:
             return ratio
-        count = math.floor((1.0 - pruning_ratio) * entry.size * (1.0 + 1e-12))
+        most = retained_count(ratio, entry.size)
+        count = math.floor((1.0 - pruning_ratio) * most * (1.0 + 1e-12))
         return max(count - 0.5, 0.0) / entry.size  # in the middle: no rounding error keeps one weight more or less
 
 

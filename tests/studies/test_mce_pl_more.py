@@ -230,6 +230,7 @@ def test_accuracy_in_time_is_that_of_the_last_evaluations_in_it():
 def test_retention_is_what_the_allocation_leaves_or_what_is_given():
     run = run_of([0.5, 0.5], pruning_ratio=[0.75, 1.0])
     np.testing.assert_allclose(wireless._retention(run, wireless.SHORT), [[0.25, 0.0]] * 2)
+    np.testing.assert_allclose(wireless._retention(run, wireless.MIDDLE_HALF), [[0.125, 0.0]] * 2)
     waits = run_of([0.5], clients=3, pruning_ratio=[0.0, 0.0, 0.0])
     np.testing.assert_allclose(wireless._retention(waits, wireless.LIST), [[0.4, 0.4, 0.3]])
     np.testing.assert_allclose(wireless._retention(waits, wireless.ONE), [[1.1 / 3] * 3])
@@ -241,6 +242,8 @@ def wireless_rows():
         wireless.SHORT: (0.30, 0.30, 0.24, 0.08, 10.0, 0.3),
         wireless.MIDDLE: (0.33, 0.31, 0.50, 0.2, 12.9, 0.35),
         wireless.LONG: (0.2, 0.2, 0.8, 0.5, 16.8, 0.5),
+        wireless.SHORT_HALF: (0.31, 0.31, 0.2, 0.1, 10.0, 0.3),
+        wireless.MIDDLE_HALF: (0.34, 0.32, 0.4, 0.2, 12.9, 0.35),
         wireless.EQUAL_BANDS: (0.29, 0.29, 0.22, 0.06, 10.0, 0.3),
         wireless.BALANCED: (0.29, 0.29, 0.18, 0.18, 10.0, 0.3),
         wireless.RING: (0.3, 0.3, 0.34, 0.1, 10.0, 0.3),
@@ -261,8 +264,9 @@ def test_claims_of_the_wireless_study():
     assert refused(wireless, rows, wireless.ONE, kilobit_a_mask=80.0) == [wireless.CLAIMS[0].text]
     assert len(refused(wireless, rows, wireless.SHORT, mean_retention=0.27)) == 1
     assert len(refused(wireless, rows, wireless.LIST, accuracy=0.34)) == 1
-    assert len(refused(wireless, rows, wireless.LIST, accuracy_in_time=0.35)) == 1
+    assert len(refused(wireless, rows, wireless.LIST, accuracy_in_time=0.35)) == 2
     assert len(refused(wireless, rows, wireless.LONG, accuracy=0.4)) == 1
+    assert len(refused(wireless, rows, wireless.MIDDLE_HALF, accuracy=0.3, accuracy_in_time=0.1)) == 3
     assert len(refused(wireless, rows, wireless.BALANCED, least_retention=0.05)) == 1
 
 

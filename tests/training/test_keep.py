@@ -35,6 +35,30 @@ def test_the_allocations_shares_keep_no_weight_more_than_granted(ratio):
     assert sum(kept) <= (1 - ratio) * prunable[0] * (1 + 1e-9)
 
 
+@given(st.floats(0.01, 1.0), st.floats(0.0, 1.0, exclude_max=True))
+def test_the_allocation_shares_out_what_is_kept_at_most(most, ratio):
+    keep = Keep(retention="allocation", keep_at_most=most)
+    whole = counts(Keep(keep_ratio=most))
+    assert counts(keep) == whole
+    assert counts(keep, ratio=ratio) == [int((1 - ratio) * count * (1 + 1e-12)) for count in whole]
+    assert keep.kept(LAYOUT, K)[1].tolist() == [sum(whole)] * K
+    if most == 1.0:
+        assert keep == Keep(retention="allocation")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"keep_at_most": 0.5}, "training.keep_at_most must be 1 with training.retention 'given', got 0.5"),
+        ({"keep_at_most": 0.0, "retention": "allocation"}, "training.keep_at_most must be above 0, got 0"),
+        ({"keep_at_most": 1.5, "retention": "allocation"}, "training.keep_at_most must be at most 1, got 1.5"),
+    ],
+)
+def test_what_is_kept_at_most_is_checked(fields, message):
+    with pytest.raises(InputError, match=message):
+        Keep(**fields)
+
+
 def test_agents_keep_their_own_shares_and_fully_connected_layers_theirs():
     keep = Keep(keep_ratios=(0.5, 0.25, 1.0), fc_keep=0.9)
     for agent, ratio in enumerate((0.5, 0.25, 1.0)):
