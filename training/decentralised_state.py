@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.errors import InputError
+from training._state import check_shapes
 
 Row = Mapping[str, NDArray[Any]]  # what one agent holds, by name
 Rows = Mapping[str, NDArray[Any]]  # what all hold, (K, ...)
@@ -40,27 +40,14 @@ class AgentsState:
         on_the_way = sorted(self.late)
         messages = [self.late[agent] for agent in on_the_way]
         names = sorted(messages[0]) if messages else []
-        arrays = {
-            "seed": np.asarray(self.seed, dtype=np.int64),
-            "round": np.asarray(self.round, dtype=np.int64),
-            "late_agents": np.array(on_the_way, dtype=np.int64),
-            **{f"late_{name}": np.stack([message[name] for message in messages]) for name in names},
-        }
-        for kind, named in (("own", self.rows), ("common", self.common), ("heard", self.heard)):
-            arrays.update({f"{kind}_{name}": array for name, array in named.items()})
-        return _pack_bits(arrays)
+        late = {f"late_{name}": np.stack([message[name] for message in messages]) for name in names}
+        return _pack_bits({**self._always(), "late_agents": np.array(on_the_way, dtype=np.int64), **late})
 
     @classmethod
     def unpack(cls, packed: Mapping[str, NDArray[Any]], first: "AgentsState") -> "AgentsState":
         """The state that `pack` gave, of the shapes of `first`; `InputError` for arrays of others."""
         arrays = _unpack_bits(packed)
-        expected: dict[str, tuple[int, ...]] = {"seed": (), "round": ()}
-        for kind, named in (("own", first.rows), ("common", first.common), ("heard", first.heard)):
-            expected.update({f"{kind}_{name}": array.shape for name, array in named.items()})
-        for name, shape in expected.items():
-            if name not in arrays or arrays[name].shape != shape:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise InputError(f"training state {name} must have shape {shape}, got {got}")
+        check_shapes(arrays, {name: array.shape for name, array in first._always().items()})
         late = {name.removeprefix("late_"): array for name, array in arrays.items() if name.startswith("late_")}
         agents = late.pop("agents", np.zeros(0, dtype=np.int64)).tolist()
         return cls(
@@ -71,6 +58,15 @@ class AgentsState:
             heard={name: arrays[f"heard_{name}"] for name in first.heard},
             late={agent: {name: rows[i] for name, rows in late.items()} for i, agent in enumerate(agents)},
         )
+
+    def _always(self) -> dict[str, NDArray[Any]]:
+        """The arrays that every state of a run has, of the same shapes; messages under way are none of them."""
+        kinds = (("own", self.rows), ("common", self.common), ("heard", self.heard))
+        return {
+            "seed": np.asarray(self.seed, dtype=np.int64),
+            "round": np.asarray(self.round, dtype=np.int64),
+            **{f"{kind}_{name}": array for kind, named in kinds for name, array in named.items()},
+        }
 
 
 def _pack_bits(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

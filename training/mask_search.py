@@ -40,11 +40,12 @@ class MaskSearch(PeerMethod):
     keep: Keep
     drop_share: float
     anneal_rounds: int
+    move_every: int
     learning_rate_decay: float
     payload: Payload
 
     def usual_program(self) -> Program:
-        """That of the first round."""
+        """That of a round in which the mask moves, at the rate of the first one."""
         return (self.train,) if self.look is None else (self.train, self.look)
 
     def start(self, cohort: Cohort, peers: Peers, seed: int) -> AgentsState:
@@ -61,16 +62,18 @@ class MaskSearch(PeerMethod):
     def demand(
         self, clients: int, epoch_steps: Sequence[int] | None = None, state: AgentsState | None = None
     ) -> Demand:
-        """The same in every round, as masks keep their size."""
+        """The same in every round in which masks move, and without the look in the others: masks keep their size."""
         _, layout = self.spec().build_model()
         without = layout.parameter_size - sum(entry.size for entry in maskable(layout))
         ones = [without + sum(layer_counts(layout, ratio)) for ratio in self.keep.ratios(clients)]
-        return masked_demand(self, layout, np.array(ones), epoch_steps, self.payload)
+        method = self._in_round(0 if state is None else state.round)
+        return masked_demand(method, layout, np.array(ones), epoch_steps, self.payload)
 
     def work(self, place: Place, own: Row, inbox: Inbox) -> LocalWork:
         """SGD on what is kept, at the rate of the round."""
         rate = self.train.learning_rate * self.learning_rate_decay**place.streams.round
-        return masked_work(place, own, (replace(self.train, learning_rate=rate), *self.usual_program()[1:]))
+        method = replace(self._in_round(place.streams.round), train=replace(self.train, learning_rate=rate))
+        return masked_work(place, own, method.usual_program())
 
     def local(self, place: Place, own: Row, result: LocalResult) -> Local:
         """It sends the trained model with the mask under which it was trained."""
@@ -91,8 +94,17 @@ class MaskSearch(PeerMethod):
         """The share of weights that is kept, mean over agents."""
         return {"ones_share": ones_share(state.rows["mask"], cohort.layout)}
 
+    def _moves(self, round: int) -> bool:
+        return (round + 1) % self.move_every == 0
+
+    def _in_round(self, round: int) -> "MaskSearch":
+        """The method as it is in this round: nobody looks for what grows where the mask stays."""
+        return self if self._moves(round) else replace(self, look=None)
+
     def _moved(self, place: Place, mask: Mask, result: LocalResult) -> Mask:
         """As many ones in each layer: the smallest |w| go, and others come where the mask had none."""
+        if not self._moves(place.streams.round):
+            return mask
         share, moved = moving_share(self.drop_share, place.streams.round, self.anneal_rounds), mask.copy()
         generator = place.streams.generator("regrow", place.agent)
         for entry in maskable(place.cohort.layout):

@@ -102,6 +102,19 @@ def test_layers_keep_their_number_of_ones_and_what_grows_was_pruned(regrow):
     assert not grown.any()  # annealed
 
 
+@pytest.mark.parametrize("regrow", ["random", "gradient"])
+def test_masks_move_in_every_so_manyth_round_alone(regrow):
+    trainer, state = started(replace(ALGORITHM, regrow=regrow, anneal_rounds=40, move_every=3))
+    updates = []
+    for t in range(6):
+        updates.append(trainer.demand(state).fixed_updates)
+        before, (state, metrics) = state.rows["mask"], trainer.step(state, NONE, ALL)
+        assert np.array_equal(state.rows["mask"], before) == (t not in (2, 5))
+        assert metrics.uplink_bits.all()
+    look = LAYOUT.parameter_size * (regrow == "gradient")
+    np.testing.assert_allclose(np.subtract(updates, updates[0]), np.outer([0, 0, look, 0, 0, look], np.ones(K)))
+
+
 def test_the_drop_follows_half_a_cosine():
     assert [moving_share(0.5, t, 4) for t in range(6)] == pytest.approx(
         [0.5, 0.25 * (1 + math.sqrt(0.5)), 0.25, 0.25 * (1 - math.sqrt(0.5)), 0.0, 0.0]
@@ -187,6 +200,7 @@ def test_a_resumed_run_is_the_same_run_and_stacked_agents_those_of_the_loop(regr
         ({"learning_rate_decay": 1.1}, "training.learning_rate_decay must be at most 1, got 1.1"),
         ({"drop_share": -0.1}, "training.drop_share must be at least 0, got -0.1"),
         ({"anneal_rounds": 0}, "training.anneal_rounds must be a whole number of at least 1, got 0"),
+        ({"move_every": 0}, "training.move_every must be a whole number of at least 1, got 0"),
         ({"regrow": "both"}, "training.regrow must be one of random, gradient"),
         ({"payload": "ones"}, "training.payload must be one of nonzero, values"),
         ({"clip_norm": 0.0}, "training.clip_norm must be above 0, got 0"),

@@ -30,8 +30,9 @@ class DisPfl(PeerBased):
     for each weight kept (`nonzero`) or for all (`values`), biases included; `count_mask_bits` adds a bitmap.
 
     **Differs:** a round is one mini-batch, as in [MCE-PL], for five epochs of 128 in the original; `anneal_rounds`
-    stands for its number of rounds. What has just gone cannot come again in the same round, so the move is smaller
-    where a layer has too few empty places, and there is none in a dense one.
+    stands for its number of rounds. With `move_every` masks move in every so manyth round alone, so that as much is
+    trained in between as in the original; models are exchanged in all. What has just gone cannot come again in the same
+    round, so the move is smaller where a layer has too few empty places, and there is none in a dense one.
     """
 
     task: Task = field(default_factory=Task)
@@ -47,6 +48,7 @@ class DisPfl(PeerBased):
     clip_norm: float | None = 10.0
     drop_share: float = 0.5
     anneal_rounds: int = 400
+    move_every: int = 1
     regrow: Literal["random", "gradient"] = "random"
     payload: Literal["nonzero", "values"] = "nonzero"
     count_mask_bits: bool = False
@@ -55,7 +57,8 @@ class DisPfl(PeerBased):
         check_sgd(self)
         check_number("training.learning_rate_decay", self.learning_rate_decay, above=0, at_most=1)
         check_number("training.drop_share", self.drop_share, at_least=0, at_most=1)
-        check_count("training.anneal_rounds", self.anneal_rounds)
+        for name in ("anneal_rounds", "move_every"):
+            check_count(f"training.{name}", getattr(self, name))
         check_choice("training.regrow", self.regrow, ("random", "gradient"))
         check_payload(self.payload)
         Keep(keep_ratio=self.keep_ratio, keep_ratios=self.keep_ratios)
@@ -72,6 +75,7 @@ class DisPfl(PeerBased):
             keep=Keep(keep_ratio=self.keep_ratio, keep_ratios=self.keep_ratios),
             drop_share=self.drop_share,
             anneal_rounds=self.anneal_rounds,
+            move_every=self.move_every,
             learning_rate_decay=self.learning_rate_decay,
             payload=Payload(dense=self.payload == "values", bitmap=self.count_mask_bits),
         )
