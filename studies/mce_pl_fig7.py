@@ -8,6 +8,10 @@ and broadcast once to all of them:
 | `printed` | one bit for each entry | 32 bits for each weight |
 | `code`, which no receiver could read alone | one bit for each one | 32 bits for each weight kept |
 | `readable` | which of the masks with so many ones | 32 bits for each weight kept, and a bitmap |
+
+At small scale an iteration of MCE-PL takes 32, 22 and 12 times less than that of the thriftiest other scheme by these
+ways. The accuracy that all reach is that of avr-weipru, which has learnt nothing: so the traffic until there is that of
+the first ten iterations, a seventh of Dis-PFL's.
 """
 
 from collections.abc import Mapping
