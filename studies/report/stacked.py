@@ -65,7 +65,7 @@ def run_stacked(
 
     Returns what a person should know, line by line, and how every run that was not complete ended: None or its error.
     Folders, records and checkpoint are those of `run_to_end`, but for checkpoints on the way: a run that is stopped
-    while it is recorded is recorded anew.
+    while it is recorded is recorded anew, one that diverges has its last state before that.
     """
     notes: list[str] = []
     with ExitStack() as locks:
@@ -108,7 +108,8 @@ def _record(
     folder = opened(path, toml)
     if folder.checkpoint_files():  # of the ordinary loop, which was here meanwhile
         return finish(path, toml, data_root, pictures=pictures)
-    at_the_end = replace(experiment, run=replace(experiment.run, checkpoint_every=experiment.run.rounds))
+    # One checkpoint, after the last round that there is: of a run that diverged it is the last good state.
+    at_the_end = replace(experiment, run=replace(experiment.run, checkpoint_every=max(1, len(run.rounds))))
     try:
         return record(at_the_end, Replay(run), folder, pictures=pictures)
     except _NotAsTrained:

@@ -119,7 +119,9 @@ def test_a_run_that_diverges_says_so_and_the_others_are_recorded(tmp_path):
     assert isinstance(error, DivergenceError)
     assert str(error) == "training diverged: round 3, loss inf; reduce training.learning_rate"
     assert RunFolder(folder_of(good, tmp_path)).summary_file.exists()
-    assert len(RunFolder(folder_of(bad, tmp_path)).records()) == 2
+    folder = RunFolder(folder_of(bad, tmp_path))
+    assert len(folder.records()) == 2
+    assert [file.name for file in folder.checkpoint_files()] == ["checkpoint-000002.npz"]  # the last good state
     with pytest.raises(InputError, match="1 of 2 runs failed: training diverged"):
         sweep_here([bad, good], tmp_path)
 
