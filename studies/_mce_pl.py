@@ -1,6 +1,6 @@
 """What the studies of [MCE-PL] share: network, data, graph and rates of both scales, schemes, what is reported."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -198,9 +198,14 @@ def over_traffic(runs: list[Run]) -> tuple[NDArray[np.float64], NDArray[np.float
     return sent, values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(runs))
 
 
-def draw_over_traffic(axes: Any, runs: Mapping[str, list[Run]], title: str) -> None:
-    """Accuracy over the megabytes that all agents have sent, on a logarithmic axis, with bands of a standard error."""
-    for index, (label, seeds) in enumerate(runs.items()):
+def draw_over_traffic(axes: Any, runs: Runs, title: str, order: Sequence[str] = ()) -> None:
+    """Accuracy over the megabytes that all agents have sent, on a logarithmic axis, with bands of a standard error.
+
+    A label has the colour and line of its place in `order`, that of the runs unless given.
+    """
+    places = list(order or runs)
+    for label, seeds in runs.items():
+        index = places.index(label)
         sent, mean, error = over_traffic(seeds)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
         axes.plot(sent, mean, color=colour, linestyle=line, linewidth=1.4, label=label)
