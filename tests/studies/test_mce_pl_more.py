@@ -7,6 +7,7 @@ import pytest
 from helpers.studies import made_up_record, made_up_run, refused
 
 from studies import _mce_pl as common
+from studies import _mce_pl_radio as radio
 from studies import mce_pl_fig6 as fig6
 from studies import mce_pl_fig7 as fig7
 from studies import mce_pl_fig8 as fig8
@@ -210,7 +211,7 @@ def test_without_a_radio_the_list_takes_all_agents_as_long():
     experiment = wireless.experiments("small")[wireless.LIST][0]
     seconds = fixed_s(experiment.scenario, experiment.algorithm.demand(10))
     np.testing.assert_allclose(seconds, seconds[0], rtol=1e-5)
-    assert experiment.scenario.per_client("cpu_hz").max() == wireless.CPU_HZ
+    assert experiment.scenario.per_client("cpu_hz").max() == radio.CPU_HZ
 
 
 def test_agents_talk_over_the_graph_on_which_they_learn():
@@ -220,21 +221,37 @@ def test_agents_talk_over_the_graph_on_which_they_learn():
     assert wireless.experiments("small")[wireless.RING][0].channel.graph.graph == "ring"
 
 
-def test_accuracy_in_time_is_that_of_the_last_evaluations_in_it():
-    run = run_of([0.1, 0.2, None, 0.4, 0.6, 0.9])
-    assert wireless._accuracy_by(run, 5.0) == pytest.approx((0.2 + 0.4 + 0.6) / 3)
-    assert wireless._accuracy_by(run, 2.5) == pytest.approx(0.15)
-    assert wireless._accuracy_by(run, 0.5) == pytest.approx(0.1)
+def test_accuracy_in_time_is_that_of_its_last_third():
+    run = run_of([0.1, 0.2, None, 0.4, 0.5, 0.6, 0.9])
+    assert wireless._accuracy_by(run, 6.0) == pytest.approx(0.5)
+    assert wireless._accuracy_by(run, 3.0) == pytest.approx(0.25)
+    assert wireless._accuracy_by(run, 0.9) == pytest.approx(0.1)
 
 
-def test_retention_is_what_the_allocation_leaves_or_what_is_given():
-    run = run_of([0.5, 0.5], pruning_ratio=[0.75, 1.0])
-    np.testing.assert_allclose(wireless._retention(run, wireless.SHORT), [[0.25, 0.0]] * 2)
-    np.testing.assert_allclose(wireless._retention(run, wireless.MIDDLE_HALF), [[0.125, 0.0]] * 2)
-    waits = run_of([0.5], clients=3, pruning_ratio=[0.0, 0.0, 0.0])
-    np.testing.assert_allclose(wireless._retention(waits, wireless.LIST), [[0.4, 0.4, 0.3]])
-    np.testing.assert_allclose(wireless._retention(waits, wireless.ONE), [[1.1 / 3] * 3])
-    np.testing.assert_allclose(wireless._retention(waits, wireless.HALF), [[0.5] * 3])
+def test_retention_is_what_the_allocation_leaves_or_what_is_given(tmp_path):
+    experiments = wireless.experiments("small")
+    ratios = np.array(common.SETTINGS["small"].ratios)
+    wanted = {
+        wireless.SHORT: np.full(10, 0.25),
+        wireless.MIDDLE_HALF: np.full(10, 0.125),
+        wireless.LIST: 0.25 * ratios,
+        wireless.ONE: np.full(10, 0.25 * 0.24),
+        wireless.ONCE: 0.25 * np.array(radio._listed(experiments[wireless.MIDDLE_HALF][0])),
+    }
+    for label, kept in wanted.items():
+        made_up_run(experiments[label][0], tmp_path, ratio=0.75)
+        run = Run.read(folder_of(experiments[label][0], tmp_path))
+        np.testing.assert_allclose(radio.retention(run), np.tile(kept, (10, 1)), rtol=1e-12)
+
+
+def test_the_list_from_the_allocation_keeps_at_most_a_half_and_is_its_seeds_own():
+    experiments = wireless.experiments("small")
+    lists = [experiment.algorithm.keep.keep_ratios for experiment in experiments[wireless.ONCE]]
+    assert lists[0] != lists[1]
+    for listed in lists:
+        assert max(listed) == 0.5
+        assert 0.0 < min(listed) < 0.5
+    assert [each.run.seed for each in experiments[wireless.ONCE]] == [0, 1]
 
 
 def wireless_rows():
@@ -250,6 +267,7 @@ def wireless_rows():
         wireless.LIST: (0.31, 0.28, 0.24, 0.1, 11.5, 0.4),
         wireless.ONE: (0.31, 0.27, 0.24, 0.24, 12.5, 0.45),
         wireless.HALF: (0.33, 0.26, 0.5, 0.5, 16.0, 0.5),
+        wireless.ONCE: (0.35, 0.32, 0.45, 0.3, 13.5, 0.3),
     }
     names = ("accuracy", "accuracy_in_time", "mean_retention", "least_retention", "round_ms", "to_common_accuracy_s")
     common_cells = {"late": 0.0, "sat_out": 0.01, "kilobit_a_mask": 77.968}
@@ -264,9 +282,10 @@ def test_claims_of_the_wireless_study():
     assert refused(wireless, rows, wireless.ONE, kilobit_a_mask=80.0) == [wireless.CLAIMS[0].text]
     assert len(refused(wireless, rows, wireless.SHORT, mean_retention=0.27)) == 1
     assert len(refused(wireless, rows, wireless.LIST, accuracy=0.34)) == 1
-    assert len(refused(wireless, rows, wireless.LIST, accuracy_in_time=0.35)) == 2
+    assert len(refused(wireless, rows, wireless.LIST, accuracy_in_time=0.35)) == 3
     assert len(refused(wireless, rows, wireless.LONG, accuracy=0.4)) == 1
     assert len(refused(wireless, rows, wireless.MIDDLE_HALF, accuracy=0.3, accuracy_in_time=0.1)) == 3
+    assert len(refused(wireless, rows, wireless.ONCE, accuracy=0.3, accuracy_in_time=0.1)) == 3
     assert len(refused(wireless, rows, wireless.BALANCED, least_retention=0.05)) == 1
 
 
