@@ -18,8 +18,8 @@ of whatever the last iteration left them.
 At small scale the network does as it should: no deadline is missed, retention grows with the deadline and where fewer
 neighbours have to hear, iterations of given ratios are longer. Learning does not follow: after as many seconds ratios
 from the allocation are no better than the paper's list or its mean for all, since agents that are left 0.05 or 0.95 in
-an iteration are poor in it. At most a half at the middle deadline mends most of that (0.36 for 0.30), and a list that is
-allocated once is level with a half for all, with what can be told from two seeds. Best bands keep no more than equal
+an iteration are poor in it. At most a half at the middle deadline mends most of that (0.36 for 0.30), and a list that
+is allocated once is level with a half for all, with what can be told from two seeds. Best bands keep no more than equal
 ones do, because they take in agents whom equal bands leave out.
 """
 
