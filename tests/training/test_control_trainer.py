@@ -18,6 +18,7 @@ from training.algorithms.scaffold import Scaffold
 from training.algorithms.sparse_proxskip import SparseProxskip
 from training.algorithms.sparse_proxskip_local import SparseProxskipLocal
 from training.algorithms.sparse_proxskip_modified import SparseProxskipModified
+from training.control_trainer import observed
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery
@@ -200,6 +201,16 @@ def test_the_recorded_gradient_is_the_mean_of_those_on_the_way(name):
     assert metrics.extra["gradient"] == pytest.approx(np.linalg.norm(np.mean(seen, axis=0)), rel=1e-9)
 
 
+def test_the_demand_of_a_round_knows_its_number_of_steps():
+    trainer, state = start(METHODS["sparse-proxskip"])
+    for round in range(4):
+        length = DESCENT.steps(Streams(SEED, round))
+        assert trainer.demand(state).fixed_updates.tolist() == [length * SIZE] * CLIENTS
+        state, metrics = trainer.step(state, NONE, ALL)
+        assert metrics.extra["local_steps"] == length
+    assert METHODS["proxskip"].method.descent.expected_steps != length
+
+
 def test_all_methods_take_the_same_steps():
     lengths = {name: [run(METHODS[name], 3)[1].extra["local_steps"]] for name in METHODS}
     assert len({tuple(each) for each in lengths.values()}) == 1
@@ -311,6 +322,12 @@ def test_a_step_size_that_diverges_stops_in_one_line():
         goes_on()
     assert last.round > 0
     assert np.isfinite(last.shared).all()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e15])
+def test_a_model_that_is_not_finite_or_too_great_has_diverged(number):
+    with pytest.raises(DivergenceError, match=r"^training diverged: round 3, the norm of the model is "):
+        observed(3, np.array([1.0, number]), np.zeros((2, 2)), steps=4)
 
 
 def test_the_clients_order_does_not_matter():

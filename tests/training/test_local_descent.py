@@ -50,6 +50,10 @@ def test_expected_steps():
     assert LocalDescent(probability=0.9, coin="fixed").expected_steps == 1
 
 
+def test_the_ridge_is_half_of_the_alpha_of_the_paper_once_for_all_clients():
+    assert LocalDescent().ridge == 500.0
+
+
 def test_fields_reach_the_program():
     fields = {"learning_rate": 0.3, "weight_decay": 1e-4, "clip_norm": 5.0}
     assert LocalDescent(**fields).program(7) == (Train(part="shared", steps=7, stream="batches/shared", **fields),)
