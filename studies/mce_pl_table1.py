@@ -59,7 +59,7 @@ def table(runs: Runs) -> Table:
     printed = {row(labels, name): figures[labels - 3] for name, figures in PAPER.items() for labels in (3, 4, 5)}
     return Table(
         tuple(
-            {"labels: scheme": label, "paper_accuracy": printed[label], **learnt(seeds), **costs(seeds)}
+            {"labels: scheme": label, "paper_accuracy_20_agents": printed[label], **learnt(seeds), **costs(seeds)}
             for label, seeds in runs.items()
         )
     )

@@ -34,7 +34,7 @@ def table(runs: Runs) -> Table:
     """Accuracy (last evaluations, and best) and traffic."""
     return Table(
         tuple(
-            {"topology": label, "paper_accuracy": PAPER[label], **learnt(seeds), **costs(seeds)}
+            {"topology": label, "paper_accuracy_20_agents": PAPER[label], **learnt(seeds), **costs(seeds)}
             for label, seeds in runs.items()
         )
     )
