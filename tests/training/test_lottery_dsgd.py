@@ -110,6 +110,14 @@ def test_nobody_prunes_below_the_threshold_or_after_the_target():
         assert set(state.rows["keep_ratio"]) == {1.0}
 
 
+def test_an_accuracy_at_the_threshold_is_not_above_it():
+    """Of one sample it is 0 or 1."""
+    falls = [rounds(replace(SURE, threshold_samples=1, accuracy_threshold=at), 2)[0] for at in (0.0, 0.5, 1.0)]
+    none, half, one = (state.rows["keep_ratio"] for state in falls)
+    assert np.array_equal(none, half)
+    assert 0.64 <= half.min() < half.max() == one.min() == 1.0
+
+
 def test_agents_send_what_they_keep():
     trainer, state = started(replace(SURE, count_mask_bits=True))
     for _ in range(2):

@@ -187,6 +187,19 @@ def test_with_everything_kept_there_is_nothing_to_learn():
     assert trainer.evaluate(state) == before
 
 
+def test_running_statistics_are_an_agents_own():
+    task = Task(model="resnet20", image_size=32, image_channels=3, width=0.2, batch_size=4)
+    algorithm = McePl(task=task, graph=Graph(graph="complete"))
+    trainer, first = started(algorithm, agents=2)
+    heard, _ = trainer.step(first, np.zeros(2), Delivery.all(2))
+    alone, _ = trainer.step(first, np.zeros(2), Delivery.of([False, False]))
+    one, other = heard.rows["buffers"]
+    assert np.array_equal(heard.rows["buffers"], alone.rows["buffers"])
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, first.rows["buffers"][0])
+    assert np.array_equal(algorithm.method.model(heard.own(0), heard.common)[-one.size :], one)
+
+
 def test_agents_of_the_same_data_stay_the_same(monkeypatch):
     task = replace(TASK, batch_size=2000)
     data = task.load(clients=1, seed=0, data_root=None)
