@@ -49,8 +49,15 @@ def write_results(
 
 
 def table_records(table: Table) -> list[dict[str, Any]]:
-    """The rows as plain values: a measured column `x` becomes `x` (the mean) and `x_standard_error`."""
-    return [{name: value for column in row for name, value in _plain(column, row[column])} for row in table.rows]
+    """The rows as plain values: a measured column `x` becomes `x` (the mean) and `x_standard_error`.
+
+    A column is measured when a row of it is; where it was not, both are None.
+    """
+    measured = {name for row in table.rows for name, cell in row.items() if isinstance(cell, Sample)}
+    return [
+        {name: value for column, cell in row.items() for name, value in _plain(column, cell, column in measured)}
+        for row in table.rows
+    ]
 
 
 def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
@@ -59,9 +66,9 @@ def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
     return [{"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures} for claim, verdict in verdicts]
 
 
-def _plain(column: str, cell: Cell) -> Iterable[tuple[str, Any]]:
+def _plain(column: str, cell: Cell, measured: bool) -> Iterable[tuple[str, Any]]:
     if not isinstance(cell, Sample):
-        return [(column, cell)]
+        return [(column, cell), (f"{column}_standard_error", None)] if measured else [(column, cell)]
     error = cell.standard_error
     return [(column, cell.mean), (f"{column}_standard_error", None if math.isnan(error) else error)]
 
