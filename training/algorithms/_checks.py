@@ -25,14 +25,19 @@ def check_steps(algorithm: Any, *names: str) -> None:
         check_count(f"training.{name}", getattr(algorithm, name), at_least=0)
 
 
-def check_sgd(algorithm: Any) -> None:
-    """The fields of local SGD as `fedavg` has them: rate, steps or epochs, momentum, weight decay, clipping."""
+def check_descent(algorithm: Any) -> None:
+    """The fields that all local training has: rate, steps or epochs, weight decay."""
     check_rate("learning_rate", algorithm.learning_rate)
     check_steps(algorithm, "local_steps")
     if algorithm.local_epochs is not None:
         check_count("training.local_epochs", algorithm.local_epochs)
-    check_number("training.momentum", algorithm.momentum, at_least=0, at_most=1)
     check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
+
+
+def check_sgd(algorithm: Any) -> None:
+    """The fields of local SGD as `fedavg` has them: those of all local training, momentum, clipping."""
+    check_descent(algorithm)
+    check_number("training.momentum", algorithm.momentum, at_least=0, at_most=1)
     if algorithm.clip_norm is not None:
         check_number("training.clip_norm", algorithm.clip_norm, above=0)
 

@@ -2,21 +2,17 @@
 
 from typing import Any
 
-from training.algorithms._checks import check_rate, check_steps
+from training.algorithms._checks import check_descent
 from training.keep import Keep
 from training.mask_learning import MaskLearning
 from training.mask_start import WEIGHT_INITS
 from training.program import TrainMask
-from wirelessfl.errors import check_choice, check_count, check_number
+from wirelessfl.errors import check_choice, check_number
 
 
 def check_masks(algorithm: Any) -> None:
     """The fields of local training of a mask as `ind-mask` has them."""
-    check_rate("learning_rate", algorithm.learning_rate)
-    check_steps(algorithm, "local_steps")
-    if algorithm.local_epochs is not None:
-        check_count("training.local_epochs", algorithm.local_epochs)
-    check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
+    check_descent(algorithm)
     check_number("training.group_lasso", algorithm.group_lasso, at_least=0)
     check_choice("training.weight_init", algorithm.weight_init, WEIGHT_INITS)
 

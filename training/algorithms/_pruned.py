@@ -2,21 +2,17 @@
 
 from typing import Any
 
-from training.algorithms._checks import check_rate, check_steps
+from training.algorithms._checks import check_descent
 from training.program import TrainPruned
 from training.pruned_weights import Combine, PrunedWeights
-from wirelessfl.errors import check_choice, check_count, check_number
+from wirelessfl.errors import check_choice
 
 PRUNINGS = ("straight-through", "hard")
 
 
 def check_pruned(algorithm: Any) -> None:
     """The fields of local training of pruned weights as `ind-weipru` has them."""
-    check_rate("learning_rate", algorithm.learning_rate)
-    check_steps(algorithm, "local_steps")
-    if algorithm.local_epochs is not None:
-        check_count("training.local_epochs", algorithm.local_epochs)
-    check_number("training.weight_decay", algorithm.weight_decay, at_least=0)
+    check_descent(algorithm)
     check_choice("training.pruning", algorithm.pruning, PRUNINGS)
 
 
