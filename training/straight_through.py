@@ -73,7 +73,7 @@ def mask_of(
     mask = torch.ones_like(scores) if out is None else out
     for entry, keep in layers:
         ranked = scores[entry.slice].abs()
-        if neighbours is not None:  # |agg(z, M)|: agg keeps the sign of z
+        if neighbours is not None:  # |agg(z, M)|: agg keeps the sign of z; that of a z of exactly 0 would have no M
             ranked.add_(neighbours[entry.slice], alpha=ranked.mean().item())
         chosen = keep_most_important(ranked.cpu().numpy(), entry.size - retained_count(keep, entry.size))
         kept = mask[entry.slice].copy_(torch.from_numpy(chosen))

@@ -5,6 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.federation import SPEC, engine, made_up_data, work
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.func import functional_call
 
 from training.layout import Layout
@@ -147,6 +149,21 @@ def test_a_mask_written_over_another_is_that_mask(neighbours, threshold):
     assert not torch.equal(older, fresh)
     assert torch.equal(mask_of(scores, pull, layers, item, out=older), fresh)
     assert torch.equal(older, fresh)
+
+
+@given(st.integers(0, 2**32), st.floats(0.05, 0.95))
+def test_neighbours_move_ranks_and_no_sign(seed, keep):
+    """|agg(z, M)| is at most mean|z| above |z|, so that what is kept has |z| + mean|z| >= any |z| that is not."""
+    rng = np.random.default_rng(seed)
+    scores = torch.from_numpy(rng.choice([-1, 1], LAYOUT.size) * rng.uniform(0.1, 1.0, LAYOUT.size))
+    pull = torch.from_numpy(rng.random(LAYOUT.size))
+    mask = mask_of(scores, pull, [(entry, keep) for entry in LAYERS], phase()).bool()
+    for entry in LAYERS:
+        z, kept = scores[entry.slice], mask[entry.slice]
+        y = z + z.abs().mean() * z.sign() * pull[entry.slice]
+        assert torch.equal(y.sign(), z.sign())
+        assert y[kept].abs().min() >= y[~kept].abs().max()
+        assert z[kept].abs().min() + z.abs().mean() >= z[~kept].abs().max()
 
 
 def test_what_the_caller_gave_is_not_touched():
