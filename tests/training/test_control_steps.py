@@ -21,14 +21,18 @@ from training.control_trainer import ControlTrainer
 from training.data.blogfeedback import BlogFeedback
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked
-from training.local_descent import LocalDescent
+from training.local_descent import LocalDescent, steps_of_round
 from training.masks import keep_most_important
 from training.program import Train
 from training.prox import SoftThreshold, TopK
+from training.sparsity import keep_count
 from training.task import Task
+from wirelessfl.config import from_tables
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.protocols import Runtime
+from wirelessfl.records import RunFolder
 from wirelessfl.rng import Streams
+from wirelessfl.rounds import run_rounds
 from wirelessfl.values import Delivery
 
 K = 3
@@ -249,3 +253,31 @@ def test_server_pruning_breaks_the_sum_on_the_554_blogs_and_sparse_proxskip_keep
         assert (state.sent.max() <= 28) == (name is SparseProxskip)
     assert sums[SparseProxskip] < 1e-8
     assert sums[AcceleratedServerPruning] > 10
+
+
+def test_with_the_radio_every_round_keeps_the_deadline_whatever_its_number_of_steps(tmp_path):
+    """K_i by the allocation: what is left of the deadline after the round's own steps; bits shrink, steps do not."""
+    training = {"algorithm": "sparse-proxskip", "sparsity_from": "allocation", "probability": 0.2}
+    tables = {
+        "scenario": {"clients": 6, "deadline_s": 0.07, "deadline_policy": "drop", "bandwidth_hz": 2.2e6},
+        "allocation": {"method": "exact"},
+        "training": training,
+        "run": {"rounds": 12, "eval_every": 12},
+    }
+    experiment, folder = from_tables(tables), RunFolder.create(tmp_path / "run", "")
+    trainer = experiment.algorithm.trainer(clients=6, seed=0, runtime=LOOP)
+    run_rounds(experiment, trainer, folder)
+    size, records, pruned = 5008, folder.records(), 0
+    for record in records:
+        assert record["extra"]["local_steps"] == steps_of_round(Streams(0, record["round"] - 1), 0.2)
+        ratios = np.array(record["pruning_ratio"])
+        sends = ratios < 1
+        assert sends.any()
+        assert np.array(record["delivered"])[sends].all()
+        assert np.array(record["latency_s"])[sends].max() <= 0.07 * (1 + 1e-9)
+        assert record["uplink_bits"] == [32.0 * keep_count(ratio, size) for ratio in ratios]
+        assert len(set(np.array(record["flops"])[sends])) == 1
+        pruned += np.count_nonzero((ratios > 0) & sends)
+    assert pruned > 0
+    assert len({record["extra"]["local_steps"] for record in records}) > 3
+    assert records[-1]["extra"]["sum_control"] < 1e-4 * records[-1]["extra"]["mean_control"]
