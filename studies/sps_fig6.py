@@ -87,13 +87,15 @@ CLAIMS = (
 def figure(runs: Runs, figure: Any) -> None:
     """Accuracy and loss over rounds, and the norm of the sum by the mean norm (first seed)."""
     axes = panels(figure, 3)
-    figure.set_size_inches(11.0, 4.2)
+    figure.set_size_inches(12.0, 4.2)
     data = data_of(next(iter(runs.values())))
     draw_curves(axes[0], runs, "accuracy", f"(a) {data}")
-    draw_curves(axes[1], runs, "loss", "(b) loss of the pruned model, mean of the clients'")
+    draw_curves(axes[1], runs, "loss", "(b) loss, mean of the clients'")
     for index, seeds in enumerate(runs.values()):
         values = _sum_by_mean(seeds[0])
         axes[2].plot(range(1, len(values) + 1), values, color=COLOURS[index], linestyle=LINES[index])
-    axes[2].set(xlabel="round", title="(c) norm of the sum of h by mean norm", yscale="log")
+    axes[2].set(xlabel="round", title="(c) |sum of h| by mean |h|, first seed", yscale="log")
     axes[2].grid(alpha=0.3)
+    for panel in axes:
+        panel.title.set_fontsize("medium")
     legend_below(figure, axes[0])

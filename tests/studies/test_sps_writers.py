@@ -71,7 +71,7 @@ def hashes(experiments):
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_table3_and_fig3_share_runs_and_searches_with_table4(scale):
     first, searches = table4.experiments(scale), table4.searches(scale)
-    assert len(first) == 6 * 5
+    assert len(first) == 6 * len(common.SPARSITIES[scale])
     for study in (table3, fig3):
         for label, seeds in study.experiments(scale).items():
             assert hashes(seeds) == hashes(first[label])
@@ -95,6 +95,15 @@ def test_writers_are_a_hundred_clients_with_full_gradients():
         assert (seeds[0].scenario.clients, len(seeds)) == (100, 5)
         assert (training["dataset"], training["partition"]) == ("qmnist-writers", "natural")
         assert (training["model"], training["gradients"]) == ("logistic", "full")
+
+
+@pytest.mark.parametrize("study", [table4, fig4])
+def test_no_round_is_too_long_for_its_deadline(study):
+    experiment = next(iter(study.experiments("small").values()))[0]
+    method, clients = experiment.algorithm.method, experiment.scenario.clients
+    longest = plan(experiment, method.demand(clients, steps=10_000)).allocation
+    assert np.all(longest.bandwidth_fraction == 1 / clients)
+    assert np.all(longest.pruning_ratio == 0)
 
 
 def test_what_table3_counts_is_values_only():
@@ -153,7 +162,7 @@ def test_claims_of_table3():
 
 def table4_rows():
     rows = {}
-    for place, sparsity in enumerate(common.SPARSITIES):
+    for place, sparsity in enumerate(table4.CLAIMED):
         for name, accuracy in ACCURACY.items():
             slope = {names.SPARSE_PROXSKIP: 0.01, names.LOCAL: 0.01, names.FINAL_TOPK: 0.06}.get(name, 0.03)
             rows[names.label_of(name, sparsity)] = {"accuracy": accuracy - slope * place}
@@ -163,10 +172,10 @@ def table4_rows():
 def test_claims_of_table4():
     rows = table4_rows()
     assert all(held(table4, rows))
-    assert failed(table4, rows, names.label_of(names.FEDHT, 0.95), accuracy=0.9) == [2]
-    assert 5 in failed(table4, rows, names.label_of(names.FEDHT, 0.99), accuracy=0.82)
-    assert failed(table4, rows, names.label_of(names.FINAL_TOPK, 0.8), accuracy=0.6) == [6]
-    assert failed(table4, rows, names.label_of(names.ASP, 0.98), accuracy=0.4) == [7]
+    assert failed(table4, rows, names.label_of(names.FEDHT, 0.9), accuracy=0.9) == [1]
+    assert failed(table4, rows, names.label_of(names.FEDHT, 0.99), accuracy=0.82) == [3]
+    assert failed(table4, rows, names.label_of(names.FINAL_TOPK, 0.8), accuracy=0.6) == [4]
+    assert failed(table4, rows, names.label_of(names.ASP, 0.99), accuracy=0.4) == [5]
 
 
 def test_claims_of_fig3():
@@ -240,7 +249,7 @@ def test_the_radio_has_the_same_work_for_all_but_those_with_a_fixed_coin():
     coins = {label: seeds[0].algorithm.descent.coin for label, seeds in experiments.items()}
     assert [label for label, coin in coins.items() if coin == "fixed"] == [wireless.SAME_STEPS]
     sparse, dense = (experiments[label][0].algorithm.demand(20) for label in (wireless.FIXED_WAITS, wireless.DENSE))
-    assert np.all(10 * sparse.fixed_upload_bits == dense.fixed_upload_bits)
+    assert np.all(2.5 * sparse.fixed_upload_bits == dense.fixed_upload_bits)
     assert np.all(sparse.fixed_updates == dense.fixed_updates)
 
 
