@@ -261,6 +261,7 @@ def test_claims_of_the_wireless_study():
     cells = {
         wireless.ALLOCATED: (0.85, 0.8, 0.3, 0.1, 0.1, 0.6, 0.9),
         wireless.EQUAL_BANDS: (0.84, 0.79, 0.31, 0.1, 0.1, 0.65, 0.9),
+        wireless.SELECTED: (0.88, 0.81, 0.35, 0.2, 0.1, 0.5, 0.8),
         wireless.SAME_STEPS: (0.83, 0.79, 0.3, 0.0, 0.0, 0.5, 0.0),
         wireless.FIXED: (0.82, 0.75, 0.35, 0.3, 0.1, 0.0, 0.0),
         wireless.FIXED_SELECTED: (0.84, 0.79, 0.33, 0.15, 0.1, 0.0, 0.0),
@@ -272,5 +273,6 @@ def test_claims_of_the_wireless_study():
     assert failed(wireless, rows, wireless.ALLOCATED, missed=0.2) == [0]
     assert failed(wireless, rows, wireless.SAME_STEPS, missed=0.1, accuracy=0.9) == [1, 11]
     assert failed(wireless, rows, wireless.FIXED_WAITS, to_common_accuracy_s=0.2) == [6]
-    assert failed(wireless, rows, wireless.DENSE, to_common_accuracy_s=0.2, accuracy_in_common_time=0.9) == [5, 7]
+    assert failed(wireless, rows, wireless.DENSE, to_common_accuracy_s=0.2, accuracy_in_common_time=0.9) == [5, 7, 13]
+    assert failed(wireless, rows, wireless.SELECTED, accuracy=0.8, accuracy_in_common_time=0.5) == [12, 14]
     assert {2, 3} <= set(failed(wireless, rows, wireless.ALLOCATED, ratio_with_steps=0.1, mean_ratio=0.7))
