@@ -14,6 +14,7 @@ from studies import sps_table1 as table1
 from studies import sps_table2 as table2
 from studies.report.results import Run, Sample, Table
 from wirelessfl.config import experiment_hash, to_tables
+from wirelessfl.planning import plan
 
 R2 = {
     common.FINAL_TOPK: 0.21,
@@ -80,6 +81,14 @@ def test_reduced_has_what_is_asked_of_it():
         assert [one.run.seed for one in experiments[label]] == [0, 1, 2, 3, 4]
         assert experiments[label][0].scenario.clients == 554
         assert to_tables(experiments[label][0])["training"].get("evaluate_on", "test") == "test"
+
+
+@pytest.mark.parametrize("steps", [1, 800, 10_000])
+def test_everybody_has_band_in_rounds_of_any_length(steps):
+    experiment = common.planned("reduced", (0.9,))["Sparse-ProxSkip, 90 %"][0]
+    allocation = plan(experiment, experiment.algorithm.method.demand(common.CLIENTS, steps=steps)).allocation
+    assert not allocation.pruning_ratio.any()
+    assert np.all(allocation.bandwidth_fraction > 0)
 
 
 def test_the_weights_of_the_l1_norm_are_for_the_sparsity_of_the_row():
