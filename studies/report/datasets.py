@@ -25,6 +25,13 @@ def _row(name: str, data_root: Path | None) -> dict[str, Any]:
     return {"name": name, **known, "embedded": card is not None and not card.places, "found": sorted(folders)}
 
 
+def score_name(training: dict[str, Any]) -> str:
+    """What an evaluation gives under the fields of section training: accuracy, of a regression R²."""
+    name = training.get("dataset")
+    card = getattr(plugins.load("datasets", name), "card", None) if name else None
+    return "R²" if getattr(card, "classes", None) == 1 else "accuracy"
+
+
 def fetch(name: str, data_root: Path | None) -> Path:
     """Download a data set that can be; the folder of data sets. `InputError` when it cannot be had."""
     plugin = plugins.load("datasets", name)

@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from studies.report.datasets import score_name
 from wirelessfl.records import RunFolder
 
-MOST_LABELS = 20  # client numbers that stand side by side without touching
+MOST_LABELS = 12  # client numbers that stand side by side without touching
 
 
 def draw_run(folder: RunFolder) -> None:
     """Write `plots/training.png` (where the run trained) and `plots/allocation.png`."""
     records = folder.records()
-    deadline_s = tomllib.loads(folder.experiment_file.read_text())["scenario"]["deadline_s"]
+    tables = tomllib.loads(folder.experiment_file.read_text())
     folder.plots.mkdir(exist_ok=True)
     if records[-1]["loss"] is not None:
-        _draw_training(folder, records)
-    _draw_allocation(folder, records, deadline_s)
+        _draw_training(folder, records, score_name(tables.get("training", {})))
+    _draw_allocation(folder, records, tables["scenario"]["deadline_s"])
 
 
 def _figure() -> Any:
@@ -30,7 +31,7 @@ def _figure() -> Any:
     return figure
 
 
-def _draw_training(folder: RunFolder, records: list[dict[str, Any]]) -> None:
+def _draw_training(folder: RunFolder, records: list[dict[str, Any]], score: str) -> None:
     figure = _figure()
     loss_axes, accuracy_axes = figure.subplots(1, 2, sharex=True)
     loss_axes.plot([record["clock_s"] for record in records], [record["loss"] for record in records])
@@ -42,8 +43,10 @@ def _draw_training(folder: RunFolder, records: list[dict[str, Any]]) -> None:
         marker="o",
         markersize=3,
     )
-    accuracy_axes.set(xlabel="simulated time (s)", ylabel="test accuracy (%)", title="Accuracy, mean over clients")
-    accuracy_axes.set_ylim(0, 100)
+    title = f"{score[0].upper()}{score[1:]}, mean over clients"
+    accuracy_axes.set(xlabel="simulated time (s)", ylabel=f"test {score} (%)", title=title)
+    if score == "accuracy":
+        accuracy_axes.set_ylim(0, 100)  # R² may be below 0
     for axes in (loss_axes, accuracy_axes):
         axes.grid(alpha=0.3)
     figure.savefig(folder.plots / "training.png", dpi=150)
@@ -67,7 +70,7 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     latency_axes.axhline(1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline")
     latency_axes.set(xlabel="round", ylabel="latency (ms)", title=_latency_title(records), ylim=(0, 1.15 * top_ms))
     latency_axes.xaxis.get_major_locator().set_params(integer=True)
-    latency_axes.legend(loc="lower right")
+    latency_axes.legend(loc="best")
     latency_axes.grid(alpha=0.3)
     ratios: dict[int, list[float]] = {}
     for record in records:

@@ -1,13 +1,17 @@
 """Tables of one run, for the terminal."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from studies.report.datasets import score_name
 from wirelessfl.records import RunFolder
+
+MOST_ROWS = 20  # clients of a round, so that the summary above them stays in sight
 
 
 def print_run(path: Path, deadline_s: float) -> None:
@@ -15,17 +19,21 @@ def print_run(path: Path, deadline_s: float) -> None:
     folder = RunFolder.open(path)
     summary = json.loads(folder.summary_file.read_text())
     console = Console()
-    console.print(_summary_table(summary, deadline_s))
-    console.print(_round_table(folder.records()[-1]))
+    training = tomllib.loads(folder.experiment_file.read_text()).get("training", {})
+    console.print(_summary_table(summary, deadline_s, score_name(training)))
+    last = folder.records()[-1]
+    console.print(_round_table(last))
+    if (more := len(last["clients"]) - MOST_ROWS) > 0:
+        console.print(f"{more} more clients: {folder.rounds_file}", soft_wrap=True)
     console.print(f"run folder: {path}", soft_wrap=True)
     for plot in sorted(folder.plots.glob("*.png")):
         console.print(f"plot:       {plot}", soft_wrap=True)
 
 
-def _summary_table(summary: dict[str, Any], deadline_s: float) -> Table:
+def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Table:
     table = Table("quantity", "value", title=f"{summary['rounds']} rounds")
     rows = {
-        "accuracy, last / best": _pair(summary["final_accuracy"], summary["best_accuracy"]),
+        f"{score}, last / best": _pair(summary["final_accuracy"], summary["best_accuracy"]),
         "training loss, last round": _number(summary["final_loss"]),
         "simulated time": f"{summary['clock_s']:.3f} s",
         "mean round": f"{1e3 * summary['mean_round_s']:.3f} ms",
@@ -59,7 +67,7 @@ def _round_table(record: dict[str, Any]) -> Table:
     table = Table(*columns, title=f"round {record['round']}")
     for column in table.columns[1:]:
         column.justify = "right"
-    for client, fraction in enumerate(record["bandwidth_fraction"]):
+    for client, fraction in enumerate(record["bandwidth_fraction"][:MOST_ROWS]):
         table.add_row(
             str(record["clients"][client]),
             f"{100 * fraction:.2f}",

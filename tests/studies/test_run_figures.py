@@ -1,12 +1,20 @@
-"""What the pictures of a run say about clients of which only some take part in a round."""
+"""What pictures and tables of a run say: of clients that sit rounds out, of many clients, of a regression."""
 
 import numpy as np
-from helpers.studies import made_up_record
+from helpers.studies import made_up_record, made_up_run
 from matplotlib.figure import Figure
 
 from studies.report import run_figures
+from studies.report.run_tables import print_run
+from studies.report.sweep import folder_of
 from wirelessfl.config import from_tables, to_toml
 from wirelessfl.records import RunFolder
+
+
+def _complete(tables, root, **values):
+    experiment = from_tables(tables)
+    made_up_run(experiment, root, rounds=1, **values)
+    return RunFolder.open(folder_of(experiment, root))
 
 
 def test_a_box_is_that_of_one_client_whoever_took_part(tmp_path, monkeypatch):
@@ -24,3 +32,30 @@ def test_a_box_is_that_of_one_client_whoever_took_part(tmp_path, monkeypatch):
         line.get_ydata()[0] for line in axes.lines if len(set(line.get_ydata())) == 1 and line.get_color() == "C1"
     ]
     np.testing.assert_allclose(medians, [0.03, 0.07, 0.4])
+
+
+def test_a_regression_is_judged_by_r2_which_may_be_negative(tmp_path, monkeypatch, capsys):
+    tables = {"scenario": {"clients": 2}, "training": {"algorithm": "fedavg", "dataset": "blogfeedback"}}
+    tables["training"] |= {"model": "linear", "partition": "natural"}
+    folder = _complete(tables, tmp_path, accuracy=-0.5)
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    run_figures.draw_run(folder)
+    axes = drawn[0].axes[1]
+    assert axes.get_ylabel() == "test R² (%)"
+    assert axes.get_ylim()[0] < -50
+    print_run(folder.path, 1.0)
+    shown = capsys.readouterr().out
+    assert "R², last / best" in shown
+    assert "accuracy" not in shown
+
+
+def test_a_last_round_of_many_clients_is_cut_and_says_where_the_rest_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    for clients, rows in ((20, 20), (23, 20)):
+        folder = _complete({"scenario": {"clients": clients}}, tmp_path)
+        print_run(folder.path, 1.0)
+        shown = capsys.readouterr().out
+        assert sum(line.count("yes") for line in shown.splitlines()) == rows
+        assert (f"3 more clients: {folder.rounds_file}" in shown) == (clients == 23)
+    assert "accuracy, last / best" in shown
