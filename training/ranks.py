@@ -38,9 +38,12 @@ class Ranks:
     def __post_init__(self) -> None:
         check_choice("training.ratios", self.ratios, get_args(Ratios))
         _check_share("training.filter_ratio", self.filter_ratio)
-        if (self.filter_ratios is not None) != (self.ratios == "given"):
-            need = "must be given with" if self.filter_ratios is None else "must be left out unless"
-            raise InputError(f"training.filter_ratios {need} training.ratios 'given', got ratios {self.ratios!r}")
+        if self.filter_ratios is None and self.ratios == "given":
+            raise InputError("training.filter_ratios must be given with training.ratios 'given', got none")
+        if self.filter_ratios is not None and self.ratios != "given":
+            raise InputError(
+                f"training.filter_ratios must be left out unless training.ratios is 'given', got ratios {self.ratios!r}"
+            )
         for ratio in self.filter_ratios or ():
             _check_share("training.filter_ratios", ratio)
 

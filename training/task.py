@@ -219,7 +219,8 @@ class Task:
         """The data set with its validation rows for a test set."""
         if dataset.validation is None:
             raise InputError(
-                f"training.evaluate_on 'validation' must have a data set that holds rows out, got {self.dataset!r}"
+                f"training.evaluate_on must be 'test' for data set {self.dataset!r}, which holds no rows out, "
+                "got 'validation'"
             )
         images, labels = dataset.validation
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)

@@ -55,7 +55,9 @@ def run(
 ) -> None:
     """Run SCENARIO and leave a run folder.
 
-    It is a TOML file or a preset: digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code.
+    \b
+    It is a TOML file or a preset:
+    digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code.
     """
     from wirelessfl import config
     from wirelessfl.errors import InputError

@@ -248,7 +248,7 @@ def test_natural_clients_are_whole_and_stay_who_they_are_when_others_join(there,
 
 
 def test_no_more_natural_clients_than_there_are():
-    with pytest.raises(InputError, match=r"clients must be at most 3 .natural clients of data set 'x'., got 4"):
+    with pytest.raises(InputError, match=r"scenario.clients must be at most 3 .natural .* 'x'., got 4"):
         _partition.natural(np.array([0, 1, 2, 2]), 4, np.random.default_rng(0), dataset="x")
 
 
@@ -299,7 +299,7 @@ def test_a_client_with_a_tiny_share_is_given_one_test_sample_of_its_class():
 @pytest.mark.parametrize(
     ("split", "settings_", "clients", "said"),
     [
-        (_partition.iid, {}, 301, "clients must be at most 300 .training samples., got 301"),
+        (_partition.iid, {}, 301, "scenario.clients must be at most 300 .training samples., got 301"),
         (_partition.shards, {"shards_per_client": 4}, 100, "shards_per_client must be at most 300 .*, got 400"),
         (_partition.equal_labels, {"classes": 10, "labels_per_client": 11}, 5, "labels_per_client must be at most 10"),
         (_partition.equal_labels, {"classes": 10, "labels_per_client": 0}, 5, "labels_per_client must be at least 1"),
@@ -314,9 +314,9 @@ def test_a_client_with_a_tiny_share_is_given_one_test_sample_of_its_class():
         (_partition.dirichlet, {"classes": 10, "alpha": -1.0}, 5, "dirichlet_alpha must be above 0, got -1"),
         (_partition.dirichlet, {"classes": 10, "alpha": float("nan")}, 5, "dirichlet_alpha must be finite"),
         (_partition.dirichlet, {"classes": 10, "alpha": 1e308}, 5, "dirichlet_alpha must be at most 1e.09"),
-        (_partition.iid, {"size_sigma": 0.1}, 151, "2 x clients must be at most 300 .training samples., got 302"),
+        (_partition.iid, {"size_sigma": 0.1}, 151, "2 x scenario.clients must be at most 300 .*, got 302"),
         (_partition.iid, {"size_sigma": 5.1}, 5, "training.size_sigma must be at most 5, got 5.1"),
-        (_partition.dirichlet, {"classes": 10, "alpha": 1.0}, 151, "2 x clients must be at most 300 .*, got 302"),
+        (_partition.dirichlet, {"classes": 10, "alpha": 1.0}, 151, "2 x scenario.clients must be .* 300 .*, got 302"),
     ],
 )
 def test_what_cannot_be_divided_is_said_in_one_line(split, settings_, clients, said):

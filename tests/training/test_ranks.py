@@ -28,7 +28,7 @@ def test_uniform_given_and_none_of_its_own():
         ({"filter_ratio": 1.0}, "training.filter_ratio must be below 1, got 1: every layer keeps a filter"),
         ({"filter_ratio": -0.1}, "training.filter_ratio must be at least 0, got -0.1"),
         ({"ratios": "given", "filter_ratios": (0.5, 1.5)}, "training.filter_ratios must be below 1, got 1.5"),
-        ({"ratios": "given"}, "training.filter_ratios must be given with training.ratios 'given'"),
+        ({"ratios": "given"}, "training.filter_ratios must be given with training.ratios 'given', got none"),
         ({"filter_ratios": (0.5,)}, "training.filter_ratios must be left out unless .* got ratios 'allocation'"),
     ],
 )

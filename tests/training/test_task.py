@@ -132,13 +132,13 @@ def test_bad_fields_are_refused_at_once(fields, said):
         ({"model": "mnist-cnn"}, 10, r"training.model 'mnist-cnn' must fit data set 'digits' with images \(1, 8, 8\)"),
         ({"labels_per_client": 11}, 10, "training.labels_per_client must be at most 10, got 11"),
         ({"labels_per_client": 11, "label_choice": "uniform"}, 10, "labels_per_client must be at most 10, got 11"),
-        ({"partition": "iid"}, 1443, "clients must be at most 1442 .training samples., got 1443"),
+        ({"partition": "iid"}, 1443, "scenario.clients must be at most 1442 .training samples., got 1443"),
         ({"partition": "natural"}, 5, "'natural' must have a data set with clients of its own, got 'digits'"),
-        ({"evaluate_on": "validation"}, 5, "'validation' must have a data set that holds rows out, got 'digits'"),
+        ({"evaluate_on": "validation"}, 5, "evaluate_on must be 'test' for data set 'digits', .*, got 'validation'"),
         ({"image_size": 7}, 10, r"training.image_size must be at least .* data set 'digits', \(1, 8, 8\), got 7"),
         ({"train_samples": 1443}, 10, r"train_samples must be at most 1442 .rows of the data set., got 1443"),
         ({"test_samples": 356}, 10, r"test_samples must be at most 355 .rows of the data set., got 356"),
-        ({"train_samples": 9, "partition": "iid"}, 10, r"clients must be at most 9 .training samples., got 10"),
+        ({"train_samples": 9, "partition": "iid"}, 10, r"scenario.clients must be at most 9 .*, got 10"),
         ({}, 0, "clients must be a whole number of at least 1, got 0"),
     ],
 )
@@ -173,7 +173,7 @@ def test_writers_are_clients_and_share_the_test_set(tmp_path):
         assert len({int(row) % 7 for row in rows}) == 1
     assert data.test_index[0] is data.test_index[2]
     assert len(data.test_index[0]) == 100
-    with pytest.raises(InputError, match=r"clients must be at most 7 .natural clients of data set 'qmnist-writers'"):
+    with pytest.raises(InputError, match=r"scenario.clients must be at most 7 .natural .* 'qmnist-writers'"):
         task.load(clients=8, seed=1, data_root=tmp_path)
 
 

@@ -19,7 +19,7 @@ def log_normal_sizes(samples: int, clients: int, rng: np.random.Generator, *, si
     A client gets at least `SMALLEST_CLIENT`, which the largest ones give up.
     """
     check_number("training.size_sigma", size_sigma, at_least=0, at_most=MOST_SIZE_SIGMA)
-    check_samples(samples, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x clients")
+    check_samples(samples, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x scenario.clients")
     sizes: Index = shares(np.exp(size_sigma * rng.standard_normal((1, clients))), np.array([samples]))[0]
     while sizes.min() < SMALLEST_CLIENT:
         sizes[sizes.argmax()] -= 1

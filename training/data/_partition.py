@@ -28,7 +28,7 @@ def iid(labels: Index, clients: int, rng: np.random.Generator, *, size_sigma: fl
     if size_sigma > 0:
         sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
         return _sorted(np.split(rng.permutation(len(labels)), np.cumsum(sizes)[:-1]))
-    _check_enough(labels, clients, "clients")
+    _check_enough(labels, clients, "scenario.clients")
     return _sorted(np.array_split(rng.permutation(len(labels)), clients))
 
 
@@ -37,7 +37,7 @@ def shards(labels: Index, clients: int, rng: np.random.Generator, *, shards_per_
 
     McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", section 3.
     """
-    _check_enough(labels, clients * shards_per_client, "clients x training.shards_per_client")
+    _check_enough(labels, clients * shards_per_client, "scenario.clients x training.shards_per_client")
     shuffled = rng.permutation(len(labels))
     by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
     pieces = np.array_split(by_label, clients * shards_per_client)
@@ -97,7 +97,7 @@ def dirichlet(
     if size_sigma > 0:
         sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
         return deal(labels, nearest_counts(rng.dirichlet(np.full(classes, alpha), size=clients).T, totals, sizes), rng)
-    _check_enough(labels, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x clients")
+    _check_enough(labels, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x scenario.clients")
     for _ in range(DIRICHLET_TRIES):
         drawn = rng.dirichlet(np.full(clients, alpha), size=classes)
         counts = shares(drawn, totals)
@@ -114,7 +114,9 @@ def natural(owner: Index, clients: int, rng: np.random.Generator, *, dataset: st
     """Which `clients` of the natural clients 0 .. n - 1 in `owner` (N,) take part: the first ones of a shuffle."""
     there = int(owner.max()) + 1
     if clients > there:
-        raise InputError(f"clients must be at most {there} (natural clients of data set {dataset!r}), got {clients}")
+        raise InputError(
+            f"scenario.clients must be at most {there} (natural clients of data set {dataset!r}), got {clients}"
+        )
     chosen: Index = rng.permutation(there)[:clients]
     return chosen
 
