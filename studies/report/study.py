@@ -51,7 +51,6 @@ class Setting:
     changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_choice("--scale", self.scale, SCALES)
         for text in self.changes:
             section, field, value = parse_setting(text)
             if (section, field) == ("run", "seed"):
@@ -69,7 +68,7 @@ class Setting:
         return f"{name}-{self.scale}{rate}" + "".join("-" + re.sub(r"[^\w.=+]+", "-", text) for text in self.changes)
 
     def experiments(self, study: Study) -> Experiments:
-        """The study's experiments under this setting; raises `InputError` for a learning rate that is not above 0."""
+        """The study's experiments under this setting; `InputError` for a scale that it lacks, a rate not above 0."""
         check_choice("--scale of this study", self.scale, scales_of(study))
         planned, changes = study.experiments(self.scale), self._tables()
         if not changes:
