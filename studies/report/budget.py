@@ -32,8 +32,9 @@ def _rounds(algorithm: Algorithm, seed: int, local_steps: int) -> int:
     if isinstance(algorithm, CountsSteps):
         return algorithm.rounds_within(seed, local_steps)
     steps = getattr(algorithm, "local_steps", None)
-    if not isinstance(steps, int):
+    if not isinstance(steps, int) or steps < 1:
         raise InputError(
-            f"--local-steps must have an algorithm whose rounds have a known number of them, got {local_steps}"
+            f"--local-steps must have a training.algorithm with local_steps of at least 1, got {type(algorithm).__name__} "
+            f"with {steps}"
         )
     return local_steps // steps

@@ -32,7 +32,10 @@ def test_rounds_of_equal_length_follow_from_the_field():
 
 def test_what_has_no_local_steps_and_no_budget_is_refused(monkeypatch):
     plugin_folder.use(monkeypatch)
-    with pytest.raises(InputError, match="--local-steps must have an algorithm whose rounds have a known number"):
+    refusal = r"--local-steps must have a training\.algorithm with local_steps of at least 1, got"
+    with pytest.raises(InputError, match=refusal):
         within_steps(experiment(algorithm="counting"), 20)
+    with pytest.raises(InputError, match=refusal):
+        within_steps(experiment(algorithm="fedavg", local_steps=0), 20)
     with pytest.raises(InputError, match="local_steps must be a whole number of at least 1, got 0"):
         within_steps(experiment(algorithm="fedavg"), 0)
