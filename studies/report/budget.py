@@ -33,8 +33,8 @@ def _rounds(algorithm: Algorithm, seed: int, local_steps: int) -> int:
         return algorithm.rounds_within(seed, local_steps)
     steps = getattr(algorithm, "local_steps", None)
     if not isinstance(steps, int) or steps < 1:
+        name = type(algorithm).__name__
         raise InputError(
-            f"--local-steps must have a training.algorithm with local_steps of at least 1, got {type(algorithm).__name__} "
-            f"with {steps}"
+            f"--local-steps must have a training.algorithm with local_steps of at least 1, got {name} with {steps}"
         )
     return local_steps // steps
