@@ -98,7 +98,7 @@ def searched(scale: str, sparsities: Iterable[float], names: Iterable[str] = MET
 
 def data_of(runs: list[Run]) -> str:
     """What the runs learnt from, as the tables say it."""
-    dataset = runs[0].experiment.algorithm.task.dataset  # type: ignore[attr-defined]
+    dataset = runs[0].algorithm.task.dataset
     return STAND_IN.get(dataset, dataset)
 
 

@@ -42,8 +42,7 @@ class Kept:
         found = None if run.folder is None else run.folder.last_checkpoint(lambda note: None)
         if run.folder is None or found is None:
             return None
-        algorithm: Any = run.experiment.algorithm
-        layout = algorithm.method.spec().build_model()[1]
+        layout = run.algorithm.method.spec().build_model()[1]
         convolutions = [entry for entry in layout.parameters if len(entry.shape) == 4]
         state, first = found.arrays, convolutions[0]
         masks = np.unpackbits(state["own_mask"], axis=-1, count=int(state["own_mask__bits"])).view(np.bool_)

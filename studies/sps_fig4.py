@@ -158,7 +158,7 @@ def figure(runs: Runs, figure: Any) -> None:
     """Accuracy over the upload, loss and the norm of the sum of the h_i over rounds."""
     axes = panels(figure, 3)
     figure.set_size_inches(11.0, 4.2)
-    task = next(iter(runs.values()))[0].experiment.algorithm.task  # type: ignore[attr-defined]
+    task = next(iter(runs.values()))[0].algorithm.task
     draw_over_upload(axes[0], runs, "accuracy", f"(a) {task.model}, {task.dataset}")
     axes[0].set_ylabel("test accuracy")
     draw_curves(axes[1], runs, "loss", "(b) loss of mini-batches")

@@ -92,9 +92,9 @@ def _arrived(run: Run, label: str) -> Any:
 
 def _computing_s(run: Run) -> Any:
     """Seconds that the slowest client computes, round by round."""
-    scenario, algorithm = run.experiment.scenario, run.experiment.algorithm
+    scenario, algorithm = run.experiment.scenario, run.algorithm
     expected_s = formula.compute_s(scenario, algorithm.demand(scenario.clients).fixed_updates).max()
-    return run.series("extra.local_steps") * expected_s / algorithm.descent.expected_steps  # type: ignore[attr-defined]
+    return run.series("extra.local_steps") * expected_s / algorithm.descent.expected_steps
 
 
 def _with_steps(run: Run) -> float:

@@ -132,6 +132,11 @@ class Run:
             raise InputError("records that come from no run folder tell of no experiment")
         return from_tables(tomllib.loads(self.folder.experiment_file.read_text(encoding="utf-8")))
 
+    @property
+    def algorithm(self) -> Any:
+        """The plug-in that was trained, whose fields are its own."""
+        return self.experiment.algorithm
+
     def series(self, field: str) -> NDArray[np.float64]:
         """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null.
 
