@@ -57,7 +57,8 @@ def run(
 
     \b
     It is a TOML file or a preset:
-    digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code.
+    digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code,
+    sps-blog.
     """
     from wirelessfl import config
     from wirelessfl.errors import InputError

@@ -21,7 +21,7 @@ from studies.cli._sweep import try_under_bar
 EXAMPLES = """\b
 Examples:
   wirelessfl search digits --over training.learning_rate=1e-3:1 --evaluate-on test --trials 8
-  wirelessfl search blog.toml --over training.learning_rate=1e-5:8e-5 --over training.probability=1e-3:1e-1 \\
+  wirelessfl search sps-blog --over training.learning_rate=1e-5:8e-5 --over training.probability=1e-3:1e-1 \\
       --local-steps 20000 --data-root DATA
   wirelessfl search mine.toml --over "training.batch_size={8,16,32}" --over training.momentum=lin:0:0.95 --metric loss
 """

@@ -386,7 +386,7 @@ def test_presets_are_valid_and_of_the_paper():
     from wirelessfl.config import from_tables, read_tables
 
     found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
-    assert set(found) == {"digits", "physical", "wfl-mnist", "wfl-fmnist", "mce-pl-paper", "mce-pl-code"}
+    assert set(found) == {"digits", "physical", "wfl-mnist", "wfl-fmnist", "mce-pl-paper", "mce-pl-code", "sps-blog"}
     for name in ("wfl-mnist", "wfl-fmnist"):
         experiment = found[name]
         assert experiment.max_pruning_ratio == 0.95
