@@ -105,7 +105,7 @@ def _first(sparsity: float) -> Check:
 
     def check(table: Table) -> Verdict:
         if sparsity not in sparsities_of(table):
-            return Verdict(True, "not at this scale")
+            return Verdict(False, "not measured at this scale")
         return highest(table, "r2", _best(table, PROPOSED, sparsity), [label_of(name, sparsity) for name in BASELINES])
 
     return check

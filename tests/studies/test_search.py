@@ -269,7 +269,7 @@ def test_a_study_that_searches_reports_the_best_again(wirelessfl, tmp_path):
         (("tuned", "--scale", "paper"), "--scale of this study must be one of small, reduced; got 'paper'"),
         (("deadlines", "--scale", "reduced"), "--scale of this study must be one of small, paper; got 'reduced'"),
         (("tuned", "--learning-rate", 0.1), f"{RATE} must be left out, the study searches it for 'searched'"),
-        (("tuned", "--scale", "huge"), "--scale must be one of small, reduced, paper; got 'huge'"),
+        (("tuned", "--scale", "huge"), "--scale of this study must be one of small, reduced; got 'huge'"),
     ],
     ids=str,
 )

@@ -159,7 +159,7 @@ def test_another_learning_rate_makes_other_runs_and_another_folder():
     ("arguments", "message"),
     [
         (["wfl-fig9"], "study 'wfl-fig9' is not known"),
-        (["wfl-fig4", "--scale", "large"], "--scale must be one of small, reduced, paper; got 'large'"),
+        (["wfl-fig4", "--scale", "large"], "--scale of this study must be one of small, paper; got 'large'"),
         (["wfl-fig4", "--learning-rate", "-1"], "training.learning_rate must be above 0, got -1"),
     ],
 )
