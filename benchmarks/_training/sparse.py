@@ -25,7 +25,11 @@ TOP_K_SIZE = 15_000_000
 
 
 def masks(options):
-    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back included."""
+    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back included.
+
+    `plain dense` is the step that a user of PyTorch writes on the whole network: autograd and torch.optim.SGD.
+    """
+    torch.set_num_threads(1)  # the engine's own number
     for model, batch, steps, repeats in MODELS:
         if options.quick:
             batch, steps, repeats = batch // 4, 1, 1
@@ -55,7 +59,23 @@ def _steps(model, batch, steps, device):
     for ratio in RATIOS:
         calls[f"masked {ratio:.0%}"] = call(mask=top_k(rank, keep_count(ratio, rank.size)))
         calls[f"compact {ratio:.0%}"] = call(sub=SubModel.first(structure.uniform(ratio)))
-    return calls
+    return calls | {"plain dense": _plain(network.to(device), data, steps, batch)}
+
+
+def _plain(network, data, steps, batch):
+    """The same steps on the whole network without the engine, on tensors that lie ready."""
+    device = next(network.parameters()).device
+    images = ((data.train_images.float() - data.mean) / data.std).to(device)
+    labels = data.train_labels.to(device)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+    def call():
+        for rows in torch.arange(steps * batch, device=device).split(batch):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(network(images[rows]), labels[rows]).backward()
+            optimiser.step()
+
+    return call
 
 
 def topk(options):
