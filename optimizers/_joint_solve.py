@@ -72,8 +72,14 @@ class _Choice:
 
     @cached_property
     def levels(self) -> Array:
-        """Logarithms of the prices at which each client wants the most and the least; (2, ..., K)."""
-        return np.stack([self._worth(self.top), self._worth(self.least)])
+        """Logarithms of the prices at which each client wants the most and the least; (2, ..., K).
+
+        A client that only the whole band limits keeps the price at or above its gain there.
+        """
+        at_top = self._worth(self.top)
+        limited = self.uses_band & (self.curve.most < 1.0)
+        least_price = np.max(at_top, axis=-1, keepdims=True, where=limited, initial=-np.inf)
+        return np.stack([np.maximum(at_top, least_price), self._worth(self.least)])
 
     def kept(self, level: Array) -> Array:
         """The kept fractions at the price exp(level)."""
