@@ -13,10 +13,13 @@ import numpy as np
 from numba import float64, njit, types, void
 from numpy.typing import NDArray
 
+from optimizers._reduced import reduce
 from wirelessfl.allocation import Allocation, AllocationProblem, Array
 
 _Ramps: TypeAlias = tuple[Array, Array, Array]  # start, slope, height of every client of one row
-_Clients: TypeAlias = tuple[Array, Array, Array, Array]  # slack, prunable and upload seconds, weight
+_Clients: TypeAlias = tuple[
+    Array, Array, Array, Array
+]  # slack, prunable and upload seconds, weight
 
 _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
@@ -26,7 +29,11 @@ _READ = types.Array(float64, 2, "C", readonly=True)
 _compile: Any = njit  # whose type hints know no signatures
 _SETTINGS = {
     "error_model": "numpy",
-    "fastmath": {"reassoc", "nsz", "contract"},  # lets sums run in vector registers; infinities and nan keep meaning
+    "fastmath": {
+        "reassoc",
+        "nsz",
+        "contract",
+    },  # lets sums run in vector registers; infinities and nan keep meaning
     "cache": True,
 }
 
@@ -58,7 +65,11 @@ def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
     total, steepness = 0.0, 0.0
     for first in range(0, start.size, _BLOCK):
         part, part_steepness = 0.0, 0.0
-        foot, pace, most = start[first : first + _BLOCK], slope[first : first + _BLOCK], height[first : first + _BLOCK]
+        foot, pace, most = (
+            start[first : first + _BLOCK],
+            slope[first : first + _BLOCK],
+            height[first : first + _BLOCK],
+        )
         for k in range(foot.size):
             climbed = (level - foot[k]) * pace[k]
             low = climbed if climbed > 0.0 else 0.0
@@ -117,7 +128,12 @@ def _water_level(ramps: _Ramps, few: _Ramps) -> tuple[float, float, bool]:
 
 @_compile(**(_SETTINGS | {"fastmath": {"nsz"}}))  # 1 - (1 - x) must stay what it is in floats
 def _share(
-    clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array, worth: Array
+    clients: _Clients,
+    ramps: _Ramps,
+    at: tuple[float, float, float],
+    band: Array,
+    ratio: Array,
+    worth: Array,
 ) -> None:
     """Bands, ratios and d(w x) / d(deadline) of some clients; `at` is the level, what it misses and the price."""
     slack_s, prunable_s, upload_s, weight = clients
@@ -150,7 +166,9 @@ def _sum(values: Array) -> float:
 
 
 @_compile(**_SETTINGS)
-def _finish(clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array) -> float:
+def _finish(
+    clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array
+) -> float:
     """`_share` of one row, block by block; the deadline's price. The ramps may lie in `band` and `ratio`."""
     c, a, s, w = clients
     room, deadline_price = np.empty((3, _BLOCK)), 0.0
@@ -159,13 +177,22 @@ def _finish(clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], ba
         count = part.stop - part.start
         start, slope, worth = room[0, :count], room[1, :count], room[2, :count]
         start[:], slope[:] = ramps[0][part], ramps[1][part]
-        _share((c[part], a[part], s[part], w[part]), (start, slope, ramps[2][part]), at, band[part], ratio[part], worth)
+        _share(
+            (c[part], a[part], s[part], w[part]),
+            (start, slope, ramps[2][part]),
+            at,
+            band[part],
+            ratio[part],
+            worth,
+        )
         deadline_price += _sum(worth)
     return deadline_price
 
 
 @_compile(
-    void(_READ, _READ, _READ, _READ, *[float64[:, ::1]] * 2, *[float64[::1]] * 2, types.boolean[::1]),
+    void(
+        _READ, _READ, _READ, _READ, *[float64[:, ::1]] * 2, *[float64[::1]] * 2, types.boolean[::1]
+    ),
     **_SETTINGS,
 )
 def fill_rows(
@@ -194,10 +221,14 @@ def fill_rows(
             level, rest, found = _water_level(ramps, few)
             done[row] &= found
             price[row] = level**-2.0
-        deadline_price[row] = _finish(clients, ramps, (level, rest, price[row]), band[row], ratio[row])
+        deadline_price[row] = _finish(
+            clients, ramps, (level, rest, price[row]), band[row], ratio[row]
+        )
 
 
-def allocate(problem: AllocationProblem, otherwise: Callable[[AllocationProblem], Allocation]) -> Allocation:
+def allocate(
+    problem: AllocationProblem, otherwise: Callable[[AllocationProblem], Allocation]
+) -> Allocation:
     """The optimal allocation; rows that the compiled loop hands back are those of `otherwise`."""
     shape, batch = problem.shape, problem.shape[:-1]
     columns = (problem.slack_s, problem.prunable_s, problem.upload_s, problem.weight)
@@ -211,12 +242,14 @@ def allocate(problem: AllocationProblem, otherwise: Callable[[AllocationProblem]
         found = otherwise(_rows(problem, left))
         band[left], ratio[left] = found.bandwidth_fraction, found.pruning_ratio
         price[left], deadline_price[left] = found.bandwidth_price, found.deadline_price
+    tiny = np.any((ratio >= 1.0) & (band > 0.0))  # kept fractions that the ratio has lost
     return Allocation(
         problem=problem,
         bandwidth_fraction=band,
         pruning_ratio=ratio,
         bandwidth_price=price,
         deadline_price=deadline_price,
+        exact_kept=reduce(problem).kept(band) if tiny else None,
     )
 
 

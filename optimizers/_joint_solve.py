@@ -85,7 +85,9 @@ class _Choice:
         """The kept fractions at the price exp(level)."""
 
         def excess(share: Array) -> Array:
-            return np.where(self.uses_band, self._worth(self.least + share * self._span) - level, 0.0)
+            return np.where(
+                self.uses_band, self._worth(self.least + share * self._span) - level, 0.0
+            )
 
         share, _ = bracket(excess, np.zeros_like(self.top), np.ones_like(self.top))
         return np.where(self.uses_band, self.least + share * self._span, self.top)
@@ -113,7 +115,9 @@ def _allocation(curve: JointCurve, kept: Array, price: Array, gap: Array) -> Joi
     slopes = curve.slope(kept * (1 - _ASIDE)), curve.slope(kept * (1 + _ASIDE))
     share = mix(weight / np.where(price > 0, price, 1.0), *slopes)
     upload_s = np.where(band > 0, curve.whole_band_s * kept / np.where(band > 0, band, 1.0), 0.0)
-    silent = (curve.whole_band_s == 0) & (problem.upload_s < np.inf) & (kept < 1) & (below.by_kept < 0)
+    silent = (
+        (curve.whole_band_s == 0) & (problem.upload_s < np.inf) & (kept < 1) & (below.by_kept < 0)
+    )
     worth = np.where(band > 0, price * band / np.where(band > 0, upload_s, 1.0), 0.0)
     worth = np.where(silent, weight / np.where(silent, -below.by_kept, 1.0), worth)
     share = np.where(silent, 0.0, share)

@@ -36,8 +36,9 @@ class MaxMin:
         total, steepness = band.sum(axis=-1, keepdims=True), slope.sum(axis=-1, keepdims=True)
         tight = (kept < 1.0) & (steepness > 0)
         price = np.where(tight, 1.0 / np.where(tight, steepness, 1.0), 0.0)
-        priced = curve_of(replace(problem, weight=price * slope))
-        return allocation_of(priced, problem, band / np.maximum(total, 1.0), price[..., 0])
+        return allocation_of(
+            curve, problem, band / np.maximum(total, 1.0), price[..., 0], price * slope
+        )
 
 
 def _common_kept(problem: Problem, curve: Curve) -> Array:
@@ -46,8 +47,13 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
         band, slope = _bands(problem, curve, kept)
-        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
-        step = np.where((excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0)
+        excess, steepness = (
+            band.sum(axis=-1, keepdims=True) - 1.0,
+            slope.sum(axis=-1, keepdims=True),
+        )
+        step = np.where(
+            (excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0
+        )
         if np.all(step <= 1e-16 * kept):
             break
         kept = np.maximum(kept - step, 0.0)
@@ -57,7 +63,9 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
 def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
     """b_k(x) and b_k'(x) = 1 / x_k'(b); the floor and 0 where that is more; (..., K)."""
     uses = curve.uses_band
-    upload_s, fixed_s = (np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s))
+    upload_s, fixed_s = (
+        np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
+    )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
     # What is left beside the work at the x of the whole band: the true room is never less, its rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(

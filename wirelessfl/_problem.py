@@ -11,6 +11,8 @@ from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
+_LAST_DIGITS = 2.0**-51  # of a difference 1 - x, which is itself rounded to 2^-53
+
 
 class Problem(Protocol):
     """What allocators, certificates and `Allocation` ask of a problem, a dataclass; every array has shape (..., K)."""
@@ -59,11 +61,26 @@ class Problem(Protocol):
         """When each client finishes."""
         ...
 
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """When each client finishes, from the kept fraction instead of the ratio."""
+        ...
+
 
 def ratio(numerator: Array, denominator: Array) -> Array:
     """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(numerator == 0, 0.0, numerator / denominator)
+
+
+def kept_fraction(pruning_ratio: Array, exact_kept: Array | None) -> Array:
+    """1 - `pruning_ratio`, replaced by `exact_kept` where the two differ by rounding only; (..., K).
+
+    Next to a ratio of 1 the subtraction loses every digit of a kept fraction below 1e-16.
+    """
+    kept = 1.0 - np.asarray(pruning_ratio)
+    if exact_kept is None:
+        return kept
+    return np.where(np.abs(kept - exact_kept) <= _LAST_DIGITS, exact_kept, kept)
 
 
 def broadcast_fields(problem: Any) -> None:
@@ -74,7 +91,9 @@ def broadcast_fields(problem: Any) -> None:
         try:
             arrays[name] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+            raise InputError(
+                f"{name} must be a number or an array of numbers, got {value!r}"
+            ) from None
         _check_range(name, arrays[name])
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl._problem import Array, Problem, broadcast_fields, check_band, ratio, times
+from wirelessfl._problem import (
+    Array,
+    Problem,
+    broadcast_fields,
+    check_band,
+    kept_fraction,
+    ratio,
+    times,
+)
 
 __all__ = ["Allocation", "AllocationProblem", "Array", "Problem", "ratio"]
 
@@ -71,7 +79,9 @@ class AllocationProblem:
         kept = 1.0 - np.asarray(self.max_pruning_ratio)
         bits_s = np.where(kept > 0, times(kept, self.upload_s) + self.fixed_upload_s, 0.0)
         room_s = self.slack_s - kept * np.asarray(self.prunable_s)
-        return np.where(room_s < 0, np.inf, np.where(bits_s == 0, 0.0, ratio(bits_s, np.maximum(room_s, 0.0))))
+        return np.where(
+            room_s < 0, np.inf, np.where(bits_s == 0, 0.0, ratio(bits_s, np.maximum(room_s, 0.0)))
+        )
 
     @property
     def entry_bandwidth(self) -> Array:
@@ -89,9 +99,17 @@ class AllocationProblem:
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
-        kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
+        return self.latency_of_kept_s(
+            bandwidth_fraction, 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
+        )
+
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        kept = np.asarray(kept_fraction, dtype=np.float64)
         band = np.asarray(bandwidth_fraction, dtype=np.float64)
-        upload_s = ratio(times(kept, self.upload_s), band) + np.where(kept > 0, ratio(self.fixed_upload_s, band), 0.0)
+        upload_s = ratio(times(kept, self.upload_s), band) + np.where(
+            kept > 0, ratio(self.fixed_upload_s, band), 0.0
+        )
         return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s) + upload_s
 
 
@@ -102,8 +120,9 @@ class Allocation:
     `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(objective) per whole band and
     `deadline_price` the same per second of deadline, shape (...,). The objective is the allocator's own, the sum of
     w (1 - rho) unless it says otherwise; the prices of allocators without one, and of `MinLatency`, are 0.
-    `left_out` says whom a selection let take no part, shape (..., K); None where nobody was selected. Everything else
-    is computed from the problem when read.
+    `left_out` says whom a selection let take no part, shape (..., K); None where nobody was selected. `exact_kept` has
+    the digits of x that 1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything
+    else is computed from the problem when read.
     """
 
     problem: Problem
@@ -112,11 +131,17 @@ class Allocation:
     bandwidth_price: Array
     deadline_price: Array
     left_out: NDArray[np.bool_] | None = None
+    exact_kept: Array | None = None
+
+    @property
+    def kept_fraction(self) -> Array:
+        """x_k = 1 - `pruning_ratio`, with full relative precision where `exact_kept` agrees; (..., K)."""
+        return kept_fraction(self.pruning_ratio, self.exact_kept)
 
     @property
     def latency_s(self) -> Array:
         """T_k, shape (..., K): the allocation's own claim."""
-        return self.problem.latency_s(self.bandwidth_fraction, self.pruning_ratio)
+        return self.problem.latency_of_kept_s(self.bandwidth_fraction, self.kept_fraction)
 
     @property
     def status(self) -> NDArray[np.str_]:
@@ -128,7 +153,7 @@ class Allocation:
                 self._late | self._over_cap | self._crowded_out,
                 ratio <= 0.0,
                 (cap < 1.0) & (ratio >= cap - 1e-12),
-                ratio >= 1.0,
+                self.kept_fraction <= 0.0,
             ],
             ["left out", "infeasible", "unpruned", "capped", "starved"],
             "active",
@@ -140,12 +165,16 @@ class Allocation:
 
     @property
     def _left_out(self) -> NDArray[np.bool_]:
-        return np.zeros(self.problem.shape, dtype=np.bool_) if self.left_out is None else self.left_out
+        return (
+            np.zeros(self.problem.shape, dtype=np.bool_) if self.left_out is None else self.left_out
+        )
 
     @property
     def _needed_band(self) -> Array:
         """The band that each client needs to take part; (..., K), 0 for late clients."""
-        return np.where(self._late, 0.0, np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth))
+        return np.where(
+            self._late, 0.0, np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth)
+        )
 
     @property
     def _over_cap(self) -> NDArray[np.bool_]:
@@ -160,7 +189,9 @@ class Allocation:
     @property
     def shortfall_s(self) -> Array:
         """Seconds by which a client misses the deadline whatever its band, at ratio 1 or at its cap; (..., K)."""
-        needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(self.problem.prunable_s)
+        needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(
+            self.problem.prunable_s
+        )
         over_s = np.where(self._late, 0.0, needed_s) - self.problem.slack_s
         return np.maximum(over_s, 0.0)
 
@@ -172,7 +203,11 @@ class Allocation:
     @property
     def shortfall_hz(self) -> Array | None:
         """`shortfall_fraction` in hertz; None when the problem has no `bandwidth_hz`."""
-        return None if self.problem.bandwidth_hz is None else self.shortfall_fraction * self.problem.bandwidth_hz
+        return (
+            None
+            if self.problem.bandwidth_hz is None
+            else self.shortfall_fraction * self.problem.bandwidth_hz
+        )
 
     @property
     def reason(self) -> Any:
@@ -196,10 +231,14 @@ class Allocation:
         over, crowded = over & ~late & ~out, self._crowded_out[index] & ~late & ~out
         if crowded.any():
             names = ", ".join(str(k) for k in np.flatnonzero(crowded))
-            parts.append(f"clients {names}: the fixed bits of all do not fit, {self._missing_band(index)}")
+            parts.append(
+                f"clients {names}: the fixed bits of all do not fit, {self._missing_band(index)}"
+            )
         if over.any():
             names = ", ".join(str(k) for k in np.flatnonzero(over))
-            parts.append(f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}")
+            parts.append(
+                f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}"
+            )
         return "; ".join(parts)
 
     def _reasons_left_out(self, index: tuple[int, ...], out: NDArray[np.bool_]) -> list[str]:
@@ -221,5 +260,9 @@ class Allocation:
             return "no band is enough"
         if missing == 0:
             return "the band is enough, but not as it is divided here"
-        hertz = "" if self.problem.bandwidth_hz is None else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
+        hertz = (
+            ""
+            if self.problem.bandwidth_hz is None
+            else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
+        )
         return f"{missing:.4g} of the band{hertz} is missing"

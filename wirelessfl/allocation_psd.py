@@ -100,8 +100,16 @@ class NoisePsdProblem:
     def pace(self, bandwidth_fraction: ArrayLike) -> Array:
         """d(speed) / db; (..., K), 0 at SNR 0 and finite at b = 0."""
         snr = np.asarray(self.snr)
-        return np.where(snr > 0, noise_psd_slope(bandwidth_fraction, snr) / np.log1p(np.where(snr > 0, snr, 1.0)), 0.0)
+        return np.where(
+            snr > 0,
+            noise_psd_slope(bandwidth_fraction, snr) / np.log1p(np.where(snr > 0, snr, 1.0)),
+            0.0,
+        )
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k = fixed_s + x prunable_s + (x upload_bits + fixed_upload_bits) / R(b), x = 1 - rho; (..., K)."""
         return self.by_speed.latency_s(self.speed(bandwidth_fraction), pruning_ratio)
+
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        return self.by_speed.latency_of_kept_s(self.speed(bandwidth_fraction), kept_fraction)

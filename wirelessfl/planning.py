@@ -46,7 +46,11 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
+    if (
+        scenario.noise_density_w_per_hz is not None
+        and link.is_shannon
+        and link.packet_error != "waterfall"
+    ):
         snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
     return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
@@ -58,11 +62,17 @@ def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
     if wanted is None:
         return np.ones(clients, dtype=np.bool_)
     here = np.zeros(clients, dtype=np.bool_)
-    here[Streams(experiment.run.seed, round).generator("participants").choice(clients, wanted, replace=False)] = True
+    here[
+        Streams(experiment.run.seed, round)
+        .generator("participants")
+        .choice(clients, wanted, replace=False)
+    ] = True
     return here
 
 
-def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None) -> PlannedRound:
+def plan(
+    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+) -> PlannedRound:
     """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
@@ -74,7 +84,9 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[n
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
         if bad.any():
-            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+            raise InputError(
+                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
+            )
     return PlannedRound(channel, problem, allocation)
 
 
@@ -85,14 +97,18 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
     few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
     found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
-    spread = {"bandwidth_fraction": np.zeros(here.shape), "pruning_ratio": np.zeros(here.shape)}
-    for name, value in spread.items():
-        value[here] = getattr(found, name)
-    left_out = None
-    if found.left_out is not None:
-        left_out = np.zeros(here.shape, dtype=np.bool_)
-        left_out[here] = found.left_out
-    return replace(found, problem=problem, left_out=left_out, **spread)
+    filling = {
+        "bandwidth_fraction": 0.0,
+        "pruning_ratio": 0.0,
+        "exact_kept": 1.0,
+        "left_out": False,
+    }
+    spread: dict[str, Any] = {}
+    for name, value in filling.items():
+        if getattr(found, name) is not None:
+            spread[name] = np.full(here.shape, value)
+            spread[name][here] = getattr(found, name)
+    return replace(found, problem=problem, **spread)
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
@@ -104,7 +120,9 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     check_feasible(experiment, demand)
     here = participants(experiment, 0)
     first = plan(experiment, demand.only(here), here=here)
-    experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+    experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    )
     return first
 
 

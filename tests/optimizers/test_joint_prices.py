@@ -8,7 +8,11 @@ import pytest
 from optimizers import JointAllocation, JointProblem, minimise_energy, solve_joint
 
 CELLS, CLIENTS, STEP = 30, 3, 1e-6
-PARAMETERS = [("rate_bps", None), ("deadline_s", None), *(("energy_budget_j", k) for k in range(CLIENTS))]
+PARAMETERS = [
+    ("rate_bps", None),
+    ("deadline_s", None),
+    *(("energy_budget_j", k) for k in range(CLIENTS)),
+]
 
 
 def heterogeneous(seed: int) -> JointProblem:
@@ -23,7 +27,8 @@ def heterogeneous(seed: int) -> JointProblem:
         power_w=rng.uniform(0.05, 0.7, shape),
         cpu_min_hz=rng.uniform(2e8, 1e9, shape),
         cpu_max_hz=rng.uniform(2e9, 4e9, shape),
-        energy_budget_j=10.0 ** rng.uniform(-2.5, -1, shape) * np.where(rng.random(shape) < 0.2, 1e9, 1.0),
+        energy_budget_j=10.0 ** rng.uniform(-2.5, -1, shape)
+        * np.where(rng.random(shape) < 0.2, 1e9, 1.0),
         weight=10.0 ** rng.uniform(-4, 2, shape),
         max_pruning_ratio=rng.choice([1.0, 0.999, 0.9], (CELLS, 1)),
     )
@@ -32,7 +37,9 @@ def heterogeneous(seed: int) -> JointProblem:
 def perturbed(problem: JointProblem) -> JointProblem:
     """`problem` with each parameter multiplied by 1 - STEP, 1 and 1 + STEP; (parameters, 3, CELLS, CLIENTS)."""
     values = {
-        field.name: np.array(np.broadcast_to(getattr(problem, field.name), (len(PARAMETERS), 3, CELLS, CLIENTS)))
+        field.name: np.array(
+            np.broadcast_to(getattr(problem, field.name), (len(PARAMETERS), 3, CELLS, CLIENTS))
+        )
         for field in fields(problem)
     }
     factor = np.array([1 - STEP, 1.0, 1 + STEP])[:, None]
@@ -44,7 +51,9 @@ def perturbed(problem: JointProblem) -> JointProblem:
     return JointProblem(**values)
 
 
-def check_prices(answer: JointAllocation, value: np.ndarray, size: np.ndarray, counted: np.ndarray) -> None:
+def check_prices(
+    answer: JointAllocation, value: np.ndarray, size: np.ndarray, counted: np.ndarray
+) -> None:
     """Prices times parameters equal the central differences of `value`, or lie between the one-sided ones."""
     problem, middle = answer.problem, (0, 1)
     claimed = np.stack(
@@ -105,7 +114,10 @@ def test_the_price_of_the_band_where_one_client_takes_all_of_it():
     answer = solve_joint(problem)
     np.testing.assert_allclose(answer.bandwidth_fraction, [1.0, 0.0], atol=1e-12)
     more, less = (
-        (problem.weight * (1 - solve_joint(replace(problem, rate_bps=problem.rate_bps * f)).pruning_ratio)).sum()
+        (
+            problem.weight
+            * (1 - solve_joint(replace(problem, rate_bps=problem.rate_bps * f)).pruning_ratio)
+        ).sum()
         for f in (1 + 1e-6, 1 - 1e-6)
     )
     assert answer.bandwidth_price == pytest.approx((more - less) / 2e-6, rel=1e-6)
