@@ -1,4 +1,4 @@
-"""Prices of joint answers against finite differences, in cells whose clients differ by orders of magnitude."""
+"""Prices of joint answers against finite differences, with clients decades apart."""
 
 from dataclasses import fields, replace
 
@@ -16,7 +16,7 @@ PARAMETERS = [
 
 
 def heterogeneous(seed: int) -> JointProblem:
-    """Cells (CELLS, CLIENTS) with rates over six decades, weights over six, budgets that bind and that do not."""
+    """Cells (CELLS, CLIENTS): rates and weights over six decades, budgets that bind or not."""
     rng, shape = np.random.default_rng(seed), (CELLS, CLIENTS)
     return JointProblem(
         deadline_s=0.025 * 10.0 ** rng.uniform(-0.3, 0.3, (CELLS, 1)),
@@ -35,7 +35,10 @@ def heterogeneous(seed: int) -> JointProblem:
 
 
 def perturbed(problem: JointProblem) -> JointProblem:
-    """`problem` with each parameter multiplied by 1 - STEP, 1 and 1 + STEP; (parameters, 3, CELLS, CLIENTS)."""
+    """`problem` with each parameter times 1 - STEP, 1 and 1 + STEP.
+
+    The shape is (parameters, 3, CELLS, CLIENTS).
+    """
     values = {
         field.name: np.array(
             np.broadcast_to(getattr(problem, field.name), (len(PARAMETERS), 3, CELLS, CLIENTS))
@@ -54,7 +57,7 @@ def perturbed(problem: JointProblem) -> JointProblem:
 def check_prices(
     answer: JointAllocation, value: np.ndarray, size: np.ndarray, counted: np.ndarray
 ) -> None:
-    """Prices times parameters equal the central differences of `value`, or lie between the one-sided ones."""
+    """Prices times parameters equal central differences, at a kink lie between one-sided ones."""
     problem, middle = answer.problem, (0, 1)
     claimed = np.stack(
         [
