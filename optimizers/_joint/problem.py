@@ -10,11 +10,12 @@ frequency and c = fixed_cycles + x prunable_cycles,
 """
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.allocation.problem import Array
+from wirelessfl.allocation.interface import Array, kept_fraction
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
 from wirelessfl.values import ChannelState, Demand, PerClient, Scenario
@@ -151,9 +152,9 @@ class JointAllocation:
     """The answer to a `JointProblem`; arrays of shape (..., K), `bandwidth_price` and the like
     (...,).
 
-    Prices say how much more of the objective (sum w x kept, or joules saved) one whole band, one
+    Prices say how much more of the `objective` (sum w x kept, or joules saved) one whole band, one
     second of deadline, one joule of a client's budget would bring. `duality_gap` bounds what any
-    other allocation could gain.
+    other allocation could gain. `exact_kept` has the digits of x that 1 - `pruning_ratio` loses.
     """
 
     problem: JointProblem
@@ -164,16 +165,23 @@ class JointAllocation:
     deadline_price: Array
     energy_price: Array
     duality_gap: Array
+    objective: Literal["kept", "energy"] = "kept"
+    exact_kept: Array | None = None
+
+    @property
+    def kept_fraction(self) -> Array:
+        """x = 1 - `pruning_ratio`, to full relative precision where `exact_kept` agrees with it."""
+        return kept_fraction(self.pruning_ratio, self.exact_kept)
 
     @property
     def cpu_hz(self) -> Array:
         """The lowest frequency that meets the deadline."""
-        return self.problem.cpu_hz(1.0 - self.pruning_ratio, self.upload_s)
+        return self.problem.cpu_hz(self.kept_fraction, self.upload_s)
 
     @property
     def latency_s(self) -> Array:
         """fixed_s + x prunable_s + c / f + upload_s."""
-        kept = 1.0 - self.pruning_ratio
+        kept = self.kept_fraction
         return (
             self.problem.waiting_s(kept) + self.problem.cycles(kept) / self.cpu_hz + self.upload_s
         )
@@ -183,7 +191,7 @@ class JointAllocation:
         """capacitance c f^2 + power_w upload_s."""
         cpu_j = (
             np.asarray(self.problem.capacitance)
-            * self.problem.cycles(1.0 - self.pruning_ratio)
+            * self.problem.cycles(self.kept_fraction)
             * self.cpu_hz**2
         )
         return cpu_j + np.asarray(self.problem.power_w) * self.upload_s
@@ -191,9 +199,13 @@ class JointAllocation:
     @property
     def status(self) -> NDArray[np.str_]:
         """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`."""
-        ratio = self.pruning_ratio
         return np.select(
-            [self._late | self._over_budget | self._over_cap, ratio <= 0, self._at_cap, ratio >= 1],
+            [
+                self._late | self._over_budget | self._over_cap,
+                self.pruning_ratio <= 0,
+                self._at_cap,
+                self.kept_fraction <= 0,
+            ],
             ["infeasible", "unpruned", "capped", "starved"],
             "active",
         )

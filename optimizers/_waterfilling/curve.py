@@ -9,7 +9,7 @@ for every rate model, so the problem becomes: maximise sum w_k x_k(b_k) over sum
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
@@ -65,7 +65,7 @@ class Curve(Protocol):
 
 
 def allocation_of(
-    curve: Curve, problem: Problem, band: Array, price: Array, worth: ArrayLike = 1.0
+    curve: Curve, problem: Problem, band: Array, price: Array, worth: float | Array = 1.0
 ) -> Allocation:
     """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,).
 
@@ -84,7 +84,7 @@ def allocation_of(
 
 
 def latency_price(
-    curve: Curve, band: Array, kept: Array, price: Array, worth: ArrayLike = 1.0
+    curve: Curve, band: Array, kept: Array, price: Array, worth: float | Array = 1.0
 ) -> Array:
     """d(objective) / d(a client's deadline), the multiplier of T_k <= deadline_s; (..., K).
 
