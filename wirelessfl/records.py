@@ -24,6 +24,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl import strict_json
 from wirelessfl.errors import InputError
 from wirelessfl.values import RoundRecord
 
@@ -92,7 +93,9 @@ class RunFolder:
     def check_free(path: Path) -> None:
         """Raise `InputError` when `path` exists and is not an empty folder."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"--out {path} exists and is not empty: choose another folder or add --resume")
+            raise InputError(
+                f"--out {path} exists and is not empty: choose another folder or add --resume"
+            )
 
     @classmethod
     def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
@@ -116,7 +119,9 @@ class RunFolder:
             half_made.replace(path)
         except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
-            if isinstance(error, OSError):  # the disk is full, or somebody else has made `path` meanwhile
+            if isinstance(
+                error, OSError
+            ):  # the disk is full, or somebody else has made `path` meanwhile
                 raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
             raise
         return cls(path)
@@ -174,10 +179,14 @@ class RunFolder:
         try:
             record = json.loads(line)
         except ValueError:
-            raise InputError(f"{self.rounds_file} line {number} is damaged: {line[:60]!r}") from None
+            raise InputError(
+                f"{self.rounds_file} line {number} is damaged: {line[:60]!r}"
+            ) from None
         whole = isinstance(record, dict) and record.keys() >= _FIELDS
         if not whole or record["round"] != number:
-            raise InputError(f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}")
+            raise InputError(
+                f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
+            )
         return cast(dict[str, Any], record)
 
     def append(self, record: RoundRecord) -> None:
@@ -240,12 +249,14 @@ class RunFolder:
 
     def checkpoint_files(self) -> list[Path]:
         """The files of the checkpoints, oldest first."""
-        return sorted(file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name))
+        return sorted(
+            file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
+        )
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json` atomically."""
-        write_atomically(self.summary_file, (json.dumps(summary, indent=2) + "\n").encode())
+        write_atomically(self.summary_file, (strict_json.dumps(summary, indent=2) + "\n").encode())
 
 
 def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, separators=(", ", ": ")) + "\n"
+    return strict_json.dumps(record) + "\n"

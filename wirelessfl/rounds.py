@@ -15,7 +15,15 @@ from wirelessfl.protocols import Trainer
 from wirelessfl.records import Checkpoint, RunFolder
 from wirelessfl.rng import Streams
 from wirelessfl.summary import summarise
-from wirelessfl.values import Backlog, Delivery, Demand, RoundRecord, RoundTiming, Scenario, StepMetrics
+from wirelessfl.values import (
+    Backlog,
+    Delivery,
+    Demand,
+    RoundRecord,
+    RoundTiming,
+    Scenario,
+    StepMetrics,
+)
 
 
 def run_rounds(
@@ -44,25 +52,38 @@ def run_rounds(
         folder.append(record)
         done = round + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
-            folder.save_checkpoint(Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity))
+            folder.save_checkpoint(
+                Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity)
+            )
         on_round(record)
     folder.write_summary(summarise(folder.records()))
 
 
 def run_round(
-    experiment: Experiment, trainer: Trainer | NoTraining, state: Any, backlog: Backlog, round: int, clock_s: float
+    experiment: Experiment,
+    trainer: Trainer | NoTraining,
+    state: Any,
+    backlog: Backlog,
+    round: int,
+    clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
     """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state, backlog, record."""
     settings, scenario = experiment.run, experiment.scenario
     here, planned, timing = on_air(experiment, trainer.demand(state), backlog, round)
-    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending  # what is owed may go on later
-    if scenario.deadline_policy != "wait":  # a fade may keep a client from finishing, a plan may not
-        stuck &= ~np.isfinite(planned.allocation.latency_s)
+    stuck = (
+        ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
+    )  # what is owed may go on later
+    if (
+        scenario.deadline_policy != "wait"
+    ):  # a fade may keep a client from finishing, a plan may not
+        stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
     if stuck.any():
         raise InputError(
             f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
         )
-    state, metrics = trainer.step(state, planned.allocation.pruning_ratio, delivery(scenario, timing, here))
+    state, metrics = trainer.step(
+        state, planned.allocation.pruning_ratio, delivery(scenario, timing, here)
+    )
     due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
     accuracy = trainer.evaluate(state) if due else None
     record = _record(round + 1, clock_s, here, planned, timing, metrics, accuracy)
@@ -77,7 +98,9 @@ def on_air(
     demand, owed = demand.only(here), backlog.only(here)
     planned = plan(experiment, owed.on_top_of(demand), round, here)
     rng = Streams(experiment.run.seed, round)
-    timing = cell.simulate(experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed)
+    timing = cell.simulate(
+        experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed
+    )
     return here, planned, timing
 
 
@@ -90,7 +113,10 @@ def delivery(scenario: Scenario, timing: RoundTiming, here: NDArray[np.bool_]) -
         return Delivery(here=here, now=here & timing.delivered, later=nobody, earlier=nobody)
     on_the_way = timing.backlog.pending  # of a client that uploads nothing now: its older update
     return Delivery(
-        here=here, now=here & timing.delivered & ~on_the_way, later=here & on_the_way, earlier=timing.earlier
+        here=here,
+        now=here & timing.delivered & ~on_the_way,
+        later=here & on_the_way,
+        earlier=timing.earlier,
     )
 
 

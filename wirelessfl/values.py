@@ -62,11 +62,15 @@ class Demand:
 
     def __post_init__(self) -> None:
         for name in ("fixed_download_bits", "prunable_download_bits"):
-            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape))
+            object.__setattr__(
+                self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape)
+            )
 
     def only(self, here: NDArray[np.bool_]) -> "Demand":
         """The demand of the clients that are `here` (K,); of the others nothing."""
-        return Demand(**{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)})
+        return Demand(
+            **{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)}
+        )
 
     @classmethod
     def same_for_all(
@@ -107,7 +111,11 @@ class Backlog:
     @classmethod
     def none(cls, clients: int) -> "Backlog":
         """Nobody owes anything."""
-        return cls(pending=np.zeros(clients, dtype=np.bool_), updates=np.zeros(clients), upload_bits=np.zeros(clients))
+        return cls(
+            pending=np.zeros(clients, dtype=np.bool_),
+            updates=np.zeros(clients),
+            upload_bits=np.zeros(clients),
+        )
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """Its fields as arrays of a checkpoint."""
@@ -117,7 +125,9 @@ class Backlog:
     def unpack(cls, arrays: dict[str, NDArray[Any]], clients: int) -> "Backlog":
         """Take out of `arrays` what `pack` put there; nothing is owed where nothing is found."""
         names = [field.name for field in fields(cls)]
-        found = {name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays}
+        found = {
+            name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays
+        }
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
     def only(self, here: NDArray[np.bool_]) -> "Backlog":
@@ -126,8 +136,13 @@ class Backlog:
 
     def or_else(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
         """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
-        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
-        return Backlog(**{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()})
+        pairs = {
+            field.name: (getattr(self, field.name), getattr(other, field.name))
+            for field in fields(self)
+        }
+        return Backlog(
+            **{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()}
+        )
 
     def on_top_of(self, demand: Demand) -> Demand:
         """What the server plans the round with: the open work and bits are fixed, whatever is pruned."""
@@ -155,7 +170,9 @@ class Delivery:
     def of(cls, now: ArrayLike) -> "Delivery":
         """This round's updates of the clients in `now` (K,), nothing late; everybody takes part."""
         now = np.asarray(now, dtype=np.bool_)
-        return cls(here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now))
+        return cls(
+            here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now)
+        )
 
     @classmethod
     def all(cls, clients: int) -> "Delivery":
@@ -212,7 +229,8 @@ class RoundRecord:
     because its update was `lost` or had no rate in this round), `planned_s` when it would have finished had the channel
     been what the server believed, `delivered` whether it finished within the deadline, `earlier` whether its late
     update of an earlier round joined this one. `accuracy` is null in rounds without an evaluation, `loss` in runs
-    without training; `extra` holds the method's own quantities.
+    without training, `energy_j` where an upload never ends; `extra` holds the method's own quantities, null where
+    one is not finite.
     """
 
     round: int
@@ -235,7 +253,7 @@ class RoundRecord:
     uplink_bits: list[float]
     downlink_bits: list[float]
     flops: list[float]
-    energy_j: list[float]
+    energy_j: list[float | None]
     extra: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -55,7 +55,10 @@ def main() -> None:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; a run goes on with --out DIR --resume, a study or a search with the same command", 130)
+        _fail(
+            "stopped; a run goes on with --out DIR --resume, a study or a search with the same command",
+            130,
+        )
 
 
 def _fail(message: str, status: int) -> None:

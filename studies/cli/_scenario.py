@@ -13,7 +13,11 @@ DEFAULT_PRESET = "digits"
 
 scenario_argument = click.argument("scenario", required=False)
 set_option = click.option(
-    "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field; may be repeated."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUE",
+    help="Change one field; may be repeated.",
 )
 data_root_option = click.option(
     "--data-root",
@@ -22,6 +26,13 @@ data_root_option = click.option(
     help="Folder of the data sets [environment: WIRELESSFL_DATA].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON, null for numbers that are not finite."""
+    from wirelessfl import strict_json
+
+    click.echo(strict_json.dumps(value, indent=2))
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
@@ -34,10 +45,14 @@ def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
         return read_tables(presets[scenario])
     if scenario.endswith(".toml") or Path(scenario).exists():
         return read_tables(Path(scenario))
-    raise InputError(f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}")
+    raise InputError(
+        f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}"
+    )
 
 
-def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any) -> dict[str, dict[str, Any]]:
+def changed(
+    tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any
+) -> dict[str, dict[str, Any]]:
     """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
     from wirelessfl.config import merge, parse_setting
 
@@ -52,10 +67,18 @@ def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fiel
     return merge(tables, changes)
 
 
-def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]) -> None:
+def with_progress(
+    total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
+) -> None:
     """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown from `on_start` on."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -63,7 +86,11 @@ def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Cal
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=not is_first()))
+    progress = Progress(
+        *columns,
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True, quiet=not is_first()),
+    )
     bar = progress.add_task("rounds", total=total, completed=done, note="")
 
     def on_round(record: Any) -> None:

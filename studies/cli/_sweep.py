@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 
-def sweep_under_bar(experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None) -> None:
+def sweep_under_bar(
+    experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None
+) -> None:
     """Bring every run to its end; `InputError` when one fails."""
     from studies.report.sweep import sweep
 
@@ -30,16 +32,29 @@ def try_under_bar(
 def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterator[dict[str, Any]]:
     """A bar over all rounds of all runs; yields what a sweep needs to work and to be heard."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from studies.report.single import folder_of
     from studies.report.sweep import worker_processes
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
     total, jobs = sum(experiment.run.rounds for experiment in runs.values()), min(jobs, len(runs))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rounds"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds"),
+    )
     with (
-        Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)) as progress,
+        Progress(
+            *columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)
+        ) as progress,
         worker_processes(jobs) as executor,
     ):
         bar = progress.add_task(f"{title}{len(runs)} runs", total=total)

@@ -1,6 +1,5 @@
 """`wirelessfl allocate`: one round's bandwidth and pruning ratios, with prices, status and certificate."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -28,9 +28,18 @@ Examples:
 @scenario_argument
 @click.option("--deadline-ms", type=float, help="Deadline in milliseconds [scenario.deadline_s].")
 @click.option("--method", help="Allocator [allocation.method].")
-@click.option("--compare", metavar="METHOD,...", help="Allocators to put side by side, under the same channel.")
+@click.option(
+    "--compare",
+    metavar="METHOD,...",
+    help="Allocators to put side by side, under the same channel.",
+)
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @json_option
 def allocate(
     scenario: str | None,
@@ -59,7 +68,7 @@ def allocate(
         output.write_figure(plot_file, draw_schemes(planned, scenario or DEFAULT_PRESET))
     if as_json:
         found: dict[str, Any] = {name: scheme_as_dict(plan) for name, plan in planned.items()}
-        click.echo(json.dumps(found if compare else next(iter(found.values())), indent=2))
+        print_json(found if compare else next(iter(found.values())))
         return
     from studies.report.scheme_tables import print_allocation, print_schemes
 

@@ -1,11 +1,10 @@
 """`wirelessfl channel`: what a channel model does to the clients of a scenario."""
 
-import json
 from pathlib import Path
 
 import click
 
-from studies.cli._scenario import json_option, set_option
+from studies.cli._scenario import json_option, print_json, set_option
 
 EXAMPLES = """\b
 Examples:
@@ -18,12 +17,24 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
 @click.argument("name")
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
-@click.option("--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw.")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
+@click.option(
+    "--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @json_option
 def channel(
-    name: str, settings: tuple[str, ...], plot_file: Path | None, rounds: int, seed: int, as_json: bool
+    name: str,
+    settings: tuple[str, ...],
+    plot_file: Path | None,
+    rounds: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by client.
 
@@ -42,7 +53,7 @@ def channel(
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
-        click.echo(json.dumps({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()}, indent=2))
+        print_json({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()})
         return
     from studies.report.channel_tables import print_channel
 

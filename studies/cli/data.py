@@ -1,6 +1,5 @@
 """`wirelessfl data`: which data sets there are, how to get them, how they lie on the clients."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -39,7 +39,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
     rows = listed(data_root)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     from studies.report.dataset_tables import print_datasets
 
@@ -59,11 +59,20 @@ def fetch(name: str, data_root: Path | None) -> None:
 @data.command()
 @scenario_argument
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @data_root_option
 @json_option
 def show(
-    scenario: str | None, settings: tuple[str, ...], plot_file: Path | None, data_root: Path | None, as_json: bool
+    scenario: str | None,
+    settings: tuple[str, ...],
+    plot_file: Path | None,
+    data_root: Path | None,
+    as_json: bool,
 ) -> None:
     """Show which samples the clients of SCENARIO (a TOML file or a preset) hold: number, labels, skew."""
     from studies.report import output
@@ -71,14 +80,16 @@ def show(
     from wirelessfl import config
 
     output.check_output("--plot", plot_file, output.PICTURES)
-    tables: dict[str, dict[str, Any]] = changed(scenario_tables(scenario or DEFAULT_PRESET), settings)
+    tables: dict[str, dict[str, Any]] = changed(
+        scenario_tables(scenario or DEFAULT_PRESET), settings
+    )
     seen = view(config.from_tables(tables), data_root)
     if plot_file is not None:
         from studies.report.partition_figures import draw_partition
 
         output.write_figure(plot_file, draw_partition(seen))
     if as_json:
-        click.echo(json.dumps(seen.as_dict(), indent=2))
+        print_json(seen.as_dict())
         return
     from studies.report.dataset_tables import print_partition
 

@@ -13,6 +13,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -37,7 +38,8 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
-    "--executor", help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core."
+    "--executor",
+    help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core.",
 )
 @data_root_option
 @json_option
@@ -65,9 +67,18 @@ def run(
 
     there = _stored(out) if resume and out else None
     if resume and out and there is None and scenario is None:
-        raise InputError(f"--resume {out}: no run is there to go on with; give a SCENARIO to start one")
+        raise InputError(
+            f"--resume {out}: no run is there to go on with; give a SCENARIO to start one"
+        )
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
-    tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
+    tables = changed(
+        base,
+        settings,
+        run__rounds=rounds,
+        run__seed=seed,
+        run__device=device,
+        run__executor=executor,
+    )
     experiment = config.from_tables(tables)
     name = Path(scenario or DEFAULT_PRESET).stem
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
@@ -79,7 +90,7 @@ def run(
     if mine != path:
         return
     if as_json:
-        click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
+        print_json({"folder": str(path), **summary})
     else:
         _report(path, experiment)
 
@@ -101,7 +112,9 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
     from wirelessfl.errors import InputError
 
     there = config.from_tables(stored)
-    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(there, with_rounds=False):
+    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(
+        there, with_rounds=False
+    ):
         return
     asked, found = config.to_tables(experiment), config.to_tables(there)
     for section, table in found.items():
@@ -130,7 +143,9 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     if not resumed:
         RunFolder.check_free(path)
     trainer = (
-        experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=settings.runtime(data_root))
+        experiment.algorithm.trainer(
+            clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
+        )
         if settings.train
         else NoTraining(demand)
     )
@@ -160,7 +175,9 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
 
     done, rounds = len(folder.records()), experiment.run.rounds
     if done > rounds:
-        raise InputError(f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}")
+        raise InputError(
+            f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"
+        )
 
     def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
         def on_start() -> None:
@@ -168,7 +185,15 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
             show_progress()
 
         identity = experiment_hash(experiment, with_rounds=False)
-        run_rounds(experiment, trainer, folder, identity=identity, on_start=on_start, on_round=on_round, notify=_notify)
+        run_rounds(
+            experiment,
+            trainer,
+            folder,
+            identity=identity,
+            on_start=on_start,
+            on_round=on_round,
+            notify=_notify,
+        )
 
     with_progress(rounds, done, work)
 

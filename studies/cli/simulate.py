@@ -1,6 +1,5 @@
 """`wirelessfl simulate`: the cell alone over many rounds, and a picture of one of them."""
 
-import json
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -23,12 +23,16 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Latency, deadline misses, band and energy, without training.")
+@click.command(
+    epilog=EXAMPLES, short_help="Latency, deadline misses, band and energy, without training."
+)
 @scenario_argument
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @set_option
-@click.option("--timeline", type=click.Path(path_type=Path), help="Draw one round there (png, pdf, svg).")
+@click.option(
+    "--timeline", type=click.Path(path_type=Path), help="Draw one round there (png, pdf, svg)."
+)
 @click.option("--round", "seen", type=int, help="The round to draw, from 1 [the last].")
 @json_option
 def simulate(
@@ -51,8 +55,14 @@ def simulate(
     if seen is not None and timeline is None:
         raise InputError(f"--round {seen} says which round --timeline draws: give both")
     name = scenario or DEFAULT_PRESET
-    experiment = config.from_tables(changed(scenario_tables(name), settings, run__rounds=rounds, run__seed=seed))
-    drawn = None if timeline is None else check_round(experiment, experiment.run.rounds if seen is None else seen)
+    experiment = config.from_tables(
+        changed(scenario_tables(name), settings, run__rounds=rounds, run__seed=seed)
+    )
+    drawn = (
+        None
+        if timeline is None
+        else check_round(experiment, experiment.run.rounds if seen is None else seen)
+    )
     found: list[Simulation] = []
     with_progress(
         experiment.run.rounds,
@@ -66,7 +76,7 @@ def simulate(
 
         output.write_figure(timeline, draw_timeline(found[0], Path(name).stem))
     if as_json:
-        click.echo(json.dumps(summary(found[0]), indent=2))
+        print_json(summary(found[0]))
         return
     from studies.report.simulation_tables import print_simulation
 

@@ -1,13 +1,12 @@
 """`wirelessfl study`: a table or figure of a paper, from its experiments to its claims."""
 
-import json
 import os
 from functools import partial
 from pathlib import Path
 
 import click
 
-from studies.cli._scenario import data_root_option, json_option, set_option
+from studies.cli._scenario import data_root_option, json_option, print_json, set_option
 from studies.cli._sweep import sweep_under_bar, try_under_bar
 
 EXAMPLES = """\b
@@ -29,9 +28,14 @@ Examples:
     show_default=True,
     help="small: minutes; reduced (some studies): hours on two cores; paper: the full setting.",
 )
-@click.option("--learning-rate", type=float, help="Train with this rate instead of the study's own.")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
+    "--learning-rate", type=float, help="Train with this rate instead of the study's own."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count(),
+    help="Runs at the same time [number of cores].",
 )
 @click.option(
     "--out",
@@ -79,7 +83,9 @@ def study(
         experiments = found.experiments
     sweep_under_bar(experiments, out, jobs, data_root)
     folder = results / setting.folder_name(name)
-    table = write_results(folder, name, module, setting, experiments, read_runs(experiments, out), found)
+    table = write_results(
+        folder, name, module, setting, experiments, read_runs(experiments, out), found
+    )
     claims = claim_records(module, table)
     if as_json:
         report = {
@@ -89,7 +95,7 @@ def study(
             "table": table_records(table),
             "claims": claims,
         }
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     from studies.report.study import headline
     from studies.report.study_tables import print_study

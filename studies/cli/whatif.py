@@ -1,6 +1,5 @@
 """`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
 
-import json
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -33,10 +33,21 @@ Examples:
     help="A field and its values, start:stop:count or a,b,...; twice for a grid.",
 )
 @click.option("--method", help="Allocator [allocation.method].")
-@click.option("--draws", type=int, default=100, show_default=True, help="Channel draws, the same for every point.")
+@click.option(
+    "--draws",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Channel draws, the same for every point.",
+)
 @set_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @json_option
 def whatif(
     scenario: str | None,
@@ -56,7 +67,9 @@ def whatif(
 
     output.check_output("--csv", csv_file)
     output.check_output("--plot", plot_file, output.PICTURES)
-    tables = changed(scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method)
+    tables = changed(
+        scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
+    )
     sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
     result, found = sweep.run(), sweep.breakpoints()
     if csv_file is not None:
@@ -68,6 +81,6 @@ def whatif(
         title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"
         output.write_figure(plot_file, draw_what_if(result, found, title))
     if as_json:
-        click.echo(json.dumps(as_dict(result, found), indent=2))
+        print_json(as_dict(result, found))
         return
     print_what_if(result, found)

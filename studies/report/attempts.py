@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from studies.report.sweep import Progress, attempt
+from wirelessfl import strict_json
 from wirelessfl.config import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
@@ -38,7 +39,9 @@ def try_all(
             errors.append(error)
             return
         diverged[path.name] = " ".join(str(error).split())
-        write_atomically(root / FILE, (json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode())
+        write_atomically(
+            root / FILE, (strict_json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode()
+        )
 
     attempt(
         [experiment for name, experiment in asked.items() if name not in diverged],

@@ -1,6 +1,5 @@
 """What a search came to as files: trials.csv, best.toml and search.json."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from studies.report.search import METRICS, Found, Search
 from studies.report.search_tables import trial_records
 from studies.report.single import folder_of
 from studies.report.write import write_records
+from wirelessfl import strict_json
 from wirelessfl.config import to_tables, to_toml
 from wirelessfl.records import RunFolder, write_atomically
 
@@ -20,7 +20,11 @@ def write_search(folder: Path, root: Path, label: str, one: Search, found: Found
     `best.toml` is the first of the repeated experiments, ready to be run.
     """
     best, repeats = found.chosen[label], found.experiments[label]
-    again = Sample(tuple(METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats))
+    again = Sample(
+        tuple(
+            METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats
+        )
+    )
     error = again.standard_error
     report = {
         "scenario": label,
@@ -41,5 +45,5 @@ def write_search(folder: Path, root: Path, label: str, one: Search, found: Found
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "trials.csv", trial_records(found))
     write_atomically(folder / "best.toml", to_toml(repeats[0]).encode())
-    write_atomically(folder / "search.json", (json.dumps(report, indent=2) + "\n").encode())
+    write_atomically(folder / "search.json", (strict_json.dumps(report, indent=2) + "\n").encode())
     return report

@@ -33,26 +33,30 @@ def print_what_if(result: WhatIf, found: Found) -> None:
     inner = math.prod(others)
     step = math.ceil(first * inner / MOST_ROWS)
     rows = [row for row in range(first * inner) if row // inner % step == 0]
-    title = f"{first * inner} points, {draws} channel draws each" + (f"; 1 in {step} shown" if step > 1 else "")
+    title = f"{first * inner} points, {draws} channel draws each" + (
+        f"; 1 in {step} shown" if step > 1 else ""
+    )
     console.print(_points(result, table, rows, title))
     console.print(
-        "± one standard error over the draws; per band and per ms: prices in clients' whole models", soft_wrap=True
+        "± one standard error over the draws; per band and per ms: prices in clients' whole models",
+        soft_wrap=True,
     )
     if "pareto" in table:
         console.print(
-            "* no shorter deadline keeps as much (Pareto front of deadline against kept model)", soft_wrap=True
+            "* no shorter deadline keeps as much (Pareto front of deadline against kept model)",
+            soft_wrap=True,
         )
     if any(found.values()):
         console.print(_changes(list(result.axes), found))
 
 
 def as_dict(result: WhatIf, found: Found) -> dict[str, Any]:
-    """The table as columns of plain numbers (null where there is none), and the breakpoints."""
+    """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
         "axes": {name: values.tolist() for name, values in result.axes.items()},
         "draws": next(iter(result.measured.values())).shape[-1],
-        "table": {name: _plain(values) for name, values in result.table().items()},
+        "table": {name: values.tolist() for name, values in result.table().items()},
         "breakpoints": [
             {
                 names[0]: point.value,
@@ -71,15 +75,25 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
     front = ("",) if "pareto" in table else ()
     headings = [heading for heading, _, _ in COLUMNS.values()]
     printed = Table(
-        *(label_of(name) for name in result.axes), *headings, *front, title=title, box=SIMPLE_HEAD, padding=0
+        *(label_of(name) for name in result.axes),
+        *headings,
+        *front,
+        title=title,
+        box=SIMPLE_HEAD,
+        padding=0,
     )
     for column in printed.columns:
         column.justify = "right"
     for row in rows:
         cells = [f"{shown(name, table[name][row]):.5g}" for name in result.axes]
         for measure, (_, factor, form) in COLUMNS.items():
-            mean, error = factor * table[measure][row], factor * table[f"{measure}_standard_error"][row]
-            cells.append(f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else ""))
+            mean, error = (
+                factor * table[measure][row],
+                factor * table[f"{measure}_standard_error"][row],
+            )
+            cells.append(
+                f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else "")
+            )
         printed.add_row(*cells, *(["*" if table["pareto"][row] else ""] if front else []))
     return printed
 
@@ -94,7 +108,3 @@ def _changes(names: list[str], found: Found) -> Table:
             value = f"{shown(names[0], np.asarray(point.value)):.6g}"
             printed.add_row(*second, value, str(point.client), point.before, point.after)
     return printed
-
-
-def _plain(values: Any) -> list[Any]:
-    return [None if isinstance(item, float) and not math.isfinite(item) else item for item in values.tolist()]

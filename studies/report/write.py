@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from studies.report.results import Cell, Experiments, Runs, Sample, Table
 from studies.report.search import Found
 from studies.report.search_tables import trial_records
 from studies.report.study import Setting, Study, describe, headline
+from wirelessfl import strict_json
 from wirelessfl.config import experiment_hash
 from wirelessfl.records import write_atomically
 
@@ -42,7 +42,7 @@ def write_results(
         write_records(folder / "trials.csv", trial_records(found))
     if describe(experiments)["learning_rates"]:
         write_records(folder / "curves.csv", curve_rows(runs))
-    command = json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
+    command = strict_json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
     write_atomically(folder / "command.json", command.encode())
     _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
     return table
@@ -53,9 +53,15 @@ def table_records(table: Table) -> list[dict[str, Any]]:
 
     A column is measured when a row of it is; where it was not, both are None.
     """
-    measured = {name for row in table.rows for name, cell in row.items() if isinstance(cell, Sample)}
+    measured = {
+        name for row in table.rows for name, cell in row.items() if isinstance(cell, Sample)
+    }
     return [
-        {name: value for column, cell in row.items() for name, value in _plain(column, cell, column in measured)}
+        {
+            name: value
+            for column, cell in row.items()
+            for name, value in _plain(column, cell, column in measured)
+        }
         for row in table.rows
     ]
 
@@ -63,12 +69,17 @@ def table_records(table: Table) -> list[dict[str, Any]]:
 def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
     """The study's claims and how they stand."""
     verdicts = [(claim, claim.check(table)) for claim in study.CLAIMS]
-    return [{"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures} for claim, verdict in verdicts]
+    return [
+        {"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures}
+        for claim, verdict in verdicts
+    ]
 
 
 def _plain(column: str, cell: Cell, measured: bool) -> Iterable[tuple[str, Any]]:
     if not isinstance(cell, Sample):
-        return [(column, cell), (f"{column}_standard_error", None)] if measured else [(column, cell)]
+        return (
+            [(column, cell), (f"{column}_standard_error", None)] if measured else [(column, cell)]
+        )
     error = cell.standard_error
     return [(column, cell.mean), (f"{column}_standard_error", None if math.isnan(error) else error)]
 
@@ -76,10 +87,17 @@ def _plain(column: str, cell: Cell, measured: bool) -> Iterable[tuple[str, Any]]
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Rows of equal keys as a CSV file; numbers with six digits, None as an empty cell."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
+    writer = csv.DictWriter(
+        text, fieldnames=list(records[0]) if records else [], lineterminator="\n"
+    )
     writer.writeheader()
     for record in records:
-        writer.writerow({key: f"{item:.6g}" if isinstance(item, float) else item for key, item in record.items()})
+        writer.writerow(
+            {
+                key: f"{item:.6g}" if isinstance(item, float) else item
+                for key, item in record.items()
+            }
+        )
     write_atomically(path, text.getvalue().encode())
 
 
@@ -87,8 +105,13 @@ def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[s
     return {
         "command": f"wirelessfl study {name} {setting.options}",
         **describe(experiments),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
-        "experiments": {label: [experiment_hash(seed) for seed in seeds] for label, seeds in experiments.items()},
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        "experiments": {
+            label: [experiment_hash(seed) for seed in seeds] for label, seeds in experiments.items()
+        },
     }
 
 
@@ -97,7 +120,9 @@ def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.1))  # inches; the default lets axis labels touch panels
+    figure = Figure(
+        layout=ConstrainedLayoutEngine(w_pad=0.1)
+    )  # inches; the default lets axis labels touch panels
     FigureCanvasAgg(figure)
     study.figure(runs, figure)
     figure.suptitle(title, fontsize="small", color="0.35")
