@@ -1,4 +1,6 @@
-"""Reading recorded links: tables with or without a header, NPZ files; one clear line for everything that is wrong."""
+"""Reading recorded links: tables with or without a header, NPZ files; one clear line for everything
+that is wrong.
+"""
 
 import csv
 import math
@@ -31,10 +33,11 @@ Row = tuple[int, list[str]]  # line of the file, cells
 class Format:
     """The form of a file; its fields stand beside the channel's own in a scenario file.
 
-    `unit`: one of `UNITS`; `auto` is the unit that a column's name starts with, else `gain`. `columns`: names of the
-    columns with values, one per client, or the one of a file with a column `client`; all that are left unless given.
-    `separator`: `auto` is that of the first line. `reference_power_dbm`: power of the reference signal per resource
-    element, which `rsrp_dbm` is received of (ss-PBCH-BlockPower in NR).
+    `unit`: one of `UNITS`; `auto` is the unit that a column's name starts with, else `gain`.
+    `columns`: names of the columns with values, one per client, or the one of a file with a column
+    `client`; all that are left unless given. `separator`: `auto` is that of the first line.
+    `reference_power_dbm`: power of the reference signal per resource element, which `rsrp_dbm` is
+    received of (ss-PBCH-BlockPower in NR).
     """
 
     unit: Literal[
@@ -66,7 +69,8 @@ class Format:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Recorded values in linear form (rows, K), 0 without a link: gains, or what `unit` says of SNR and rate.
+    """Recorded values in linear form (rows, K), 0 without a link: gains, or what `unit` says of SNR
+    and rate.
 
     `begins_s` (rows,) says when each row begins, the first at 0; None where a row is a round.
     """
@@ -79,10 +83,10 @@ class Levels:
 def read(file: str, form: Format) -> Levels:
     """The recorded values of a `.csv` or `.npz` file; `InputError` names file, row and value.
 
-    The first line of a CSV file that is no comment (`#`, `%`) may name its columns, in any order and case: `round`
-    (from 1) or `time_s`, `client`, and those of the values. Without a column `client` every column of values is a
-    client; without a header every column is. An NPZ file has an array (rows, K) under the name of its unit, and may
-    have `time_s` (rows,).
+    The first line of a CSV file that is no comment (`#`, `%`) may name its columns, in any order
+    and case: `round` (from 1) or `time_s`, `client`, and those of the values. Without a column
+    `client` every column of values is a client; without a header every column is. An NPZ file has
+    an array (rows, K) under the name of its unit, and may have `time_s` (rows,).
     """
     try:
         return _read(file, *stamp(file), form)
@@ -231,7 +235,9 @@ def _is_number(text: str) -> bool:
 
 
 def _without_last_empty(rows: list[Row]) -> list[Row]:
-    """The rows without a last column that is empty in all of them: a separator at the end of each line."""
+    """The rows without a last column that is empty in all of them: a separator at the end of each
+    line.
+    """
     if all(len(cells) > 1 and cells[-1] == "" for _, cells in rows):
         return [(line, cells[:-1]) for line, cells in rows]
     return rows
@@ -300,7 +306,9 @@ def _check_header(file: str, names: list[str]) -> None:
 
 
 def _value_columns(file: str, names: list[str], form: Format) -> list[int]:
-    """Numbers of the columns with values: the declared ones, else those named by a unit, else all that are left."""
+    """Numbers of the columns with values: the declared ones, else those named by a unit, else all
+    that are left.
+    """
     wanted = [name.lower() for name in form.columns]
     left = [name for name in names if name not in (ROUND, TIME, CLIENT, *UNNAMED)]
     for name in wanted:
@@ -329,7 +337,9 @@ def _unit_of(file: str, names: list[str], form: Format) -> str:
 
 
 def _by_client(file: str, names: list[str], rows: list[Row], level: Array, unit: str) -> Levels:
-    """Rows of one client each: a matrix over rounds, or over the times at which any client has a new row."""
+    """Rows of one client each: a matrix over rounds, or over the times at which any client has a
+    new row.
+    """
     client = _clients(file, rows, names.index(CLIENT))
     if ROUND in names:
         rounds = _counts(file, rows, names.index(ROUND), ROUND, 1)
@@ -428,7 +438,9 @@ def _number(file: str, line: int, text: str, name: str) -> float:
 
 
 def _levels(file: str, lines: Sequence[int], values: Array, unit: str, form: Format) -> Array:
-    """The linear levels of values in a unit, 0 without a link; `InputError` for a value that cannot be."""
+    """The linear levels of values in a unit, 0 without a link; `InputError` for a value that cannot
+    be.
+    """
     known = UNITS[unit]
     none = np.isnan(values) | ((values == 0) & known.zero_is_none)
     for row, client in np.argwhere(~none & ~((values >= known.least) & (values <= known.most)))[:1]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wirelessfl.cell.closed_form import full_band_snr
 from wirelessfl.errors import InputError
-from wirelessfl.formula import full_band_snr
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -21,8 +21,9 @@ MOST_REFERENCE_DBM = 100.0
 class Unit:
     """A unit of recorded values.
 
-    `level` turns values into a linear quantity that is 0 without a link: a gain, a signal-to-noise ratio
-    (`is_snr`) or a rate in bit/s (`is_rate`). With `zero_is_none` the value 0 says that there is no link.
+    `level` turns values into a linear quantity that is 0 without a link: a gain, a signal-to-noise
+    ratio (`is_snr`) or a rate in bit/s (`is_rate`). With `zero_is_none` the value 0 says that there
+    is no link.
     """
 
     least: float
@@ -69,7 +70,9 @@ _LIKELY = (  # least and largest value, and the units that such values usually h
 
 
 def unit_in(name: str) -> str | None:
-    """The unit at the start of a column's name (`rsrp_dbm`, `rsrp_dbm_2`, `gain 0`); None without one."""
+    """The unit at the start of a column's name (`rsrp_dbm`, `rsrp_dbm_2`, `gain 0`); None without
+    one.
+    """
     for unit in sorted(UNITS, key=len, reverse=True):
         rest = name.removeprefix(unit)
         if (
@@ -82,7 +85,9 @@ def unit_in(name: str) -> str | None:
 
 
 def guess_at(values: Array, unit: str) -> str:
-    """The units that the `values` look like other than `unit`, as the end of an error line; '' without a guess."""
+    """The units that the `values` look like other than `unit`, as the end of an error line; ''
+    without a guess.
+    """
     known = values[np.isfinite(values) & (values != 0)]
     for least, most, units in _LIKELY:
         likely = [name for name in units if name != unit]
@@ -93,7 +98,9 @@ def guess_at(values: Array, unit: str) -> str:
 
 @dataclass(frozen=True)
 class LinkBudget:
-    """The scenario's part in a recorded SNR or rate: SNR over the band at gain 1 (K,), hertz, SNR gap (linear)."""
+    """The scenario's part in a recorded SNR or rate: SNR over the band at gain 1 (K,), hertz, SNR
+    gap (linear).
+    """
 
     snr_at_gain_1: tuple[float, ...]
     bandwidth_hz: float
@@ -101,7 +108,9 @@ class LinkBudget:
 
     @classmethod
     def of(cls, scenario: Scenario, unit: str) -> "LinkBudget | None":
-        """The budget that `unit` needs, None for a gain; `InputError` where the power follows the path loss."""
+        """The budget that `unit` needs, None for a gain; `InputError` where the power follows the
+        path loss.
+        """
         if not (UNITS[unit].is_snr or UNITS[unit].is_rate):
             return None
         if scenario.link.power_control != "fixed":
@@ -110,11 +119,13 @@ class LinkBudget:
                 f"power, got {scenario.link.power_control}"
             )
         ones = np.ones(scenario.clients)
-        snr = full_band_snr(scenario, ChannelState.known(ones), ones)
+        snr = full_band_snr(scenario, ChannelState.perfect_csi(ones), ones)
         return cls(tuple(snr.tolist()), scenario.bandwidth_hz, scenario.link.snr_gap)
 
     def gain(self, level: Array, unit: str) -> Array:
-        """The gain with which the whole band has the recorded SNR or, by Shannon's formula, rate; (..., K)."""
+        """The gain with which the whole band has the recorded SNR or, by Shannon's formula, rate;
+        (..., K).
+        """
         with np.errstate(over="ignore"):
             snr = (
                 self.snr_gap * np.expm1(level / self.bandwidth_hz * np.log(2.0))

@@ -19,16 +19,17 @@ _ROUNDED_UP = 1.0 + 1e-9  # the start of round 3 x 0.7 s is not before a row at 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Links recorded in `file` (see `_trace_file.read`), the same for every seed; a gain of 0 is no link.
+    """Links recorded in `file` (see `_trace_file.read`), the same for every seed; a gain of 0 is no
+    link.
 
-    A scenario of fewer clients takes the first ones. A row is a round; with a column `time_s` a row holds until the
-    next one begins, over rounds, `round_interval_s` apart (the scenario's deadline unless given), and over the
-    coherence blocks of a round. After its end the trace starts over with `repeat`, and is an error without. The mean,
-    quantile and path gain of a trace are its average, or its empirical quantile, over its time: it does not tell path
-    loss from fading.
+    A scenario of fewer clients takes the first ones. A row is a round; with a column `time_s` a row
+    holds until the next one begins, over rounds, `round_interval_s` apart (the scenario's deadline
+    unless given), and over the coherence blocks of a round. After its end the trace starts over
+    with `repeat`, and is an error without. The mean, quantile and path gain of a trace are its
+    average, or its empirical quantile, over its time: it does not tell path loss from fading.
 
-    A recorded SNR or rate stands for the gain with which the scenario's whole band, noise and fixed transmit power
-    have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
+    A recorded SNR or rate stands for the gain with which the scenario's whole band, noise and fixed
+    transmit power have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
     """
 
     file: str = ""
@@ -45,14 +46,18 @@ class Trace:
 
     @classmethod
     def example(cls, folder: Path) -> "Trace":
-        """A trace of 50 rounds and 10 clients that repeats, written to `folder`: Rayleigh fading at 100 dB loss."""
+        """A trace of 50 rounds and 10 clients that repeats, written to `folder`: Rayleigh fading at
+        100 dB loss.
+        """
         gain = 1e-10 * np.random.default_rng(0).standard_exponential((50, 10))
         file = folder / "trace.npz"
         np.savez(file, gain=gain)
         return cls(file=str(file), repeat=True)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The links recorded for the round, the file's first in round 0; `InputError` after the last one."""
+        """The links recorded for the round, the file's first in round 0; `InputError` after the
+        last one.
+        """
         played = self._played(scenario)
         self._check_reaches(played, scenario, rng.round)
         coherence_s = scenario.medium.coherence_s or 0.0
@@ -122,7 +127,9 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class _Played:
-    """Gains (rows, K) and the seconds at which they begin and end, (rows + 1,), None where a row is a round."""
+    """Gains (rows, K) and the seconds at which they begin and end, (rows + 1,), None where a row is
+    a round.
+    """
 
     gain: Array
     edges_s: Array | None

@@ -1,4 +1,6 @@
-"""JSON as RFC 8259 has it: no `NaN` and no `Infinity`; a number that is not finite is written as null."""
+"""JSON as RFC 8259 has it: no `NaN` and no `Infinity`; a number that is not finite is written as
+null.
+"""
 
 import json
 import math
@@ -8,8 +10,8 @@ from typing import Any
 def dumps(value: Any, *, indent: int | None = None) -> str:
     """`value` as JSON in one line, or in several with `indent`.
 
-    A float that is not finite becomes null: a time that never comes, an energy without a bound, an error that a
-    single value does not have. The field that holds it says which.
+    A float that is not finite becomes null: a time that never comes, an energy without a bound, an
+    error that a single value does not have. The field that holds it says which.
     """
     try:
         return json.dumps(value, indent=indent, allow_nan=False)

@@ -32,7 +32,9 @@ Examples:
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wirelessfl")
 def cli() -> None:
-    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
+    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models
+    under them.
+    """
 
 
 for command in (run, simulate, allocate, whatif, channel, data, search, study, list_plugins):

@@ -37,7 +37,7 @@ def print_json(value: Any) -> None:
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
     """The tables of a TOML file or of a shipped preset."""
-    from wirelessfl.config import read_tables
+    from wirelessfl.config.scenario_file import read_tables
     from wirelessfl.errors import InputError
 
     presets = {file.stem: file for file in sorted(PRESETS.glob("*.toml"))}
@@ -54,7 +54,7 @@ def changed(
     tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any
 ) -> dict[str, dict[str, Any]]:
     """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
-    from wirelessfl.config import merge, parse_setting
+    from wirelessfl.config.scenario_file import merge, parse_setting
 
     changes: dict[str, dict[str, Any]] = {}
     for text in settings:
@@ -70,7 +70,9 @@ def changed(
 def with_progress(
     total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
 ) -> None:
-    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown from `on_start` on."""
+    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown
+    from `on_start` on.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -10,18 +10,20 @@ def sweep_under_bar(
     experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None
 ) -> None:
     """Bring every run to its end; `InputError` when one fails."""
-    from studies.report.sweep import sweep
+    from studies.runner.sweep import sweep
 
     every = [experiment for seeds in experiments.values() for experiment in seeds]
     with _under_bar(every, out, jobs, "") as options:
         sweep(every, out, data_root=data_root, **options)
 
 
-def try_under_bar(
+def try_with_progress(
     out: Path, jobs: int, data_root: Path | None, experiments: Iterable[Any], title: str
 ) -> Mapping[str, str]:
-    """Bring the runs of a part of a search to their end or to where they diverge: hash -> reason of those that do."""
-    from studies.report.attempts import try_all
+    """Bring the runs of a part of a search to their end or to where they diverge: hash -> reason of
+    those that do.
+    """
+    from studies.runner.attempts import try_all
 
     every = list(experiments)
     with _under_bar(every, out, jobs, f"{title}: ") as options:
@@ -40,8 +42,8 @@ def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterat
         TimeRemainingColumn,
     )
 
-    from studies.report.single import folder_of
-    from studies.report.sweep import worker_processes
+    from studies.runner.single_run import folder_of
+    from studies.runner.sweep import worker_processes
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
     total, jobs = sum(experiment.run.rounds for experiment in runs.values()), min(jobs, len(runs))

@@ -36,12 +36,13 @@ def channel(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by client.
+    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by
+    client.
 
     Fields of sections channel and scenario may be changed; the scenario is the default one else.
     """
     from studies.report import output
-    from studies.report.channel import view
+    from studies.views.channel.channel import view
     from wirelessfl.errors import check_count
 
     output.check_output("--plot", plot_file, output.PICTURES)
@@ -49,12 +50,12 @@ def channel(
     check_count("--seed", seed, at_least=0)
     seen = view(name, settings, rounds=rounds, seed=seed)
     if plot_file is not None:
-        from studies.report.channel_figures import draw_channel
+        from studies.views.channel.figures import draw_channel
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
         print_json({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()})
         return
-    from studies.report.channel_tables import print_channel
+    from studies.views.channel.tables import print_channel
 
     print_channel(seen)

@@ -62,7 +62,7 @@ def run(
     digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code,
     sps-blog.
     """
-    from wirelessfl import config
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     there = _stored(out) if resume and out else None
@@ -97,8 +97,8 @@ def run(
 
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     """The experiment of the folder to go on with; None when there is nothing there yet."""
-    from wirelessfl.config import read_tables
-    from wirelessfl.records import RunFolder, check_folder
+    from wirelessfl.config.scenario_file import read_tables
+    from wirelessfl.records.run_folder import RunFolder, check_folder
 
     check_folder("--out", out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -107,8 +107,10 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
-    """Raise `InputError` that names the first field in which `experiment` is not the one in the folder."""
-    from wirelessfl import config
+    """Raise `InputError` that names the first field in which `experiment` is not the one in the
+    folder.
+    """
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     there = config.from_tables(stored)
@@ -128,11 +130,11 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 
 
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
-    from wirelessfl.config import to_toml
+    from wirelessfl.config.scenario_file import to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
-    from wirelessfl.records import RunFolder
+    from wirelessfl.records.run_folder import RunFolder
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
@@ -160,7 +162,7 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
                 raise
     finally:
         trainer.close()
-    from studies.report.run_figures import draw_run
+    from studies.views.run.figures import draw_run
 
     draw_run(folder)
     summary: dict[str, Any] = json.loads(folder.summary_file.read_text())
@@ -168,9 +170,9 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
 
 
 def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
-    from wirelessfl.config import experiment_hash, to_toml
+    from wirelessfl.config.scenario_file import experiment_hash, to_toml
     from wirelessfl.errors import InputError
-    from wirelessfl.records import write_atomically
+    from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
     done, rounds = len(folder.records()), experiment.run.rounds
@@ -204,6 +206,6 @@ def _notify(line: str) -> None:
 
 
 def _report(path: Path, experiment: Any) -> None:
-    from studies.report.run_tables import print_run
+    from studies.views.run.tables import print_run
 
     print_run(path, experiment.scenario.deadline_s)

@@ -1,4 +1,6 @@
-"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are not the test's."""
+"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are
+not the test's.
+"""
 
 import os
 from functools import partial
@@ -16,7 +18,7 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import try_under_bar
+from studies.cli._sweep import try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -122,16 +124,18 @@ def search(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat the best."""
+    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat
+    the best.
+    """
     from dataclasses import replace
 
-    from studies.report.ranges import parse_space
-    from studies.report.search import Search, find_best
-    from studies.report.search_tables import print_best, print_trials
-    from studies.report.search_write import write_search
-    from wirelessfl.config import from_tables
+    from studies.search.ranges import parse_space
+    from studies.search.search import Search, find_best
+    from studies.search.tables import print_best, print_trials
+    from studies.search.write import write_search
+    from wirelessfl.config.scenario_file import from_tables
     from wirelessfl.errors import check_count
-    from wirelessfl.records import check_folder
+    from wirelessfl.records.run_folder import check_folder
 
     name = Path(scenario or DEFAULT_PRESET).stem
     folder = results or Path("runs/results") / f"search-{name}"
@@ -159,7 +163,7 @@ def search(
     seeds = range(one.seed + 1, one.seed + 1 + repeats)
     planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
     found = find_best(
-        {name: one}, {name: planned}, out, partial(try_under_bar, out, jobs, data_root)
+        {name: one}, {name: planned}, out, partial(try_with_progress, out, jobs, data_root)
     )
     report = write_search(folder, out, name, one, found)
     if as_json:

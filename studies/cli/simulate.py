@@ -44,11 +44,13 @@ def simulate(
     seen: int | None,
     as_json: bool,
 ) -> None:
-    """Run channel, allocation and cell of SCENARIO (a TOML file or a preset) for some rounds; train nothing."""
+    """Run channel, allocation and cell of SCENARIO (a TOML file or a preset) for some rounds; train
+    nothing.
+    """
     from studies.report import output
-    from studies.report.simulation import Simulation, check_round, summary
-    from studies.report.simulation import simulate as simulate_rounds
-    from wirelessfl import config
+    from studies.views.simulation.simulation import Simulation, check_round, summary
+    from studies.views.simulation.simulation import simulate as simulate_rounds
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     output.check_output("--timeline", timeline, output.PICTURES)
@@ -72,12 +74,12 @@ def simulate(
         ),
     )
     if timeline is not None:
-        from studies.report.timeline_figures import draw_timeline
+        from studies.views.simulation.timeline_figures import draw_timeline
 
         output.write_figure(timeline, draw_timeline(found[0], Path(name).stem))
     if as_json:
         print_json(summary(found[0]))
         return
-    from studies.report.simulation_tables import print_simulation
+    from studies.views.simulation.tables import print_simulation
 
     print_simulation(summary(found[0]))

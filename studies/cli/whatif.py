@@ -61,9 +61,9 @@ def whatif(
 ) -> None:
     """Allocate SCENARIO (a TOML file or a preset) for other values of one or two of its fields."""
     from studies.report import output
-    from studies.report.vary import Vary
-    from studies.report.whatif import Sweep
-    from studies.report.whatif_tables import as_dict, print_what_if
+    from studies.views.whatif.tables import as_dict, print_what_if
+    from studies.views.whatif.vary import Vary
+    from studies.views.whatif.whatif import Sweep
 
     output.check_output("--csv", csv_file)
     output.check_output("--plot", plot_file, output.PICTURES)
@@ -75,7 +75,7 @@ def whatif(
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:
-        from studies.report.whatif_figures import draw_what_if
+        from studies.views.whatif.figures import draw_what_if
 
         allocator = tables.get("allocation", {}).get("method", "exact")
         title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"

@@ -8,7 +8,7 @@ import pytest
 from channel_models._csi import Csi
 from channel_models._trace_file import _read
 from channel_models.trace import Trace
-from wirelessfl.config import from_tables, to_tables
+from wirelessfl.config.scenario_file import from_tables, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 from wirelessfl.values import Scenario

@@ -8,12 +8,12 @@ import pytest
 from channel_models._csi import Csi
 from channel_models._trace_file import Format
 from channel_models.trace import Trace
-from wirelessfl.config import from_tables, to_tables
+from wirelessfl.cell.closed_form import full_band_rate_bps, full_band_snr
+from wirelessfl.config.scenario_file import from_tables, to_tables
 from wirelessfl.errors import InputError
-from wirelessfl.formula import full_band_rate_bps, full_band_snr
-from wirelessfl.link import Link
-from wirelessfl.medium import Medium
 from wirelessfl.rng import Streams
+from wirelessfl.scenario.link import Link
+from wirelessfl.scenario.medium import Medium
 from wirelessfl.values import ChannelState, Scenario
 
 TWO = Scenario(clients=2, distance_m=(100.0, 200.0))
@@ -119,7 +119,7 @@ def test_a_recorded_snr_is_that_of_the_scenario(noise, tmp_path):
     snr_db = np.array([[10.0, 0.0], [-5.0, 23.0]])
     model = written(tmp_path, "snr_db_0,snr_db_1\n10,0\n-5,23\n")
     for round, gain in enumerate(gains(model, scenario, 2)):
-        found = full_band_snr(scenario, ChannelState.known(gain), gain)
+        found = full_band_snr(scenario, ChannelState.perfect_csi(gain), gain)
         np.testing.assert_allclose(10 * np.log10(found), snr_db[round], atol=1e-9)
 
 
@@ -132,7 +132,7 @@ def test_a_recorded_rate_is_that_of_the_whole_band(unit, factor, gap_db, tmp_pat
     rates = np.array([[3e7, 1e4], [1e6, 5e7]])
     model = written(tmp_path, lines(",", [["a", "b"], *(rates / factor)]), unit=unit)
     for round, gain in enumerate(gains(model, scenario, 2)):
-        found = full_band_rate_bps(scenario, ChannelState.known(gain), gain)
+        found = full_band_rate_bps(scenario, ChannelState.perfect_csi(gain), gain)
         np.testing.assert_allclose(found, rates[round], rtol=1e-9)
 
 
@@ -183,7 +183,7 @@ def test_the_form_of_ucc_5g(tmp_path):
     model = written(tmp_path, UCC, columns=("UL_bitrate",), unit="rate_kbps")
     scenario = Scenario(clients=1, deadline_s=1.0)
     found = gains(model, scenario, 5)
-    rate_bps = full_band_rate_bps(scenario, ChannelState.known(found), found)
+    rate_bps = full_band_rate_bps(scenario, ChannelState.perfect_csi(found), found)
     np.testing.assert_allclose(rate_bps[:, 0], [0, 310e3, 0, 955e3, 0], rtol=1e-9)
 
 
