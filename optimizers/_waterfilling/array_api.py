@@ -5,8 +5,8 @@ The level mu = 1 / sqrt(lambda) is found on detached numbers. Around the optimum
 their bounds (I) and those at their ceiling (C) stay the same, and there the optimum has a closed
 form, eq. (47) of [WFL] with bounds:
 
-    mu = (1 - sum_C s / (c - a) + sum_I s / a) / sum_I sqrt(w c s) / a,      b_I = (mu sqrt(w c s) -
-    s) / a.
+    mu = (1 - sum_C s / (c - a) + sum_I s / a) / sum_I sqrt(w c s) / a,
+    b_I = (mu sqrt(w c s) - s) / a.
 
 Where clients with a = 0 stand on their step, mu = sqrt(s / (w c)) is theirs and they share what the
 others leave. Differentiating that closed form is differentiating sum b(mu) = 1 implicitly: no

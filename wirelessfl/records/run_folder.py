@@ -1,9 +1,10 @@
 """Run folders: what a run leaves behind, written so that a kill at any moment loses nothing.
 
-experiment.toml     the experiment, everything resolved: enough to run it again rounds.jsonl
-one `RoundRecord` per line checkpoint-N.npz    the complete state after round N (the last two are
-kept; plain arrays, no pickle) summary.json        written when the run is complete plots/
-pictures
+experiment.toml    the resolved experiment: enough to run it again
+rounds.jsonl       one `RoundRecord` per line
+checkpoint-N.npz   the complete state after round N (plain arrays, no pickle; the last two stay)
+summary.json       written when the run is complete
+plots/             pictures
 """
 
 import dataclasses
