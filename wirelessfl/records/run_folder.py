@@ -24,6 +24,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl import strict_json
 from wirelessfl.errors import InputError
 from wirelessfl.values import RoundRecord
 
@@ -269,8 +270,8 @@ class RunFolder:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json` atomically."""
-        write_atomically(self.summary_file, (json.dumps(summary, indent=2) + "\n").encode())
+        write_atomically(self.summary_file, (strict_json.dumps(summary, indent=2) + "\n").encode())
 
 
 def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, separators=(", ", ": ")) + "\n"
+    return strict_json.dumps(record) + "\n"
