@@ -9,18 +9,17 @@ frequency and c = fixed_cycles + x prunable_cycles,
     energy_j  = capacitance c f^2 + power_w upload_s.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.allocation.interface import Array, kept_fraction
+from wirelessfl.allocation.interface import Array, broadcast_fields, kept_fraction
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
 from wirelessfl.values import ChannelState, Demand, PerClient, Scenario
 
-_ABOVE_ZERO = ("deadline_s", "power_w", "cpu_min_hz", "cpu_max_hz")
 ROUNDING = formula.ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 
 
@@ -55,24 +54,11 @@ class JointProblem:
     max_pruning_ratio: ArrayLike = 1.0
 
     def __post_init__(self) -> None:
-        arrays = {
-            field.name: _checked(field.name, getattr(self, field.name)) for field in fields(self)
-        }
-        try:
-            shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
-        except ValueError:
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-            raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
-        if shape[-1] == 0:
-            raise InputError("the problem must have at least 1 client, got 0")
-        crossed = arrays["cpu_min_hz"] > arrays["cpu_max_hz"]
+        broadcast_fields(self)
+        crossed = np.asarray(self.cpu_min_hz) > np.asarray(self.cpu_max_hz)
         if np.any(crossed):
-            lowest = np.broadcast_to(arrays["cpu_min_hz"], crossed.shape)[crossed][0]
+            lowest = np.asarray(self.cpu_min_hz)[crossed][0]
             raise InputError(f"cpu_min_hz must be at most cpu_max_hz, got {lowest:g}")
-        for name, array in arrays.items():
-            object.__setattr__(
-                self, name, np.broadcast_to(array, shape)
-            )  # a view that cannot be written to
 
     @classmethod
     def of(
@@ -245,23 +231,3 @@ class JointAllocation:
     @property
     def _over_budget(self) -> NDArray[np.bool_]:
         return self.energy_j > np.asarray(self.problem.energy_budget_j) * (1 + ROUNDING)
-
-
-def _checked(name: str, value: ArrayLike) -> Array:
-    """`value` as float64 with at least one axis; `InputError` where it is out of range."""
-    try:
-        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
-    bad = np.isnan(array) | (
-        (np.abs(array) == np.inf) if name != "energy_budget_j" else (array == -np.inf)
-    )
-    if np.any(bad):
-        raise InputError(f"{name} must be finite, got {array[bad].flat[0]}")
-    if name in _ABOVE_ZERO and np.any(array <= 0):
-        raise InputError(f"{name} must be above 0, got {array.min():g}")
-    if np.any(array < 0):
-        raise InputError(f"{name} must be at least 0, got {array.min():g}")
-    if name == "max_pruning_ratio" and np.any(array > 1):
-        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
-    return array
