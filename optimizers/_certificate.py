@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizers._curve import Curve
+from optimizers._curve import TOUCHING, Curve
 from optimizers._rate_models import curve_of
 from wirelessfl.allocation import Allocation, Array, Problem
 from wirelessfl.errors import InputError
-
-_TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,14 +51,17 @@ def certify(problem: Problem, allocation: Allocation) -> Certificate:
     return Certificate(
         primal_residual=_primal_residual(problem, curve, band, ratio),
         stationarity=_stationarity(curve, band, price[..., None]),
-        complementarity=np.maximum(spare, np.where(curve.excluded, 0.0, missed).max(axis=-1)) / scale,
+        complementarity=np.maximum(spare, np.where(curve.excluded, 0.0, missed).max(axis=-1))
+        / scale,
         duality_gap=_gap(curve, ratio, price[..., None]) / scale,
     )
 
 
 def _primal_residual(problem: Problem, curve: Curve, band: Array, ratio: Array) -> Array:
     deadline_s = np.asarray(problem.deadline_s)
-    over_s = np.where(curve.excluded, 1.0 - ratio, problem.latency_s(band, ratio) / deadline_s - 1.0)
+    over_s = np.where(
+        curve.excluded, 1.0 - ratio, problem.latency_s(band, ratio) / deadline_s - 1.0
+    )
     per_client = np.stack([over_s, -band, -ratio, ratio - np.where(curve.excluded, 1.0, curve.cap)])
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
     return np.maximum(worst, 0.0)
@@ -69,8 +70,8 @@ def _primal_residual(problem: Problem, curve: Curve, band: Array, ratio: Array) 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
     gain = curve.marginal_gain(band)
     excess = gain - price
-    at_floor = band <= curve.floor * (1.0 + _TOUCHING)
-    at_top = band >= curve.ceiling * (1.0 - _TOUCHING)
+    at_floor = band <= curve.floor * (1.0 + TOUCHING)
+    at_top = curve.at_edge(band)
     excess = np.where(at_floor, np.maximum(excess, 0.0), excess)
     excess = np.where(at_top, np.minimum(excess, 0.0), excess)
     size = np.maximum(gain, price)

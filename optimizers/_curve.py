@@ -1,7 +1,8 @@
 """What every solver asks of an allocation problem once each client prunes as little as its band allows.
 
-The largest kept fraction x_k(b) that meets the deadline is increasing and concave in the band b, for every rate model,
-so the problem becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k.
+The largest kept fraction x_k(b) that meets the deadline is a function of the band b, so the problem becomes: maximise
+sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k. It is increasing and concave, but for a table of
+efficiencies seen by noise with a density, whose pieces `optimizers._pieces` searches.
 """
 
 from typing import Protocol
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from wirelessfl.allocation import Allocation, Array, Problem
 
 ROUNDING = 1e-14  # a band this close (relative) to a bound is at the bound
+TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 FITTING = 1e-13  # excess of the summed floors that is rounding; a tenth of what `Allocation.status` forgives
 
 
@@ -38,6 +40,10 @@ class Curve(Protocol):
     def excluded(self) -> NDArray[np.bool_]: ...
     @property
     def uses_band(self) -> NDArray[np.bool_]: ...
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether a little more band is of no use, to a relative distance of 1e-12: the ceiling, or the end of a row."""
+        ...
 
     def kept(self, band: Array) -> Array:
         """x(b); 0 for clients that take no part."""
@@ -84,7 +90,9 @@ def latency_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array
     A client strictly between its bounds keeps w dx/d(deadline) more; one that stands at its floor or ceiling frees
     band instead, each unit of it worth `price`.
     """
-    at_bound = ((band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))) & (band > 0)
+    at_bound = (
+        (band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))
+    ) & (band > 0)
     freed = np.where(at_bound, price[..., None] * curve.freed_band(band, kept), 0.0)
     gained = np.where((kept < 1) & ~curve.excluded, curve.deadline_gain(band), 0.0)
     return np.where(at_bound, freed, gained)

@@ -22,7 +22,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._curve import FITTING
+from optimizers._curve import FITTING, TOUCHING
+from optimizers._pieces import Branches, best_choice, branches_of, fill_pieces
 from optimizers._psd_gains import CLOSE, NEAR, STEPS, Gains
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Array
@@ -66,13 +67,35 @@ class NoisePsdCurve:
 
     @cached_property
     def top(self) -> Array:
-        """The most band that a client can use: its ceiling, or the whole band if that is less."""
-        return np.where(self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor)
+        """The most band that a client can use: its ceiling, or the band of the largest rate if that is less."""
+        most = np.minimum(self.ceiling, self.problem.peak_band)
+        return np.where(self.uses_band, np.maximum(most, self.floor), self.floor)
 
     @cached_property
     def gains(self) -> Gains:
         """The marginal gains in logarithms."""
         return _gains(self)
+
+    @cached_property
+    def branches(self) -> Branches:
+        """The pieces of links other than Shannon's rate."""
+        return branches_of(self)
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether the ceiling or the end of a piece of the rate is reached."""
+        at_ceiling = band >= self.ceiling * (1.0 - TOUCHING)
+        if self.problem.is_shannon:
+            return np.asarray(at_ceiling)
+        pieces, snr = self.problem.pieces, np.asarray(self.problem.snr)
+        return np.asarray(
+            at_ceiling
+            | (
+                band
+                >= snr
+                * pieces.widest[pieces.piece_at(band / np.where(snr > 0, snr, 1.0))]
+                * (1.0 - TOUCHING)
+            )
+        )
 
     def kept(self, band: Array) -> Array:
         """x(v(b)), the largest kept fraction that meets the deadline."""
@@ -83,7 +106,9 @@ class NoisePsdCurve:
         return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:
-        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]."""
+        """The band that maximises w x(b) - `price` b within [floor, top], with a price (..., 1)."""
+        if not self.problem.is_shannon:
+            return np.where(price > 0, best_choice(self.branches, price)[0], self.top)
         theta = np.log(np.where(price > 0, price, 1.0))
         return np.where(price > 0, self.gains.band(theta, self.gains.low)[0], self.top)
 
@@ -120,8 +145,12 @@ def _gains(curve: NoisePsdCurve) -> Gains:
 
 def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    if not curve.problem.is_shannon:
+        return fill_pieces(curve)
     uses = curve.uses_band
-    spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0) | ~uses.any(axis=-1)
+    spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (
+        curve.top.sum(axis=-1) <= 1.0
+    ) | ~uses.any(axis=-1)
     gains, done = curve.gains, spare[..., None]
     low, high = _price_bounds(curve)
     theta, depth = _first_guess(gains)
@@ -130,7 +159,11 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
         band, depth, give = gains.band(theta, depth)
         total, slope = band.sum(axis=-1, keepdims=True), (band * give).sum(axis=-1, keepdims=True)
         low, high = np.where(total >= 1.0, theta, low), np.where(total <= 1.0, theta, high)
-        step = np.where(slope > 0, np.log(np.maximum(total, CLOSE)) * total / np.where(slope > 0, slope, 1.0), np.inf)
+        step = np.where(
+            slope > 0,
+            np.log(np.maximum(total, CLOSE)) * total / np.where(slope > 0, slope, 1.0),
+            np.inf,
+        )
         full = np.abs(total - 1.0) <= np.where(np.abs(step) <= NEAR, _FULL, CLOSE)
         inside = (theta + step >= low) & (theta + step <= high)
         target = np.where(inside, theta + step, 0.5 * (low + high))
@@ -138,17 +171,23 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
         if done.all():
             break
         theta = np.where(done, theta, target)
-    rest = np.where(np.abs(step) <= NEAR, step, 0.0)  # what is left of Newton's method; its square is lost in rounding
+    rest = np.where(
+        np.abs(step) <= NEAR, step, 0.0
+    )  # what is left of Newton's method; its square is lost in rounding
     band = np.clip(band * (1.0 - give * rest), curve.floor, curve.top)
     band = np.where(spare[..., None], curve.top, band)
-    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0), np.where(spare, 0.0, np.exp(theta + rest)[..., 0])
+    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0), np.where(
+        spare, 0.0, np.exp(theta + rest)[..., 0]
+    )
 
 
 def _price_bounds(curve: NoisePsdCurve) -> tuple[Array, Array]:
     """ln(price) at which the bands are at least, and at most, the whole band; (..., 1)."""
     top, floor = curve.gains.ends
     # A client whose ceiling lies above the whole band keeps the price at or above its gain there.
-    alone = np.max(top, axis=-1, keepdims=True, where=curve.uses_band & (curve.ceiling > 1.0), initial=-np.inf)
+    alone = np.max(
+        top, axis=-1, keepdims=True, where=curve.uses_band & (curve.ceiling > 1.0), initial=-np.inf
+    )
     least = np.min(top, axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf)
     most = np.max(floor, axis=-1, keepdims=True, where=curve.uses_band, initial=-np.inf)
     return np.maximum(least, alone), np.maximum(most, np.maximum(least, alone))
@@ -161,7 +200,9 @@ def _first_guess(gains: Gains) -> tuple[Array, Array]:
     value, rise = gains.at(depth)
     band = np.where(gains.uses, gains.snr * np.exp(-depth), 0.0)
     give = (band / rise).sum(axis=-1, keepdims=True)
-    guess = ((band / rise) * value).sum(axis=-1, keepdims=True) + band.sum(axis=-1, keepdims=True) - 1.0
+    guess = (
+        ((band / rise) * value).sum(axis=-1, keepdims=True) + band.sum(axis=-1, keepdims=True) - 1.0
+    )
     return guess / np.where(give > 0, give, 1.0), depth
 
 
@@ -172,7 +213,9 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
     late = slack_s < 0
     with np.errstate(divide="ignore", invalid="ignore"):
         needed_s = problem.upload_s + problem.fixed_upload_s
-        ceiling = np.where(slack_s > prunable_s, needed_s / np.maximum(slack_s - prunable_s, 0.0), np.inf)
+        ceiling = np.where(
+            slack_s > prunable_s, needed_s / np.maximum(slack_s - prunable_s, 0.0), np.inf
+        )
     entry = np.where(late, 0.0, speed.entry_bandwidth)
     least = np.where(late, 0.0, np.maximum(speed.min_bandwidth, entry))
     entry_band, least_band = problem.band_at(entry), problem.band_at(least)

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._curve import FITTING, ROUNDING
+from optimizers._curve import FITTING, ROUNDING, TOUCHING
 from wirelessfl.allocation import AllocationProblem, Array, Problem
 from wirelessfl.errors import InputError
 
@@ -50,12 +50,18 @@ class Reduced:
     @cached_property
     def top(self) -> Array:
         """The most band that a client can use: its ceiling, or the whole band if that is less; (..., K)."""
-        return np.where(self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor)
+        return np.where(
+            self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor
+        )
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
         """Clients that upload nothing at any ratio and so need no band; (..., K)."""
         return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether the ceiling is reached; (..., K)."""
+        return np.asarray(band >= self.ceiling * (1.0 - TOUCHING))
 
     def kept(self, band: Array) -> Array:
         """x(b), the largest kept fraction that meets the deadline; (..., K)."""
@@ -75,7 +81,9 @@ class Reduced:
         """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]; (..., K)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             root_s = np.sqrt(np.where(self.uses_band, self.weight * self.leverage_s2, 0.0) / price)
-            wanted = np.where(self.uses_band, (root_s - self.upload_s) / self.prunable_s, self.floor)
+            wanted = np.where(
+                self.uses_band, (root_s - self.upload_s) / self.prunable_s, self.floor
+            )
         # 0 / 0: a client whose gain is the price at any band, so that any band attains the minimum.
         within = np.clip(np.where(np.isnan(wanted), self.floor, wanted), self.floor, self.top)
         return np.where(price > 0, within, self.top)
@@ -102,12 +110,18 @@ def reduce(problem: Problem) -> Reduced:
     Raises `InputError` for a problem of another rate model.
     """
     if not isinstance(problem, AllocationProblem):
-        raise InputError(f"problem must be an AllocationProblem for this method, got {type(problem).__name__}")
+        raise InputError(
+            f"problem must be an AllocationProblem for this method, got {type(problem).__name__}"
+        )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
     upload_s, entry_s = problem.upload_s, problem.fixed_upload_s
     late = slack_s < 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        ceiling = np.where(slack_s > prunable_s, (upload_s + entry_s) / np.maximum(slack_s - prunable_s, 0.0), np.inf)
+        ceiling = np.where(
+            slack_s > prunable_s,
+            (upload_s + entry_s) / np.maximum(slack_s - prunable_s, 0.0),
+            np.inf,
+        )
     entry = np.where(late, 0.0, problem.entry_bandwidth)
     needed = np.where(late, 0.0, np.maximum(problem.min_bandwidth, entry))
     fits, enters = _fits(needed), _fits(entry)

@@ -21,7 +21,12 @@ with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and po
 
 With noise of a given power spectral density the rate R(b) takes the place of b r: upload times are divided by the
 speed R(b) / r instead of b, r is the rate over the whole band and its derivative that of scaling R; the SNR of the
-elasticity is snr / b, so that ln(1 + SNR) = ln(2) R(b) / (b B) under both rate models.
+elasticity is snr / b, so that ln(1 + SNR) = ln(2) R(b) / (b B) under both rate models. With another link
+R(b) = B g phi(b / g), so that d ln R / d ln h = 1 - b R'(b) / R(b), and as the band's gain is its price
+
+    dV/d ln h = dV/d ln r - lambda b,
+
+which holds at the end of a row of a table too, where the band follows the gain; r is then the largest rate of a share.
 """
 
 from dataclasses import dataclass
@@ -81,9 +86,13 @@ def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
     kept = np.where(curve.excluded, 0.0, curve.kept(band))
     nu = np.where(curve.excluded, 0.0, latency_price(curve, band, kept, price))
     prunable_s = np.asarray(problem.prunable_s)
-    per_upload_s = np.where(curve.excluded, 0.0, _per_upload_second(problem, band, kept, nu, price[..., None]))
+    per_upload_s = np.where(
+        curve.excluded, 0.0, _per_upload_second(problem, band, kept, nu, price[..., None])
+    )
     prunable_bits_s = -_times(kept, per_upload_s)
-    log_rate = _times(problem.upload_s, -prunable_bits_s) + _times(problem.fixed_upload_s, per_upload_s)
+    log_rate = _times(problem.upload_s, -prunable_bits_s) + _times(
+        problem.fixed_upload_s, per_upload_s
+    )
     hertz = problem.bandwidth_hz
     return Sensitivities(
         bandwidth=price,
@@ -94,15 +103,27 @@ def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
         fixed_upload_bits=_over(-per_upload_s, rate),
         rate_bps=_over(log_rate, rate),
         log_cpu_hz=nu * (np.asarray(problem.fixed_s) + prunable_s * kept),
-        log_gain=None if hertz is None else log_rate * _rate_elasticity(rate / hertz * _density(problem, band)),
+        log_gain=None
+        if hertz is None
+        else _log_gain(problem, band, price[..., None], log_rate, rate / hertz),
     )
+
+
+def _log_gain(
+    problem: Problem, band: Array, price: Array, log_rate: Array, full_bps_hz: Array
+) -> Array:
+    if isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        return np.where(band > 0, log_rate - price * band, 0.0)
+    return log_rate * _rate_elasticity(full_bps_hz * _density(problem, band))
 
 
 def _full_band_rate_bps(problem: Problem) -> Array:
     if isinstance(problem, NoisePsdProblem):
         problem = problem.by_speed
     if not isinstance(problem, AllocationProblem):
-        raise InputError(f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}")
+        raise InputError(
+            f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}"
+        )
     return np.asarray(problem.rate_bps)
 
 
@@ -111,7 +132,9 @@ def _density(problem: Problem, band: Array) -> Array:
     return np.where(band > 0, problem.speed(band) / np.where(band > 0, band, 1.0), 1.0)
 
 
-def _per_upload_second(problem: Problem, band: Array, kept: Array, nu: Array, price: Array) -> Array:
+def _per_upload_second(
+    problem: Problem, band: Array, kept: Array, nu: Array, price: Array
+) -> Array:
     """What a second less of full-band upload is worth, per kept fraction: nu / speed, or its limit at b = 0; (..., K).
 
     A client without band that waits for nothing (nu = 0) would take its speed, 1 / (c - a x) per second, from a band
@@ -123,7 +146,9 @@ def _per_upload_second(problem: Problem, band: Array, kept: Array, nu: Array, pr
     room_s = np.maximum(problem.slack_s - np.asarray(problem.prunable_s) * kept, 0.0)
     first_hertz = 0.0 if isinstance(problem, NoisePsdProblem) else price
     with np.errstate(divide="ignore", invalid="ignore"):
-        without = np.where(nu > 0, nu / problem.speed(spare), np.where(first_hertz > 0, first_hertz / room_s, 0.0))
+        without = np.where(
+            nu > 0, nu / problem.speed(spare), np.where(first_hertz > 0, first_hertz / room_s, 0.0)
+        )
         return np.where(band > 0, nu / problem.speed(band), without)
 
 

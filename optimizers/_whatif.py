@@ -1,7 +1,7 @@
 """What-if analysis: the same allocation question asked over a grid of values, every answer in one batched call."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from optimizers._solve import solve
+from wirelessfl._problem import client_fields
 from wirelessfl.allocation import Allocation, AllocationProblem, Array, Problem
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.protocols import Allocator
 
-FIELDS = ("deadline_s", "bandwidth_hz", "upload_bits", "fixed_upload_bits", "weight", "max_pruning_ratio")
+FIELDS = (
+    "deadline_s",
+    "bandwidth_hz",
+    "upload_bits",
+    "fixed_upload_bits",
+    "weight",
+    "max_pruning_ratio",
+)
 MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
 NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
 _HALVINGS = 30  # of the distance between neighbouring grid values
@@ -41,7 +49,9 @@ class WhatIf:
         draws = values.shape[-1]
         if draws == 1:
             return np.full(values.shape[:-1], np.nan)
-        with np.errstate(invalid="ignore"):  # a client that never finishes has latency inf, whose spread is NaN
+        with np.errstate(
+            invalid="ignore"
+        ):  # a client that never finishes has latency inf, whose spread is NaN
             return values.std(axis=-1, ddof=1) / sqrt(draws)
 
     def front(self) -> Array:
@@ -85,7 +95,9 @@ class Breakpoint:
     after: str
 
 
-def what_if(problem: Problem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact") -> WhatIf:
+def what_if(
+    problem: Problem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact"
+) -> WhatIf:
     """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one call.
 
     `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales the rates, at the
@@ -100,7 +112,10 @@ def what_if(problem: Problem, vary: Mapping[str, ArrayLike], method: str | Alloc
         along = numbers.reshape((-1, *(1,) * (len(grid) - axis + 1)))
         draws = replace(draws, **_changes(draws, name, along, problem.bandwidth_hz))
     allocation = solve(draws, method)
-    return WhatIf(axes=values, measured={name: of.reshape(*grid, -1) for name, of in measures(allocation).items()})
+    return WhatIf(
+        axes=values,
+        measured={name: of.reshape(*grid, -1) for name, of in measures(allocation).items()},
+    )
 
 
 def breakpoints(
@@ -157,8 +172,10 @@ def _axis(name: str, given: ArrayLike) -> Array:
 
 def _in_draws(problem: Any) -> Any:
     """The problem with one batch axis, its draws; given rates make the hertz differ along the grid, so they go."""
-    names = (field.name for field in fields(problem) if field.name != "bandwidth_hz")
-    changes: dict[str, Any] = {name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names}
+    changes: dict[str, Any] = {
+        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1]))
+        for name in client_fields(problem)
+    }
     if isinstance(problem, AllocationProblem):
         changes["bandwidth_hz"] = None
     return replace(problem, **changes)
@@ -169,6 +186,8 @@ def _changes(problem: Any, name: str, values: Array, old_hz: float | None) -> di
         return {name: values}
     if old_hz is None or not isinstance(problem, AllocationProblem):
         got = "None" if old_hz is None else type(problem).__name__
-        raise InputError(f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}")
+        raise InputError(
+            f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}"
+        )
     check_number("bandwidth_hz", values.ravel(), above=0)
     return {"rate_bps": np.asarray(problem.rate_bps) * (values / old_hz)}

@@ -11,7 +11,7 @@ from optimizers._noise_psd import reduce_psd
 from optimizers._reduced import Reduced, reduce
 from wirelessfl.allocation import Allocation, Array, Problem
 from wirelessfl.allocation_psd import NoisePsdProblem
-from wirelessfl.errors import check_number
+from wirelessfl.errors import InputError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ class Cvxpy:
 
     Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few milliseconds each. With
     `reuse` the programme is compiled once per number of clients that take part, in time quadratic in it, and later
-    problems only change its numbers. Raises `RuntimeError` with the solver's status where it gives up.
+    problems only change its numbers. Raises `RuntimeError` with the solver's status where it gives up, `InputError` for a
+    noise spectral density with a link other than Shannon's rate.
     """
 
     optimal: ClassVar[bool] = True
@@ -43,6 +44,11 @@ class Cvxpy:
         """The optimal allocation, its prices included."""
         curve: Curve
         if isinstance(problem, NoisePsdProblem):
+            if not problem.is_shannon:
+                raise InputError(
+                    f"method cvxpy needs Shannon's rate without gap, cap or packet errors where noise has a density, "
+                    f"got rate_model {problem.link.rate_model}"
+                )
             curve, snr = reduce_psd(problem), np.asarray(problem.snr)
             line = curve.by_speed
         else:
@@ -51,8 +57,12 @@ class Cvxpy:
         band, price = np.array(curve.floor), np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
         for index in np.ndindex(problem.shape[:-1]):
-            row = Reduced(**{field.name: getattr(line, field.name)[index] for field in fields(line)})
-            found, price[index], deadline_price[index] = self._solve_one(row, None if snr is None else snr[index])
+            row = Reduced(
+                **{field.name: getattr(line, field.name)[index] for field in fields(line)}
+            )
+            found, price[index], deadline_price[index] = self._solve_one(
+                row, None if snr is None else snr[index]
+            )
             found = np.clip(found, curve.floor[index], curve.top[index])
             band[index] = found / max(found.sum(), 1.0)
         return replace(allocation_of(curve, problem, band, price), deadline_price=deadline_price)
@@ -68,10 +78,16 @@ class Cvxpy:
         load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
         clients = Clients(
-            entry=entry, growth=load + pace * entry, pace=pace, weight=row.weight[takes], least=1.0 - row.cap[takes]
+            entry=entry,
+            growth=load + pace * entry,
+            pace=pace,
+            weight=row.weight[takes],
+            least=1.0 - row.cap[takes],
         )
         conic = Conic(tolerance=self.tolerance, reuse=self.reuse)
-        found = conic.share_band(clients) if snr is None else conic.share_psd_band(clients, snr[takes])
+        found = (
+            conic.share_band(clients) if snr is None else conic.share_psd_band(clients, snr[takes])
+        )
         band[takes] = found.band
         freed = entry + (load + 2.0 * pace * entry) * found.kept
         freed = freed + pace * (2.0 * load + 3.0 * pace * entry) * found.excess

@@ -6,7 +6,9 @@ import numpy as np
 
 from optimizers._curve import Curve, allocation_of
 from optimizers._rate_models import curve_of
+from optimizers._root import bracket
 from wirelessfl.allocation import Allocation, Array, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
 
 _MAX_STEPS = 100  # Newton's method needs about 8
 
@@ -18,7 +20,8 @@ class MaxMin:
     A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL] turned round, or the
     band of that speed where noise grows with the band; either is increasing and convex in x. So all keep the same x,
     the root of sum_k b_k(x) = 1, or 1 where band is left over; a client whose cap asks for more keeps that instead.
-    Newton's method comes down to the root from the right.
+    Newton's method comes down to the root from the right; with a cap, a table or packet errors, where bands may jump, the
+    root is bisected and band may be left over.
 
     Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload) do not hold the
     others down: they keep what they can. Where the caps do not fit together they are given up as in `Exact`.
@@ -41,13 +44,26 @@ class MaxMin:
 
 
 def _common_kept(problem: Problem, curve: Curve) -> Array:
-    """The kept fraction that everybody who uses band has in common; (..., 1)."""
+    """The kept fraction that all clients that use band have in common; (..., 1)."""
+    if isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        most = np.where(curve.uses_band, curve.kept(curve.top), 1.0).min(axis=-1, keepdims=True)
+        left = bracket(
+            lambda kept: 1.0 - _bands(problem, curve, kept)[0].sum(axis=-1, keepdims=True),
+            np.zeros_like(most),
+            most,
+        )
+        return left[0]
     alone = np.where(curve.uses_band, curve.kept(np.ones(problem.shape)), 1.0)
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
         band, slope = _bands(problem, curve, kept)
-        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
-        step = np.where((excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0)
+        excess, steepness = (
+            band.sum(axis=-1, keepdims=True) - 1.0,
+            slope.sum(axis=-1, keepdims=True),
+        )
+        step = np.where(
+            (excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0
+        )
         if np.all(step <= 1e-16 * kept):
             break
         kept = np.maximum(kept - step, 0.0)
@@ -57,7 +73,9 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
 def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
     """b_k(x) and b_k'(x) = 1 / x_k'(b); the floor and 0 where that is more; (..., K)."""
     uses = curve.uses_band
-    upload_s, fixed_s = (np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s))
+    upload_s, fixed_s = (
+        np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
+    )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
     # What is left beside the work at the x of the whole band: the true room is never less, its rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(
@@ -67,4 +85,6 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
     band = problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0))
     above = uses & (band > curve.floor)
     gain = np.where(above, curve.marginal_gain(np.where(above, band, curve.floor)), 1.0)
-    return np.where(above, band, curve.floor), np.where(above, 1.0 / gain, 0.0)
+    return np.where(above, band, curve.floor), np.where(
+        above & (gain > 0), 1.0 / np.where(gain > 0, gain, 1.0), 0.0
+    )

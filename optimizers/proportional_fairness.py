@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from optimizers._curve import allocation_of
 from optimizers._log_sum import log_sum
+from optimizers._pieces import fill_pieces
 from optimizers._rate_models import curve_of
 from optimizers._reduced import Reduced
 from wirelessfl.allocation import Allocation, Array, Problem
+from wirelessfl.allocation_psd import NoisePsdProblem
 
 _LEAST_KEPT = 1e-300  # below it w / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
@@ -36,7 +38,12 @@ class ProportionalFairness:
     def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
         curve = curve_of(problem)
-        band, price = _closed_form(curve) if isinstance(curve, Reduced) else log_sum(curve)
+        if isinstance(curve, Reduced):
+            band, price = _closed_form(curve)
+        elif isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+            band, price = fill_pieces(curve, log_utility=True)
+        else:
+            band, price = log_sum(curve)
         kept = curve.kept(band)
         counts = kept > _LEAST_KEPT
         weight = np.where(counts, curve.weight / np.where(counts, kept, 1.0), 0.0)
@@ -56,15 +63,22 @@ def _closed_form(curve: Reduced) -> tuple[Array, Array]:
 
 def _level(curve: Reduced) -> Array:
     """The nu at which the bands sum to 1; (..., 1), meaningless where they never do."""
-    low = _level_at(curve, curve.floor).min(axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf)
-    high = _level_at(curve, curve.top).max(axis=-1, keepdims=True, where=curve.uses_band, initial=0.0)
+    low = _level_at(curve, curve.floor).min(
+        axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf
+    )
+    high = _level_at(curve, curve.top).max(
+        axis=-1, keepdims=True, where=curve.uses_band, initial=0.0
+    )
     low = np.minimum(low, high)
     weight = np.where(curve.uses_band, curve.weight, 0.0).sum(axis=-1, keepdims=True)
     spread = (1.0 - curve.floor.sum(axis=-1, keepdims=True)) / np.where(weight > 0, weight, 1.0)
     level = np.clip(spread, low, high)  # z <= w nu, so the bands sum to 1 or less here
     for _ in range(_MAX_STEPS):
         band, slope = _bands(curve, level)
-        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
+        excess, steepness = (
+            band.sum(axis=-1, keepdims=True) - 1.0,
+            slope.sum(axis=-1, keepdims=True),
+        )
         low, high = np.where(excess <= 0, level, low), np.where(excess >= 0, level, high)
         newton = level - excess / np.where(steepness > 0, steepness, 1.0)
         settled = (np.abs(newton - level) <= 2e-16 * level) & (steepness > 0)
@@ -97,4 +111,6 @@ def _entry(curve: Reduced) -> Array:
 
 
 def _load_s(curve: Reduced) -> NDArray[np.float64]:
-    return np.where(curve.uses_band, curve.leverage_s2, 1.0) / np.where(curve.uses_band, curve.slack_s, 1.0)
+    return np.where(curve.uses_band, curve.leverage_s2, 1.0) / np.where(
+        curve.uses_band, curve.slack_s, 1.0
+    )

@@ -48,11 +48,11 @@ class Problem(Protocol):
     def entry_bandwidth(self) -> Array: ...
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """Rate at each fraction of the band over the rate at the whole band, so that uploads take upload_s / speed."""
+        """Rate at each fraction of the band over the best rate within it, so that uploads take upload_s / speed."""
         ...
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The fraction of the band that gives `speed`, inf when none does."""
+        """The smallest fraction of the band that gives `speed`, inf when none does."""
         ...
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
@@ -66,15 +66,22 @@ def ratio(numerator: Array, denominator: Array) -> Array:
         return np.where(numerator == 0, 0.0, numerator / denominator)
 
 
+def client_fields(problem: Any) -> list[str]:
+    """The fields of a problem that have a value per client: all but the band in hertz and the link."""
+    return [field.name for field in fields(problem) if field.name not in ("bandwidth_hz", "link")]
+
+
 def broadcast_fields(problem: Any) -> None:
-    """Hold every field of a problem but `bandwidth_hz` as a float64 array of the same shape (..., K), or raise."""
+    """Hold every field of `client_fields` as a float64 array of the same shape (..., K), or raise."""
     arrays = {}
-    for name in (field.name for field in fields(problem) if field.name != "bandwidth_hz"):
+    for name in client_fields(problem):
         value = getattr(problem, name)
         try:
             arrays[name] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+            raise InputError(
+                f"{name} must be a number or an array of numbers, got {value!r}"
+            ) from None
         _check_range(name, arrays[name])
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from wirelessfl.numerology import resource_block_hz
-from wirelessfl.radio import noise_psd_nats, open_loop_power_dbm, shannon_rate_bps, snr, snr_in_band
+from wirelessfl.radio import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
@@ -54,11 +54,15 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
 def full_band_snr(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
     """Signal-to-noise ratio at `gain` over the whole band; (..., K)."""
     psd_w_per_hz = scenario.noise_density_w_per_hz
-    noise_w = scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    noise_w = (
+        scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    )
     return snr(gain, transmit_power_w(scenario, channel), noise_w)
 
 
-def band_snr(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def band_snr(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Signal-to-noise ratio at `gain` inside a share of the band; (..., K).
 
     That over the whole band where the noise power is fixed, SNR / b where the noise has a density.
@@ -70,36 +74,37 @@ def band_snr(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_f
 
 
 def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
-    """Rate at `gain` over the whole band, eq. (13) of [WFL] for Shannon's rate; (..., K)."""
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
-    return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(full_band_snr(scenario, channel, gain))
+    """Rate at `gain` over the whole band, [WFL] eq. (13) for Shannon's rate; (..., K)."""
+    return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
+        full_band_snr(scenario, channel, gain)
+    )
 
 
-def rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Rate at `gain` over a share b of the band, without packet errors; (..., K).
 
-    b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B eta(SNR / b) with the
-    link's efficiency eta where the noise has a density (erratum W7). With a table a wider share may then carry less,
-    where it takes SNR / b below a row: a client leaves no part of its share empty.
+    b times the rate over the whole band where the noise power is fixed ([WFL] eq. (13)), b B eta(SNR / b) with the
+    link's efficiency eta where the noise has a density (erratum W7 of [WFL]): what plan, formulas and events all use.
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return scenario.bandwidth_hz * noise_psd_nats(bandwidth_fraction, behind_gap) / np.log(2.0)
-    efficiency = scenario.link.efficiency_bps_hz(band_snr(scenario, channel, gain, bandwidth_fraction))
-    return scenario.bandwidth_hz * bandwidth_fraction * efficiency
+    over_all = full_band_snr(scenario, channel, gain)
+    return scenario.bandwidth_hz * scenario.link.share_bps_hz(bandwidth_fraction, over_all)
 
 
-def sending_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def sending_rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Rate that a client sends at: what `gain` supports, under `outage` what the believed gain does; (..., K)."""
     at = channel.believed_gain if scenario.link.packet_error == "outage" else gain
     return rate_bps(scenario, channel, at, bandwidth_fraction)
 
 
-def packet_loss(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def packet_loss(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Probability that a packet sent at `gain` is lost; (..., K). A packet is sent 1 / (1 - q) times on average.
 
     `waterfall`: q = 1 - exp(-m sigma^2 W / (p h)), the noise sigma^2 W in the client's own band; `outage`: 1 where
@@ -108,15 +113,13 @@ def packet_loss(scenario: Scenario, channel: ChannelState, gain: Array, bandwidt
     if scenario.link.packet_error == "waterfall":
         return scenario.link.waterfall_loss(band_snr(scenario, channel, gain, bandwidth_fraction))
     sent_bps = sending_rate_bps(scenario, channel, gain, bandwidth_fraction)
-    return np.asarray(sent_bps > rate_bps(scenario, channel, gain, bandwidth_fraction), dtype=np.float64)
+    return np.asarray(
+        sent_bps > rate_bps(scenario, channel, gain, bandwidth_fraction), dtype=np.float64
+    )
 
 
 def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
-    """Goodput over the whole band that the server plans with: rate x (1 - q) at the believed gain; (..., K).
-
-    Where the noise has a density b times this is no more than the goodput in a share b of the band, because SNR / b
-    is at least SNR: who is planned with it is never late for it.
-    """
+    """Goodput over the whole band at the believed gain, rate x (1 - q), to plan with at fixed noise power; (..., K)."""
     whole = np.ones(())
     loss = packet_loss(scenario, channel, channel.believed_gain, whole)
     return full_band_rate_bps(scenario, channel, channel.believed_gain) * (1.0 - loss)
@@ -146,7 +149,9 @@ def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
     if scenario.medium.downlink_broadcast:
         dense_bits = demand.fixed_download_bits + demand.prunable_download_bits
         receives = dense_bits > 0
-        return np.where(receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0)
+        return np.where(
+            receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0
+        )
     return (demand.fixed_download_bits + kept * demand.prunable_download_bits) / rate_bps
 
 

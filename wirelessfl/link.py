@@ -9,15 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl._nr_tables import EFFICIENCIES_BPS_HZ
 from wirelessfl.errors import check_choice, check_count, check_number
 from wirelessfl.numerology import check_spacing
+from wirelessfl.radio import shannon_rate_bps, snr_in_band
 from wirelessfl.units import db_to_linear, dbm_to_watt
 
 Array = NDArray[np.float64]
 
-MOST_TRANSMISSIONS = 1000  # of one packet: in an outage every one is lost, and every one is an event
+MOST_TRANSMISSIONS = (
+    1000  # of one packet: in an outage every one is lost, and every one is an event
+)
 RATE_MODELS = ("shannon", "cqi", "mcs")
 PACKET_ERRORS = ("none", "outage", "waterfall")
 POWER_CONTROLS = ("fixed", "open-loop")
-POWER_CLASSES = {"none": np.inf, "pc3": float(dbm_to_watt(23.0)), "pc2": float(dbm_to_watt(26.0))}  # most power, W
+POWER_CLASSES = {
+    "none": np.inf,
+    "pc3": float(dbm_to_watt(23.0)),
+    "pc2": float(dbm_to_watt(26.0)),
+}  # most power, W
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +71,15 @@ class Link:
         check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
         check_number("scenario.packet_bits", self.packet_bits, at_least=1)
         check_count("scenario.max_transmissions", self.max_transmissions)
-        check_number("scenario.max_transmissions", self.max_transmissions, at_most=MOST_TRANSMISSIONS)
+        check_number(
+            "scenario.max_transmissions", self.max_transmissions, at_most=MOST_TRANSMISSIONS
+        )
         check_choice("scenario.power_control", self.power_control, POWER_CONTROLS)
         check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
         check_number("scenario.p0_dbm", self.p0_dbm)
-        check_number("scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1)
+        check_number(
+            "scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1
+        )
 
     @property
     def snr_gap(self) -> float:
@@ -85,13 +96,34 @@ class Link:
         """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
         return self.rate_model == "shannon" and self.max_bps_hz is None
 
+    @property
+    def plans_shannon(self) -> bool:
+        """Whether the planned goodput is Shannon's rate at every SNR: no table, no cap, no waterfall."""
+        return self.is_shannon and self.packet_error != "waterfall"
+
     def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
         """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
-        supported = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
+        supported = shannon_rate_bps(1.0, np.asarray(snr, dtype=np.float64) / self.snr_gap)
         if self.rate_model != "shannon":
             rows = EFFICIENCIES_BPS_HZ[self.rate_model]
             supported = rows[np.searchsorted(rows, supported, side="right") - 1]
         return np.minimum(supported, np.inf if self.max_bps_hz is None else self.max_bps_hz)
+
+    def share_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
+        """b eta(SNR / b): rate in bit/s per hertz of the whole band over a share b, for noise with a density; any shape.
+
+        `snr` is the linear one over the whole band (erratum W7 of [WFL]). With a table a wider share may carry less,
+        where it takes SNR / b below a row: a client leaves no part of its share empty.
+        """
+        band = np.asarray(bandwidth_fraction, dtype=np.float64)
+        return np.asarray(band * self.efficiency_bps_hz(snr_in_band(band, snr)))
+
+    def goodput_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
+        """`share_bps_hz` times the probability 1 - q that a packet gets through the waterfall; any shape."""
+        rate = self.share_bps_hz(bandwidth_fraction, snr)
+        if self.packet_error != "waterfall":
+            return rate
+        return rate * (1.0 - self.waterfall_loss(snr_in_band(bandwidth_fraction, snr)))
 
     def waterfall_loss(self, snr: ArrayLike) -> Array:
         """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at SNR 0."""

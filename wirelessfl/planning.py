@@ -30,11 +30,8 @@ def allocation_problem(
 ) -> Problem:
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,).
 
-    Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
-
-    **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
-    a smaller share brings: it plans with the goodput per hertz of the whole band, an `AllocationProblem`. Efficiency
-    and success only rise with the SNR, so nobody is late for it; what such a plan leaves is time, not lateness.
+    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a share sees SNR / b; the gap of
+    Shannon's rate divides its SNR.
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -46,10 +43,12 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
-        snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if scenario.noise_density_w_per_hz is None:
+        return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if link.plans_shannon:
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
-    return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    return NoisePsdProblem(snr=snr, link=link, **common)
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
@@ -58,11 +57,17 @@ def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
     if wanted is None:
         return np.ones(clients, dtype=np.bool_)
     here = np.zeros(clients, dtype=np.bool_)
-    here[Streams(experiment.run.seed, round).generator("participants").choice(clients, wanted, replace=False)] = True
+    here[
+        Streams(experiment.run.seed, round)
+        .generator("participants")
+        .choice(clients, wanted, replace=False)
+    ] = True
     return here
 
 
-def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None) -> PlannedRound:
+def plan(
+    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+) -> PlannedRound:
     """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
@@ -74,7 +79,9 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[n
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
         if bad.any():
-            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+            raise InputError(
+                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
+            )
     return PlannedRound(channel, problem, allocation)
 
 
@@ -104,7 +111,9 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     check_feasible(experiment, demand)
     here = participants(experiment, 0)
     first = plan(experiment, demand.only(here), here=here)
-    experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+    experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    )
     return first
 
 

@@ -7,23 +7,30 @@ from wirelessfl.units import db_to_linear, linear_to_db
 
 Array = NDArray[np.float64]
 _MOST_SNR = 1e300  # the SNR in a band next to 0; the rate there has long underflowed
-_SMALL = 0.05  # below this t / (1 + t) the slope is summed as a series, because its two terms cancel
+_SMALL = (
+    0.05  # below this t / (1 + t) the slope is summed as a series, because its two terms cancel
+)
 _SERIES = 1.0 / np.arange(15, 1, -1)  # 1/15 ... 1/2, highest power first
 _NEWTON_STEPS = 6
 
 
 def snr(gain: ArrayLike, transmit_power_w: ArrayLike, noise_power_w: ArrayLike) -> Array:
     """Linear signal-to-noise ratio h p / sigma^2; any shape, watt."""
-    return np.asarray(gain, dtype=np.float64) * np.asarray(transmit_power_w) / np.asarray(noise_power_w)
+    return (
+        np.asarray(gain, dtype=np.float64)
+        * np.asarray(transmit_power_w)
+        / np.asarray(noise_power_w)
+    )
 
 
 def shannon_rate_bps(bandwidth_hz: ArrayLike, snr: ArrayLike) -> Array:
-    """B log2(1 + SNR) in bit/s, eq. (13) of [WFL] for the whole band; any shape, hertz.
+    """B log2(1 + SNR) in bit/s, [WFL] eq. (13) for the whole band; any shape, hertz.
 
-    The noise power of eq. (13) does not depend on the share of the band (erratum W6), so a client with fraction b
-    of the band has b times this rate.
+    The noise power of [WFL] eq. (13) does not depend on the share of the band (erratum W6), so a client with fraction b
+    of the band has b times this rate. Exact for weak signals too, where 1 + SNR would round to 1.
     """
-    return np.asarray(bandwidth_hz, dtype=np.float64) * np.log2(1.0 + np.asarray(snr, dtype=np.float64))
+    nats = np.log1p(np.asarray(snr, dtype=np.float64))
+    return np.asarray(np.asarray(bandwidth_hz, dtype=np.float64) * (nats / np.log(2.0)))
 
 
 def thermal_noise_w(bandwidth_hz: ArrayLike, noise_figure_db: float = 0.0) -> Array:
@@ -33,7 +40,11 @@ def thermal_noise_w(bandwidth_hz: ArrayLike, noise_figure_db: float = 0.0) -> Ar
 
 
 def open_loop_power_dbm(
-    path_loss_db: ArrayLike, resource_blocks: ArrayLike, alpha: ArrayLike, p0_dbm: ArrayLike, limit_dbm: ArrayLike
+    path_loss_db: ArrayLike,
+    resource_blocks: ArrayLike,
+    alpha: ArrayLike,
+    p0_dbm: ArrayLike,
+    limit_dbm: ArrayLike,
 ) -> Array:
     """Open-loop power of the uplink in dBm, min(p0 + alpha PL + 10 log10 M, limit); any shape.
 
@@ -42,7 +53,11 @@ def open_loop_power_dbm(
     loss that is made up for.
     """
     blocks_db = linear_to_db(resource_blocks)
-    wanted_dbm = np.asarray(p0_dbm) + np.asarray(alpha) * np.asarray(path_loss_db, dtype=np.float64) + blocks_db
+    wanted_dbm = (
+        np.asarray(p0_dbm)
+        + np.asarray(alpha) * np.asarray(path_loss_db, dtype=np.float64)
+        + blocks_db
+    )
     return np.minimum(wanted_dbm, limit_dbm)
 
 
@@ -76,11 +91,17 @@ def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
     t = -W_{-1}(-kappa exp(-kappa)) / kappa - 1 with Lambert's W. In ln t the equation's logarithm is concave and
     falling, so Newton's method comes down to the root from the upper bound of W_{-1} by Chatzigeorgiou (2013).
     """
-    nats, snr = np.broadcast_arrays(np.asarray(nats, dtype=np.float64), np.asarray(snr, dtype=np.float64))
+    nats, snr = np.broadcast_arrays(
+        np.asarray(nats, dtype=np.float64), np.asarray(snr, dtype=np.float64)
+    )
     reachable = (nats > 0) & (nats < snr)
     if not reachable.any():
         return np.where(nats > 0, np.inf, 0.0)
-    kappa = np.clip(np.where(reachable, nats, 0.5) / np.where(reachable, snr, 1.0), 1.0 / _MOST_SNR, 1.0 - 2**-53)
+    kappa = np.clip(
+        np.where(reachable, nats, 0.5) / np.where(reachable, snr, 1.0),
+        1.0 / _MOST_SNR,
+        1.0 - 2**-53,
+    )
     depth = np.maximum(kappa - 1.0 - np.log(kappa), 0.0)
     t = (1.0 - kappa + np.sqrt(2.0 * depth) + depth) / kappa
     for _ in range(_NEWTON_STEPS):

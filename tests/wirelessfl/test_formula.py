@@ -14,7 +14,12 @@ from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 CHECKED = settings(max_examples=80, deadline=None, derandomize=True)
-DEMAND = {"fixed_updates": 1e4, "prunable_updates": 2e4, "fixed_upload_bits": 0, "prunable_upload_bits": 1e5}
+DEMAND = {
+    "fixed_updates": 1e4,
+    "prunable_updates": 2e4,
+    "fixed_upload_bits": 0,
+    "prunable_upload_bits": 1e5,
+}
 SIX = np.full(6, 1 / 6)
 links = st.builds(
     Link,
@@ -30,7 +35,9 @@ noises = st.sampled_from([{}, {"noise_figure_db": 5.0}, {"noise_psd_w_per_hz": 1
 def make_channel(seed, clients=6):
     rng = np.random.default_rng(seed)
     path_gain = 10 ** rng.uniform(-14, -9, clients)
-    return ChannelState(gain=path_gain * rng.exponential(1, clients), believed_gain=path_gain, path_gain=path_gain)
+    return ChannelState(
+        gain=path_gain * rng.exponential(1, clients), believed_gain=path_gain, path_gain=path_gain
+    )
 
 
 def actual_s(scenario, channel, demand, band, ratio):
@@ -58,7 +65,9 @@ def test_nobody_is_late_for_the_plan_when_the_server_knows_the_channel(link, noi
     channel = dataclasses.replace(channel, believed_gain=channel.gain)
     rng = np.random.default_rng(seed)
     demand = Demand.same_for_all(6, **DEMAND)
-    planned_s, happened_s = actual_s(scenario, channel, demand, rng.dirichlet(np.ones(6)), rng.uniform(0, 0.9, 6))
+    planned_s, happened_s = actual_s(
+        scenario, channel, demand, rng.dirichlet(np.ones(6)), rng.uniform(0, 0.9, 6)
+    )
     assert np.all(planned_s >= happened_s * (1 - 1e-12))
     if not noise or (link.is_shannon and link.packet_error != "waterfall"):
         np.testing.assert_allclose(happened_s, planned_s, rtol=1e-12)
@@ -67,11 +76,19 @@ def test_nobody_is_late_for_the_plan_when_the_server_knows_the_channel(link, noi
 def test_by_default_the_rate_is_equation_13():
     scenario, channel = Scenario(clients=6), make_channel(1)
     band = np.random.default_rng(1).dirichlet(np.ones(6))
-    expected = band * (20e6 * np.log2(1.0 + channel.gain * scenario.transmit_power_w / 1e-14))
+    expected = band * (
+        20e6 * (np.log1p(channel.gain * scenario.transmit_power_w / 1e-14) / np.log(2.0))
+    )
     np.testing.assert_array_equal(formula.rate_bps(scenario, channel, channel.gain, band), expected)
-    np.testing.assert_array_equal(formula.sending_rate_bps(scenario, channel, channel.gain, band), expected)
-    np.testing.assert_array_equal(formula.packet_loss(scenario, channel, channel.gain, band), np.zeros(6))
-    np.testing.assert_array_equal(formula.transmit_power_w(scenario, channel), np.full(6, scenario.transmit_power_w))
+    np.testing.assert_array_equal(
+        formula.sending_rate_bps(scenario, channel, channel.gain, band), expected
+    )
+    np.testing.assert_array_equal(
+        formula.packet_loss(scenario, channel, channel.gain, band), np.zeros(6)
+    )
+    np.testing.assert_array_equal(
+        formula.transmit_power_w(scenario, channel), np.full(6, scenario.transmit_power_w)
+    )
 
 
 def test_a_noise_density_raises_the_snr_of_a_smaller_share():
@@ -86,7 +103,9 @@ def test_a_noise_density_raises_the_snr_of_a_smaller_share():
     assert np.all(formula.rate_bps(scenario, channel, channel.gain, np.zeros(6)) == 0)
 
 
-@pytest.mark.parametrize("link", [Link(rate_model="cqi"), Link(rate_model="mcs"), Link(max_bps_hz=3.0)])
+@pytest.mark.parametrize(
+    "link", [Link(rate_model="cqi"), Link(rate_model="mcs"), Link(max_bps_hz=3.0)]
+)
 def test_tables_and_caps_see_the_snr_in_the_clients_own_band(link):
     scenario = Scenario(clients=6, noise_psd_w_per_hz=1e-20, link=link)
     channel = make_channel(3)
@@ -104,7 +123,9 @@ def test_noise_figure_is_thermal_noise_and_planned_as_a_density():
     assert all(isinstance(problem, NoisePsdProblem) for problem in problems)
     np.testing.assert_allclose(problems[0].snr, problems[1].snr, rtol=1e-12)
     whole = 10**-19.8 * 20e6 * 10**0.2
-    np.testing.assert_allclose(problems[0].snr, channel.believed_gain * figure.transmit_power_w / whole, rtol=1e-12)
+    np.testing.assert_allclose(
+        problems[0].snr, channel.believed_gain * figure.transmit_power_w / whole, rtol=1e-12
+    )
 
 
 def test_the_server_plans_with_goodput_at_the_believed_gain():
@@ -113,7 +134,9 @@ def test_the_server_plans_with_goodput_at_the_believed_gain():
     problem = allocation_problem(scenario, channel, Demand.same_for_all(6, **DEMAND))
     assert isinstance(problem, AllocationProblem)
     snr = channel.believed_gain * scenario.transmit_power_w / 1e-14
-    np.testing.assert_allclose(problem.rate_bps, 20e6 * link.efficiency_bps_hz(snr) * np.exp(-0.5 / snr), rtol=1e-12)
+    np.testing.assert_allclose(
+        problem.rate_bps, 20e6 * link.efficiency_bps_hz(snr) * np.exp(-0.5 / snr), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("noise", [{}, {"noise_figure_db": 5.0}])
@@ -124,12 +147,16 @@ def test_outage_is_a_gain_below_the_believed_one(noise):
     np.testing.assert_array_equal(loss, channel.gain < channel.believed_gain)
     assert 0 < loss.sum() < 6
     sent_bps = formula.sending_rate_bps(scenario, channel, channel.gain, SIX)
-    np.testing.assert_array_equal(sent_bps, formula.rate_bps(scenario, channel, channel.believed_gain, SIX))
+    np.testing.assert_array_equal(
+        sent_bps, formula.rate_bps(scenario, channel, channel.believed_gain, SIX)
+    )
 
 
 def test_open_loop_power_follows_the_path_within_the_class():
     """-80 dBm wanted in each of the 6 resource blocks (20 MHz / 18 / 180 kHz), half the loss made up for, PC3."""
-    link = Link(power_control="open-loop", power_class="pc3", p0_dbm=-40.0, path_loss_compensation=0.5)
+    link = Link(
+        power_control="open-loop", power_class="pc3", p0_dbm=-40.0, path_loss_compensation=0.5
+    )
     scenario = Scenario(clients=18, link=link)
     path_loss_db = np.linspace(60, 145, 18)
     gain = 10 ** (-path_loss_db / 10)
@@ -143,9 +170,13 @@ def test_open_loop_power_follows_the_path_within_the_class():
     np.testing.assert_array_equal(
         formula.transmit_power_w(scenario, believed), formula.transmit_power_w(scenario, channel)
     )
-    wider = dataclasses.replace(scenario, link=dataclasses.replace(link, subcarrier_spacing_hz=30e3))
+    wider = dataclasses.replace(
+        scenario, link=dataclasses.replace(link, subcarrier_spacing_hz=30e3)
+    )
     np.testing.assert_allclose(  # 3 blocks of 360 kHz are as wide as 6 of 180 kHz
-        formula.transmit_power_w(wider, channel), formula.transmit_power_w(scenario, channel), rtol=1e-12
+        formula.transmit_power_w(wider, channel),
+        formula.transmit_power_w(scenario, channel),
+        rtol=1e-12,
     )
     many = dataclasses.replace(scenario, clients=1000)  # 20 kHz each: still one block
     first = ChannelState.known(np.full(1000, gain[0]))
@@ -159,19 +190,29 @@ def test_a_power_class_limits_a_fixed_power():
 
 
 def test_many_draws_are_as_one_by_one():
-    for link in (Link(power_control="open-loop", packet_error="waterfall", rate_model="mcs"), Link()):
+    for link in (
+        Link(power_control="open-loop", packet_error="waterfall", rate_model="mcs"),
+        Link(),
+    ):
         scenario = Scenario(clients=6, noise_figure_db=5.0, link=link)
         draws = [make_channel(seed) for seed in range(4)]
         stacked = ChannelState(
-            **{name: np.stack([getattr(d, name) for d in draws]) for name in ("gain", "believed_gain", "path_gain")}
+            **{
+                name: np.stack([getattr(d, name) for d in draws])
+                for name in ("gain", "believed_gain", "path_gain")
+            }
         )
         for of in (formula.rate_bps, formula.packet_loss, formula.sending_rate_bps):
             together = of(scenario, stacked, stacked.gain, SIX)
-            np.testing.assert_array_equal(together, np.stack([of(scenario, d, d.gain, SIX) for d in draws]))
+            np.testing.assert_array_equal(
+                together, np.stack([of(scenario, d, d.gain, SIX) for d in draws])
+            )
 
 
 def test_a_broadcast_is_the_largest_copy_at_the_slowest_rate_whatever_is_pruned():
-    scenario = Scenario(clients=2, downlink_rate_bps=(1e6, 2e6), medium=Medium(downlink_broadcast=True))
+    scenario = Scenario(
+        clients=2, downlink_rate_bps=(1e6, 2e6), medium=Medium(downlink_broadcast=True)
+    )
     zero = np.zeros(2)
     demand = Demand(
         fixed_updates=zero,
@@ -186,7 +227,9 @@ def test_a_broadcast_is_the_largest_copy_at_the_slowest_rate_whatever_is_pruned(
     own = dataclasses.replace(scenario, medium=Medium())
     np.testing.assert_allclose(formula.fixed_s(own, demand), [1e-3, 0])
     np.testing.assert_allclose(formula.prunable_s(own, demand), [2e-3, 2.5e-3])
-    _, happened_s = actual_s(scenario, ChannelState.known(np.ones(2)), demand, np.full(2, 0.5), np.array([0.5, 1.0]))
+    _, happened_s = actual_s(
+        scenario, ChannelState.known(np.ones(2)), demand, np.full(2, 0.5), np.array([0.5, 1.0])
+    )
     np.testing.assert_allclose(happened_s, [5e-3, 5e-3])
     second = demand.only(np.array([False, True]))  # the slow client takes no part
     np.testing.assert_allclose(formula.fixed_s(scenario, second), [0, 2.5e-3])
