@@ -4,30 +4,35 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizers._curve import Curve, allocation_of
-from optimizers._rate_models import curve_of
-from optimizers._root import bracket
-from wirelessfl.allocation import Allocation, Array, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from optimizers._waterfilling.curve import Curve, allocation_of
+from optimizers._waterfilling.rate_models import curve_of
+from optimizers._waterfilling.root_finding import bracket
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array, Problem
 
 _MAX_STEPS = 100  # Newton's method needs about 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxMin:
-    """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
+    """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k;
+    shapes (..., K).
 
-    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL] turned round, or the
-    band of that speed where noise grows with the band; either is increasing and convex in x. So all keep the same x,
-    the root of sum_k b_k(x) = 1, or 1 where band is left over; a client whose cap asks for more keeps that instead.
-    Newton's method comes down to the root from the right; with a cap, a table or packet errors, where bands may jump, the
-    root is bisected and band may be left over.
+    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL]
+    turned round, or the band of that speed where noise grows with the band; either is increasing
+    and convex in x. So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left
+    over; a client whose cap asks for more keeps that instead. Newton's method comes down to the
+    root from the right; with a cap, a table or packet errors, where bands may jump, the root is
+    bisected and band may be left over.
 
-    Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload) do not hold the
-    others down: they keep what they can. Where the caps do not fit together they are given up as in `Exact`.
+    Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload)
+    do not hold the others down: they keep what they can. Where the caps do not fit together they
+    are given up as in `Exact`.
 
-    The prices are those of this objective, d x / d band = 1 / sum_k b_k'(x) and d x / d deadline: no weighted sum
-    with the same weights has them, but the one with weights price * b_k'(x) has this optimum and these prices.
+    The prices are those of this objective, d x / d band = 1 / sum_k b_k'(x) and d x / d deadline:
+    no weighted sum with the same weights has them, but the one with weights price * b_k'(x) has
+    this optimum and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
@@ -77,7 +82,8 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
         np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
     )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
-    # What is left beside the work at the x of the whole band: the true room is never less, its rounding may be.
+    # What is left beside the work at the x of the whole band: the true room is never less, its
+    # rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(
         uses, prunable_s + upload_s, 1.0
     )

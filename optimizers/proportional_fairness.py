@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._curve import allocation_of
-from optimizers._log_sum import log_sum
-from optimizers._pieces import fill_pieces
-from optimizers._rate_models import curve_of
-from optimizers._reduced import Reduced
-from wirelessfl.allocation import Allocation, Array, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from optimizers._waterfilling.curve import allocation_of
+from optimizers._waterfilling.fixed_snr import Reduced
+from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.pieces import fill_pieces
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array, Problem
 
 _LEAST_KEPT = 1e-300  # below it w / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
@@ -19,20 +20,23 @@ _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bise
 
 @dataclass(frozen=True, kw_only=True)
 class ProportionalFairness:
-    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
+    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 -
+    rho_k; shapes (..., K).
 
-    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client keeps
-    x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu at
+    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client
+    keeps x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu
+    at
 
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
-    clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the bands sum to 1; band
-    that is left over costs nothing. Where noise grows with the band both are bracketed instead. Everybody with a weight
-    whom band can help keeps something: nobody is starved. Late clients, clients without rate or without slack take no
-    part (log 0 is the same whatever the others get). Where the caps do not fit together they are given up as in
-    `Exact`.
+    clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
+    bands sum to 1; band that is left over costs nothing. Where noise grows with the band both are
+    bracketed instead. Everybody with a weight whom band can help keeps something: nobody is
+    starved. Late clients, clients without rate or without slack take no part (log 0 is the same
+    whatever the others get). Where the caps do not fit together they are given up as in `Exact`.
 
-    The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum and these prices.
+    The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum
+    and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
@@ -51,7 +55,9 @@ class ProportionalFairness:
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed SNR."""
+    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed
+    SNR.
+    """
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
     level = _level(curve)
@@ -90,7 +96,9 @@ def _level(curve: Reduced) -> Array:
 
 
 def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
-    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its slope; (..., K)."""
+    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its
+    slope; (..., K).
+    """
     entry, load_s, uses = _entry(curve), _load_s(curve), curve.uses_band
     root = np.sqrt(1.0 + 4.0 * curve.prunable_s * curve.weight * level / load_s)
     wanted = np.where(uses, entry + 2.0 * curve.weight * level / (1.0 + root), curve.floor)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optimizers._curve import ROUNDING, TOUCHING, Curve, allocation_of
-from optimizers._rate_models import curve_of
-from wirelessfl.allocation import Allocation, Array, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from optimizers._waterfilling.curve import ROUNDING, TOUCHING, Curve, allocation_of
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import InputError, check_count
 
 Counts = NDArray[np.intp]
@@ -16,17 +17,21 @@ Counts = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceBlocks:
-    """min sum_k w_k rho_k as `Exact`, with b_k = n_k / N in whole blocks, N = `blocks`; shapes (..., K).
+    """min sum_k w_k rho_k as `Exact`, with b_k = n_k / N in whole blocks, N = `blocks`; shapes
+    (..., K).
 
-    All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) - x((n-1)/N)), falls
-    with n (x is concave), and giving block after block to whoever gains most is optimal: an exchange of two blocks
-    cannot help. Where a table of efficiencies meets noise with a density x is not concave and a dynamic programme over
-    clients and blocks finds the optimum. Blocks worth nothing to any client are not given. 106 blocks are a 5G carrier of 20 MHz with 15 kHz
-    sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has those of the others.
+    All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) -
+    x((n-1)/N)), falls with n (x is concave), and giving block after block to whoever gains most is
+    optimal: an exchange of two blocks cannot help. Where a table of efficiencies meets noise with a
+    density x is not concave and a dynamic programme over clients and blocks finds the optimum.
+    Blocks worth nothing to any client are not given. 106 blocks are a 5G carrier of 20 MHz with 15
+    kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has
+    those of the others.
 
-    Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up, then the clients
-    with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price` is what the next block would add,
-    per whole band; `deadline_price` the derivative with the blocks as they are.
+    Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up,
+    then the clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price`
+    is what the next block would add, per whole band; `deadline_price` the derivative with the
+    blocks as they are.
 
     Raises `InputError` for a number of blocks that is not whole or below 1.
     """
@@ -58,11 +63,12 @@ class ResourceBlocks:
 
 
 def assign_blocks(value: ArrayLike) -> Counts:
-    """The block of each client, (K,), that makes sum_k value[k, block_k] largest; -1 for clients without one.
+    """The block of each client, (K,), that makes sum_k value[k, block_k] largest; -1 for clients
+    without one.
 
-    `value` (K, N) is what block n is worth to client k, so that blocks may differ (a frequency-selective channel): one
-    block a client and one client a block, the assignment problem. Raises `InputError` for another shape or values
-    that are not finite.
+    `value` (K, N) is what block n is worth to client k, so that blocks may differ (a
+    frequency-selective channel): one block a client and one client a block, the assignment problem.
+    Raises `InputError` for another shape or values that are not finite.
     """
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed here only
 
@@ -78,7 +84,9 @@ def assign_blocks(value: ArrayLike) -> Counts:
 
 
 def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
-    """The curve of what can be kept in whole blocks, and the blocks that each client must have; (..., K)."""
+    """The curve of what can be kept in whole blocks, and the blocks that each client must have;
+    (..., K).
+    """
     curve = curve_of(problem)
     for give_up in (_caps, _fixed_bits):
         clash = _first(curve, blocks).sum(axis=-1, keepdims=True) > blocks
@@ -90,7 +98,9 @@ def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
 
 
 def _first(curve: Curve, blocks: int) -> Counts:
-    """The fewest blocks with which a client takes part within its cap, more than all where there are none."""
+    """The fewest blocks with which a client takes part within its cap, more than all where there
+    are none.
+    """
     enough = _kept(curve, blocks) >= _least(curve)[..., None]
     enough &= np.arange(blocks + 1) >= (curve.floor * blocks * (1.0 - ROUNDING))[..., None]
     return np.where(enough.any(axis=-1), enough.argmax(axis=-1), blocks + 1)
@@ -128,7 +138,9 @@ def _kept(curve: Curve, blocks: int) -> Array:
 
 
 def _most_worth(worth: Array) -> tuple[Counts, Array]:
-    """Blocks of each client, (..., K), of the largest sum of `worth` (..., K, N + 1), and what one more would add."""
+    """Blocks of each client, (..., K), of the largest sum of `worth` (..., K, N + 1), and what one
+    more would add.
+    """
     counts = np.empty(worth.shape[:-1], dtype=np.intp)
     following = np.empty(worth.shape[:-2])
     for row in np.ndindex(following.shape):
@@ -137,7 +149,9 @@ def _most_worth(worth: Array) -> tuple[Counts, Array]:
 
 
 def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
-    """The same for one problem, (K, N + 1): the best worth of the first k clients on n blocks, client by client."""
+    """The same for one problem, (K, N + 1): the best worth of the first k clients on n blocks,
+    client by client.
+    """
     blocks = worth.shape[-1] - 1
     left = np.arange(blocks + 2)[:, None] - np.arange(
         blocks + 1
@@ -157,9 +171,11 @@ def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
 
 
 def _most_gaining(gain: Array, first: Counts) -> tuple[Counts, Array]:
-    """How many of the free blocks each client gets, (..., K), and what the next block would add, (...,).
+    """How many of the free blocks each client gets, (..., K), and what the next block would add,
+    (...,).
 
-    Gains fall along a client's row, so the largest of all are the ones that giving block after block would find.
+    Gains fall along a client's row, so the largest of all are the ones that giving block after
+    block would find.
     """
     blocks = gain.shape[-1]
     flat = gain.reshape(*gain.shape[:-2], -1)

@@ -1,4 +1,6 @@
-"""Plans for every link where noise has a density: what is planned is what happens, and nothing keeps more."""
+"""Plans for every link where noise has a density: what is planned is what happens, and nothing
+keeps more.
+"""
 
 import itertools
 from dataclasses import replace
@@ -9,11 +11,11 @@ import pytest
 from optimizers import NoisePsdProblem, certify, sensitivities, solve
 from optimizers.min_latency import MinLatency
 from wirelessfl import cell, formula, plugins
-from wirelessfl.allocation import Allocation
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.cell.vectorised import round_times
 from wirelessfl.errors import InputError
-from wirelessfl.fast import round_times
-from wirelessfl.link import RATE_MODELS, Link
 from wirelessfl.planning import allocation_problem
+from wirelessfl.scenario.link import RATE_MODELS, Link
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 DEMAND = {
@@ -61,7 +63,9 @@ def planned(link, seed, method="exact", clients=10, **changes):
 
 
 def finish_s(scenario, channel, allocation):
-    """Moments at which clients finish by the cell's own rates, 1 / (1 - q) transmissions of every bit on average."""
+    """Moments at which clients finish by the cell's own rates, 1 / (1 - q) transmissions of every
+    bit on average.
+    """
     demand = Demand.same_for_all(scenario.clients, **DEMAND)
     spent = formula.phases(scenario, channel, demand, allocation)
     loss = formula.packet_loss(scenario, channel, channel.gain, allocation.bandwidth_fraction)
@@ -117,7 +121,9 @@ def test_what_is_planned_is_what_happens(link, noise):
 
 
 def test_packets_are_lost_as_often_as_planned():
-    """The mean over 40 rounds of small packets against the planned latency, 1 / (1 - q) = 1.4 and more."""
+    """The mean over 40 rounds of small packets against the planned latency, 1 / (1 - q) = 1.4 and
+    more.
+    """
     link = Link(
         rate_model="cqi",
         packet_error="waterfall",
@@ -147,7 +153,9 @@ def test_concave_links_are_certified_optimal(link):
 
 @pytest.mark.parametrize("link", TABLES)
 def test_tables_come_close_to_the_bound_of_the_concave_envelopes(link):
-    """The gap is that between the answer and a bound which no answer need attain: never below 0, and small."""
+    """The gap is that between the answer and a bound which no answer need attain: never below 0,
+    and small.
+    """
     for seed in range(3):
         a = planned(link, seed)[2]
         certificate = certify(a.problem, a)
@@ -202,7 +210,9 @@ TWENTY = {
 
 @pytest.mark.parametrize("model", ["cqi", "mcs"])
 def test_far_clients_that_an_equal_split_serves_are_served(model):
-    """20 static clients at 250 to 700 m without line of sight, 23 dBm: out of range over the whole band, not over 1/20."""
+    """20 static clients at 250 to 700 m without line of sight, 23 dBm: out of range over the whole
+    band, not over 1/20.
+    """
     link = Link(rate_model=model, snr_gap_db=2.0)
     path_loss_db = 22.4 + 35.3 * np.log10(np.linspace(250, 700, 20)) + 21.3 * np.log10(3.5)
     scenario, channel = (
@@ -266,7 +276,9 @@ def test_prices_and_sensitivities_equal_finite_differences(link):
 
 @pytest.mark.parametrize("link", LINKS[::3])
 def test_other_objectives_reach_the_best_of_a_grid(link):
-    """Max-min, proportional fairness and the shortest round of two clients against 4,000 divisions of the band."""
+    """Max-min, proportional fairness and the shortest round of two clients against 4,000 divisions
+    of the band.
+    """
     a = planned(link, 6, clients=2, bandwidth_hz=5e5)[2]
     p = a.problem
     first = np.linspace(0.0, 1.0, 4001)[1:-1, None]
@@ -309,5 +321,7 @@ def test_a_batch_is_its_rows(link):
 
 
 def test_the_conic_solver_refuses_what_is_no_cone():
-    with pytest.raises(InputError, match="method cvxpy needs Shannon's rate .* got rate_model cqi"):
+    with pytest.raises(
+        InputError, match=r"method cvxpy needs Shannon's rate .* got rate_model cqi"
+    ):
         planned(Link(rate_model="cqi"), 0, method="cvxpy")
