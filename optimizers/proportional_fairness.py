@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced
 from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.noise_psd import NoisePsdCurve
 from optimizers._waterfilling.pieces import fill_pieces
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
-from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
 
 _LEAST_KEPT = 1e-300  # below it w / x overflows
@@ -44,7 +44,7 @@ class ProportionalFairness:
         curve = curve_of(problem)
         if isinstance(curve, Reduced):
             band, price = _closed_form(curve)
-        elif isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        elif isinstance(curve, NoisePsdCurve) and not curve.problem.is_shannon:
             band, price = fill_pieces(curve, log_utility=True)
         else:
             band, price = log_sum(curve)

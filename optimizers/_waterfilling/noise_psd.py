@@ -99,7 +99,9 @@ class NoisePsdCurve:
         return self.by_speed.kept(self.problem.speed(band))
 
     def marginal_gain(self, band: Array) -> Array:
-        """w x'(b), the left derivative at the ceiling."""
+        """w x'(b), the left derivative at the ceiling and where a piece of the rate ends."""
+        if not self.problem.is_shannon:
+            band = np.where(self.at_edge(band), band * (1.0 - 2.0 * TOUCHING), band)
         return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:

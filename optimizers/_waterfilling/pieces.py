@@ -31,7 +31,8 @@ from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array
 from wirelessfl.scenario.share_rate import RatePieces
 
-_LEAST = 1e-300  # where logarithms of bands, gains and kept fractions begin
+_LEAST = 1e-300  # where logarithms of gains and kept fractions begin
+_LEAST_BAND = 1e-40  # where those of bands begin, far below what rounding of their sum sees
 _LOWEST_PRICE = -600.0  # its logarithm
 _TOUCHING = 1e-14
 _TRIED = 32
@@ -109,7 +110,8 @@ class Branches:
     @property
     def _log_ends(self) -> tuple[Array, Array]:
         low, high = (
-            np.where(self.usable, np.maximum(end, _LEAST), 1.0) for end in (self.low, self.high)
+            np.where(self.usable, np.maximum(end, _LEAST_BAND), 1.0)
+            for end in (self.low, self.high)
         )
         return np.log(low), np.log(high)
 
@@ -149,7 +151,7 @@ def branches_of(curve: RateCurve, log_utility: bool = False) -> Branches:
 
 
 def best_choice(branches: Branches, price: Array) -> tuple[Array, NDArray[np.intp], Array]:
-    """The best bands at `price` (..., 1), shape (..., K), their pieces, and the worth of all pieces.
+    """The best bands at `price` (..., 1), shape (..., K), their pieces, and all worths.
 
     Worths (..., K, P) are net of the band's price, -inf on pieces that cannot be used; a client
     without any has its floor.
@@ -163,7 +165,7 @@ def best_choice(branches: Branches, price: Array) -> tuple[Array, NDArray[np.int
 def fill_pieces(curve: RateCurve, log_utility: bool = False) -> tuple[Array, Array]:
     """Bands, shape (..., K), and the price of the whole band, shape (...,), for any link."""
     branches, uses = branches_of(curve, log_utility), curve.uses_band
-    some = uses.any(axis=-1, keepdims=True)
+    some = np.any(uses, axis=-1, keepdims=True)
     scarce = uses & (curve.ceiling > 1.0) & (curve.problem.peak_band >= 1.0)
     spare = (~scarce.any(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)) | ~some[..., 0]
     if branches.rate.count == 1:

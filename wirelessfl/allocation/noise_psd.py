@@ -127,16 +127,15 @@ class NoisePsdProblem:
         return ratio(self.link.goodput_bps_hz(bandwidth_fraction, self.snr), self._best_bps_hz)
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The smallest fraction of the band that gives `speed`; (..., K), inf where more band never
-        gives that much.
-        """
+        """The smallest fraction of the band that gives `speed`; (..., K), inf where none does."""
         snr = np.asarray(self.snr)
         with np.errstate(invalid="ignore"):
             wanted = np.asarray(speed, dtype=np.float64) * self._best_bps_hz
         wanted = np.where(np.isnan(wanted), np.inf, wanted)
         if self.is_shannon:
             return noise_psd_band(wanted * np.log(2.0), snr)
-        reached = snr * self.pieces.width_at(wanted / np.where(snr > 0, snr, 1.0))
+        signal = np.where(snr > 0, snr, 1.0)
+        reached = signal * self.pieces.width_at(wanted / signal)
         return np.where(snr > 0, reached, np.where(wanted > 0, np.inf, 0.0))
 
     def pace(self, bandwidth_fraction: ArrayLike) -> Array:

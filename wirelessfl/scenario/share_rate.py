@@ -73,7 +73,7 @@ class RatePieces:
 
     @cached_property
     def edges(self) -> Array:
-        """The widths at which the slope falls: the ends of pieces, and that of a cap on Shannon's rate."""
+        """The widths at which the slope falls: where pieces end, or a cap on Shannon's rate."""
         if self.is_table or np.isinf(self.most_bps_hz[0]):
             return self.widest
         capped = 1.0 / (self.snr_gap * np.expm1(self.most_bps_hz * np.log(2.0)))
@@ -100,7 +100,7 @@ class RatePieces:
             snr = self._snr(width)
             shannon = shannon_rate_bps(1.0, snr)
             without_errors = np.where(
-                shannon >= efficiency * _INSIDE, efficiency, noise_psd_slope(1.0, snr) / np.log(2.0)
+                shannon >= efficiency, efficiency, noise_psd_slope(1.0, snr) / np.log(2.0)
             )
             efficiency = np.minimum(efficiency, shannon)
         lost = self.threshold * width

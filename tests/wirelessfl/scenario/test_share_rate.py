@@ -82,5 +82,5 @@ def test_the_pace_is_the_derivative_of_the_speed(link):
 
 def test_a_speed_beyond_the_largest_rate_has_no_band():
     p = problem_of(Link(rate_model="cqi"), [1e-3, 0.0])
-    assert p.band_at([1.001, 1e-9]).tolist() == [np.inf, np.inf]
+    assert p.band_at([1.001, np.inf]).tolist() == [np.inf, np.inf]
     assert p.band_at([0.0, 0.0]).tolist() == [0.0, 0.0]
