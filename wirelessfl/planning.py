@@ -1,4 +1,6 @@
-"""What the server decides before a round: who takes part, the problem as it sees it, the allocation."""
+"""What the server decides before a round: who takes part, the problem as it sees it, the
+allocation.
+"""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -6,9 +8,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl import formula
-from wirelessfl.allocation import Allocation, AllocationProblem, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import AllocationProblem, Problem
+from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
@@ -28,13 +31,15 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> Problem:
-    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,).
+    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
+    client, (K,).
 
     Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
 
     **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
-    a smaller share brings: it plans with the goodput per hertz of the whole band, an `AllocationProblem`. Efficiency
-    and success only rise with the SNR, so nobody is late for it; what such a plan leaves is time, not lateness.
+    a smaller share brings: it plans with the goodput per hertz of the whole band, an
+    `AllocationProblem`. Efficiency and success only rise with the SNR, so nobody is late for it;
+    what such a plan leaves is time, not lateness.
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -46,24 +51,37 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
+    if (
+        scenario.noise_density_w_per_hz is not None
+        and link.is_shannon
+        and link.packet_error != "waterfall"
+    ):
         snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
     return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
-    """Who takes part in round `round` (from 0): `run.participants` clients drawn without replacement; (K,)."""
+    """Who takes part in round `round` (from 0): `run.participants` clients drawn without
+    replacement; (K,).
+    """
     clients, wanted = experiment.scenario.clients, experiment.run.participants
     if wanted is None:
         return np.ones(clients, dtype=np.bool_)
     here = np.zeros(clients, dtype=np.bool_)
-    here[Streams(experiment.run.seed, round).generator("participants").choice(clients, wanted, replace=False)] = True
+    here[
+        Streams(experiment.run.seed, round)
+        .generator("participants")
+        .choice(clients, wanted, replace=False)
+    ] = True
     return here
 
 
-def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None) -> PlannedRound:
-    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
+def plan(
+    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+) -> PlannedRound:
+    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that
+    are `here` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
     """
@@ -74,7 +92,9 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[n
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
         if bad.any():
-            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+            raise InputError(
+                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
+            )
     return PlannedRound(channel, problem, allocation)
 
 
@@ -96,15 +116,18 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan of the first round, or `InputError` for what would stop a run of this first `demand`.
+    """The plan of the first round, or `InputError` for what would stop a run of this first
+    `demand`.
 
-    What stops it sooner or later and can be told before: no client can meet the deadline, the allocator refuses the
-    problem, or the channel does not reach the last round.
+    What stops it sooner or later and can be told before: no client can meet the deadline, the
+    allocator refuses the problem, or the channel does not reach the last round.
     """
     check_feasible(experiment, demand)
     here = participants(experiment, 0)
-    first = plan(experiment, demand.only(here), here=here)
-    experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+    first = plan(experiment, demand.restricted_to(here), here=here)
+    experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    )
     return first
 
 
