@@ -10,14 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from training._process import deterministic, keep_freed_memory, one_thread
-from training.batches import Batches
+from training.batches import Batches, memory_format_for
 from training.compact import CompactNetworks, Placement
 from training.data._federated import FederatedData
 from training.descent import Run, accumulate, descend, prune
 from training.layout import Layout
 from training.models._build import Form, build
 from training.network import Network, Trainable
-from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Mask, Prune, Train, TrainMask, Vector
+from training.program import (
+    Accumulate,
+    EvaluationWork,
+    LocalResult,
+    LocalWork,
+    Mask,
+    Prune,
+    Train,
+    TrainMask,
+    Vector,
+)
 from training.straight_through import train_mask, train_pruned
 from wirelessfl.errors import InputError
 
@@ -88,7 +98,13 @@ class Engine:
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
         self._network = Network(model, layout, device, precision)
-        self.batches = Batches(data, batch_size, device, smallest=layout.smallest_batch)
+        self.batches = Batches(
+            data,
+            batch_size,
+            device,
+            smallest=layout.smallest_batch,
+            memory_format=memory_format_for(device, batch_norm=layout.batch_norm),
+        )
         self._whole = Placement(network=self._network, whole=layout)
         self._everything = np.ones(layout.upload_size, dtype=np.bool_)
         self._everything.flags.writeable = False
@@ -126,7 +142,8 @@ class Engine:
             _follow(run)
             finite, results = _finite(run).tolist(), self._results(run, places)
         return [
-            result if sound else self.train(work) for work, result, sound in zip(works, results, finite, strict=True)
+            result if sound else self.train(work)
+            for work, result, sound in zip(works, results, finite, strict=True)
         ]
 
     def evaluate(self, work: EvaluationWork) -> float:
@@ -140,22 +157,35 @@ class Engine:
             network.vector.copy_(torch.from_numpy(work.vector))
             network.training(False)
             outputs, targets = zip(
-                *((network.model(inputs), labels) for inputs, labels in self.batches.test(work.client, work.sample)),
+                *(
+                    (network.model(inputs), labels)
+                    for inputs, labels in self.batches.test(work.client, work.sample)
+                ),
                 strict=True,
             )
             output, target = torch.cat(outputs), torch.cat(targets)
             if network.classifies:
                 return (output.argmax(1) == target).sum().item() / len(target)
-            residual, spread = (output.view_as(target) - target).square().sum(), target.var(correction=0) * len(target)
+            residual, spread = (
+                (output.view_as(target) - target).square().sum(),
+                target.var(correction=0) * len(target),
+            )
             return (1.0 - residual / spread).item() if spread > 0 else 0.0
 
     def _begin(
-        self, works: Sequence[LocalWork], places: Sequence[Placement], network: Trainable, *, watched: bool = False
+        self,
+        works: Sequence[LocalWork],
+        places: Sequence[Placement],
+        network: Trainable,
+        *,
+        watched: bool = False,
     ) -> Run:
         """The works laid out on their network."""
         weights = network.layout.part("all")
         pairs = list(zip(works, places, strict=True))
-        network.vector.copy_(network.join([place.take(self._tensor(work.vector)) for work, place in pairs]))
+        network.vector.copy_(
+            network.join([place.take(self._tensor(work.vector)) for work, place in pairs])
+        )
         network.training(True)
         run = Run(network=network, batches=self.batches, works=works, watched=watched)
         run.doubt = torch.zeros(network.vector.shape[:-1], device=self._device)
@@ -164,13 +194,26 @@ class Engine:
             values = [getattr(work, name) for work in works]
             if values[0] is None:
                 return None
-            return network.join([place.take(self._tensor(value)) for value, place in zip(values, places, strict=True)])
+            return network.join(
+                [
+                    place.take(self._tensor(value))
+                    for value, place in zip(values, places, strict=True)
+                ]
+            )
 
         if works[0].mask is not None:
-            masks = (_whole_mask(work.mask, place.whole) for work, place in pairs if work.mask is not None)
-            held = [place.take(self._tensor(mask)) for mask, place in zip(masks, places, strict=True)]
+            masks = (
+                _whole_mask(work.mask, place.whole)
+                for work, place in pairs
+                if work.mask is not None
+            )
+            held = [
+                place.take(self._tensor(mask)) for mask, place in zip(masks, places, strict=True)
+            ]
             run.held = network.join(held)[..., weights]
-            network.vector[..., weights] = torch.where(run.held > 0, network.vector[..., weights], 0.0)
+            network.vector[..., weights] = torch.where(
+                run.held > 0, network.vector[..., weights], 0.0
+            )
         correction = joined("correction")
         run.correction = None if correction is None else correction[..., weights]
         run.scores, run.neighbours = joined("scores"), joined("neighbour_mask")
@@ -187,7 +230,9 @@ class Engine:
             return [place.put(row, row.new_zeros(size)).cpu().numpy() for place, row in rows]
 
         losses = [None] * len(places) if run.loss is None else run.loss.reshape(-1).tolist()
-        scores = [None] * len(places) if run.scores is None else put(run.scores, whole.parameter_size)
+        scores = (
+            [None] * len(places) if run.scores is None else put(run.scores, whole.parameter_size)
+        )
         sums = {name: put(total, whole.parameter_size) for name, total in run.sums.items()}
         return [
             LocalResult(
@@ -200,7 +245,13 @@ class Engine:
                 scores=scores[i],
             )
             for i, (work, place, row, mask) in enumerate(
-                zip(run.works, places, network.divide(network.vector), self._held(run, places), strict=True)
+                zip(
+                    run.works,
+                    places,
+                    network.divide(network.vector),
+                    self._held(run, places),
+                    strict=True,
+                )
             )
         ]
 
@@ -213,7 +264,10 @@ class Engine:
         if run.held is not None:
             held[..., run.network.layout.part("all")] = run.held.bool()
         rows = zip(places, run.network.divide(held), strict=True)
-        return [place.put(row, row.new_zeros(whole.size)).cpu().numpy()[whole.upload] for place, row in rows]
+        return [
+            place.put(row, row.new_zeros(whole.size)).cpu().numpy()[whole.upload]
+            for place, row in rows
+        ]
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -226,7 +280,9 @@ class Engine:
 
 def _finite(run: Run) -> Tensor:
     """Whether all numbers of each client are finite."""
-    return torch.isfinite(run.doubt + run.network.vector.sum(-1) + (0.0 if run.loss is None else run.loss))
+    return torch.isfinite(
+        run.doubt + run.network.vector.sum(-1) + (0.0 if run.loss is None else run.loss)
+    )
 
 
 def _follow(run: Run) -> None:
@@ -246,7 +302,10 @@ def _follow(run: Run) -> None:
 
 def _whole_mask(mask: Mask, layout: Layout) -> Vector:
     """A mask of the shared part (N_u,) or of all weights (parameter_size,) as 0 and 1 for the whole vector, (size,)."""
-    places = {layout.parameter_size: slice(0, layout.parameter_size), layout.shared_size: layout.shared}
+    places = {
+        layout.parameter_size: slice(0, layout.parameter_size),
+        layout.shared_size: layout.shared,
+    }
     if mask.ndim != 1 or mask.size not in places:
         raise InputError(
             f"a mask must have shape ({layout.shared_size},) or ({layout.parameter_size},), got {mask.shape}"

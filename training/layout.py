@@ -58,7 +58,9 @@ class Layout:
             if isinstance(module, nn.modules.dropout._DropoutNd):
                 raise InputError(f"training.model {type(model).__name__} must have no dropout")
             if isinstance(module, nn.modules.batchnorm._NormBase) and module.momentum is None:
-                raise InputError(f"training.model {type(model).__name__} must fix the momentum of batch norm")
+                raise InputError(
+                    f"training.model {type(model).__name__} must fix the momentum of batch norm"
+                )
         weights, buffers = list(model.named_parameters()), list(_float_buffers(model))
         mine, theirs = _divide(weights, personal)
         my_buffers, their_buffers = _divide(buffers, personal)
@@ -104,9 +106,14 @@ class Layout:
         return self.size - self.parameter_size - self.personal_buffer_size
 
     @property
+    def batch_norm(self) -> bool:
+        """Whether the model has running statistics of batch norm."""
+        return self.parameter_size < self.size
+
+    @property
     def smallest_batch(self) -> int:
         """Samples that a mini-batch must have: 2 for a model with running statistics, one sample has no variance."""
-        return 2 if self.parameter_size < self.size else 1
+        return 2 if self.batch_norm else 1
 
     @property
     def upload_size(self) -> int:
@@ -115,7 +122,11 @@ class Layout:
 
     def part(self, part: Part) -> slice:
         """The weights of a part, in one piece."""
-        return {"personal": self.personal, "shared": self.shared, "all": slice(0, self.parameter_size)}[part]
+        return {
+            "personal": self.personal,
+            "shared": self.shared,
+            "all": slice(0, self.parameter_size),
+        }[part]
 
     def flatten(self, model: nn.Module) -> Tensor:
         """A copy of the parameters and buffers of `model` as one float32 vector, shape (size,)."""
@@ -133,7 +144,9 @@ class Layout:
             tensors[entry.name].grad = gradient[entry.slice].view(entry.shape)
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):
-                module.num_batches_tracked = None  # one addition per layer and step for a number nobody reads
+                module.num_batches_tracked = (
+                    None  # one addition per layer and step for a number nobody reads
+                )
 
 
 def _float_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -81,7 +81,9 @@ class Network:
         self.layout, self.loss = layout, name
         self.model = model.to(device)
         self.vector = torch.zeros(layout.size, device=device) if vector is None else vector
-        self.gradient = torch.zeros(layout.parameter_size, device=device) if gradient is None else gradient
+        self.gradient = (
+            torch.zeros(layout.parameter_size, device=device) if gradient is None else gradient
+        )
         layout.bind(self.model, self.vector, self.gradient)
         self._loss = LOSSES[name]
         self.bfloat16 = precision == "bfloat16"
@@ -95,14 +97,19 @@ class Network:
         """Gradients for `part` only: autograd then stops where nothing behind it is trained."""
         for entry in self.layout.parameters:
             personal = entry.offset < self.layout.personal_size
-            self._parameters[entry.name].requires_grad_(part == "all" or (part == "personal") == personal)
+            self._parameters[entry.name].requires_grad_(
+                part == "all" or (part == "personal") == personal
+            )
 
     def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
         """Put the gradient of the mean loss into `gradient`; the loss, on the device."""
         self.gradient.zero_()
         if self._closed_form is not None and not feature_penalty:
             return self._closed_form(inputs, targets).detach()
-        with autocast(self.vector.device, self.bfloat16), reading(self.model, feature_penalty > 0) as features:
+        with (
+            autocast(self.vector.device, self.bfloat16),
+            reading(self.model, feature_penalty > 0) as features,
+        ):
             outputs = self.model(inputs)
         loss = self._loss(outputs.float(), targets)
         objective = loss + feature_penalty * norms(features[0]).mean() if features else loss
@@ -111,7 +118,7 @@ class Network:
 
     def training(self, mode: bool) -> None:
         """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
-        if self.layout.parameter_size < self.layout.size:  # no other layer knows the difference
+        if self.layout.batch_norm:  # no other layer knows the difference
             self.model.train(mode)
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:
@@ -137,8 +144,12 @@ def reading(model: nn.Module, wanted: bool) -> Iterator[list[Tensor]]:
         return
     layer: str | None = getattr(model, "feature_layer", None)
     if layer is None:
-        raise InputError(f"training.model {type(model).__name__} must name a feature_layer for a feature penalty")
-    handle = model.get_submodule(layer).register_forward_pre_hook(lambda _, read: features.append(read[0]))
+        raise InputError(
+            f"training.model {type(model).__name__} must name a feature_layer for a feature penalty"
+        )
+    handle = model.get_submodule(layer).register_forward_pre_hook(
+        lambda _, read: features.append(read[0])
+    )
     try:
         yield features
     finally:

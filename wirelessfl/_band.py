@@ -42,7 +42,11 @@ class Band:
         clients = scenario.clients
         self._sending: NDArray[np.bool_] = np.zeros(clients, dtype=np.bool_)
         self._through: list[simpy.Event | None] = [None] * clients
-        self._share, self._rate, self._loss = np.zeros(clients), np.zeros(clients), np.zeros(clients)
+        self._share, self._rate, self._loss = (
+            np.zeros(clients),
+            np.zeros(clients),
+            np.zeros(clients),
+        )
         self._since_s = np.zeros(clients)  # up to when a client's bits are counted off
         self._run_bits = np.zeros(clients)  # on the air from the start of the run to its end
         self._left_bits = np.zeros(clients)  # of them still to come

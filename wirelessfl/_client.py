@@ -13,7 +13,9 @@ from wirelessfl._band import Band
 SERVER = -1  # the client number of the server's own lines in a trace
 Line = tuple[float, int, str]  # of a trace: time_s, client, event
 PHASES = ("download", "compute", "upload", "rest")
-Work = Callable[..., Generator[Any, Any, None]]  # (CPU seconds, note=who hears that the CPU was taken)
+Work = Callable[
+    ..., Generator[Any, Any, None]
+]  # (CPU seconds, note=who hears that the CPU was taken)
 
 
 @dataclass(eq=False)
@@ -92,7 +94,9 @@ class Client:
         """Count off the phase and the CPU seconds up to now."""
         self._enter(self._phase)
         if self._on_cpu is not None:
-            self._on_cpu.open_s = max(self._on_cpu.open_s - (self._env.now - self._on_cpu_since_s), 0.0)
+            self._on_cpu.open_s = max(
+                self._on_cpu.open_s - (self._env.now - self._on_cpu_since_s), 0.0
+            )
             self._on_cpu_since_s = self._env.now
 
     def pending(self, kept: bool) -> Update | None:
@@ -124,7 +128,10 @@ class Client:
     def _give_way(self, update: Update, event: str) -> None:
         """A background job took the CPU away, or gave it back."""
         self.settle()
-        self._on_cpu, self._on_cpu_since_s = (None if event == "interrupted" else update), self._env.now
+        self._on_cpu, self._on_cpu_since_s = (
+            (None if event == "interrupted" else update),
+            self._env.now,
+        )
         self._note(event)
 
     def _upload(self, update: Update) -> Generator[Any, Any, None]:

@@ -38,14 +38,21 @@ class _Figures:
 
 
 def disturbed(
-    scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation, rng: Streams, backlog: Backlog
+    scenario: Scenario,
+    channel: ChannelState,
+    demand: Demand,
+    allocation: Allocation,
+    rng: Streams,
+    backlog: Backlog,
 ) -> RoundTiming:
     """The round by events; what `simulate` does when a feature of the cell is on."""
     env = simpy.Environment()
     trace: list[Line] = []
     packets = None
     if scenario.link.packet_error != "none":
-        packets = [Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)]
+        packets = [
+            Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)
+        ]
 
     def note(client: int, event: str) -> None:
         trace.append((env.now, client, event))
@@ -62,7 +69,9 @@ def disturbed(
     look = partial(_look, clients, band, packets, allocation.pruning_ratio < 1.0)
     server = env.process(_server(env, lives, scenario, trace, look))
     env.run()
-    ended: Any = (np.inf, look()) if server.is_alive else server.value  # alive: somebody's upload is endless
+    ended: Any = (
+        (np.inf, look()) if server.is_alive else server.value
+    )  # alive: somebody's upload is endless
     round_s, at_end = ended
     return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
@@ -81,11 +90,15 @@ def _timing(
 
     Energy, retransmissions and the use of the band end with the round under every policy.
     """
-    cut = scenario.deadline_policy == "late-next-round"  # what is open is done, and paid for, in the next round
+    cut = (
+        scenario.deadline_policy == "late-next-round"
+    )  # what is open is done, and paid for, in the next round
     figures = at_end if cut else afterwards
     finish_s = np.where(figures.lost, np.inf, [client.finish_s for client in clients])
     delivered = finish_s <= scenario.deadline_s * ON_TIME
-    older_s = np.array([min((u.arrived_s for u in client.updates[:-1]), default=np.inf) for client in clients])
+    older_s = np.array(
+        [min((u.arrived_s for u in client.updates[:-1]), default=np.inf) for client in clients]
+    )
     earlier = older_s <= round_s * ON_TIME if round_s < np.inf else older_s < np.inf
     owes = figures.pending & ~np.where(figures.keeps, delivered, earlier) & cut
     told = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
@@ -97,14 +110,18 @@ def _timing(
         delivered=delivered,
         energy_j=energy_j(scenario, channel, hz, at_end.cpu_s, at_end.air_s),
         round_s=round_s,
-        trace=tuple(sorted(told, key=lambda line: line[0])),  # who is on time by rounding stands after the deadline
+        trace=tuple(
+            sorted(told, key=lambda line: line[0])
+        ),  # who is on time by rounding stands after the deadline
         lost=figures.lost,
         earlier=earlier,
         retransmissions=at_end.retransmissions,
         band_utilisation=min(at_end.band_s / round_s, 1.0) if 0.0 < round_s < np.inf else 0.0,
         backlog=Backlog(
             pending=owes,
-            updates=np.where(owes, figures.open_s * hz / scenario.per_client("cycles_per_weight"), 0.0),
+            updates=np.where(
+                owes, figures.open_s * hz / scenario.per_client("cycles_per_weight"), 0.0
+            ),
             upload_bits=np.where(owes, figures.open_bits, 0.0),
         ),
     )
@@ -128,7 +145,10 @@ def _to_do(
     """Seconds of each client's download, and its updates: the pending one, then this round's."""
     planned = phases(scenario, channel, demand, allocation)
     slower = scenario.per_client("cpu_hz") / hz
-    fixed_s, prunable_s = (planned.fixed_s * slower).tolist(), (planned.prunable_s * slower).tolist()
+    fixed_s, prunable_s = (
+        (planned.fixed_s * slower).tolist(),
+        (planned.prunable_s * slower).tolist(),
+    )
     open_s = (compute_s(scenario, backlog.updates) * slower).tolist()
     bits = upload_bits(demand, 1.0 - allocation.pruning_ratio).tolist()
     updates: list[tuple[Update, ...]] = []
@@ -140,7 +160,9 @@ def _to_do(
     return planned.download_s.tolist(), updates
 
 
-def _drop_out(env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]) -> None:
+def _drop_out(
+    env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]
+) -> None:
     """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has finished by then."""
     if scenario.medium.dropout_probability == 0:
         return
@@ -179,16 +201,23 @@ def _server(
     return float(env.now), look()
 
 
-def _look(clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]) -> _Figures:
+def _look(
+    clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
+) -> _Figures:
     """What has happened up to now; `keeps` says whose update of this round uploads anything."""
     band.settle()
     for client in clients:
         client.settle()
     pending = [client.pending(bool(kept)) for client, kept in zip(clients, keeps, strict=True)]
-    open_bits = [client.open_bits(update) if update else 0.0 for client, update in zip(clients, pending, strict=True)]
+    open_bits = [
+        client.open_bits(update) if update else 0.0
+        for client, update in zip(clients, pending, strict=True)
+    ]
     again = [packet.retransmissions for packet in packets] if packets else [0] * len(clients)
     return _Figures(
-        spent_s={phase: np.array([client.spent_s[phase] for client in clients]) for phase in PHASES},
+        spent_s={
+            phase: np.array([client.spent_s[phase] for client in clients]) for phase in PHASES
+        },
         cpu_s=np.array([client.cpu_s for client in clients]),
         air_s=band.air_s,
         lost=np.array([client.lost for client in clients]),

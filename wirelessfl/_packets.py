@@ -21,7 +21,9 @@ class Packets:
         self._size_bits = link.packet_bits
         self._most = link.max_transmissions
         self._generator = generator
-        self._uniform = np.zeros(0)  # draws of the transmission that is on the air or comes next, and of later ones
+        self._uniform = np.zeros(
+            0
+        )  # draws of the transmission that is on the air or comes next, and of later ones
         self._failed = 0  # transmissions of the present packet that were lost
         self._left_bits = 0.0  # of the upload, the present packet in full
         self._run = 0  # transmissions until the next loss or the end of what is looked at

@@ -14,7 +14,9 @@ from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming,
 EVENTS = ("downloaded", "fixed work done", "prunable work done", "uploaded")
 
 
-def undisturbed(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation) -> RoundTiming:
+def undisturbed(
+    scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation
+) -> RoundTiming:
     """The round by timeouts alone; what `simulate` does when every feature of the cell is off."""
     planned = phases(scenario, channel, demand, allocation)
     highest_hz = hz = scenario.per_client("cpu_hz")
@@ -68,7 +70,9 @@ def _run(seconds: Array) -> tuple[list[Line], Array]:
         now_s = env.now
         trace.append((now_s, client, EVENTS[phase]))
         if phase < 3:
-            simpy.Timeout(env, rows[client][phase + 1], (client, phase + 1)).callbacks.append(phase_ends)
+            simpy.Timeout(env, rows[client][phase + 1], (client, phase + 1)).callbacks.append(
+                phase_ends
+            )
         else:
             finish_s[client] = now_s
 

@@ -44,5 +44,10 @@ def simulate(
     if beyond_formula(scenario) is None and (backlog is None or not backlog.pending.any()):
         return undisturbed(scenario, channel, demand, allocation)
     return disturbed(
-        scenario, channel, demand, allocation, rng or Streams(0), backlog or Backlog.none(scenario.clients)
+        scenario,
+        channel,
+        demand,
+        allocation,
+        rng or Streams(0),
+        backlog or Backlog.none(scenario.clients),
     )

@@ -71,10 +71,14 @@ def round_times(
     that is not fixed or `late-next-round`, which have to be simulated, and for shapes that do not fit.
     """
     needs_events = beyond_formula(scenario)
-    if scenario.processor.cpu != "fixed":  # a scaled frequency follows from the plan, which is not known here
+    if (
+        scenario.processor.cpu != "fixed"
+    ):  # a scaled frequency follows from the plan, which is not known here
         needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
-        raise InputError(f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate")
+        raise InputError(
+            f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate"
+        )
     arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]
     arrays.append(arrays[0] if path_gain is None else np.asarray(path_gain, dtype=np.float64))
     clients = scenario.clients
@@ -84,13 +88,17 @@ def round_times(
         shape = (0,)
     if shape[-1] != clients:
         got = ", ".join(str(array.shape) for array in arrays[:3])
-        raise InputError(f"gain, bandwidth_fraction, pruning_ratio must fit (..., {clients}), got {got}")
+        raise InputError(
+            f"gain, bandwidth_fraction, pruning_ratio must fit (..., {clients}), got {got}"
+        )
     rows = [np.broadcast_to(array, shape).reshape(-1, clients) for array in arrays]
     per_client, round_s = np.empty((5, *rows[0].shape)), np.empty(len(rows[0]))
     step = max(_AT_ONCE // clients, 1)
     for start in range(0, len(round_s), step):
         part = slice(start, start + step)
-        round_s[part] = _fill(scenario, demand, [row[part] for row in rows], participants, per_client[:, part])
+        round_s[part] = _fill(
+            scenario, demand, [row[part] for row in rows], participants, per_client[:, part]
+        )
     download_s, compute_s, upload_s, finish_s, energy_j = per_client.reshape(5, *shape)
     return FastTimes(
         download_s=download_s,
@@ -108,7 +116,9 @@ def _fill(
 ) -> Array:
     """Download, compute, upload, finish and energy of some rounds into `out` (5, R, K); when they end, (R,)."""
     gain, band, ratio, path_gain = rows
-    channel = ChannelState(gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants)
+    channel = ChannelState(
+        gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
+    )
     planned = phases(scenario, channel, demand, _Shares(band, ratio))
     out[0], out[2] = planned.download_s, planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])

@@ -56,11 +56,15 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
 def full_band_snr(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
     """Signal-to-noise ratio at `gain` over the whole band; (..., K)."""
     psd_w_per_hz = scenario.noise_density_w_per_hz
-    noise_w = scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    noise_w = (
+        scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    )
     return snr(gain, transmit_power_w(scenario, channel), noise_w)
 
 
-def band_snr(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def band_snr(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Signal-to-noise ratio at `gain` inside a share of the band; (..., K).
 
     That over the whole band where the noise power is fixed, SNR / b where the noise has a density.
@@ -76,10 +80,14 @@ def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -
     if scenario.link.is_shannon:
         behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
         return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
-    return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(full_band_snr(scenario, channel, gain))
+    return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
+        full_band_snr(scenario, channel, gain)
+    )
 
 
-def rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Rate at `gain` over a share b of the band, without packet errors; (..., K).
 
     b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B eta(SNR / b) with the
@@ -91,17 +99,23 @@ def rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_f
     if scenario.link.is_shannon:
         behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
         return scenario.bandwidth_hz * noise_psd_nats(bandwidth_fraction, behind_gap) / np.log(2.0)
-    efficiency = scenario.link.efficiency_bps_hz(band_snr(scenario, channel, gain, bandwidth_fraction))
+    efficiency = scenario.link.efficiency_bps_hz(
+        band_snr(scenario, channel, gain, bandwidth_fraction)
+    )
     return scenario.bandwidth_hz * bandwidth_fraction * efficiency
 
 
-def sending_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def sending_rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Rate that a client sends at: what `gain` supports, under `outage` what the believed gain does; (..., K)."""
     at = channel.believed_gain if scenario.link.packet_error == "outage" else gain
     return rate_bps(scenario, channel, at, bandwidth_fraction)
 
 
-def packet_loss(scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array) -> Array:
+def packet_loss(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
     """Probability that a packet sent at `gain` is lost; (..., K). A packet is sent 1 / (1 - q) times on average.
 
     `waterfall`: q = 1 - exp(-m sigma^2 W / (p h)), the noise sigma^2 W in the client's own band; `outage`: 1 where
@@ -110,7 +124,9 @@ def packet_loss(scenario: Scenario, channel: ChannelState, gain: Array, bandwidt
     if scenario.link.packet_error == "waterfall":
         return scenario.link.waterfall_loss(band_snr(scenario, channel, gain, bandwidth_fraction))
     sent_bps = sending_rate_bps(scenario, channel, gain, bandwidth_fraction)
-    return np.asarray(sent_bps > rate_bps(scenario, channel, gain, bandwidth_fraction), dtype=np.float64)
+    return np.asarray(
+        sent_bps > rate_bps(scenario, channel, gain, bandwidth_fraction), dtype=np.float64
+    )
 
 
 def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
@@ -148,7 +164,9 @@ def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
     if scenario.medium.downlink_broadcast:
         dense_bits = demand.fixed_download_bits + demand.prunable_download_bits
         receives = dense_bits > 0
-        return np.where(receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0)
+        return np.where(
+            receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0
+        )
     return (demand.fixed_download_bits + kept * demand.prunable_download_bits) / rate_bps
 
 
@@ -168,7 +186,9 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
     return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
 
 
-def energy_j(scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array) -> Array:
+def energy_j(
+    scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
+) -> Array:
     """Energy of a client's round, kappa f^3 t_cpu + p t_transmit; (..., K), joule.
 
     Args:

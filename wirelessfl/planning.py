@@ -46,7 +46,11 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if scenario.noise_density_w_per_hz is not None and link.is_shannon and link.packet_error != "waterfall":
+    if (
+        scenario.noise_density_w_per_hz is not None
+        and link.is_shannon
+        and link.packet_error != "waterfall"
+    ):
         snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
     return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
@@ -58,11 +62,17 @@ def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
     if wanted is None:
         return np.ones(clients, dtype=np.bool_)
     here = np.zeros(clients, dtype=np.bool_)
-    here[Streams(experiment.run.seed, round).generator("participants").choice(clients, wanted, replace=False)] = True
+    here[
+        Streams(experiment.run.seed, round)
+        .generator("participants")
+        .choice(clients, wanted, replace=False)
+    ] = True
     return here
 
 
-def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None) -> PlannedRound:
+def plan(
+    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+) -> PlannedRound:
     """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
@@ -76,7 +86,9 @@ def plan(experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[n
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
         if bad.any():
-            raise InputError(f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1")
+            raise InputError(
+                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
+            )
     return PlannedRound(channel, problem, allocation)
 
 
@@ -106,7 +118,9 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     check_feasible(experiment, demand)
     here = participants(experiment, 0)
     first = plan(experiment, demand.only(here), here=here)
-    experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1))
+    experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    )
     return first
 
 

@@ -64,11 +64,15 @@ class Demand:
 
     def __post_init__(self) -> None:
         for name in ("fixed_download_bits", "prunable_download_bits"):
-            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape))
+            object.__setattr__(
+                self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape)
+            )
 
     def only(self, here: NDArray[np.bool_]) -> "Demand":
         """The demand of the clients that are `here` (K,); of the others nothing."""
-        return Demand(**{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)})
+        return Demand(
+            **{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)}
+        )
 
     @classmethod
     def same_for_all(
@@ -109,7 +113,11 @@ class Backlog:
     @classmethod
     def none(cls, clients: int) -> "Backlog":
         """Nobody owes anything."""
-        return cls(pending=np.zeros(clients, dtype=np.bool_), updates=np.zeros(clients), upload_bits=np.zeros(clients))
+        return cls(
+            pending=np.zeros(clients, dtype=np.bool_),
+            updates=np.zeros(clients),
+            upload_bits=np.zeros(clients),
+        )
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """Its fields as arrays of a checkpoint."""
@@ -119,7 +127,9 @@ class Backlog:
     def unpack(cls, arrays: dict[str, NDArray[Any]], clients: int) -> "Backlog":
         """Take out of `arrays` what `pack` put there; nothing is owed where nothing is found."""
         names = [field.name for field in fields(cls)]
-        found = {name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays}
+        found = {
+            name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays
+        }
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
     def only(self, here: NDArray[np.bool_]) -> "Backlog":
@@ -128,8 +138,13 @@ class Backlog:
 
     def or_else(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
         """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
-        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
-        return Backlog(**{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()})
+        pairs = {
+            field.name: (getattr(self, field.name), getattr(other, field.name))
+            for field in fields(self)
+        }
+        return Backlog(
+            **{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()}
+        )
 
     def on_top_of(self, demand: Demand) -> Demand:
         """What the server plans the round with: the open work and bits are fixed, whatever is pruned."""
@@ -157,7 +172,9 @@ class Delivery:
     def of(cls, now: ArrayLike) -> "Delivery":
         """This round's updates of the clients in `now` (K,), nothing late; everybody takes part."""
         now = np.asarray(now, dtype=np.bool_)
-        return cls(here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now))
+        return cls(
+            here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now)
+        )
 
     @classmethod
     def all(cls, clients: int) -> "Delivery":

@@ -57,8 +57,21 @@ def _quantities(found: Mapping[str, Any]) -> Table:
 
 
 def _clients(clients: list[dict[str, Any]]) -> Table:
-    columns = ("client", "planned", "actual", "95 %", "max", "missed %", "lost", "resent", "pruned %", "mJ")
-    table = _table(columns, "per client: mean latency in ms, its 95 % quantile and maximum; energy per round")
+    columns = (
+        "client",
+        "planned",
+        "actual",
+        "95 %",
+        "max",
+        "missed %",
+        "lost",
+        "resent",
+        "pruned %",
+        "mJ",
+    )
+    table = _table(
+        columns, "per client: mean latency in ms, its 95 % quantile and maximum; energy per round"
+    )
     for client in clients:
         latency = client["latency_s"]
         table.add_row(

@@ -10,7 +10,11 @@ OPTIONS = {
     "outage": {"packet_error": "outage", "packet_bits": 5e3, "max_transmissions": 3},
     "waterfall": {"packet_error": "waterfall", "packet_bits": 5e3, "waterfall_threshold": 10.0},
     "open loop": {"power_control": "open-loop", "noise_figure_db": 7.0},
-    "open loop at 60 kHz": {"power_control": "open-loop", "power_class": "pc3", "subcarrier_spacing_hz": 60e3},
+    "open loop at 60 kHz": {
+        "power_control": "open-loop",
+        "power_class": "pc3",
+        "subcarrier_spacing_hz": 60e3,
+    },
     "work-conserving": {"bands": "work-conserving"},
     "coherence blocks": {"coherence_s": 2e-3},
     "dropouts": {"dropout_probability": 0.6},

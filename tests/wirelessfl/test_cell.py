@@ -26,8 +26,13 @@ def test_a_round_is_the_formula(case):
     seconds_per_update = np.array(scenario.cycles_per_weight) / np.array(scenario.cpu_hz)
     signal_to_noise = channel.gain * scenario.transmit_power_w / scenario.noise_power_w
     bits = np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0)
-    rate_bps = np.where(kept > 0, allocation.bandwidth_fraction, 1) * 20e6 * np.log2(1 + signal_to_noise)
-    expected_s = seconds_per_update * (demand.fixed_updates + kept * demand.prunable_updates) + bits / rate_bps
+    rate_bps = (
+        np.where(kept > 0, allocation.bandwidth_fraction, 1) * 20e6 * np.log2(1 + signal_to_noise)
+    )
+    expected_s = (
+        seconds_per_update * (demand.fixed_updates + kept * demand.prunable_updates)
+        + bits / rate_bps
+    )
     np.testing.assert_allclose(timing.finish_s, expected_s, rtol=1e-12)
     np.testing.assert_allclose(timing.finish_s, allocation.latency_s, rtol=1e-12)
     np.testing.assert_allclose(timing.compute_s + timing.upload_s, expected_s, rtol=1e-12)
@@ -39,7 +44,9 @@ def test_a_round_is_the_formula(case):
 @given(cases, st.sampled_from(["wait", "drop"]))
 def test_the_trace_tells_the_round_in_order_of_time(case, policy):
     scenario, channel, demand = make_case(*case, policy)
-    timing = cell.simulate(scenario, channel, demand, random_allocation(case[0], scenario, channel, demand))
+    timing = cell.simulate(
+        scenario, channel, demand, random_allocation(case[0], scenario, channel, demand)
+    )
     times = [time_s for time_s, _, _ in timing.trace]
     assert times == sorted(times)
     for client in range(scenario.clients):
@@ -57,20 +64,30 @@ def test_the_downlink_comes_first_and_takes_its_time(case):
     """Written out: a client receives fixed and kept prunable bits at its own rate before it starts to work."""
     scenario, channel, demand = make_case(*case)
     rng = np.random.default_rng(case[0])
-    rate_bps, fixed, prunable = (rng.uniform(low, high, case[1]) for low, high in ((1e6, 1e8), (0, 1e5), (1, 9e5)))
+    rate_bps, fixed, prunable = (
+        rng.uniform(low, high, case[1]) for low, high in ((1e6, 1e8), (0, 1e5), (1, 9e5))
+    )
     scenario = dataclasses.replace(scenario, downlink_rate_bps=rate_bps)
     demand = dataclasses.replace(demand, fixed_download_bits=fixed, prunable_download_bits=prunable)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
     expected_s = (fixed + (1 - allocation.pruning_ratio) * prunable) / rate_bps
     np.testing.assert_allclose(timing.download_s, expected_s, rtol=1e-12)
-    np.testing.assert_allclose(timing.finish_s, expected_s + timing.compute_s + timing.upload_s, rtol=1e-12)
+    np.testing.assert_allclose(
+        timing.finish_s, expected_s + timing.compute_s + timing.upload_s, rtol=1e-12
+    )
     np.testing.assert_allclose(timing.finish_s, allocation.latency_s, rtol=1e-12)
     downloaded = {client: time_s for time_s, client, event in timing.trace if event == "downloaded"}
-    np.testing.assert_array_equal([downloaded[client] for client in range(case[1])], timing.download_s)
-    free = cell.simulate(dataclasses.replace(scenario, downlink_rate_bps=None), channel, demand, allocation)
+    np.testing.assert_array_equal(
+        [downloaded[client] for client in range(case[1])], timing.download_s
+    )
+    free = cell.simulate(
+        dataclasses.replace(scenario, downlink_rate_bps=None), channel, demand, allocation
+    )
     np.testing.assert_array_equal(free.download_s, np.zeros(case[1]))
-    np.testing.assert_array_equal(free.energy_j, timing.energy_j)  # receiving costs the client no joules here
+    np.testing.assert_array_equal(
+        free.energy_j, timing.energy_j
+    )  # receiving costs the client no joules here
 
 
 def test_a_downlink_that_alone_misses_the_deadline_is_infeasible():
@@ -88,7 +105,9 @@ def test_bits_are_conserved(case):
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
-    sent = timing.upload_s * formula.rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)
+    sent = timing.upload_s * formula.rate_bps(
+        scenario, channel, channel.gain, allocation.bandwidth_fraction
+    )
     kept = 1 - allocation.pruning_ratio
     asked = (demand.fixed_upload_bits + kept * demand.prunable_upload_bits) * (kept > 0)
     np.testing.assert_allclose(sent, asked, rtol=1e-12)
@@ -102,8 +121,13 @@ def test_permuting_clients_permutes_the_round(case):
     order = np.random.default_rng(case[0]).permutation(scenario.clients)
     other, asked = permuted(scenario, demand, order)
     gain = ChannelState.known(channel.gain[order])
-    swapped = allocate(other, gain, asked, allocation.bandwidth_fraction[order], allocation.pruning_ratio[order])
-    timing, swap = cell.simulate(scenario, channel, demand, allocation), cell.simulate(other, gain, asked, swapped)
+    swapped = allocate(
+        other, gain, asked, allocation.bandwidth_fraction[order], allocation.pruning_ratio[order]
+    )
+    timing, swap = (
+        cell.simulate(scenario, channel, demand, allocation),
+        cell.simulate(other, gain, asked, swapped),
+    )
     for name in ("compute_s", "upload_s", "finish_s", "delivered", "energy_j"):
         np.testing.assert_array_equal(getattr(swap, name), getattr(timing, name)[order])
     assert swap.round_s == timing.round_s
@@ -119,7 +143,9 @@ def test_who_finishes_exactly_at_the_deadline_is_on_time(seed, deadline_s):
     problem = allocation_problem(scenario, channel, demand)
     band = np.random.default_rng(seed).dirichlet(np.ones(6))
     ratio = np.clip(1 - problem.slack_s / (problem.prunable_s + problem.upload_s / band), 0, 1)
-    timing = cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, band, ratio))
+    timing = cell.simulate(
+        scenario, channel, demand, allocate(scenario, channel, demand, band, ratio)
+    )
     np.testing.assert_array_equal(timing.delivered, problem.slack_s >= 0)
 
 
@@ -127,14 +153,23 @@ def compute_only(deadline_s, finish_s, policy="wait"):
     """Clients that finish at the given seconds and upload nothing: 1 GHz, one cycle per update."""
     finish_s = np.asarray(finish_s, dtype=float)
     scenario = Scenario(
-        clients=len(finish_s), deadline_s=deadline_s, cpu_hz=1e9, cycles_per_weight=1.0, deadline_policy=policy
+        clients=len(finish_s),
+        deadline_s=deadline_s,
+        cpu_hz=1e9,
+        cycles_per_weight=1.0,
+        deadline_policy=policy,
     )
     zeros = np.zeros(len(finish_s))
     demand = Demand(
-        fixed_updates=finish_s * 1e9, prunable_updates=zeros, fixed_upload_bits=zeros, prunable_upload_bits=zeros
+        fixed_updates=finish_s * 1e9,
+        prunable_updates=zeros,
+        fixed_upload_bits=zeros,
+        prunable_upload_bits=zeros,
     )
     channel = ChannelState.known(zeros + 1e-12)
-    return cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, zeros, zeros))
+    return cell.simulate(
+        scenario, channel, demand, allocate(scenario, channel, demand, zeros, zeros)
+    )
 
 
 @pytest.mark.parametrize("policy", ["wait", "drop"])
@@ -169,19 +204,25 @@ def test_an_infeasible_client_finishes_with_its_fixed_work(policy):
     scenario, channel, demand = make_case(3, 2, policy)
     fixed_s = formula.compute_s(scenario, demand.fixed_updates)
     scenario = dataclasses.replace(scenario, deadline_s=float(fixed_s[0]) / 2)
-    timing = cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, [0, 0], [1, 1]))
+    timing = cell.simulate(
+        scenario, channel, demand, allocate(scenario, channel, demand, [0, 0], [1, 1])
+    )
     np.testing.assert_array_equal(timing.finish_s, fixed_s)
     np.testing.assert_array_equal(timing.upload_s, [0, 0])
     assert not timing.delivered[0]
     worked_s = fixed_s if policy == "wait" else np.minimum(fixed_s, scenario.deadline_s)
-    np.testing.assert_allclose(timing.energy_j, 1e-28 * scenario.per_client("cpu_hz") ** 3 * worked_s)
+    np.testing.assert_allclose(
+        timing.energy_j, 1e-28 * scenario.per_client("cpu_hz") ** 3 * worked_s
+    )
 
 
 def test_bits_without_a_band_never_arrive():
     for policy, round_s in (("wait", np.inf), ("drop", 0.025)):
         scenario, channel, demand = make_case(4, 2, policy)
         demand = dataclasses.replace(demand, fixed_updates=np.zeros(2))
-        timing = cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, [0.9, 0.0], [1.0, 0.5]))
+        timing = cell.simulate(
+            scenario, channel, demand, allocate(scenario, channel, demand, [0.9, 0.0], [1.0, 0.5])
+        )
         assert timing.finish_s[1] == np.inf
         assert timing.delivered.tolist() == [True, False]
         assert timing.round_s == round_s
@@ -199,12 +240,18 @@ def test_the_cell_uses_the_true_channel_not_the_believed_one():
 
 def test_energy_by_hand():
     """kappa * cycles * f^2 = 1e-28 * (2e5 + 0.5 * 4e5) * 300 * 1e18 = 12 mJ; the radio 0.5 W for 10 ms: 5 mJ."""
-    scenario = Scenario(clients=1, cpu_hz=1e9, cycles_per_weight=300.0, transmit_power_w=0.5, bandwidth_hz=1e6)
-    channel = ChannelState.known(np.array([3 * 1e-14 / 0.5]))  # SNR 3: 2 bit/s/Hz, 2 Mbit/s over the whole band
+    scenario = Scenario(
+        clients=1, cpu_hz=1e9, cycles_per_weight=300.0, transmit_power_w=0.5, bandwidth_hz=1e6
+    )
+    channel = ChannelState.known(
+        np.array([3 * 1e-14 / 0.5])
+    )  # SNR 3: 2 bit/s/Hz, 2 Mbit/s over the whole band
     demand = Demand.same_for_all(
         1, fixed_updates=2e5, prunable_updates=4e5, fixed_upload_bits=0, prunable_upload_bits=20e3
     )
-    timing = cell.simulate(scenario, channel, demand, allocate(scenario, channel, demand, [0.5], [0.5]))
+    timing = cell.simulate(
+        scenario, channel, demand, allocate(scenario, channel, demand, [0.5], [0.5])
+    )
     np.testing.assert_allclose(timing.compute_s, [0.06 + 0.06], rtol=1e-12)
     np.testing.assert_allclose(timing.upload_s, [0.01], rtol=1e-12)
     np.testing.assert_allclose(timing.energy_j, [0.012 + 0.005], rtol=1e-12)

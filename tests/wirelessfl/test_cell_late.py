@@ -15,8 +15,15 @@ LATE = {"deadline_policy": "late-next-round", "deadline_s": 1.0}
 
 
 def backlog_of(updates, bits, pending=None):
-    updates, bits = np.atleast_1d(np.asarray(updates, float)), np.atleast_1d(np.asarray(bits, float))
-    return Backlog(pending=np.ones(len(bits), bool) if pending is None else pending, updates=updates, upload_bits=bits)
+    updates, bits = (
+        np.atleast_1d(np.asarray(updates, float)),
+        np.atleast_1d(np.asarray(bits, float)),
+    )
+    return Backlog(
+        pending=np.ones(len(bits), bool) if pending is None else pending,
+        updates=updates,
+        upload_bits=bits,
+    )
 
 
 def lines_of(timing, client=0):
@@ -24,7 +31,10 @@ def lines_of(timing, client=0):
 
 
 def owed(timing):
-    return [array.tolist() for array in (timing.backlog.pending, timing.backlog.updates, timing.backlog.upload_bits)]
+    return [
+        array.tolist()
+        for array in (timing.backlog.pending, timing.backlog.updates, timing.backlog.upload_bits)
+    ]
 
 
 def test_a_late_upload_leaves_its_open_bits():
@@ -69,7 +79,9 @@ def test_a_newer_late_update_takes_the_place_of_one_that_did_not_get_through():
     pending, updates, bits = owed(timing)
     assert (pending, bits) == ([True], [2e5])
     np.testing.assert_allclose(updates, [1e8], rtol=1e-12)
-    assert delivery(changed(by_hand(0.1, 1)[0], **LATE), timing, np.ones(1, bool)).later.tolist() == [True]
+    assert delivery(
+        changed(by_hand(0.1, 1)[0], **LATE), timing, np.ones(1, bool)
+    ).later.tolist() == [True]
 
 
 def test_the_old_arrives_and_the_new_is_late():
@@ -88,7 +100,9 @@ def test_a_starved_client_keeps_what_is_pending(bands):
     timing = cell.simulate(*case, backlog=old)
     assert timing.backlog.pending.tolist() == [True, False]
     assert timing.earlier.tolist() == [False, False]
-    sent = 0.0 if bands == "static" else 1e5 + 4e5  # before client 1 starts, and after it has ended at 0.6 s
+    sent = (
+        0.0 if bands == "static" else 1e5 + 4e5
+    )  # before client 1 starts, and after it has ended at 0.6 s
     np.testing.assert_allclose(timing.backlog.upload_bits, [4e6 - sent, 0], rtol=1e-6)
     assert timing.delivered.tolist() == [bands == "static", True]
     told = delivery(case[0], timing, np.ones(2, bool))
@@ -110,7 +124,9 @@ def test_who_is_lost_owes_nothing():
 
 def test_packets_that_are_through_need_not_be_sent_again():
     """Packets of 100 kbit, one of them on the air at the deadline: it starts anew in the next round."""
-    case = by_hand(0.35, 1e6, packet_error="waterfall", packet_bits=1e5, waterfall_threshold=1e-9, **LATE)
+    case = by_hand(
+        0.35, 1e6, packet_error="waterfall", packet_bits=1e5, waterfall_threshold=1e-9, **LATE
+    )
     np.testing.assert_allclose(cell.simulate(*case).backlog.upload_bits, [4e5], rtol=1e-9)
 
 
@@ -161,10 +177,16 @@ def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, b
     np.testing.assert_array_equal(late.delivered, whole.delivered)
     assert late.round_s == cut.round_s
     np.testing.assert_allclose(late.energy_j, cut.energy_j, rtol=1e-9)
-    np.testing.assert_array_equal(late.backlog.pending, ~late.delivered & (allocation.pruning_ratio < 1))
+    np.testing.assert_array_equal(
+        late.backlog.pending, ~late.delivered & (allocation.pruning_ratio < 1)
+    )
     kept = allocation.pruning_ratio < 1
     rest_s = whole.compute_s - late.compute_s
-    open_s = scenario.per_client("cycles_per_weight") / scenario.per_client("cpu_hz") * late.backlog.updates
+    open_s = (
+        scenario.per_client("cycles_per_weight")
+        / scenario.per_client("cpu_hz")
+        * late.backlog.updates
+    )
     np.testing.assert_allclose(open_s[kept], rest_s[kept], atol=1e-10)
     if bands == "static":
         cpu_w = scenario.effective_capacitance * scenario.per_client("cpu_hz") ** 3
@@ -172,7 +194,9 @@ def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, b
         rest_j = cpu_w * rest_s + scenario.per_client("transmit_power_w") * air_s
         np.testing.assert_allclose(late.energy_j + rest_j, whole.energy_j, rtol=1e-9)
         bits = formula.upload_bits(demand, 1 - allocation.pruning_ratio)
-        expected = np.divide(bits * air_s, whole.upload_s, out=np.zeros(clients), where=whole.upload_s > 0)
+        expected = np.divide(
+            bits * air_s, whole.upload_s, out=np.zeros(clients), where=whole.upload_s > 0
+        )
         np.testing.assert_allclose(late.backlog.upload_bits, expected, rtol=1e-6, atol=1e-3)
 
 

@@ -56,7 +56,9 @@ def cell_of(clients, changes, policy):
         deadline_policy=policy,
         **{name: tuple(scale[name] * value[:clients]) for name, value in values.items()},
     )
-    demand = Demand(**{f.name: rng.uniform(1e4, 4e4, ALL)[:clients] for f in dataclasses.fields(Demand)})
+    demand = Demand(
+        **{f.name: rng.uniform(1e4, 4e4, ALL)[:clients] for f in dataclasses.fields(Demand)}
+    )
     owed = Backlog(
         pending=(np.arange(ALL) % 2 == 0)[:clients] & (policy == "late-next-round"),
         updates=np.full(clients, 1e3) * (policy == "late-next-round"),
@@ -69,9 +71,13 @@ def cell_of(clients, changes, policy):
 def the_round(clients, changes, policy):
     scenario, demand, owed, here = cell_of(clients, changes, policy)
     exact = plugins.load("allocators", "exact")()
-    few = experiment(scenario=scenario, channel=Given(clients), allocator=exact, participants=ACTIVE)
+    few = experiment(
+        scenario=scenario, channel=Given(clients), allocator=exact, participants=ACTIVE
+    )
     planned = plan(few, owed.on_top_of(demand), 0, here)
-    timing = cell.simulate(scenario, planned.channel, demand, planned.allocation, rng=Streams(2), backlog=owed)
+    timing = cell.simulate(
+        scenario, planned.channel, demand, planned.allocation, rng=Streams(2), backlog=owed
+    )
     return planned.allocation, timing
 
 
@@ -79,14 +85,20 @@ def the_round(clients, changes, policy):
 @pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS)
 def test_idle_clients_change_no_number_of_a_round(changes, policy):
     """Three clients alone, and the same three among six that sit out: plan and round are equal to the last bit."""
-    (alone, timing), (among, crowded) = (the_round(clients, changes, policy) for clients in (ACTIVE, ALL))
+    (alone, timing), (among, crowded) = (
+        the_round(clients, changes, policy) for clients in (ACTIVE, ALL)
+    )
     for name in ("bandwidth_fraction", "pruning_ratio", "latency_s"):
-        np.testing.assert_array_equal(getattr(among, name)[:ACTIVE], getattr(alone, name), err_msg=name)
+        np.testing.assert_array_equal(
+            getattr(among, name)[:ACTIVE], getattr(alone, name), err_msg=name
+        )
     for field in dataclasses.fields(timing):
         if field.name not in ("trace", "backlog"):
             found = np.asarray(getattr(crowded, field.name))
             expected = np.asarray(getattr(timing, field.name))
-            np.testing.assert_array_equal(found[:ACTIVE] if found.ndim else found, expected, err_msg=field.name)
+            np.testing.assert_array_equal(
+                found[:ACTIVE] if found.ndim else found, expected, err_msg=field.name
+            )
     for field in dataclasses.fields(Backlog):
         owed = getattr(crowded.backlog, field.name)
         np.testing.assert_array_equal(owed[:ACTIVE], getattr(timing.backlog, field.name))
@@ -110,4 +122,6 @@ def test_idle_clients_change_no_number_of_many_rounds_at_once(changes, policy):
     among = fast.round_times(crowd, gain, asked, band, ratio, participants=ACTIVE)
     for field in dataclasses.fields(alone):
         found = getattr(among, field.name)
-        np.testing.assert_array_equal(found[:ACTIVE] if found.ndim else found, getattr(alone, field.name))
+        np.testing.assert_array_equal(
+            found[:ACTIVE] if found.ndim else found, getattr(alone, field.name)
+        )
