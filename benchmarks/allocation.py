@@ -1,11 +1,13 @@
-"""Speed of the exact allocation against what a user would pick instead, with objective errors beside the times.
+"""Speed of the exact allocation against what a user would pick instead, with objective errors
+beside the times.
 
     python benchmarks/allocation.py [--quick] [--out benchmarks/results]
 
-Peers run interleaved, problem by problem, on the same random instances: c ~ U(0.5, 1.5), a ~ U(0.1, 2) and
-s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation that a peer does once
-(DPP, numba) is not counted. Times of batches that a peer solves one by one are extrapolated from the stated number of
-problems. Errors are the worst shortfall of sum x per total weight, of bands scaled to be feasible; below 0: rounding.
+Peers run interleaved, problem by problem, on the same random instances: c ~ U(0.5, 1.5), a ~ U(0.1,
+2) and s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation
+that a peer does once (DPP, numba) is not counted. Times of batches that a peer solves one by one
+are extrapolated from the stated number of problems. Errors are the worst shortfall of sum x per
+total weight, of bands scaled to be feasible; below 0: rounding.
 """
 
 import argparse
@@ -27,10 +29,15 @@ from numba import njit
 
 import optimizers
 from optimizers import AllocationProblem, Exact, waterfill
-from optimizers._compiled import fill_rows
+from optimizers._waterfilling.compiled import fill_rows
 from optimizers.cvxpy import Cvxpy
 
-LARGEST = {"DPP re-solve": 1_000, "CVXPY from scratch": 10_000, "CVXPY QP, OSQP": 10_000, "SLSQP": 100}
+LARGEST = {
+    "DPP re-solve": 1_000,
+    "CVXPY from scratch": 10_000,
+    "CVXPY QP, OSQP": 10_000,
+    "SLSQP": 100,
+}
 LARGEST["trust-constr"] = 100
 _SLOW_S = 2.0  # what takes longer is timed once
 PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "osqp", "numba")
@@ -38,7 +45,9 @@ PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "osqp", "numba")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: how long one method takes for `problems` problems of `clients` clients."""
+    """One line of the table: how long one method takes for `problems` problems of `clients`
+    clients.
+    """
 
     model: str
     problems: int
@@ -54,11 +63,17 @@ class Row:
 def instance(seed, shape):
     rng = np.random.default_rng(seed)
     scale = 10.0 / shape[-1]
-    return rng.uniform(0.5, 1.5, shape), rng.uniform(0.1, 2.0, shape), rng.uniform(0.02, 2.0, shape) * scale
+    return (
+        rng.uniform(0.5, 1.5, shape),
+        rng.uniform(0.1, 2.0, shape),
+        rng.uniform(0.02, 2.0, shape) * scale,
+    )
 
 
 def problem_of(c, a, s):
-    return AllocationProblem(deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=s * 1e6, rate_bps=1e6)
+    return AllocationProblem(
+        deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=s * 1e6, rate_bps=1e6
+    )
 
 
 @njit(cache=True)
@@ -96,11 +111,20 @@ def methods(arrays):
         "bisection, 100 steps": lambda: peers.bisection(*arrays),
         "read and write once": compiled_core(arrays, stream=True),
     }
-    one_by_one = {"CVXPY from scratch": peers.cvxpy_from_scratch, "DPP re-solve": peers.CvxpyResolve(clients)}
-    one_by_one |= {"CVXPY QP, OSQP": peers.cvxpy_qp, "SLSQP": peers.slsqp, "trust-constr": peers.trust_constr}
+    one_by_one = {
+        "CVXPY from scratch": peers.cvxpy_from_scratch,
+        "DPP re-solve": peers.CvxpyResolve(clients),
+    }
+    one_by_one |= {
+        "CVXPY QP, OSQP": peers.cvxpy_qp,
+        "SLSQP": peers.slsqp,
+        "trust-constr": peers.trust_constr,
+    }
     for name, solve in one_by_one.items():
         if clients <= LARGEST[name]:
-            calls[name] = partial(_each, solve, arrays) if arrays[0].ndim > 1 else partial(solve, *arrays)
+            calls[name] = (
+                partial(_each, solve, arrays) if arrays[0].ndim > 1 else partial(solve, *arrays)
+            )
     return calls
 
 
@@ -122,7 +146,9 @@ def seconds(call):
 
 
 def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
-    """Interleaved repeats of every call; the first, untimed, compiles what is compiled once and gives the error."""
+    """Interleaved repeats of every call; the first, untimed, compiles what is compiled once and
+    gives the error.
+    """
     errors = {name: error_of(name, call()) for name, call in calls.items()}
     times = {name: [] for name in calls}
     for _ in range(repeats):
@@ -131,12 +157,17 @@ def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
             times[name].append(times[name][0] if slow else seconds(call))
     batch = shape[0] if len(shape) > 1 else 1
     few = extrapolated_from or {}
-    medians = {name: statistics.median(spent) * batch / few.get(name, batch) for name, spent in times.items()}
+    medians = {
+        name: statistics.median(spent) * batch / few.get(name, batch)
+        for name, spent in times.items()
+    }
     rows = []
     for name, median in medians.items():
         count = 1 if times[name][0] > _SLOW_S else repeats
         ratio = median / medians["exact"]
-        rows.append(Row(model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name]))
+        rows.append(
+            Row(model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name])
+        )
     return rows
 
 
@@ -167,17 +198,28 @@ def noise_psd(clients, repeats):
     )
     solvers = {"exact": Exact(), "CVXPY from scratch": Cvxpy(), "DPP re-solve": Cvxpy(reuse=True)}
     calls = {
-        name: partial(solver.solve, problem) for name, solver in solvers.items() if clients <= 1_000 or name == "exact"
+        name: partial(solver.solve, problem)
+        for name, solver in solvers.items()
+        if clients <= 1_000 or name == "exact"
     }
     best = float(np.mean(1.0 - calls["exact"]().pruning_ratio))
-    return compare("noise PSD", calls, (clients,), repeats, lambda _, a: best - float(np.mean(1.0 - a.pruning_ratio)))
+    return compare(
+        "noise PSD",
+        calls,
+        (clients,),
+        repeats,
+        lambda _, a: best - float(np.mean(1.0 - a.pruning_ratio)),
+    )
 
 
 def about(arguments):
     """Machine, versions and command, without names of hosts or folders."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     load = os.getloadavg()[0]
     return [
@@ -203,7 +245,13 @@ def draw(rows, out):
     alone = [row for row in rows if row.model == "fixed SNR" and row.problems == 1]
     for number, name in enumerate(dict.fromkeys(row.method for row in alone)):
         line = [(row.clients, 1e3 * row.median_s) for row in alone if row.method == name]
-        style = "-" if name.startswith(("exact", "compiled")) else ":" if name.startswith("read") else "--"
+        style = (
+            "-"
+            if name.startswith(("exact", "compiled"))
+            else ":"
+            if name.startswith("read")
+            else "--"
+        )
         axes.plot(
             *zip(*line, strict=True),
             style,
@@ -221,17 +269,25 @@ def draw(rows, out):
 def show(row):
     few = f" (from {row.extrapolated_from})" if row.extrapolated_from else ""
     size = f"{row.problems} x {row.clients}" if row.problems > 1 else str(row.clients)
-    time_and_error = f"{1e3 * row.median_s:12.4f} ms {row.ratio:10.3f}x  error {row.error:9.1e}{few}"
+    time_and_error = (
+        f"{1e3 * row.median_s:12.4f} ms {row.ratio:10.3f}x  error {row.error:9.1e}{few}"
+    )
     print(f"{row.model:9} {size:>12}  {row.method:26} {time_and_error}", flush=True)
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repeats")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(arguments)
     header = about(arguments)
-    sizes = (10, 100, 1_000, 1_000_000) if options.quick else (10, 30, 100, 300, 1_000, 10_000, 100_000, 1_000_000)
+    sizes = (
+        (10, 100, 1_000, 1_000_000)
+        if options.quick
+        else (10, 30, 100, 300, 1_000, 10_000, 100_000, 1_000_000)
+    )
     repeats, few = (3, 5) if options.quick else (15, 100)
     parts = [partial(fixed_snr, (clients,), repeats, few) for clients in sizes]
     parts += [partial(fixed_snr, (1_000, clients), repeats, few) for clients in (10, 1_000)]

@@ -1,4 +1,5 @@
-"""What a user would pick instead of `optimizers`: every peer takes (c, a, s) of shape (K,) and returns bands (K,).
+"""What a user would pick instead of `optimizers`: every peer takes (c, a, s) of shape (K,) and
+returns bands (K,).
 
 c = slack, a = prunable work, s = upload time over the whole band, all in seconds; weights are 1.
 """
@@ -23,7 +24,12 @@ def scaled(band):
 def _cone_problem(c, a, load, load_work):
     x, v = cp.Variable(c.size), cp.Variable(c.size)
     y = c - cp.multiply(a, x)
-    limits = [cp.SOC(v + y, cp.vstack([2 * x, v - y]), axis=0), load @ x + load_work @ v <= 1, x >= 0, x <= 1]
+    limits = [
+        cp.SOC(v + y, cp.vstack([2 * x, v - y]), axis=0),
+        load @ x + load_work @ v <= 1,
+        x >= 0,
+        x <= 1,
+    ]
     return cp.Problem(cp.Maximize(cp.sum(x)), limits), x, v
 
 
@@ -34,7 +40,9 @@ def cvxpy_from_scratch(c, a, s):
 
 
 class CvxpyResolve:
-    """The same cone programme with parameters (DPP): compiled on the first call, then only its numbers change."""
+    """The same cone programme with parameters (DPP): compiled on the first call, then only its
+    numbers change.
+    """
 
     def __init__(self, clients):
         self.parameters = [cp.Parameter(clients, nonneg=True) for _ in range(4)]
@@ -48,12 +56,16 @@ class CvxpyResolve:
 
 
 def cvxpy_qp(c, a, s):
-    """min sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max, the same minimiser where the band is scarce."""
+    """min sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max, the same minimiser where the
+    band is scarce.
+    """
     slope, low = np.sqrt(c * s) / a, np.sqrt(s / c)
     top = np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
     band = cp.Variable(c.size)
     cost = cp.sum_squares(cp.multiply(np.sqrt(0.5 / slope), band)) + low @ band
-    problem = cp.Problem(cp.Minimize(cost), [cp.sum(band) == 1, band >= 0, band <= np.minimum(top, 1.0)])
+    problem = cp.Problem(
+        cp.Minimize(cost), [cp.sum(band) == 1, band >= 0, band <= np.minimum(top, 1.0)]
+    )
     problem.solve(solver=cp.OSQP, **QP_SETTINGS)
     return band.value
 
@@ -70,10 +82,22 @@ def _loss(c, a, s):
 
 def slsqp(c, a, s):
     value, slope = _loss(c, a, s)
-    whole = {"type": "ineq", "fun": lambda band: 1.0 - band.sum(), "jac": lambda band: -np.ones_like(band)}
+    whole = {
+        "type": "ineq",
+        "fun": lambda band: 1.0 - band.sum(),
+        "jac": lambda band: -np.ones_like(band),
+    }
     bounds, start = [(0.0, 1.0)] * c.size, np.full(c.size, 1.0 / c.size)
     settings = {"maxiter": 1000, "ftol": 1e-12}
-    return minimize(value, start, jac=slope, method="SLSQP", bounds=bounds, constraints=[whole], options=settings).x
+    return minimize(
+        value,
+        start,
+        jac=slope,
+        method="SLSQP",
+        bounds=bounds,
+        constraints=[whole],
+        options=settings,
+    ).x
 
 
 def trust_constr(c, a, s):

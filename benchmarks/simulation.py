@@ -1,13 +1,15 @@
-"""Client-rounds per second of the cell: as events, as a plain SimPy program of the same round, and by formula.
+"""Client-rounds per second of the cell: as events, as a plain SimPy program of the same round, and
+by formula.
 
     python benchmarks/simulation.py [--quick] [--out benchmarks/results]
 
-All run interleaved on the same random cells: 2 MHz per client, equal bands, half of 16,560 weights pruned.
-`plain all_of` is what a user would write: one process per client with a timeout for its work and one for its upload,
-and a server that waits for all of them; it gives the round's length and nothing else. `events` is `cell.simulate` with
-every feature off, with trace, energy and all the rest; `events, every feature` has coherence blocks, packet losses,
-a shared band, dropouts and background load. `by formula` is `fast.round_times` on a batch of rounds. Rates are medians
-over the repeats.
+All run interleaved on the same random cells: 2 MHz per client, equal bands, half of 16,560 weights
+pruned. `plain all_of` is what a user would write: one process per client with a timeout for its
+work and one for its upload, and a server that waits for all of them; it gives the round's length
+and nothing else. `events` is `cell.simulate` with every feature off, with trace, energy and all the
+rest; `events, every feature` has coherence blocks, packet losses, a shared band, dropouts and
+background load. `by formula` is `fast.round_times` on a batch of rounds. Rates are medians over the
+repeats.
 """
 
 import argparse
@@ -25,13 +27,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import simpy
 
-from wirelessfl import cell, fast
-from wirelessfl.allocation import Allocation
-from wirelessfl.link import Link
-from wirelessfl.medium import Medium
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.cell import cell
+from wirelessfl.cell import vectorised as fast
 from wirelessfl.planning import allocation_problem
-from wirelessfl.processor import Processor
 from wirelessfl.rng import Streams
+from wirelessfl.scenario.link import Link
+from wirelessfl.scenario.medium import Medium
+from wirelessfl.scenario.processor import Processor
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 PACKAGES = ("numpy", "simpy")
@@ -62,7 +65,11 @@ def case(clients, seed=0):
         cycles_per_weight=rng.uniform(100, 400, clients),
     )
     demand = Demand.same_for_all(
-        clients, fixed_updates=26_400, prunable_updates=82_800, fixed_upload_bits=0, prunable_upload_bits=529_920
+        clients,
+        fixed_updates=26_400,
+        prunable_updates=82_800,
+        fixed_upload_bits=0,
+        prunable_upload_bits=529_920,
     )
     return scenario, demand, 10 ** rng.uniform(-12, -11, (max(BATCH // clients, 4), clients))
 
@@ -80,7 +87,9 @@ def plain_all_of(scenario, demand, gain, band, ratio):
     """The round as a textbook SimPy program."""
     kept = 1 - ratio
     updates = demand.fixed_updates + kept * demand.prunable_updates
-    work_s = (scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")).tolist()
+    work_s = (
+        scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
+    ).tolist()
     bits = demand.fixed_upload_bits + kept * demand.prunable_upload_bits
     snr = gain * scenario.per_client("transmit_power_w") / scenario.noise_power_w
     upload_s = (bits / (band * scenario.bandwidth_hz * np.log2(1 + snr))).tolist()
@@ -105,7 +114,9 @@ def methods(clients):
     band, ratio = np.full(clients, 1 / clients), np.full(clients, 0.5)
     blocks = 10 ** np.random.default_rng(1).uniform(-12, -11, (64, clients))
     blocks[0] = gains[0]
-    channel = ChannelState(gain=gains[0], believed_gain=gains[0], block_gain=lambda block: blocks[block % 64])
+    channel = ChannelState(
+        gain=gains[0], believed_gain=gains[0], block_gain=lambda block: blocks[block % 64]
+    )
     allocation = Allocation(
         problem=allocation_problem(scenario, channel, demand),
         bandwidth_fraction=band,
@@ -116,7 +127,10 @@ def methods(clients):
     calls = {
         "plain all_of": (lambda: plain_all_of(scenario, demand, gains[0], band, ratio), 1),
         "events": (lambda: cell.simulate(scenario, channel, demand, allocation).round_s, 1),
-        "by formula": (lambda: fast.round_times(scenario, gains, demand, band, ratio).round_s[0], len(gains)),
+        "by formula": (
+            lambda: fast.round_times(scenario, gains, demand, band, ratio).round_s[0],
+            len(gains),
+        ),
     }
     answers = [call() for call, _ in calls.values()]
     np.testing.assert_allclose(answers, answers[0], rtol=1e-12)
@@ -143,9 +157,12 @@ def measure(clients, repeats):
     for _ in range(repeats):
         for name, (call, _) in calls.items():
             times[name].append(seconds(call))
-    speed = {name: clients * calls[name][1] / statistics.median(spent) for name, spent in times.items()}
+    speed = {
+        name: clients * calls[name][1] / statistics.median(spent) for name, spent in times.items()
+    }
     return [
-        Row(clients, name, rate, repeats, calls[name][1], rate / speed["plain all_of"]) for name, rate in speed.items()
+        Row(clients, name, rate, repeats, calls[name][1], rate / speed["plain all_of"])
+        for name, rate in speed.items()
     ]
 
 
@@ -183,11 +200,16 @@ def draw(rows, out):
 
 
 def show(row):
-    print(f"{row.clients:7}  {row.method:22} {row.client_rounds_per_s:14,.0f} /s {row.ratio:9.2f}x", flush=True)
+    print(
+        f"{row.clients:7}  {row.method:22} {row.client_rounds_per_s:14,.0f} /s {row.ratio:9.2f}x",
+        flush=True,
+    )
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repeats")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(arguments)

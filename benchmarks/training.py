@@ -1,29 +1,36 @@
-"""Speed of local training against the loops that people write, Flower and pfl; masked and compact steps; top-k; masks.
+"""Speed of local training against the loops that people write, Flower and pfl; masked and compact
+steps; top-k; masks.
 
-    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents] [--peers naive,lean,flower,pfl]
+    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents] [--peers
+    naive,lean,flower,pfl]
                                   [--device cuda] [--data-root FOLDER] [--out benchmarks/results]
 
-rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the mean. Every method has the
-          same data, batches, start and hyper-parameters and runs in a process of its own, in turn with the others;
-          the losses of the first two rounds are compared.
-overhead  a round of the same messages in which nobody trains; ours goes through channel, allocation, cell and step.
-masks     a step of masked and of compact networks through the engine, laying out and back included, one thread.
-topk      exact masks of the largest of 15 million numbers.
-agents    an iteration of 20 agents that learn masks of fixed weights ([MCE-PL]: a step, the new mask, the mean of those
-          of two neighbours) through the engine, against autograd with torch.topk, and those masks alone; one thread.
+rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the mean.
+Every method has the
+          same data, batches, start and hyper-parameters and runs in a process of its own, in turn
+          with the others; the losses of the first two rounds are compared.
+overhead  a round of the same messages in which nobody trains; ours goes through channel,
+allocation, cell and step. masks     a step of masked and of compact networks through the engine,
+laying out and back included, one thread. topk      exact masks of the largest of 15 million
+numbers. agents    an iteration of 20 agents that learn masks of fixed weights ([MCE-PL]: a step,
+the new mask, the mean of those
+          of two neighbours) through the engine, against autograd with torch.topk, and those masks
+          alone; one thread.
 
-Times are medians, the first round does not count. CPU time is that of a method's processes together; where others share
-the machine it says more than the wall clock. Flower and pfl live in environments of their own, which the first run
-makes in a cache folder (some minutes, 2.5 GB); what cannot be installed is reported as absent. Each part's rows replace
-those of earlier runs in the table, so that parts may run one by one. With --device cuda the rounds are those of 10 to
-500 stacked clients and of CIFAR-10's size; that has never been run.
+Times are medians, the first round does not count. CPU time is that of a method's processes
+together; where others share the machine it says more than the wall clock. Flower and pfl live in
+environments of their own, which the first run makes in a cache folder (some minutes, 2.5 GB); what
+cannot be installed is reported as absent. Each part's rows replace those of earlier runs in the
+table, so that parts may run one by one. With --device cuda the rounds are those of 10 to 500
+stacked clients and of CIFAR-10's size; that has never been run.
 """
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # The folder of this file must go: in it `import training` would find this file, not the package.
+    # The folder of this file must go: in it `import training` would find this file, not the
+    # package.
     sys.path[0] = str(Path(__file__).parent / "_training")
     from driver import main
 

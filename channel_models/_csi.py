@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from wirelessfl.csi import MOST, worst_gain
 from wirelessfl.errors import check_choice, check_number
+from wirelessfl.radio.csi import MOST, worst_gain
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState
@@ -20,11 +20,12 @@ MOST_DB = 100.0  # beyond any estimate, within any float
 class Csi:
     """Channel state information; its fields stand beside the channel's own in a scenario file.
 
-    `perfect`: the server knows this round's gain. `mean`: only the mean. `quantile`: it plans with the gain that the
-    fading falls short of with probability `outage`, so that a client whose deadline binds misses it that often.
-    `bounded`: it has an estimate of this round's gain that is off by at most `gain_error` of itself, uniformly, and
-    plans with the least that the gain can be, so that nobody is late. `estimate`: it plans with an estimate of this
-    round's gain as it is, 10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too much half of the time.
+    `perfect`: the server knows this round's gain. `mean`: only the mean. `quantile`: it plans with
+    the gain that the fading falls short of with probability `outage`, so that a client whose
+    deadline binds misses it that often. `bounded`: it has an estimate of this round's gain that is
+    off by at most `gain_error` of itself, uniformly, and plans with the least that the gain can be,
+    so that nobody is late. `estimate`: it plans with an estimate of this round's gain as it is,
+    10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too much half of the time.
     """
 
     csi: Literal["perfect", "mean", "quantile", "bounded", "estimate"] = "perfect"
@@ -36,7 +37,9 @@ class Csi:
         check_choice("channel.csi", self.csi, KINDS)
         check_number("channel.outage", self.outage, above=0, at_most=MOST)
         check_number("channel.gain_error", self.gain_error, at_least=0, at_most=MOST)
-        check_number("channel.estimate_error_db", self.estimate_error_db, at_least=0, at_most=MOST_DB)
+        check_number(
+            "channel.estimate_error_db", self.estimate_error_db, at_least=0, at_most=MOST_DB
+        )
 
     def state(
         self,
@@ -50,13 +53,17 @@ class Csi:
     ) -> ChannelState:
         """The channel of one round: its true `gain` and what the server plans with; (K,).
 
-        `quantile` gives the gain that the fading falls short of with a given probability; `path_gain` and `block_gain`
-        pass through.
+        `quantile` gives the gain that the fading falls short of with a given probability;
+        `path_gain` and `block_gain` pass through.
         """
         believed = self._believed(gain, rng, mean, quantile)
-        return ChannelState(gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=block_gain)
+        return ChannelState(
+            gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=block_gain
+        )
 
-    def _believed(self, gain: Array, rng: Streams, mean: Array, quantile: Callable[[float], Array]) -> Array:
+    def _believed(
+        self, gain: Array, rng: Streams, mean: Array, quantile: Callable[[float], Array]
+    ) -> Array:
         if self.csi == "perfect":
             return gain
         if self.csi == "mean":

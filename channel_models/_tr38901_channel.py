@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel_models._csi import Csi
-from channel_models._drop import Drop
-from channel_models._fading import Fading
-from channel_models._motion import Motion
-from channel_models._o2i import draw_indoor_distance_m, penetration_db
-from channel_models._path_loss import MOST_CARRIER_HZ, SPEED_OF_LIGHT_M_S
-from channel_models._sector import Sector
-from channel_models._shadowing import over_distance
-from channel_models._tr38901 import (
+from channel_models._geometry.drop import Drop
+from channel_models._geometry.motion import Motion
+from channel_models._geometry.sector import Sector
+from channel_models._propagation.building_entry import draw_indoor_distance_m, penetration_db
+from channel_models._propagation.fading import Fading
+from channel_models._propagation.path_loss import MOST_CARRIER_HZ, SPEED_OF_LIGHT_M_S
+from channel_models._propagation.shadowing import over_distance
+from channel_models._propagation.tr38901 import (
     correlation_distance_m,
     los_probability,
     loss_db,
     shadow_std_db,
 )
+from channel_models._propagation.tr38901_tables import TABLE, named
 from channel_models._tr38901_clients import Place, effective_height_m, kept_for_the_run
-from channel_models._tr38901_table import TABLE, named
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
@@ -35,7 +35,9 @@ WHERE_FROM = {"scenario": "scenario.distance_m", "given": "channel.positions_m: 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Links:
-    """Large scale of one round: positions (K, 2) in metres, line of sight, gain without fading and linear K (K,)."""
+    """Large scale of one round: positions (K, 2) in metres, line of sight, gain without fading and
+    linear K (K,).
+    """
 
     position_m: Array
     line_of_sight: NDArray[np.bool_]
@@ -45,19 +47,23 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What is alike in every environment; its fields stand beside the channel's own in a scenario file.
+    """What is alike in every environment; its fields stand beside the channel's own in a scenario
+    file.
 
-    Gain = 10^(-(PL + SF + O2I - A)/10) x fading: path loss PL at the client's position, shadowing SF, loss O2I into a
-    building, antenna gain A of its sector. A client keeps its draws. Its line of sight is there when Phi(x) is at most
-    the probability at its present distance, x a standard normal process over the distance moved (clause 7.6.3.3), so
-    that its frequency is that probability in every round; `sight` may settle it. Shadowing is sigma times such a
-    process, one with and one without a line of sight. Fading has the Rician K factor of the client (dB, normal; clause
-    7.5) with a line of sight outdoors and is Rayleigh else; it is new in every round and coherence block for clients
-    that stand still, and a field over the positions of those who move.
+    Gain = 10^(-(PL + SF + O2I - A)/10) x fading: path loss PL at the client's position, shadowing
+    SF, loss O2I into a building, antenna gain A of its sector. A client keeps its draws. Its line
+    of sight is there when Phi(x) is at most the probability at its present distance, x a standard
+    normal process over the distance moved (clause 7.6.3.3), so that its frequency is that
+    probability in every round; `sight` may settle it. Shadowing is sigma times such a process, one
+    with and one without a line of sight. Fading has the Rician K factor of the client (dB, normal;
+    clause
+    7.5) with a line of sight outdoors and is Rayleigh else; it is new in every round and coherence
+    block for clients that stand still, and a field over the positions of those who move.
 
     **Differs:** clients are independent of each other however close they stand, and so are shadowing and K factor,
-    which the standard correlates. A client indoors has the shadowing deviation of Table 7.4.1-1 for its state, and
-    nobody sits in a car. Large scale is that of the start of a round, within which only fading changes.
+    which the standard correlates. A client indoors has the shadowing deviation of Table 7.4.1-1 for
+    its state, and nobody sits in a car. Large scale is that of the start of a round, within which
+    only fading changes.
     """
 
     carrier_hz: float = 3.5e9
@@ -71,27 +77,43 @@ class Site:
     csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
-        check_number("channel.carrier_hz", self.carrier_hz, above=0, at_least=1, at_most=MOST_CARRIER_HZ)
+        check_number(
+            "channel.carrier_hz", self.carrier_hz, above=0, at_least=1, at_most=MOST_CARRIER_HZ
+        )
         check_choice("channel.sight", self.sight, SIGHTS)
 
     def check(self, place: Place) -> None:
         """Raise `InputError` for what the environment does not take, before anything is drawn."""
         distances_m = {"distance_m": TABLE[place.environment].nearest_m}
         if self.drop.drop in ("disc", "hexagon"):
-            distances_m |= {"min_distance_m": self.drop.min_distance_m, "radius_m": self.drop.radius_m}
+            distances_m |= {
+                "min_distance_m": self.drop.min_distance_m,
+                "radius_m": self.drop.radius_m,
+            }
         if self.motion.motion != "still":
-            distances_m |= {"roam_min_m": self.motion.roam_min_m, "roam_radius_m": self.motion.roam_radius_m}
+            distances_m |= {
+                "roam_min_m": self.motion.roam_min_m,
+                "roam_radius_m": self.motion.roam_radius_m,
+            }
         for name, distance_m in distances_m.items():
             try:
-                self._loss_db(place, np.array([distance_m]), np.array([self.sight == "always"]), 1.0)
+                self._loss_db(
+                    place, np.array([distance_m]), np.array([self.sight == "always"]), 1.0
+                )
                 if place.indoor.indoor_share > 0:
-                    draw_indoor_distance_m(place.indoor.penetration, place.environment, Streams(0).generator("check"))
-                    penetration_db(place.indoor.penetration, self.carrier_hz, release=place.indoor.release)
+                    draw_indoor_distance_m(
+                        place.indoor.penetration, place.environment, Streams(0).generator("check")
+                    )
+                    penetration_db(
+                        place.indoor.penetration, self.carrier_hz, release=place.indoor.release
+                    )
             except InputError as error:
                 raise named(error, f"channel.{name}") from None
 
     def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The channel of one round and of its coherence blocks; the server knows of it what `csi` says."""
+        """The channel of one round and of its coherence blocks; the server knows of it what `csi`
+        says.
+        """
         links = self.links(place, scenario, rng)
         k_factor, path_gain = links.k_factor, links.path_gain
 
@@ -115,7 +137,9 @@ class Site:
         )
 
     def mean_gain(self, place: Place, scenario: Scenario, rng: Streams) -> Array:
-        """Gain of the round averaged over fading alone: path gain times the fading's mean power; (K,)."""
+        """Gain of the round averaged over fading alone: path gain times the fading's mean power;
+        (K,).
+        """
         links = self.links(place, scenario, rng)
         return links.path_gain * self.fading.mean_power(links.k_factor)
 
@@ -123,15 +147,25 @@ class Site:
         """The large scale of the round that `rng` stands at."""
         start_m = self.drop.positions(scenario, rng)
         position_m = self.motion.positions(start_m, scenario, rng)
-        # to the micrometre, so that rounding takes nobody at the edge of the standard's range out of it
-        distance_m = np.asarray(np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64)
+        # to the micrometre, so that rounding takes nobody at the edge of the standard's range out
+        # of it
+        distance_m = np.asarray(
+            np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64
+        )
         clients = kept_for_the_run(place, self.carrier_hz, rng.seed, scenario.clients)
         sight, with_sight, without = over_distance(
-            "large scale", _correlation_m(place.environment, clients.indoors), start_m, self.motion, scenario, rng
+            "large scale",
+            _correlation_m(place.environment, clients.indoors),
+            start_m,
+            self.motion,
+            scenario,
+            rng,
         )
         los = self._line_of_sight(place, np.maximum(distance_m - clients.depth_m, 0.0), sight)
         try:
-            loss = self._loss_db(place, distance_m, los, effective_height_m(place, start_m, rng.seed))
+            loss = self._loss_db(
+                place, distance_m, los, effective_height_m(place, start_m, rng.seed)
+            )
         except InputError as error:
             raise named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
         loss = loss + clients.loss_db - self.sector.gain_db(position_m)
@@ -153,21 +187,35 @@ class Site:
         )
 
     def loss_curves_db(self, place: Place, distance_m: Array) -> dict[str, Array]:
-        """Path loss outdoors with and without a line of sight at a 2-D distance, in range or not; any shape."""
-        anywhere, names = replace(self, extrapolate=True), {"line of sight": True, "no line of sight": False}
-        return {name: anywhere._loss_db(place, distance_m, np.array(los), 1.0) for name, los in names.items()}
+        """Path loss outdoors with and without a line of sight at a 2-D distance, in range or not;
+        any shape.
+        """
+        anywhere, names = (
+            replace(self, extrapolate=True),
+            {"line of sight": True, "no line of sight": False},
+        )
+        return {
+            name: anywhere._loss_db(place, distance_m, np.array(los), 1.0)
+            for name, los in names.items()
+        }
 
     def _line_of_sight(self, place: Place, outdoor_m: Array, normal: Array) -> NDArray[np.bool_]:
         if self.sight != "drawn":
             return np.full(len(normal), self.sight == "always")
         from scipy.special import ndtr  # slow to import, and most channels never ask
 
-        probability = los_probability(place.environment, outdoor_m, ut_height_m=place.ut_height_m, office=place.office)
+        probability = los_probability(
+            place.environment, outdoor_m, ut_height_m=place.ut_height_m, office=place.office
+        )
         los: NDArray[np.bool_] = ndtr(normal) <= probability
         return los
 
     def _loss_db(
-        self, place: Place, distance_m: Array, los: NDArray[np.bool_], effective_height_m: Array | float
+        self,
+        place: Place,
+        distance_m: Array,
+        los: NDArray[np.bool_],
+        effective_height_m: Array | float,
     ) -> Array:
         return loss_db(
             place.environment,
@@ -187,12 +235,16 @@ class Site:
         if self.motion.motion == "still":
             return None
         later_s = block * (scenario.medium.coherence_s or 0.0)
-        place_m = self.motion.positions(self.drop.positions(scenario, rng), scenario, rng, later_s=later_s)
+        place_m = self.motion.positions(
+            self.drop.positions(scenario, rng), scenario, rng, later_s=later_s
+        )
         return place_m * (self.carrier_hz / SPEED_OF_LIGHT_M_S)
 
 
 def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
-    """Correlation distances of the line of sight's process and of shadowing with and without it; (3, K)."""
+    """Correlation distances of the line of sight's process and of shadowing with and without it;
+    (3, K).
+    """
     return np.stack(
         [
             np.full(len(indoors), SIGHT_CORRELATION_M[environment]),
@@ -221,7 +273,9 @@ class Dropped(Protocol):
         return self.site.sample(self._place, scenario, rng)
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Gain of this run's positions, states and shadowing in this round, averaged over fading; (K,)."""
+        """Gain of this run's positions, states and shadowing in this round, averaged over fading;
+        (K,).
+        """
         return self.site.mean_gain(self._place, scenario, rng)
 
     def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
@@ -233,5 +287,7 @@ class Dropped(Protocol):
         return self.site.links(self._place, scenario, rng).line_of_sight
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
-        """Path loss outdoors at a distance with and without a line of sight, for a picture; any shape."""
+        """Path loss outdoors at a distance with and without a line of sight, for a picture; any
+        shape.
+        """
         return self.site.loss_curves_db(self._place, distance_m)

@@ -7,8 +7,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models._o2i import MODELS, RELEASES, draw_indoor_distance_m, draw_loss_db
-from channel_models._tr38901 import K_FACTOR_DB, draw_effective_height_m
+from channel_models._propagation.building_entry import (
+    MODELS,
+    RELEASES,
+    draw_indoor_distance_m,
+    draw_loss_db,
+)
+from channel_models._propagation.tr38901 import K_FACTOR_DB, draw_effective_height_m
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
@@ -21,8 +26,9 @@ _HIGH_UT_M = 13.5  # from here on h_E of the urban macro cell is drawn
 class Indoor:
     """Clients inside buildings; the fields stand beside the channel's own in a scenario file.
 
-    A client is indoors with probability `indoor_share`, for the whole run, and then has an outdoor-to-indoor loss of
-    its own (`draw_loss_db`): through walls of `penetration` loss as of `release`, and on to where it stands.
+    A client is indoors with probability `indoor_share`, for the whole run, and then has an
+    outdoor-to-indoor loss of its own (`draw_loss_db`): through walls of `penetration` loss as of
+    `release`, and on to where it stands.
     """
 
     indoor_share: float = 0.0
@@ -33,7 +39,9 @@ class Indoor:
         check_number("channel.indoor_share", self.indoor_share, at_least=0, at_most=1)
         check_choice("channel.penetration", self.penetration, MODELS)
         if self.release not in RELEASES:
-            raise InputError(f"channel.release must be one of {', '.join(map(str, RELEASES))}; got {self.release!r}")
+            raise InputError(
+                f"channel.release must be one of {', '.join(map(str, RELEASES))}; got {self.release!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +59,9 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clients:
-    """Who is indoors, how deep (metres), the loss into the building (dB) and the linear Rician K factor; (K,)."""
+    """Who is indoors, how deep (metres), the loss into the building (dB) and the linear Rician K
+    factor; (K,).
+    """
 
     indoors: NDArray[np.bool_]
     depth_m: Array
@@ -64,12 +74,17 @@ def kept_for_the_run(place: Place, carrier_hz: float, seed: int, clients: int) -
     """The draws of every client, from streams of round 0."""
     first, building = Streams(seed), place.indoor
     mean_db, std_db = K_FACTOR_DB[place.environment]
-    k_db = [first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)]
+    k_db = [
+        first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)
+    ]
     indoors = np.zeros(clients, dtype=np.bool_)
     depth_m, loss = np.zeros(clients), np.zeros(clients)
     if building.indoor_share > 0:
         indoors = np.array(
-            [first.generator("indoors", client).random() < building.indoor_share for client in range(clients)]
+            [
+                first.generator("indoors", client).random() < building.indoor_share
+                for client in range(clients)
+            ]
         )
     for client in np.flatnonzero(indoors).tolist():
         # a second generator of the same key draws the same depth
@@ -87,11 +102,15 @@ def kept_for_the_run(place: Place, carrier_hz: float, seed: int, clients: int) -
 
 
 def effective_height_m(place: Place, start_m: Array, seed: int) -> Array | float:
-    """h_E of every client's link, drawn where it starts: 1 m but for high clients of the urban macro cell."""
+    """h_E of every client's link, drawn where it starts: 1 m but for high clients of the urban
+    macro cell.
+    """
     if place.environment != "uma" or place.ut_height_m < _HIGH_UT_M:
         return 1.0
     distance_m = np.hypot(start_m[:, 0], start_m[:, 1])
-    generators = [Streams(seed).generator("effective height", client) for client in range(len(start_m))]
+    generators = [
+        Streams(seed).generator("effective height", client) for client in range(len(start_m))
+    ]
     drawn = [
         draw_effective_height_m(one_m, place.ut_height_m, generator)
         for one_m, generator in zip(distance_m, generators, strict=True)

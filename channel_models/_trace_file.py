@@ -17,11 +17,12 @@ HEADER = ["round", "client", "gain"]
 
 
 def read(file: str) -> Array:
-    """Linear power gains (rounds, K) of a `.csv` or `.npz` file; `InputError` names file, row and value.
+    """Linear power gains (rounds, K) of a `.csv` or `.npz` file; `InputError` names file, row and
+    value.
 
-    The path is relative to the working directory. A CSV file has one row a round and one column a client, or the
-    header `round,client,gain` (rounds counted from 1, clients from 0, as in a run's records) and one row each, in any
-    order. An NPZ file has an array `gain` (rounds, K).
+    The path is relative to the working directory. A CSV file has one row a round and one column a
+    client, or the header `round,client,gain` (rounds counted from 1, clients from 0, as in a run's
+    records) and one row each, in any order. An NPZ file has an array `gain` (rounds, K).
     """
     try:
         about = Path(file).stat()
@@ -45,15 +46,29 @@ def _from_npz(file: str) -> Array:
             gain = arrays["gain"] if isinstance(arrays, Mapping) else None
     except KeyError:
         gain = None
-    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # all that damage can make
+    except (
+        ValueError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:  # all that damage can make
         reason = (str(error).splitlines() or ["it is damaged"])[0]
         raise InputError(f"channel.file {file} is not an NPZ file: {reason}") from None
     if gain is None or gain.ndim != 2 or gain.size == 0 or gain.dtype.kind not in "fiu":
         found = "none" if gain is None else f"{gain.dtype} of shape {gain.shape}"
-        raise InputError(f"channel.file {file} must hold numbers gain of shape (rounds, clients), got {found}")
+        raise InputError(
+            f"channel.file {file} must hold numbers gain of shape (rounds, clients), got {found}"
+        )
     gain = gain.astype(np.float64)
     for row, client in np.argwhere(~(np.isfinite(gain) & (gain > 0)))[:1]:
-        raise _bad(file, row + 1, f"gain of client {client}", "a finite number above 0", f"{gain[row, client]:g}")
+        raise _bad(
+            file,
+            row + 1,
+            f"gain of client {client}",
+            "a finite number above 0",
+            f"{gain[row, client]:g}",
+        )
     return gain
 
 
@@ -61,7 +76,9 @@ def _from_csv(file: str) -> Array:
     try:
         with open(file, newline="", encoding="utf-8-sig") as lines:
             reader = csv.reader(lines)
-            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+            rows = [
+                (reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"channel.file {file} is not a CSV file: {error}") from None
     long = bool(rows) and rows[0][1] == HEADER
@@ -74,7 +91,9 @@ def _from_csv(file: str) -> Array:
 def _by_round(file: str, rows: list[tuple[int, list[str]]]) -> Iterator[list[float]]:
     for line, cells in rows:
         if len(cells) != len(rows[0][1]):
-            raise _bad(file, line, "a round", f"{len(rows[0][1])} gains as the first row", f"{len(cells)}")
+            raise _bad(
+                file, line, "a round", f"{len(rows[0][1])} gains as the first row", f"{len(cells)}"
+            )
         yield [_gain(file, line, cell) for cell in cells]
 
 
@@ -85,7 +104,13 @@ def _by_round_and_client(file: str, rows: list[tuple[int, list[str]]]) -> Array:
             raise _bad(file, line, "a row", "round,client,gain", ",".join(cells))
         key = (_count(file, line, "round", cells[0], 1), _count(file, line, "client", cells[1], 0))
         if key in found:
-            raise _bad(file, line, "round and client", "there once", f"round {key[0]}, client {key[1]} again")
+            raise _bad(
+                file,
+                line,
+                "round and client",
+                "there once",
+                f"round {key[0]}, client {key[1]} again",
+            )
         found[key] = _gain(file, line, cells[2])
     rounds = max((round for round, _ in found), default=0)
     clients = max((client + 1 for _, client in found), default=0)

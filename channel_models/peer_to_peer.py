@@ -1,4 +1,6 @@
-"""Agents without a server: each multicasts to its neighbours on a graph, at the rate of the worst of them."""
+"""Agents without a server: each multicasts to its neighbours on a graph, at the rate of the worst
+of them.
+"""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -7,30 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel_models._csi import Csi
-from channel_models._drop import Drop
-from channel_models._path_loss import LargeScale
-from wirelessfl.csi import outage_gain
+from channel_models._geometry.drop import Drop
+from channel_models._propagation.path_loss import LargeScale
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.graph import Graph
+from wirelessfl.radio.csi import outage_gain
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerToPeer:
-    """Path loss between agents times Rayleigh fading of every pair; an agent's gain is its least to a neighbour.
+    """Path loss between agents times Rayleigh fading of every pair; an agent's gain is its least to
+    a neighbour.
 
-    h_i = min over neighbours j of L(d_ij) X_ij, X_ij = X_ji ~ Exp(1) new in every round: one transmission must be
-    understood by all neighbours. Since the least of independent exponentials is exponential with the sum of their
-    rates, h_i is exponential with mean 1 / sum_j (1 / L(d_ij)). Agents stand where `drop` puts them, have one antenna
-    each and share the band by allocation; the round ends when everybody has sent. Two agents nearer to each other than
+    h_i = min over neighbours j of L(d_ij) X_ij, X_ij = X_ji ~ Exp(1) new in every round: one
+    transmission must be understood by all neighbours. Since the least of independent exponentials
+    is exponential with the sum of their rates, h_i is exponential with mean 1 / sum_j (1 /
+    L(d_ij)). Agents stand where `drop` puts them, have one antenna each and share the band by
+    allocation; the round ends when everybody has sent. Two agents nearer to each other than
     `min_peer_distance_m` are taken to be that far apart.
     """
 
     clients_interact: ClassVar[bool] = True  # a client's gain depends on who else is there
 
     graph: Graph = field(default_factory=Graph)
-    drop: Drop = field(default_factory=lambda: Drop(drop="disc", radius_m=100.0, min_distance_m=0.0))
+    drop: Drop = field(
+        default_factory=lambda: Drop(drop="disc", radius_m=100.0, min_distance_m=0.0)
+    )
     min_peer_distance_m: float = 1.0
     large_scale: LargeScale = field(default_factory=LargeScale)
     csi: Csi = field(default_factory=Csi)
@@ -39,7 +45,8 @@ class PeerToPeer:
         check_number("channel.min_peer_distance_m", self.min_peer_distance_m, above=0)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The fading of a pair depends on (seed, round, coherence block, pair) only; the planner knows what `csi` says.
+        """The fading of a pair depends on (seed, round, coherence block, pair) only; the planner
+        knows what `csi` says.
 
         Raises `InputError` for fewer than 2 clients, and what `adjacency` and `positions_m` raise.
         """
@@ -75,21 +82,28 @@ class PeerToPeer:
             raise InputError(f"channel.{error}") from None
 
     def _path_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Linear power gain between neighbours without fading, inf for those who are none; (K, K), symmetric."""
+        """Linear power gain between neighbours without fading, inf for those who are none; (K, K),
+        symmetric.
+        """
         if scenario.clients < 2:
-            raise InputError(f"scenario.clients must be at least 2 for peer-to-peer, got {scenario.clients}")
+            raise InputError(
+                f"scenario.clients must be at least 2 for peer-to-peer, got {scenario.clients}"
+            )
         one, other = np.nonzero(np.triu(self.adjacency(scenario, rng)))
         position_m = self.positions_m(scenario, rng)
         distance_m = np.hypot(*(position_m[one] - position_m[other]).T)
         gain = np.full((scenario.clients, scenario.clients), np.inf)
         gain[one, other] = self.large_scale.gain_at(
-            np.maximum(distance_m, self.min_peer_distance_m), "channel.radius_m: the distance between neighbours"
+            np.maximum(distance_m, self.min_peer_distance_m),
+            "channel.radius_m: the distance between neighbours",
         )
         return np.minimum(gain, gain.T)
 
 
 def _mean_of_least(mean: Array) -> Array:
-    """Mean of the least of independent exponentials of means `mean` (..., N) over the last axis; inf takes no part."""
+    """Mean of the least of independent exponentials of means `mean` (..., N) over the last axis;
+    inf takes no part.
+    """
     least: Array = 1.0 / (1.0 / mean).sum(axis=-1)
     return least
 
@@ -97,10 +111,13 @@ def _mean_of_least(mean: Array) -> Array:
 def _pair_fading(rng: Streams, clients: int, block: int) -> Array:
     """Unit-mean exponential power of every pair, symmetric; (K, K), 1 on the diagonal.
 
-    Agent i draws for its pairs with the agents before it, in their order: who comes later changes nothing.
+    Agent i draws for its pairs with the agents before it, in their order: who comes later changes
+    nothing.
     """
     stream = "peer fading" if block == 0 else f"peer fading {block}"
     power = np.ones((clients, clients))
     for client in range(1, clients):
-        power[client, :client] = power[:client, client] = rng.generator(stream, client).standard_exponential(client)
+        power[client, :client] = power[:client, client] = rng.generator(
+            stream, client
+        ).standard_exponential(client)
     return power

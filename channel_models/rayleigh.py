@@ -4,20 +4,22 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from channel_models._csi import Csi
-from channel_models._faded import Faded
-from channel_models._fading import Fading
-from channel_models._motion import Motion
-from channel_models._path_loss import LargeScale
+from channel_models._fading_channel import Faded
+from channel_models._geometry.motion import Motion
+from channel_models._propagation.fading import Fading
+from channel_models._propagation.path_loss import LargeScale
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rayleigh:
-    """Path loss times the power of `antennas` independent Rayleigh branches, maximum-ratio combined or the strongest.
+    """Path loss times the power of `antennas` independent Rayleigh branches, maximum-ratio combined
+    or the strongest.
 
-    The sum of M unit-mean exponential branch powers is Gamma(M, 1). [WFL] says "multiple antennas"; 4 is what
-    its Table I fits. Fading is new in every round unless the clients move: then it is correlated (see `Faded`).
+    The sum of M unit-mean exponential branch powers is Gamma(M, 1). [WFL] says "multiple antennas";
+    4 is what its Table I fits. Fading is new in every round unless the clients move: then it is
+    correlated (see `Faded`).
     """
 
     large_scale: LargeScale = field(default_factory=LargeScale)

@@ -6,25 +6,28 @@ from typing import Literal
 import numpy as np
 
 from channel_models._csi import Csi
-from channel_models._faded import Faded
-from channel_models._fading import Fading
-from channel_models._motion import Motion
-from channel_models._path_loss import LargeScale
+from channel_models._fading_channel import Faded
+from channel_models._geometry.motion import Motion
+from channel_models._propagation.fading import Fading
+from channel_models._propagation.path_loss import LargeScale
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState, PerClient, Scenario
 
-MOST_DB = 60.0  # beyond any line of sight, within what noncentral chi-squared quantiles can be worked out for
+# beyond any line of sight, within what noncentral chi-squared quantiles can be worked out for
+MOST_DB = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rician:
-    """Path loss times the power of `antennas` independent Rician branches, maximum-ratio combined or the strongest.
+    """Path loss times the power of `antennas` independent Rician branches, maximum-ratio combined
+    or the strongest.
 
-    `k_factor_db` is the power of the line of sight over that of the scattered waves, one number or one per client;
-    9 dB is the mean of 3GPP TR 38.901's UMi and UMa (Table 7.5-6). A branch has mean power 1 for every factor. Fading
-    is new in every round unless the clients move: then it is correlated (see `Faded`).
+    `k_factor_db` is the power of the line of sight over that of the scattered waves, one number or
+    one per client; 9 dB is the mean of 3GPP TR 38.901's UMi and UMa (Table 7.5-6). A branch has
+    mean power 1 for every factor. Fading is new in every round unless the clients move: then it is
+    correlated (see `Faded`).
     """
 
     large_scale: LargeScale = field(default_factory=LargeScale)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from channel_models._csi import Csi
-from channel_models._fading import check_antennas
-from channel_models._path_loss import LargeScale
+from channel_models._propagation.fading import check_antennas
+from channel_models._propagation.path_loss import LargeScale
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
@@ -19,13 +19,15 @@ KNOWN_CSI = ("perfect", "mean", "bounded", "estimate")
 
 @dataclass(frozen=True, kw_only=True)
 class SionnaTdl:
-    """Path loss times the band-average power of TDL-A ... TDL-E fading (3GPP TR 38.901, Section 7.7.2).
+    """Path loss times the band-average power of TDL-A ... TDL-E fading (3GPP TR 38.901, Section
+    7.7.2).
 
-    With taps a_mp at delays tau_p the power over `antennas` branches m, averaged over the scenario's band B, is
-    sum_m sum_pq a_mp a_mq* sinc(B (tau_p - tau_q)): the wider the band and the longer `delay_spread_s`, the less it
-    fades. Fading is new in every round; within a round it changes over coherence blocks with the Doppler shift of
-    `ue_speed_m_s`. Sionna makes the taps (sum of sinusoids, power 1 a branch). It has no quantile in closed form, so
-    `csi` may not be `quantile`.
+    With taps a_mp at delays tau_p the power over `antennas` branches m, averaged over the
+    scenario's band B, is sum_m sum_pq a_mp a_mq* sinc(B (tau_p - tau_q)): the wider the band and
+    the longer `delay_spread_s`, the less it fades. Fading is new in every round; within a round it
+    changes over coherence blocks with the Doppler shift of `ue_speed_m_s`. Sionna makes the taps
+    (sum of sinusoids, power 1 a branch). It has no quantile in closed form, so `csi` may not be
+    `quantile`.
     """
 
     needs: ClassVar[str] = "sionna"
@@ -45,16 +47,26 @@ class SionnaTdl:
         check_choice("channel.csi of sionna-tdl", self.csi.csi, KNOWN_CSI)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """An independent draw for every (seed, round, client); the server knows of it what `csi` says."""
+        """An independent draw for every (seed, round, client); the server knows of it what `csi`
+        says.
+        """
         path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, rng)
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
-            power = [self._power(scenario.bandwidth_hz, rng, client, later_s) for client in range(scenario.clients)]
+            power = [
+                self._power(scenario.bandwidth_hz, rng, client, later_s)
+                for client in range(scenario.clients)
+            ]
             return path_gain * np.array(power)
 
         return self.csi.state(
-            block_gain(0), rng, mean=mean, quantile=lambda outage: mean, path_gain=path_gain, block_gain=block_gain
+            block_gain(0),
+            rng,
+            mean=mean,
+            quantile=lambda outage: mean,
+            path_gain=path_gain,
+            block_gain=block_gain,
         )
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
@@ -63,22 +75,42 @@ class SionnaTdl:
 
     def _power(self, bandwidth_hz: float, rng: Streams, client: int, later_s: float) -> float:
         """Band-average power of a client's branches, `later_s` into the round."""
-        taps = _taps(self.profile, self.delay_spread_s, self.large_scale.carrier_hz, self.ue_speed_m_s, self.antennas)
+        taps = _taps(
+            self.profile,
+            self.delay_spread_s,
+            self.large_scale.carrier_hz,
+            self.ue_speed_m_s,
+            self.antennas,
+        )
         taps.torch_rng.manual_seed(rng.seed_for("tdl", client))
-        # One model serves every client: it is the seed that makes the draw, and it draws alike for every time.
+        # One model serves every client: it is the seed that makes the draw, and it draws alike for
+        # every time.
         amplitudes, delays = taps(1, 2, 1.0 / later_s if later_s > 0 else 1.0)
-        a, delay_s = amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy(), delays[0, 0, 0].numpy()
+        a, delay_s = (
+            amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy(),
+            delays[0, 0, 0].numpy(),
+        )
         alike = np.sinc(bandwidth_hz * (delay_s[:, None] - delay_s))
         return float(np.einsum("mp,pq,mq->", a, alike, a.conj()).real)
 
 
 @lru_cache(maxsize=4)
-def _taps(profile: str, delay_spread_s: float, carrier_hz: float, speed_m_s: float, antennas: int) -> Any:
+def _taps(
+    profile: str, delay_spread_s: float, carrier_hz: float, speed_m_s: float, antennas: int
+) -> Any:
     """Sionna's model; `InputError` when the extra is not installed."""
     try:
         from sionna.phy.channel.tr38901 import TDL
     except ImportError:
-        raise InputError("channel.model sionna-tdl needs the extra: pip install wirelessfl[sionna]") from None
+        raise InputError(
+            "channel.model sionna-tdl needs the extra: pip install wirelessfl[sionna]"
+        ) from None
     return TDL(
-        profile, delay_spread_s, carrier_hz, min_speed=speed_m_s, num_rx_ant=antennas, precision="double", device="cpu"
+        profile,
+        delay_spread_s,
+        carrier_hz,
+        min_speed=speed_m_s,
+        num_rx_ant=antennas,
+        precision="double",
+        device="cpu",
     )

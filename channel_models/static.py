@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field
 
 from channel_models._csi import Csi
-from channel_models._fading import check_antennas
-from channel_models._path_loss import LargeScale
+from channel_models._propagation.fading import check_antennas
+from channel_models._propagation.path_loss import LargeScale
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """Path loss times the gain of `antennas` receive antennas with maximum-ratio combining, the same every round."""
+    """Path loss times the gain of `antennas` receive antennas with maximum-ratio combining, the
+    same every round.
+    """
 
     large_scale: LargeScale = field(default_factory=LargeScale)
     antennas: int = 4

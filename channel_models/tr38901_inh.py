@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from channel_models._drop import Drop
-from channel_models._motion import Motion
-from channel_models._tr38901 import OFFICES
+from channel_models._geometry.drop import Drop
+from channel_models._geometry.motion import Motion
+from channel_models._propagation.tr38901 import OFFICES
 from channel_models._tr38901_channel import Dropped, Site
 from channel_models._tr38901_clients import Place
 from wirelessfl.errors import check_choice
@@ -15,10 +15,10 @@ from wirelessfl.errors import check_choice
 class Tr38901Inh(Dropped):
     """InH of 3GPP TR 38.901: a `mixed` or `open` office, 1 m to 150 m.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and 7.5-6; `Site`
-    says how they make the gain. A scenario's distances are too long for an office: unless `drop` says otherwise
-    clients stand in a disc of radius 50 m, and none roams farther. Raises `InputError` outside the standard's range
-    unless `extrapolate`.
+    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
+    7.5-6; `Site` says how they make the gain. A scenario's distances are too long for an office:
+    unless `drop` says otherwise clients stand in a disc of radius 50 m, and none roams farther.
+    Raises `InputError` outside the standard's range unless `extrapolate`.
     """
 
     bs_height_m: float = 3.0
@@ -26,7 +26,8 @@ class Tr38901Inh(Dropped):
     office: Literal["mixed", "open"] = "mixed"
     site: Site = field(
         default_factory=lambda: Site(
-            drop=Drop(drop="disc", radius_m=50.0, min_distance_m=1.0), motion=Motion(roam_radius_m=50.0, roam_min_m=1.0)
+            drop=Drop(drop="disc", radius_m=50.0, min_distance_m=1.0),
+            motion=Motion(roam_radius_m=50.0, roam_min_m=1.0),
         )
     )
 

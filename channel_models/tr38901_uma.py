@@ -8,12 +8,14 @@ from channel_models._tr38901_clients import Indoor, Place
 
 @dataclass(frozen=True, kw_only=True)
 class Tr38901Uma(Dropped):
-    """UMa of 3GPP TR 38.901: a base station above the roofs, 10 m to 5 km; clients at 1.5 m to 22.5 m.
+    """UMa of 3GPP TR 38.901: a base station above the roofs, 10 m to 5 km; clients at 1.5 m to 22.5
+    m.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and 7.5-6; `Site`
-    says how they make the gain, `Indoor` what clients in buildings lose. The effective height h_E of clients at
-    13.5 m or above is drawn where they start. Raises `InputError` outside the standard's range unless
-    `extrapolate`.
+    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
+    7.5-6; `Site` says how they make the gain, `Indoor` what clients in buildings lose. The
+    effective height h_E of clients at
+    13.5 m or above is drawn where they start. Raises `InputError` outside the standard's range
+    unless `extrapolate`.
     """
 
     bs_height_m: float = 25.0

@@ -10,9 +10,9 @@ from channel_models._tr38901_clients import Indoor, Place
 class Tr38901Umi(Dropped):
     """UMi street canyon of 3GPP TR 38.901: a base station below the roofs, 10 m to 5 km.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and 7.5-6; `Site`
-    says how they make the gain, `Indoor` what clients in buildings lose. Raises `InputError` outside the standard's
-    range unless `extrapolate`.
+    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
+    7.5-6; `Site` says how they make the gain, `Indoor` what clients in buildings lose. Raises
+    `InputError` outside the standard's range unless `extrapolate`.
     """
 
     bs_height_m: float = 10.0

@@ -16,11 +16,13 @@ KINDS = (".csv", ".npz")
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Linear power gains recorded per round and client in `file` (see `_trace_file.read`), the same for every seed.
+    """Linear power gains recorded per round and client in `file` (see `_trace_file.read`), the same
+    for every seed.
 
-    A scenario of fewer clients takes the first ones. After its last round the trace starts over with `repeat`, and is
-    an error without. What a trace has as mean, quantile and path gain is its average, or its empirical quantile, over
-    its rounds: it does not tell path loss from fading. The gain holds for the whole round.
+    A scenario of fewer clients takes the first ones. After its last round the trace starts over
+    with `repeat`, and is an error without. What a trace has as mean, quantile and path gain is its
+    average, or its empirical quantile, over its rounds: it does not tell path loss from fading. The
+    gain holds for the whole round.
     """
 
     file: str = ""
@@ -33,14 +35,18 @@ class Trace:
 
     @classmethod
     def example(cls, folder: Path) -> "Trace":
-        """A trace of 50 rounds and 10 clients that repeats, written to `folder`: Rayleigh fading at 100 dB loss."""
+        """A trace of 50 rounds and 10 clients that repeats, written to `folder`: Rayleigh fading at
+        100 dB loss.
+        """
         gain = 1e-10 * np.random.default_rng(0).standard_exponential((50, 10))
         file = folder / "trace.npz"
         np.savez(file, gain=gain)
         return cls(file=str(file), repeat=True)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """What was recorded in the round, the file's first in round 0; `InputError` when there is nothing."""
+        """What was recorded in the round, the file's first in round 0; `InputError` when there is
+        nothing.
+        """
         rows = self._rows(scenario)
         if rng.round >= len(rows) and not self.repeat:
             raise InputError(
@@ -52,7 +58,9 @@ class Trace:
         def quantile(outage: float) -> Array:
             return np.quantile(rows, outage, axis=0, method="inverted_cdf")
 
-        return self.csi.state(gain, rng, mean=mean, quantile=quantile, path_gain=mean, block_gain=lambda block: gain)
+        return self.csi.state(
+            gain, rng, mean=mean, quantile=quantile, path_gain=mean, block_gain=lambda block: gain
+        )
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         """Mean over the rounds of the trace; (K,)."""
@@ -61,7 +69,9 @@ class Trace:
     def _rows(self, scenario: Scenario) -> Array:
         """Gains (rounds, K) of the scenario's clients."""
         if not self.file:
-            raise InputError(f"channel.file must name a recorded trace ({' or '.join(KINDS)}), got ''")
+            raise InputError(
+                f"channel.file must name a recorded trace ({' or '.join(KINDS)}), got ''"
+            )
         rows = read(self.file)
         if rows.shape[1] < scenario.clients:
             raise InputError(

@@ -1,8 +1,10 @@
-"""The allocation problem as a conic programme for CVXPY, written anew for each problem or compiled once for many.
+"""The allocation problem as a conic programme for CVXPY, written anew for each problem or compiled
+once for many.
 
-In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is entry + growth (x + pace v).
-Speed is the band b itself, so that the bands are eliminated, or with a noise spectral density
-b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the programme one of exponential cones.
+In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is entry +
+growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a noise
+spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the
+programme one of exponential cones.
 """
 
 import warnings
@@ -13,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from wirelessfl.allocation import Array
+from wirelessfl.allocation.problem import Array
 
-_LEAST_ROOM = 1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
+_LEAST_ROOM = (
+    1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
+)
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 
@@ -32,7 +36,9 @@ class Clients:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Kept fractions, v, bands, and the multipliers of the band, of each speed and of y <= 1 - pace x; arrays (K,)."""
+    """Kept fractions, v, bands, and the multipliers of the band, of each speed and of y <= 1 - pace
+    x; arrays (K,).
+    """
 
     kept: Array
     excess: Array
@@ -46,9 +52,9 @@ class Solution:
 class Conic:
     """A conic solver of relative tolerance `tolerance`.
 
-    With `reuse` a programme is compiled once per size and rate model, with parameters in place of numbers (CVXPY's
-    disciplined parametrised programming), and kept. Both methods maximise weight @ x over least <= x <= 1 and raise
-    `RuntimeError` with the solver's status where it gives up.
+    With `reuse` a programme is compiled once per size and rate model, with parameters in place of
+    numbers (CVXPY's disciplined parametrised programming), and kept. Both methods maximise weight @
+    x over least <= x <= 1 and raise `RuntimeError` with the solver's status where it gives up.
     """
 
     tolerance: float
@@ -79,7 +85,9 @@ class Conic:
         scaled = _Scaled.of(clients, clients.growth)
         data = dict(scaled.data)
         data |= {name: row * data[name] for name in ("growth", "excess")}
-        found = self._solve(data | {"entry": row * clients.entry, "snr": size * snr, "speed": 1.0 / share})
+        found = self._solve(
+            data | {"entry": row * clients.entry, "snr": size * snr, "speed": 1.0 / share}
+        )
         return Solution(
             kept=scaled.kept(found),
             excess=scaled.excess(found),
@@ -100,11 +108,16 @@ class Conic:
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
         backend = cp.SCIPY_CANON_BACKEND
         with warnings.catch_warnings():
-            # Exponential cones may stop a little short of the tolerance; the certificate says how good the answer is.
+            # Exponential cones may stop a little short of the tolerance; the certificate says how
+            # good the answer is.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            programme.problem.solve(solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings)
+            programme.problem.solve(
+                solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings
+            )
         if programme.problem.status not in _OPTIMAL:
-            raise RuntimeError(f"Clarabel gave up on the allocation problem: {programme.problem.status}")
+            raise RuntimeError(
+                f"Clarabel gave up on the allocation problem: {programme.problem.status}"
+            )
         return programme
 
 
@@ -112,8 +125,9 @@ class Conic:
 class _Scaled:
     """Coefficients of variables near 1, without which the solver's tolerance means little.
 
-    The unit of x is its value at the whole band; that of y, which lies between its own value there and 1, the
-    geometric middle; that of v follows from v y = x^2; that of the objective is the largest weight.
+    The unit of x is its value at the whole band; that of y, which lies between its own value there
+    and 1, the geometric middle; that of v follows from v y = x^2; that of the objective is the
+    largest weight.
     """
 
     unit: Array
@@ -173,8 +187,13 @@ def _programme(data: Mapping[str, Any], size: int) -> _Programme:
     limits = [in_time, cone, kept >= data["least"], kept <= data["most"]]
     band = fast_enough = None
     if "snr" in data:
-        band, with_signal = cp.Variable(size), cp.Variable(size)  # b and b + g, which may not be a parameter's product
-        needed = data["entry"] + cp.multiply(data["growth"], kept) + cp.multiply(data["excess"], excess)
+        band, with_signal = (
+            cp.Variable(size),
+            cp.Variable(size),
+        )  # b and b + g, which may not be a parameter's product
+        needed = (
+            data["entry"] + cp.multiply(data["growth"], kept) + cp.multiply(data["excess"], excess)
+        )
         fast_enough = needed <= cp.multiply(data["speed"], -cp.rel_entr(band, with_signal))
         whole_band = cp.sum(band) <= size
         limits += [whole_band, fast_enough, with_signal == band + data["snr"]]

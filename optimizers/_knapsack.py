@@ -1,15 +1,16 @@
 """The 0/1 knapsack: the set of largest value whose sizes sum to 1 or less.
 
-Client by client, in order of value per size, every set that is worth going on with is kept: none that needs more than
-another and is worth less (Nemhauser and Ullmann 1969), and none that could not beat the best set found even with
-fractions of clients (Dantzig's bound). Sizes are compared as floats, so no set is a little too large, as it may be for
-a mixed-integer solver; where values follow sizes that solver needs seconds for 30 clients, this milliseconds.
+Client by client, in order of value per size, every set that is worth going on with is kept: none
+that needs more than another and is worth less (Nemhauser and Ullmann 1969), and none that could not
+beat the best set found even with fractions of clients (Dantzig's bound). Sizes are compared as
+floats, so no set is a little too large, as it may be for a mixed-integer solver; where values
+follow sizes that solver needs seconds for 30 clients, this milliseconds.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation import Array
+from wirelessfl.allocation.problem import Array
 
 _TIE = 1e-12  # relative difference of two values that rounding may have made
 _MANY = 2**14  # sets in play beyond which one within `_NEAR` of the best is good enough
@@ -19,8 +20,8 @@ _NEAR = 1e-6
 def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
     """A set of largest value, (n,), for `size` > 0 and `value` > 0 of shape (n,).
 
-    Exact to rounding as long as no more than 16,384 sets are in play, which takes values that follow the sizes closely;
-    then its value may fall short by a millionth.
+    Exact to rounding as long as no more than 16,384 sets are in play, which takes values that
+    follow the sizes closely; then its value may fall short by a millionth.
     """
     order = np.argsort(-value / size, kind="stable")
     size, value = size[order], value[order]
@@ -40,7 +41,9 @@ def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
         hopeful = np.flatnonzero(bound > best * (1.0 + (_TIE if used.size <= _MANY else _NEAR)))
         if not hopeful.size:
             break
-        used, worth, parent, taken = _branch(used, worth, hopeful, size[client], value[client], room)
+        used, worth, parent, taken = _branch(
+            used, worth, hopeful, size[client], value[client], room
+        )
         steps.append((parent, taken))
     return _trace(order, steps, *found)
 
@@ -59,9 +62,15 @@ def _branch(
 
 
 def _trace(
-    order: NDArray[np.intp], steps: list[tuple[NDArray[np.intp], NDArray[np.bool_]]], client: int, place: int, end: int
+    order: NDArray[np.intp],
+    steps: list[tuple[NDArray[np.intp], NDArray[np.bool_]]],
+    client: int,
+    place: int,
+    end: int,
 ) -> NDArray[np.bool_]:
-    """The set that stood at `place` before `client`, with the clients up to `end`, in the original order."""
+    """The set that stood at `place` before `client`, with the clients up to `end`, in the original
+    order.
+    """
     chosen = np.zeros(order.size, dtype=np.bool_)
     chosen[order[client:end]] = True
     for step in range(client - 1, -1, -1):

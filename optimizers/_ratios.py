@@ -2,14 +2,18 @@
 
 import numpy as np
 
-from wirelessfl.allocation import Array
+from wirelessfl.allocation.problem import Array
 from wirelessfl.errors import InputError
 from wirelessfl.values import PerClient
 
 
 def given_ratios(pruning_ratio: PerClient, shape: tuple[int, ...]) -> Array:
-    """`pruning_ratio` in the problem's `shape` (..., K). Raises `InputError` for a wrong number of ratios."""
+    """`pruning_ratio` in the problem's `shape` (..., K). Raises `InputError` for a wrong number of
+    ratios.
+    """
     given, clients = np.asarray(pruning_ratio, dtype=np.float64), shape[-1]
     if given.shape not in ((), (clients,)):
-        raise InputError(f"pruning_ratio must be 1 number or {clients}, one per client, got {given.size}")
+        raise InputError(
+            f"pruning_ratio must be 1 number or {clients}, one per client, got {given.size}"
+        )
     return np.broadcast_to(given, shape).copy()

@@ -4,13 +4,15 @@ import os
 from functools import cache
 
 from wirelessfl import plugins
-from wirelessfl.allocation import Allocation, Problem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Problem
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Allocator
 
 
 def solve(problem: Problem, method: str | Allocator = "exact") -> Allocation:
-    """Solve `problem` with the allocator `method`: a plug-in's name or an object such as `MinLatency()`.
+    """Solve `problem` with the allocator `method`: a plug-in's name or an object such as
+    `MinLatency()`.
 
     Infeasibility is a result with a reason. Raises `InputError` for a name that no plug-in has.
     """
@@ -23,6 +25,8 @@ def solve(problem: Problem, method: str | Allocator = "exact") -> Allocation:
 
 @cache
 def _named(name: str, plugin_folder: str | None) -> Allocator:
-    """The plug-in `name`, looked up once per plug-in folder: discovery takes longer than a solution."""
+    """The plug-in `name`, looked up once per plug-in folder: discovery takes longer than a
+    solution.
+    """
     allocator: Allocator = plugins.load("allocators", name)()
     return allocator

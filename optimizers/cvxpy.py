@@ -6,30 +6,36 @@ from typing import ClassVar
 import numpy as np
 
 from optimizers._cones import Clients, Conic
-from optimizers._curve import Curve, allocation_of
-from optimizers._noise_psd import reduce_psd
-from optimizers._reduced import Reduced, reduce
-from wirelessfl.allocation import Allocation, Array, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from optimizers._waterfilling.curve import Curve, allocation_of
+from optimizers._waterfilling.fixed_snr import Reduced, reduce
+from optimizers._waterfilling.noise_psd import reduce_psd
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import check_number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cvxpy:
-    """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is `tolerance`.
+    """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is
+    `tolerance`.
 
-    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x is
-    b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S + T_c A0 / S^2, so
+    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
+    is b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S +
+    T_c A0 / S^2, so
 
-        max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,   v y >= x^2,   y + T_c x / S <= 1,
+        max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,   v y >= x^2,   y + T_c x
+        / S <= 1,
                                    1 - cap <= x <= 1.
 
-    With a noise spectral density the bands stay variables, and the first limit becomes A0/S + G (x + (T_c/S) v) <= v(b)
-    for each client, with the speed v(b) of `optimizers._noise_psd`, and sum b <= 1: exponential cones.
+    With a noise spectral density the bands stay variables, and the first limit becomes A0/S + G (x
+    + (T_c/S) v) <= v(b) for each client, with the speed v(b) of `optimizers._noise_psd`, and sum b
+    <= 1: exponential cones.
 
-    Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few milliseconds each. With
-    `reuse` the programme is compiled once per number of clients that take part, in time quadratic in it, and later
-    problems only change its numbers. Raises `RuntimeError` with the solver's status where it gives up.
+    Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few
+    milliseconds each. With `reuse` the programme is compiled once per number of clients that take
+    part, in time quadratic in it, and later problems only change its numbers. Raises `RuntimeError`
+    with the solver's status where it gives up.
     """
 
     optimal: ClassVar[bool] = True
@@ -51,8 +57,12 @@ class Cvxpy:
         band, price = np.array(curve.floor), np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
         for index in np.ndindex(problem.shape[:-1]):
-            row = Reduced(**{field.name: getattr(line, field.name)[index] for field in fields(line)})
-            found, price[index], deadline_price[index] = self._solve_one(row, None if snr is None else snr[index])
+            row = Reduced(
+                **{field.name: getattr(line, field.name)[index] for field in fields(line)}
+            )
+            found, price[index], deadline_price[index] = self._solve_one(
+                row, None if snr is None else snr[index]
+            )
             found = np.clip(found, curve.floor[index], curve.top[index])
             band[index] = found / max(found.sum(), 1.0)
         return replace(allocation_of(curve, problem, band, price), deadline_price=deadline_price)
@@ -68,10 +78,16 @@ class Cvxpy:
         load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
         clients = Clients(
-            entry=entry, growth=load + pace * entry, pace=pace, weight=row.weight[takes], least=1.0 - row.cap[takes]
+            entry=entry,
+            growth=load + pace * entry,
+            pace=pace,
+            weight=row.weight[takes],
+            least=1.0 - row.cap[takes],
         )
         conic = Conic(tolerance=self.tolerance, reuse=self.reuse)
-        found = conic.share_band(clients) if snr is None else conic.share_psd_band(clients, snr[takes])
+        found = (
+            conic.share_band(clients) if snr is None else conic.share_psd_band(clients, snr[takes])
+        )
         band[takes] = found.band
         freed = entry + (load + 2.0 * pace * entry) * found.kept
         freed = freed + pace * (2.0 * load + 3.0 * pace * entry) * found.excess
@@ -80,6 +96,8 @@ class Cvxpy:
 
 
 def _price_without_band(row: Reduced) -> float:
-    """d(sum w x) / d(deadline) of clients that upload nothing: x = S / T_c, as far as they prune at all."""
+    """d(sum w x) / d(deadline) of clients that upload nothing: x = S / T_c, as far as they prune at
+    all.
+    """
     alone = (row.upload_s == 0) & ~row.excluded & (row.slack_s < row.prunable_s)
     return float((row.weight[alone] / row.prunable_s[alone]).sum())

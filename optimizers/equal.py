@@ -1,19 +1,24 @@
-"""Equal resource pruning: every client gets the same band and prunes as much as its own deadline asks."""
+"""Equal resource pruning: every client gets the same band and prunes as much as its own deadline
+asks.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation, Problem, ratio
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Problem, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
 class Equal:
-    """b_k = 1/K and rho_k = clip(1 - (S_k - A0_k/b_k) / (T_c,k + A_k/b_k), 0, 1), the own-ratio reading of [WFL].
+    """b_k = 1/K and rho_k = clip(1 - (S_k - A0_k/b_k) / (T_c,k + A_k/b_k), 0, 1), the own-ratio
+    reading of [WFL].
 
-    A0_k is the upload time of the fixed bits over the whole band; with a noise spectral density v(1/K), the speed at
-    an equal share, stands in place of b_k. Shapes (..., K). A client with S_k < 0 gets no band and rho = 1. A cap on
-    the ratio gives way to the deadline: `Allocation.status` names the clients above it. Prices are 0.
+    A0_k is the upload time of the fixed bits over the whole band; with a noise spectral density
+    v(1/K), the speed at an equal share, stands in place of b_k. Shapes (..., K). A client with S_k
+    < 0 gets no band and rho = 1. A cap on the ratio gives way to the deadline: `Allocation.status`
+    names the clients above it. Prices are 0.
     """
 
     def solve(self, problem: Problem) -> Allocation:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizers.equal import Equal
-from wirelessfl.allocation import Allocation, Problem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class EqualCommon:
     """b_k = 1/K and the same rho for all: the mean over clients of the ratios that `Equal` gives.
 
-    This reading of "Equal Resource Pruning" reproduces Table I of [WFL]: clients that would need more than the mean
-    ratio finish after the deadline. Shapes (..., K). A client with S_k < 0 gets no band and rho = 1, and does not
-    count in the mean. Prices are 0.
+    This reading of "Equal Resource Pruning" reproduces Table I of [WFL]: clients that would need
+    more than the mean ratio finish after the deadline. Shapes (..., K). A client with S_k < 0 gets
+    no band and rho = 1, and does not count in the mean. Prices are 0.
     """
 
     def solve(self, problem: Problem) -> Allocation:

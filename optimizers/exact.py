@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from optimizers._curve import allocation_of
-from optimizers._rate_models import curve_of, optimum
-from wirelessfl.allocation import Allocation, AllocationProblem, Problem
+from optimizers._waterfilling.curve import allocation_of
+from optimizers._waterfilling.rate_models import curve_of, optimum
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import AllocationProblem, Problem
 from wirelessfl.errors import InputError
 
 _MANY = 4096  # clients times problems from which loading the compiled loop pays
@@ -17,21 +18,24 @@ _MANY = 4096  # clients times problems from which loading the compiled loop pays
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """min sum_k w_k rho_k subject to T_k <= deadline, sum_k b_k <= 1, rho_k <= cap (eq. 34 of [WFL]), to rounding.
+    """min sum_k w_k rho_k subject to T_k <= deadline, sum_k b_k <= 1, rho_k <= cap (eq. 34 of
+    [WFL]), to rounding.
 
-    b_k = clip((sqrt(w_k S_k A_k / lambda) - A_k) / T_c,k, b_min,k, b_max,k) with the price lambda at which the bands
-    sum to 1, or lambda = 0 and rho = 0 where band is left over; rho_k = max(0, 1 - S_k / (T_c,k + A_k / b_k)).
-    Shapes (..., K); batches are solved at once. A client with S_k < 0, or with rate 0, gets no band and rho = 1.
-    Where the caps do not fit together the optimum without caps is returned, and `Allocation.status` names the
-    clients above theirs.
+    b_k = clip((sqrt(w_k S_k A_k / lambda) - A_k) / T_c,k, b_min,k, b_max,k) with the price lambda
+    at which the bands sum to 1, or lambda = 0 and rho = 0 where band is left over; rho_k = max(0, 1
+    - S_k / (T_c,k + A_k / b_k)). Shapes (..., K); batches are solved at once. A client with S_k <
+    0, or with rate 0, gets no band and rho = 1. Where the caps do not fit together the optimum
+    without caps is returned, and `Allocation.status` names the clients above theirs.
 
     **Differs:** [WFL] forgets the importance latency in S_k (erratum W1; here it is part of `fixed_s`) and drops the
     bounds on b (W3), so its eq. (47) returns negative bands.
 
-    With fixed upload bits everybody takes part; `Allocation.reason` says what is missing where that cannot be.
+    With fixed upload bits everybody takes part; `Allocation.reason` says what is missing where that
+    cannot be.
 
-    `compiled` says whether problems with fixed SNR and without caps and fixed bits go through a compiled loop: None
-    means yes for large ones where numba is installed. Raises `InputError` for True without numba.
+    `compiled` says whether problems with fixed SNR and without caps and fixed bits go through a
+    compiled loop: None means yes for large ones where numba is installed. Raises `InputError` for
+    True without numba.
     """
 
     optimal: ClassVar[bool] = True
@@ -39,12 +43,18 @@ class Exact:
 
     def __post_init__(self) -> None:
         if self.compiled and not _numba_is_there():
-            raise InputError("compiled must be False or None without numba (pip install wirelessfl[fast]), got True")
+            raise InputError(
+                "compiled must be False or None without numba (pip install wirelessfl[fast]), got True"
+            )
 
     def solve(self, problem: Problem) -> Allocation:
         """The optimal allocation, its prices included."""
-        if isinstance(problem, AllocationProblem) and self._compiles(problem) and _is_plain(problem):
-            from optimizers._compiled import allocate  # loads numba
+        if (
+            isinstance(problem, AllocationProblem)
+            and self._compiles(problem)
+            and _is_plain(problem)
+        ):
+            from optimizers._waterfilling.compiled import allocate
 
             return allocate(problem, _with_arrays)
         return _with_arrays(problem)
@@ -61,7 +71,9 @@ def _with_arrays(problem: Problem) -> Allocation:
 
 
 def _is_plain(problem: AllocationProblem) -> bool:
-    return bool(np.all(np.equal(problem.max_pruning_ratio, 1.0)) and not np.any(problem.fixed_upload_bits))
+    return bool(
+        np.all(np.equal(problem.max_pruning_ratio, 1.0)) and not np.any(problem.fixed_upload_bits)
+    )
 
 
 @cache

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizers._ratios import given_ratios
-from wirelessfl.allocation import Allocation, Problem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Problem
 from wirelessfl.errors import check_number
 from wirelessfl.values import PerClient
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixedRatio:
-    """b_k = 1/K and rho_k = `pruning_ratio`, one number or one per client; the deadline and the caps are ignored.
+    """b_k = 1/K and rho_k = `pruning_ratio`, one number or one per client; the deadline and the
+    caps are ignored.
 
-    Shapes (..., K); prices are 0. Raises `InputError` for a ratio outside [0, 1] or a wrong number of ratios.
+    Shapes (..., K); prices are 0. Raises `InputError` for a ratio outside [0, 1] or a wrong number
+    of ratios.
     """
 
     pruning_ratio: PerClient = 0.0

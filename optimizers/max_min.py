@@ -4,27 +4,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizers._curve import Curve, allocation_of
-from optimizers._rate_models import curve_of
-from wirelessfl.allocation import Allocation, Array, Problem
+from optimizers._waterfilling.curve import Curve, allocation_of
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Array, Problem
 
 _MAX_STEPS = 100  # Newton's method needs about 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxMin:
-    """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
+    """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k;
+    shapes (..., K).
 
-    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL] turned round, or the
-    band of that speed where noise grows with the band; either is increasing and convex in x. So all keep the same x,
-    the root of sum_k b_k(x) = 1, or 1 where band is left over; a client whose cap asks for more keeps that instead.
-    Newton's method comes down to the root from the right.
+    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL]
+    turned round, or the band of that speed where noise grows with the band; either is increasing
+    and convex in x. So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left
+    over; a client whose cap asks for more keeps that instead. Newton's method comes down to the
+    root from the right.
 
-    Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload) do not hold the
-    others down: they keep what they can. Where the caps do not fit together they are given up as in `Exact`.
+    Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload)
+    do not hold the others down: they keep what they can. Where the caps do not fit together they
+    are given up as in `Exact`.
 
-    The prices are those of this objective, d x / d band = 1 / sum_k b_k'(x) and d x / d deadline: no weighted sum
-    with the same weights has them, but the one with weights price * b_k'(x) has this optimum and these prices.
+    The prices are those of this objective, d x / d band = 1 / sum_k b_k'(x) and d x / d deadline:
+    no weighted sum with the same weights has them, but the one with weights price * b_k'(x) has
+    this optimum and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
@@ -46,8 +51,13 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
         band, slope = _bands(problem, curve, kept)
-        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
-        step = np.where((excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0)
+        excess, steepness = (
+            band.sum(axis=-1, keepdims=True) - 1.0,
+            slope.sum(axis=-1, keepdims=True),
+        )
+        step = np.where(
+            (excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0
+        )
         if np.all(step <= 1e-16 * kept):
             break
         kept = np.maximum(kept - step, 0.0)
@@ -57,9 +67,12 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
 def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
     """b_k(x) and b_k'(x) = 1 / x_k'(b); the floor and 0 where that is more; (..., K)."""
     uses = curve.uses_band
-    upload_s, fixed_s = (np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s))
+    upload_s, fixed_s = (
+        np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
+    )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
-    # What is left beside the work at the x of the whole band: the true room is never less, its rounding may be.
+    # What is left beside the work at the x of the whole band: the true room is never less, its
+    # rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(
         uses, prunable_s + upload_s, 1.0
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizers._ratios import given_ratios
-from wirelessfl._problem import times
-from wirelessfl.allocation import Allocation, Array, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import times
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import check_number
 from wirelessfl.values import PerClient
 
@@ -16,13 +17,15 @@ _MAX_STEPS = 100  # Newton's method needs about 7, and log2(K) more
 
 @dataclass(frozen=True, kw_only=True)
 class MinLatency:
-    """min over b of max_k T_k at the ratios `pruning_ratio`; "only personalisation" of [WFL] with its default 0.
+    """min over b of max_k T_k at the ratios `pruning_ratio`; "only personalisation" of [WFL] with
+    its default 0.
 
-    Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k = e_k / (T - d_k),
-    with d_k = T_v,k + T_hat,k + (1 - rho_k) T_c,k and e_k = (1 - rho_k) A_k + A0_k, 0 at rho_k = 1 (A0_k uploads the
-    fixed bits); with a noise spectral density b_k is the band of the speed e_k / (T - d_k). Deadline and caps are
-    ignored: T is whatever it comes to. Shapes (..., K), ratios one number or one per client; prices are 0. A client of
-    rate 0 can never finish, gets no band and does not hold up the others' optimum.
+    Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k
+    = e_k / (T - d_k), with d_k = T_v,k + T_hat,k + (1 - rho_k) T_c,k and e_k = (1 - rho_k) A_k +
+    A0_k, 0 at rho_k = 1 (A0_k uploads the fixed bits); with a noise spectral density b_k is the
+    band of the speed e_k / (T - d_k). Deadline and caps are ignored: T is whatever it comes to.
+    Shapes (..., K), ratios one number or one per client; prices are 0. A client of rate 0 can never
+    finish, gets no band and does not hold up the others' optimum.
 
     Raises `InputError` for a ratio outside [0, 1] or a wrong number of ratios.
     """
@@ -41,7 +44,9 @@ class MinLatency:
         free = np.zeros(problem.shape[:-1])
         return Allocation(
             problem=problem,
-            bandwidth_fraction=_fastest_band(problem, compute_s, np.where(upload_s < np.inf, upload_s, 0.0)),
+            bandwidth_fraction=_fastest_band(
+                problem, compute_s, np.where(upload_s < np.inf, upload_s, 0.0)
+            ),
             pruning_ratio=ratio,
             bandwidth_price=free,
             deadline_price=free,
@@ -49,20 +54,26 @@ class MinLatency:
 
 
 def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
-    """Bands with which all clients that upload finish together; (..., K), summing to 1 where anybody uploads."""
+    """Bands with which all clients that upload finish together; (..., K), summing to 1 where
+    anybody uploads.
+    """
     uploads = upload_s > 0
     latest_s = np.max(compute_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
     early_s = np.where(uploads, latest_s - compute_s, 0.0)
-    # Time is counted from the last client's start, because T - d_k would round to 0 where e_k is far below d_k.
+    # Time is counted from the last client's start, because T - d_k would round to 0 where e_k is
+    # far below d_k.
     finish_s = np.max(upload_s - early_s, axis=-1, keepdims=True)
-    # The bands are convex and falling in T, so Newton's method climbs to the root from T of the slowest client alone.
+    # The bands are convex and falling in T, so Newton's method climbs to the root from T of the
+    # slowest client alone.
     for _ in range(_MAX_STEPS):
         left_s = np.where(uploads, finish_s + early_s, np.inf)
         speed = np.minimum(upload_s / left_s, 1.0)
         band = problem.band_at(speed)
         excess = band.sum(axis=-1, keepdims=True) - 1.0
         pace = problem.pace(band) if isinstance(problem, NoisePsdProblem) else np.ones_like(band)
-        slope = np.where(uploads, speed / left_s / np.where(uploads, pace, 1.0), 0.0).sum(axis=-1, keepdims=True)
+        slope = np.where(uploads, speed / left_s / np.where(uploads, pace, 1.0), 0.0).sum(
+            axis=-1, keepdims=True
+        )
         step_s = np.where(excess > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
         if np.all(step_s <= 4e-16 * finish_s):
             break

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._curve import allocation_of
-from optimizers._log_sum import log_sum
-from optimizers._rate_models import curve_of
-from optimizers._reduced import Reduced
-from wirelessfl.allocation import Allocation, Array, Problem
+from optimizers._waterfilling.curve import allocation_of
+from optimizers._waterfilling.fixed_snr import Reduced
+from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Array, Problem
 
 _LEAST_KEPT = 1e-300  # below it w / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
@@ -17,20 +18,23 @@ _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bise
 
 @dataclass(frozen=True, kw_only=True)
 class ProportionalFairness:
-    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k; shapes (..., K).
+    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 -
+    rho_k; shapes (..., K).
 
-    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client keeps
-    x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu at
+    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client
+    keeps x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu
+    at
 
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
-    clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the bands sum to 1; band
-    that is left over costs nothing. Where noise grows with the band both are bracketed instead. Everybody with a weight
-    whom band can help keeps something: nobody is starved. Late clients, clients without rate or without slack take no
-    part (log 0 is the same whatever the others get). Where the caps do not fit together they are given up as in
-    `Exact`.
+    clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
+    bands sum to 1; band that is left over costs nothing. Where noise grows with the band both are
+    bracketed instead. Everybody with a weight whom band can help keeps something: nobody is
+    starved. Late clients, clients without rate or without slack take no part (log 0 is the same
+    whatever the others get). Where the caps do not fit together they are given up as in `Exact`.
 
-    The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum and these prices.
+    The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum
+    and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
@@ -44,7 +48,9 @@ class ProportionalFairness:
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed SNR."""
+    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed
+    SNR.
+    """
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
     level = _level(curve)
@@ -56,15 +62,22 @@ def _closed_form(curve: Reduced) -> tuple[Array, Array]:
 
 def _level(curve: Reduced) -> Array:
     """The nu at which the bands sum to 1; (..., 1), meaningless where they never do."""
-    low = _level_at(curve, curve.floor).min(axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf)
-    high = _level_at(curve, curve.top).max(axis=-1, keepdims=True, where=curve.uses_band, initial=0.0)
+    low = _level_at(curve, curve.floor).min(
+        axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf
+    )
+    high = _level_at(curve, curve.top).max(
+        axis=-1, keepdims=True, where=curve.uses_band, initial=0.0
+    )
     low = np.minimum(low, high)
     weight = np.where(curve.uses_band, curve.weight, 0.0).sum(axis=-1, keepdims=True)
     spread = (1.0 - curve.floor.sum(axis=-1, keepdims=True)) / np.where(weight > 0, weight, 1.0)
     level = np.clip(spread, low, high)  # z <= w nu, so the bands sum to 1 or less here
     for _ in range(_MAX_STEPS):
         band, slope = _bands(curve, level)
-        excess, steepness = band.sum(axis=-1, keepdims=True) - 1.0, slope.sum(axis=-1, keepdims=True)
+        excess, steepness = (
+            band.sum(axis=-1, keepdims=True) - 1.0,
+            slope.sum(axis=-1, keepdims=True),
+        )
         low, high = np.where(excess <= 0, level, low), np.where(excess >= 0, level, high)
         newton = level - excess / np.where(steepness > 0, steepness, 1.0)
         settled = (np.abs(newton - level) <= 2e-16 * level) & (steepness > 0)
@@ -76,7 +89,9 @@ def _level(curve: Reduced) -> Array:
 
 
 def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
-    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its slope; (..., K)."""
+    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its
+    slope; (..., K).
+    """
     entry, load_s, uses = _entry(curve), _load_s(curve), curve.uses_band
     root = np.sqrt(1.0 + 4.0 * curve.prunable_s * curve.weight * level / load_s)
     wanted = np.where(uses, entry + 2.0 * curve.weight * level / (1.0 + root), curve.floor)
@@ -97,4 +112,6 @@ def _entry(curve: Reduced) -> Array:
 
 
 def _load_s(curve: Reduced) -> NDArray[np.float64]:
-    return np.where(curve.uses_band, curve.leverage_s2, 1.0) / np.where(curve.uses_band, curve.slack_s, 1.0)
+    return np.where(curve.uses_band, curve.leverage_s2, 1.0) / np.where(
+        curve.uses_band, curve.slack_s, 1.0
+    )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optimizers._curve import ROUNDING, Curve, allocation_of
-from optimizers._rate_models import curve_of
-from wirelessfl.allocation import Allocation, Array, Problem
+from optimizers._waterfilling.curve import ROUNDING, Curve, allocation_of
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import InputError, check_count
 
 Counts = NDArray[np.intp]
@@ -15,16 +16,19 @@ Counts = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceBlocks:
-    """min sum_k w_k rho_k as `Exact`, with b_k = n_k / N in whole blocks, N = `blocks`; shapes (..., K).
+    """min sum_k w_k rho_k as `Exact`, with b_k = n_k / N in whole blocks, N = `blocks`; shapes
+    (..., K).
 
-    All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) - x((n-1)/N)), falls
-    with n (x is concave), and giving block after block to whoever gains most is optimal: an exchange of two blocks
-    cannot help. Blocks worth nothing to anybody are not given. 106 blocks are a 5G carrier of 20 MHz with 15 kHz
-    sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has those of the others.
+    All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) -
+    x((n-1)/N)), falls with n (x is concave), and giving block after block to whoever gains most is
+    optimal: an exchange of two blocks cannot help. Blocks worth nothing to anybody are not given.
+    106 blocks are a 5G carrier of 20 MHz with 15 kHz sub-carriers (3GPP TS 38.101-1, table
+    5.3.2-1); `wirelessfl.numerology.resource_blocks` has those of the others.
 
-    Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up, then the clients
-    with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price` is what the next block would add,
-    per whole band; `deadline_price` the derivative with the blocks as they are.
+    Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up,
+    then the clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price`
+    is what the next block would add, per whole band; `deadline_price` the derivative with the
+    blocks as they are.
 
     Raises `InputError` for a number of blocks that is not whole or below 1.
     """
@@ -38,7 +42,9 @@ class ResourceBlocks:
         """The allocation, optimal to the block."""
         curve, first = _in_blocks(problem, self.blocks)
         gain = _gains(curve, self.blocks)
-        given, following = _most_gaining(np.where(np.arange(self.blocks) < first[..., None], 0.0, gain), first)
+        given, following = _most_gaining(
+            np.where(np.arange(self.blocks) < first[..., None], 0.0, gain), first
+        )
         band = (first + given) / self.blocks
         active = (curve.kept(band) < 1.0) & ~curve.excluded
         return replace(
@@ -48,11 +54,12 @@ class ResourceBlocks:
 
 
 def assign_blocks(value: ArrayLike) -> Counts:
-    """The block of each client, (K,), that makes sum_k value[k, block_k] largest; -1 for clients without one.
+    """The block of each client, (K,), that makes sum_k value[k, block_k] largest; -1 for clients
+    without one.
 
-    `value` (K, N) is what block n is worth to client k, so that blocks may differ (a frequency-selective channel): one
-    block a client and one client a block, the assignment problem. Raises `InputError` for another shape or values
-    that are not finite.
+    `value` (K, N) is what block n is worth to client k, so that blocks may differ (a
+    frequency-selective channel): one block a client and one client a block, the assignment problem.
+    Raises `InputError` for another shape or values that are not finite.
     """
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed here only
 
@@ -68,7 +75,9 @@ def assign_blocks(value: ArrayLike) -> Counts:
 
 
 def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
-    """The curve of what can be kept in whole blocks, and the blocks that each client must have; (..., K)."""
+    """The curve of what can be kept in whole blocks, and the blocks that each client must have;
+    (..., K).
+    """
     curve = curve_of(problem)
     for give_up in (_caps, _fixed_bits):
         clash = _first(curve, blocks).sum(axis=-1, keepdims=True) > blocks
@@ -90,20 +99,26 @@ def _caps(problem: Problem, where: NDArray[np.bool_]) -> Problem:
 def _fixed_bits(problem: Problem, where: NDArray[np.bool_]) -> Problem:
     """Clients with fixed bits made late, so that they take no part."""
     out = where & (np.asarray(problem.fixed_upload_bits) > 0)
-    return replace(problem, fixed_s=np.where(out, 2.0 * np.asarray(problem.deadline_s), problem.fixed_s))
+    return replace(
+        problem, fixed_s=np.where(out, 2.0 * np.asarray(problem.deadline_s), problem.fixed_s)
+    )
 
 
 def _gains(curve: Curve, blocks: int) -> Array:
     """w (x((n+1)/N) - x(n/N)) for n = 0 ... N - 1; (..., K, N)."""
     shape = curve.floor.shape
-    kept = np.stack([curve.kept(np.full(shape, count / blocks)) for count in range(blocks + 1)], axis=-1)
+    kept = np.stack(
+        [curve.kept(np.full(shape, count / blocks)) for count in range(blocks + 1)], axis=-1
+    )
     return np.asarray(curve.weight)[..., None] * np.diff(kept, axis=-1)
 
 
 def _most_gaining(gain: Array, first: Counts) -> tuple[Counts, Array]:
-    """How many of the free blocks each client gets, (..., K), and what the next block would add, (...,).
+    """How many of the free blocks each client gets, (..., K), and what the next block would add,
+    (...,).
 
-    Gains fall along a client's row, so the largest of all are the ones that giving block after block would find.
+    Gains fall along a client's row, so the largest of all are the ones that giving block after
+    block would find.
     """
     blocks = gain.shape[-1]
     flat = gain.reshape(*gain.shape[:-2], -1)

@@ -6,10 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._curve import ROUNDING
 from optimizers._knapsack import knapsack
+from optimizers._waterfilling.curve import ROUNDING
 from optimizers.exact import Exact
-from wirelessfl.allocation import Allocation, Array, Problem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import check_choice
 
 _FULL = 1.0 + ROUNDING
@@ -17,18 +18,21 @@ _FULL = 1.0 + ROUNDING
 
 @dataclass(frozen=True, kw_only=True)
 class Select:
-    """A largest set of clients that can take part together, then `Exact` among them; shapes (..., K).
+    """A largest set of clients that can take part together, then `Exact` among them; shapes (...,
+    K).
 
-    A client takes part with the band b_min,k that its fixed bits and its cap rho_k <= rho_max,k need before the
-    deadline, so a set is possible when sum b_min,k <= 1. `objective` is what is largest:
+    A client takes part with the band b_min,k that its fixed bits and its cap rho_k <= rho_max,k
+    need before the deadline, so a set is possible when sum b_min,k <= 1. `objective` is what is
+    largest:
 
     - `clients`: their number. Taking them in order of b_min is optimal: any m clients need at least as much band as
       the m that need least.
-    - `weight`: the sum of their weights, a 0/1 knapsack, solved problem by problem (`optimizers._knapsack`).
+    - `weight`: the sum of their weights, a 0/1 knapsack, solved problem by problem
+    (`optimizers._knapsack`).
 
-    Everybody else, b = 0 and rho = 1, is `left out` in `Allocation.status`, late clients are `infeasible`, and
-    `Allocation.reason` says for each what was missing. The set is chosen first: among sets of the same size it is not
-    always the one whose weighted ratios are smallest.
+    Everybody else, b = 0 and rho = 1, is `left out` in `Allocation.status`, late clients are
+    `infeasible`, and `Allocation.reason` says for each what was missing. The set is chosen first:
+    among sets of the same size it is not always the one whose weighted ratios are smallest.
 
     Raises `InputError` for another objective.
     """

@@ -12,5 +12,7 @@ DOCS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
 def test_the_snippets_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for snippet in re.findall(r"^```python\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+    for snippet in re.findall(
+        r"^```python\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
         exec(compile(snippet, str(file), "exec"), names)

@@ -7,15 +7,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from training.data import _partition
-from training.data._augment import AUGMENTATIONS
-from training.data._card import Card
-from training.data._counts import MOST_SIZE_SIGMA, Index
-from training.data._dataset import Dataset
-from training.data._federated import FederatedData
-from training.data._frame import framed, framed_shape
-from training.data._subset import first_share, subset
-from training.models._build import Form, check_fit, check_without
+from training.data import partition as _partition
+from training.data.augment import AUGMENTATIONS
+from training.data.card import Card
+from training.data.counts import MOST_SIZE_SIGMA, Index
+from training.data.dataset import Dataset
+from training.data.federated import FederatedData
+from training.data.frame import framed, framed_shape
+from training.data.subset import first_share, subset
+from training.structure.build import Form, check_fit, check_without
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
@@ -30,29 +30,33 @@ SAMPLES = ("train_samples", "test_samples")
 class Task:
     """A learning task: plug-ins `dataset` and `model`, and how the samples lie on the clients.
 
-    `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels` (exactly
-    `labels_per_client` classes each, `label_choice` says which: `balanced`, each class on as many clients, or
-    `uniform`); `dirichlet` (class shares drawn with `dirichlet_alpha`). A client is tested on the whole test set
-    (`iid`), on all test samples of its classes (`shards`, `labels`), or on a part of the test set with its share of
-    each class (`dirichlet`). `natural` takes as many of the data set's own clients (writers, blogs) as there are
-    clients, drawn by the seed; each is tested on its own test samples where the data set tells them apart, else on the
-    whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal with this standard
-    deviation of the logarithm.
+    `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels`
+    (exactly `labels_per_client` classes each, `label_choice` says which: `balanced`, each class on
+    as many clients, or `uniform`); `dirichlet` (class shares drawn with `dirichlet_alpha`). A
+    client is tested on the whole test set (`iid`), on all test samples of its classes (`shards`,
+    `labels`), or on a part of the test set with its share of each class (`dirichlet`). `natural`
+    takes as many of the data set's own clients (writers, blogs) as there are clients, drawn by the
+    seed; each is tested on its own test samples where the data set tells them apart, else on the
+    whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal
+    with this standard deviation of the logarithm.
 
-    `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in training:
-    `crop-flip` pads, crops and mirrors them at random. `pixels` are `standardised` by mean and deviation of all
-    training pixels, or `symmetric`: the range of these pixels becomes [-1, 1]. `evaluate_on = "validation"` tests on
-    the rows that the data set holds out for choosing settings, not on the test set. `tested_on = "whole"` tests every
-    client on the whole test set, whatever its classes: the accuracy of one global model.
+    `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in
+    training: `crop-flip` pads, crops and mirrors them at random. `pixels` are `standardised` by
+    mean and deviation of all training pixels, or `symmetric`: the range of these pixels becomes
+    [-1, 1]. `evaluate_on = "validation"` tests on the rows that the data set holds out for choosing
+    settings, not on the test set. `tested_on = "whole"` tests every client on the whole test set,
+    whatever its classes: the accuracy of one global model.
 
-    `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with the shares of the
-    classes (not of natural clients). `train_fraction` comes after the division: each client keeps the first
-    int(n x `train_fraction`), at least one, of its n training rows of each class.
+    `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with
+    the shares of the classes (not of natural clients). `train_fraction` comes after the division:
+    each client keeps the first int(n x `train_fraction`), at least one, of its n training rows of
+    each class.
 
-    The model is made for the data's channels and classes. `image_size` puts images in the middle of black squares of so
-    many pixels, and `image_channels` repeats grey ones, for models of that size; pixels are normalised as without.
-    `width` is the share of each declared group of channels that the model is made with, at least one channel: a
-    narrower network, which is the whole one of the run. `without` names optional parts of the model to leave out.
+    The model is made for the data's channels and classes. `image_size` puts images in the middle of
+    black squares of so many pixels, and `image_channels` repeats grey ones, for models of that
+    size; pixels are normalised as without. `width` is the share of each declared group of channels
+    that the model is made with, at least one channel: a narrower network, which is the whole one of
+    the run. `without` names optional parts of the model to leave out.
 
     **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
     """
@@ -122,10 +126,11 @@ class Task:
         return form
 
     def nominal_epoch(self, clients: int) -> int:
-        """Steps of an epoch of each of `clients` clients with as many samples, before the data are read.
+        """Steps of an epoch of each of `clients` clients with as many samples, before the data are
+        read.
 
-        The samples are `train_fraction` of `train_samples`, else of those of the data set's card; of natural clients,
-        its mean. `InputError` where it has none.
+        The samples are `train_fraction` of `train_samples`, else of those of the data set's card;
+        of natural clients, its mean. `InputError` where it has none.
         """
         check_count("clients", clients)
         card, natural = self._card, self.partition == "natural"
@@ -142,7 +147,8 @@ class Task:
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
         """The data set divided over `clients` clients, the same for the same seed.
 
-        Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be divided so.
+        Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be
+        divided so.
         """
         data = self.divide(clients=clients, seed=seed, data_root=data_root)
         shape = self._framed(tuple(data.train_images.shape[1:]))
@@ -162,7 +168,9 @@ class Task:
         if self.pixels == "symmetric":
             dataset = _symmetric(dataset)
         dataset = subset(dataset, self.train_samples, self.test_samples, Streams(seed))
-        train_index, test_index = self._divide(dataset, clients, Streams(seed).generator("partition"))
+        train_index, test_index = self._divide(
+            dataset, clients, Streams(seed).generator("partition")
+        )
         train_index = first_share(dataset.train_labels, train_index, self.train_fraction)
         if self.tested_on == "whole":
             test_index = _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
@@ -180,14 +188,22 @@ class Task:
             provenance=dataset.provenance,
         )
 
-    def _divide(self, dataset: Dataset, clients: int, rng: np.random.Generator) -> tuple[list[Index], list[Index]]:
-        labels, test_labels, classes = dataset.train_labels.numpy(), dataset.test_labels.numpy(), dataset.classes
+    def _divide(
+        self, dataset: Dataset, clients: int, rng: np.random.Generator
+    ) -> tuple[list[Index], list[Index]]:
+        labels, test_labels, classes = (
+            dataset.train_labels.numpy(),
+            dataset.test_labels.numpy(),
+            dataset.classes,
+        )
         match self.partition:
             case "iid":
                 train = _partition.iid(labels, clients, rng, size_sigma=self.size_sigma)
                 return train, _partition.whole_test_sets(test_labels, clients)
             case "shards":
-                train = _partition.shards(labels, clients, rng, shards_per_client=self.shards_per_client)
+                train = _partition.shards(
+                    labels, clients, rng, shards_per_client=self.shards_per_client
+                )
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "labels":
                 each, choice = self.labels_per_client, self.label_choice
@@ -197,13 +213,22 @@ class Task:
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "dirichlet":
                 train = _partition.dirichlet(
-                    labels, clients, rng, classes=classes, alpha=self.dirichlet_alpha, size_sigma=self.size_sigma
+                    labels,
+                    clients,
+                    rng,
+                    classes=classes,
+                    alpha=self.dirichlet_alpha,
+                    size_sigma=self.size_sigma,
                 )
-                return train, _partition.proportional_test_sets(labels, train, test_labels, rng, classes=classes)
+                return train, _partition.proportional_test_sets(
+                    labels, train, test_labels, rng, classes=classes
+                )
             case "natural":
                 return self._natural(dataset, clients, rng)
 
-    def _natural(self, dataset: Dataset, clients: int, rng: np.random.Generator) -> tuple[list[Index], list[Index]]:
+    def _natural(
+        self, dataset: Dataset, clients: int, rng: np.random.Generator
+    ) -> tuple[list[Index], list[Index]]:
         owner, test_owner = dataset.train_client, dataset.test_client
         if owner is None:
             raise InputError(
@@ -232,12 +257,19 @@ class Task:
     def _framed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.image_size is None and self.image_channels is None:
             return shape
-        return framed_shape(shape, self.image_size, self.image_channels, f"data set {self.dataset!r}")
+        return framed_shape(
+            shape, self.image_size, self.image_channels, f"data set {self.dataset!r}"
+        )
 
     def _check_model(self, data: FederatedData) -> None:
         model: Any = plugins.load("models", self.model)
-        shape, labelled = tuple(data.train_images.shape[1:]), not data.train_labels.is_floating_point()
-        check_fit(self.model, Form(input_shape=shape, classes=data.classes), f"data set {self.dataset!r}")
+        shape, labelled = (
+            tuple(data.train_images.shape[1:]),
+            not data.train_labels.is_floating_point(),
+        )
+        check_fit(
+            self.model, Form(input_shape=shape, classes=data.classes), f"data set {self.dataset!r}"
+        )
         if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
                 f"data set {self.dataset!r} must have a card with its shape and classes for training.model "
@@ -245,7 +277,9 @@ class Task:
             )
         if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != labelled:
             kind = "classes" if labelled else "numbers"
-            raise InputError(f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}")
+            raise InputError(
+                f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}"
+            )
 
     def _check_division(self, dataset: Dataset) -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:

@@ -11,11 +11,18 @@ class InputError(ValueError):
 
 
 class DivergenceError(InputError):
-    """Training that diverged under its settings; the message is one line that says where and what to reduce."""
+    """Training that diverged under its settings; the message is one line that says where and what
+    to reduce.
+    """
 
 
 def check_number(
-    field: str, value: Any, *, above: float | None = None, at_least: float | None = None, at_most: float | None = None
+    field: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
 ) -> None:
     """Raise `InputError` unless `value` (a number or a sequence of numbers) is finite and in range."""
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):

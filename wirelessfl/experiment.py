@@ -15,10 +15,11 @@ PRECISIONS = ("float32", "bfloat16")
 class RunSettings:
     """How long a run goes and what it records; section `run` of a scenario file.
 
-    `participants` clients take part in a round, drawn anew in each (all unless given). `train = false` runs channel,
-    allocation and cell only. `device`, `executor`, `workers` and `stack` say where training computes; on a CPU the
-    executors `loop` and `workers` do not change a run's numbers. With `precision = "bfloat16"` training multiplies in
-    bfloat16 where that is common (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
+    `participants` clients take part in a round, drawn anew in each (all unless given). `train =
+    false` runs channel, allocation and cell only. `device`, `executor`, `workers` and `stack` say
+    where training computes; on a CPU the executors `loop` and `workers` do not change a run's
+    numbers. With `precision = "bfloat16"` training multiplies in bfloat16 where that is common
+    (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
     """
 
     rounds: int = 50
@@ -78,7 +79,9 @@ class Experiment:
 
 
 def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
-    """Raise `InputError` when radio and training each have a graph of the agents, and not the same one."""
+    """Raise `InputError` when radio and training each have a graph of the agents, and not the same
+    one.
+    """
     radio, training = getattr(channel, "graph", None), getattr(algorithm, "graph", None)
     if not isinstance(radio, Graph) or not isinstance(training, Graph):
         return
@@ -86,4 +89,6 @@ def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
     for name in ("graph", names.get(radio.graph, "graph")):
         one, other = getattr(radio, name), getattr(training, name)
         if one != other:
-            raise InputError(f"training.{name} must be that of the channel, channel.{name} = {one!r}, got {other!r}")
+            raise InputError(
+                f"training.{name} must be that of the channel, channel.{name} = {one!r}, got {other!r}"
+            )

@@ -1,6 +1,7 @@
 """Who talks to whom when there is no server: an undirected, connected graph of the agents.
 
-It says nothing of the radio: channel models and decentralised algorithms take the same neighbours from it.
+It says nothing of the radio: channel models and decentralised algorithms take the same neighbours
+from it.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,15 @@ NAMED = 10  # so many agents an error line names
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An undirected connected graph without self-loops; its fields stand beside those of whoever holds it.
+    """An undirected connected graph without self-loops; its fields stand beside those of whoever
+    holds it.
 
-    `graph`: `erdos-renyi`, every pair is joined with `edge_probability`, drawn again until it is connected (0.5 in
-    Section V of [MCE-PL]); `ring`, agent k talks to k - 1 and k + 1; `complete`, everybody to everybody; `given`,
-    the 0/1 matrix `adjacency`, one row per agent.
+    `graph`: `erdos-renyi`, every pair is joined with `edge_probability`, drawn again until it is
+    connected (0.5 in Section V of [MCE-PL]); `ring`, agent k talks to k - 1 and k + 1; `complete`,
+    everybody to everybody; `given`, the 0/1 matrix `adjacency`, one row per agent.
 
-    Raises `InputError` for an adjacency that is not square, not of 0 and 1, with self-loops, not symmetric or not
-    connected.
+    Raises `InputError` for an adjacency that is not square, not of 0 and 1, with self-loops, not
+    symmetric or not connected.
     """
 
     graph: Literal["erdos-renyi", "ring", "complete", "given"] = "erdos-renyi"
@@ -38,18 +40,26 @@ class Graph:
         check_choice("graph", self.graph, GRAPHS)
         check_number("edge_probability", self.edge_probability, above=0, at_most=1)
         if self.graph != "given" and self.adjacency is not None:
-            raise InputError(f"graph must be 'given' where there is an adjacency, got {self.graph!r}")
+            raise InputError(
+                f"graph must be 'given' where there is an adjacency, got {self.graph!r}"
+            )
         if self.graph == "given":
             if self.adjacency is None:
-                raise InputError("adjacency must be a matrix of 0 and 1 where graph is 'given', got none")
-            object.__setattr__(self, "adjacency", tuple(tuple(np.asarray(row).tolist()) for row in self.adjacency))
+                raise InputError(
+                    "adjacency must be a matrix of 0 and 1 where graph is 'given', got none"
+                )
+            object.__setattr__(
+                self, "adjacency", tuple(tuple(np.asarray(row).tolist()) for row in self.adjacency)
+            )
             _check_adjacency(self.adjacency)
 
     def adjacency_matrix(self, clients: int, seed: int) -> NDArray[np.bool_]:
-        """Whether agents i and j are neighbours: (K, K), symmetric, False on the diagonal, connected, read-only.
+        """Whether agents i and j are neighbours: (K, K), symmetric, False on the diagonal,
+        connected, read-only.
 
-        An Erdos-Renyi graph is a function of (seed, clients), the same in every round. Raises `InputError` when none
-        is connected in 1000 draws, and when a given graph has another number of agents.
+        An Erdos-Renyi graph is a function of (seed, clients), the same in every round. Raises
+        `InputError` when none is connected in 1000 draws, and when a given graph has another number
+        of agents.
         """
         return _adjacency_matrix(self, clients, seed)
 
@@ -59,11 +69,15 @@ def _adjacency_matrix(graph: Graph, clients: int, seed: int) -> NDArray[np.bool_
     if graph.adjacency is None:
         import networkx  # slow to import, and most runs have a server
 
-        matrix = networkx.to_numpy_array(_drawn(graph, clients, seed), nodelist=range(clients), dtype=np.bool_)
+        matrix = networkx.to_numpy_array(
+            _drawn(graph, clients, seed), nodelist=range(clients), dtype=np.bool_
+        )
     else:
         matrix = np.array(graph.adjacency, dtype=np.bool_)
         if len(matrix) != clients:
-            raise InputError(f"adjacency must have {clients} rows, one per client, got {len(matrix)}")
+            raise InputError(
+                f"adjacency must have {clients} rows, one per client, got {len(matrix)}"
+            )
     matrix.flags.writeable = False
     return matrix
 
@@ -96,16 +110,22 @@ def _check_adjacency(adjacency: tuple[tuple[Any, ...], ...]) -> None:
             )
         for value in row:
             if value not in (0, 1):
-                raise InputError(f"adjacency must be made of 0 and 1, got {value!r} in row {number}")
+                raise InputError(
+                    f"adjacency must be made of 0 and 1, got {value!r} in row {number}"
+                )
     if not adjacency:
         raise InputError("adjacency must have at least 1 row, got 0")
     matrix = np.array(adjacency, dtype=np.bool_)
     if matrix.diagonal().any():
-        raise InputError(f"adjacency must have 0 on its diagonal, got 1 for agent {matrix.diagonal().argmax()}")
+        raise InputError(
+            f"adjacency must have 0 on its diagonal, got 1 for agent {matrix.diagonal().argmax()}"
+        )
     uneven = np.argwhere(matrix & ~matrix.T)
     if len(uneven):
         one, other = uneven[0].tolist()
-        raise InputError(f"adjacency must be symmetric, got 1 from agent {one} to {other} and 0 back")
+        raise InputError(
+            f"adjacency must be symmetric, got 1 from agent {one} to {other} and 0 back"
+        )
     _check_connected(matrix)
 
 
@@ -115,5 +135,7 @@ def _check_connected(matrix: NDArray[np.bool_]) -> None:
     reached = networkx.node_connected_component(networkx.from_numpy_array(matrix), 0)
     apart = [str(agent) for agent in range(len(matrix)) if agent not in reached]
     if apart:
-        names = ", ".join(apart[:NAMED]) + (f" and {len(apart) - NAMED} more" if len(apart) > NAMED else "")
+        names = ", ".join(apart[:NAMED]) + (
+            f" and {len(apart) - NAMED} more" if len(apart) > NAMED else ""
+        )
         raise InputError(f"adjacency must be connected, agent 0 cannot reach agents {names}")

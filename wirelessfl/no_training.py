@@ -21,12 +21,18 @@ class NoTraining:
         """The same every round."""
         return self._demand
 
-    def step(self, state: None, pruning_ratio: Array, delivery: Delivery) -> tuple[None, StepMetrics]:
+    def step(
+        self, state: None, pruning_ratio: Array, delivery: Delivery
+    ) -> tuple[None, StepMetrics]:
         """Count the bits that were asked for; train nothing."""
         kept = 1.0 - pruning_ratio
-        bits = np.where(kept > 0, self._demand.fixed_upload_bits + kept * self._demand.prunable_upload_bits, 0.0)
+        bits = np.where(
+            kept > 0, self._demand.fixed_upload_bits + kept * self._demand.prunable_upload_bits, 0.0
+        )
         down = self._demand.fixed_download_bits + kept * self._demand.prunable_download_bits
-        return None, StepMetrics(loss=None, uplink_bits=bits, downlink_bits=down, flops=np.zeros_like(kept))
+        return None, StepMetrics(
+            loss=None, uplink_bits=bits, downlink_bits=down, flops=np.zeros_like(kept)
+        )
 
     def evaluate(self, state: None) -> None:
         """Nothing was trained."""

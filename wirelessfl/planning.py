@@ -1,4 +1,6 @@
-"""What the server decides before a round: who takes part, the problem as it sees it, the allocation."""
+"""What the server decides before a round: who takes part, the problem as it sees it, the
+allocation.
+"""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -6,9 +8,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl import formula
-from wirelessfl.allocation import Allocation, AllocationProblem, Problem
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import AllocationProblem, Problem
+from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
@@ -28,13 +31,15 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> Problem:
-    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per client, (K,).
+    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
+    client, (K,).
 
     Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
 
     **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
-    a smaller share brings: it plans with the goodput per hertz of the whole band, an `AllocationProblem`. Efficiency
-    and success only rise with the SNR, so nobody is late for it; what such a plan leaves is time, not lateness.
+    a smaller share brings: it plans with the goodput per hertz of the whole band, an
+    `AllocationProblem`. Efficiency and success only rise with the SNR, so nobody is late for it;
+    what such a plan leaves is time, not lateness.
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -57,7 +62,9 @@ def allocation_problem(
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
-    """Who takes part in round `round` (from 0): `run.participants` clients drawn without replacement; (K,)."""
+    """Who takes part in round `round` (from 0): `run.participants` clients drawn without
+    replacement; (K,).
+    """
     clients, wanted = experiment.scenario.clients, experiment.run.participants
     if wanted is None:
         return np.ones(clients, dtype=np.bool_)
@@ -73,7 +80,8 @@ def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
 def plan(
     experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
 ) -> PlannedRound:
-    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that are `here` (K,).
+    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that
+    are `here` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
     """
@@ -110,14 +118,15 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan of the first round, or `InputError` for what would stop a run of this first `demand`.
+    """The plan of the first round, or `InputError` for what would stop a run of this first
+    `demand`.
 
-    What stops it sooner or later and can be told before: no client can meet the deadline, the allocator refuses the
-    problem, or the channel does not reach the last round.
+    What stops it sooner or later and can be told before: no client can meet the deadline, the
+    allocator refuses the problem, or the channel does not reach the last round.
     """
     check_feasible(experiment, demand)
     here = participants(experiment, 0)
-    first = plan(experiment, demand.only(here), here=here)
+    first = plan(experiment, demand.restricted_to(here), here=here)
     experiment.channel.sample(
         experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
     )

@@ -1,9 +1,10 @@
 """Discovery: one file is one plug-in, and the file's name is the plug-in's name.
 
-A file `equal_common.py` in the folder of its kind is the plug-in `equal-common`; it offers a class or function of the
-same name, case and underscores aside (`EqualCommon`). A study is the module itself. Files that start with an
-underscore are shared parts. Plug-ins from outside come from entry points `wirelessfl.<kind>` or from files
-`<kind>/<name>.py` in the folder that the environment variable WIRELESSFL_PLUGINS names.
+A file `equal_common.py` at any depth below the package of its kind is the plug-in `equal-common`;
+it offers a class or function of the same name, case and underscores aside (`EqualCommon`). A study
+is the module itself. Files and folders that start with an underscore are shared parts. Plug-ins
+from outside come from entry points `wirelessfl.<kind>` or from files `<kind>/<name>.py` in the
+folder that the environment variable WIRELESSFL_PLUGINS names.
 """
 
 import difflib
@@ -25,8 +26,8 @@ KINDS = {
     "allocators": "optimizers",
     "algorithms": "training.algorithms",
     "models": "training.models",
-    "datasets": "training.data",
-    "studies": "studies",
+    "datasets": "training.datasets",
+    "studies": "studies.papers",
 }
 
 
@@ -40,7 +41,11 @@ def load(kind: str, name: str) -> Any:
     sources = _sources(kind)
     if name not in sources:
         close = difflib.get_close_matches(name, sources, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(sorted(sources))}"
+        hint = (
+            f" (did you mean {close[0]!r}?)"
+            if close
+            else f"; there are {', '.join(sorted(sources))}"
+        )
         singular = "study" if kind == "studies" else kind.removesuffix("s")
         raise InputError(f"{singular} {name!r} is not known{hint}")
     return sources[name]()
@@ -48,7 +53,9 @@ def load(kind: str, name: str) -> Any:
 
 def name_of(plugin: type) -> str:
     """The name under which a plug-in's class is found: that of its file."""
-    registered: str = getattr(plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-"))
+    registered: str = getattr(
+        plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-")
+    )
     return registered
 
 
@@ -58,17 +65,22 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {}
     for name, source in _candidates(kind):
         if name in found:
-            raise InputError(f"plug-in {name!r} of kind {kind} is there twice: give the one from outside another name")
+            raise InputError(
+                f"plug-in {name!r} of kind {kind} is there twice: give the one from outside another name"
+            )
         found[name] = source
     return found
 
 
 def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Every plug-in of `kind` and the way to it: the package's own, entry points, files from outside."""
+    """Every plug-in of `kind` and the way to it: the package's own, entry points, files from
+    outside.
+    """
     package = importlib.util.find_spec(KINDS[kind])
     for folder in (package.submodule_search_locations or []) if package else []:
         for file in _plugin_files(Path(folder)):
-            yield _name(file), partial(_from_package, kind, f"{KINDS[kind]}.{file.stem}")
+            inside = file.relative_to(folder).with_suffix("")
+            yield _name(file), partial(_from_package, kind, ".".join([KINDS[kind], *inside.parts]))
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     outside = os.environ.get("WIRELESSFL_PLUGINS")
@@ -81,12 +93,21 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 @cache
 def _installed(find: Callable[..., Any], kind: str) -> tuple[Any, ...]:
-    """The entry points of `kind`, looked for once: what is installed does not change while a program runs."""
+    """The entry points of `kind`, looked for once: what is installed does not change while a
+    program runs.
+    """
     return tuple(find(group=f"wirelessfl.{kind}"))
 
 
 def _plugin_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
+    """Plug-in files at any depth below `folder`; a path with a part that starts with an underscore
+    is no plug-in.
+    """
+    return sorted(
+        file
+        for file in folder.rglob("*.py")
+        if not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
+    )
 
 
 def _name(file: Path) -> str:
@@ -99,7 +120,10 @@ def _offered(kind: str, module: ModuleType) -> Any:
     stem = module.__name__.rpartition(".")[2]
     wanted = stem.replace("_", "").lower()
     for attribute, value in vars(module).items():
-        if attribute.replace("_", "").lower() == wanted and getattr(value, "__module__", None) == module.__name__:
+        if (
+            attribute.replace("_", "").lower() == wanted
+            and getattr(value, "__module__", None) == module.__name__
+        ):
             return value
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
 
@@ -130,5 +154,7 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (ImportError, SyntaxError) as error:
-        raise InputError(f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
     return module

@@ -1,4 +1,6 @@
-"""The whole surface between the rooms: what the round loop asks of a channel, an allocator and a trainer."""
+"""The whole surface between the rooms: what the round loop asks of a channel, an allocator and a
+trainer.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +8,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from wirelessfl.allocation import Allocation, Problem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import Problem
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Delivery, Demand, Scenario, StepMetrics
 
@@ -19,7 +22,9 @@ class ChannelModel(Protocol):
         ...
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Linear power gain of the round that `rng` stands at, averaged over small-scale fading only; shape (K,)."""
+        """Linear power gain of the round that `rng` stands at, averaged over small-scale fading
+        only; shape (K,).
+        """
         ...
 
 
@@ -27,7 +32,9 @@ class Allocator(Protocol):
     """A plug-in of kind `allocators`: a frozen dataclass whose fields are its settings."""
 
     def solve(self, problem: Problem) -> Allocation:
-        """Bandwidth and pruning ratios of shape (..., K); infeasibility is a result, never an exception."""
+        """Bandwidth and pruning ratios of shape (..., K); infeasibility is a result, never an
+        exception.
+        """
         ...
 
 
@@ -45,7 +52,9 @@ class Runtime:
 
 
 class Trainer(Protocol):
-    """Training bound to data and to a machine. `State` is opaque to everybody else and is never edited."""
+    """Training bound to data and to a machine. `State` is opaque to everybody else and is never
+    edited.
+    """
 
     def init(self, seed: int) -> Any:
         """The state before the first round."""
@@ -56,7 +65,9 @@ class Trainer(Protocol):
         ...
 
     def step(self, state: Any, pruning_ratio: Array, delivery: Delivery) -> tuple[Any, StepMetrics]:
-        """One round: masks with `pruning_ratio` (K,), local training, aggregation of what `delivery` says is there."""
+        """One round: masks with `pruning_ratio` (K,), local training, aggregation of what
+        `delivery` says is there.
+        """
         ...
 
     def evaluate(self, state: Any) -> float:
@@ -77,10 +88,14 @@ class Trainer(Protocol):
 
 
 class Algorithm(Protocol):
-    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters and its task (data, model, partition)."""
+    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters and its task (data,
+    model, partition).
+    """
 
     def demand(self, clients: int) -> Demand:
-        """What a first round of `clients` clients asks of the network; from the model's shapes alone, without data."""
+        """What a first round of `clients` clients asks of the network; from the model's shapes
+        alone, without data.
+        """
         ...
 
     def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:

@@ -10,8 +10,8 @@ import numpy as np
 class Streams:
     """The random streams of one round of one run.
 
-    A stream depends on nothing but its key, so a resumed run is the same run, two policies see the same
-    channel, and a draw added elsewhere changes nothing.
+    A stream depends on nothing but its key, so a resumed run is the same run, two policies see the
+    same channel, and a draw added elsewhere changes nothing.
     """
 
     seed: int

@@ -1,4 +1,6 @@
-"""The only round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
+"""The only round loop: channel -> allocation -> cell -> training -> record, one direction, every
+round.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl import cell
+from wirelessfl.cell import cell
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
 from wirelessfl.protocols import Trainer
-from wirelessfl.records import Checkpoint, RunFolder
+from wirelessfl.records.run_folder import Checkpoint, RunFolder
+from wirelessfl.records.summary import summarise
 from wirelessfl.rng import Streams
-from wirelessfl.summary import summarise
-from wirelessfl.values import Backlog, Delivery, Demand, RoundRecord, RoundTiming, Scenario, StepMetrics
+from wirelessfl.values import (
+    Backlog,
+    Delivery,
+    Demand,
+    RoundRecord,
+    RoundTiming,
+    Scenario,
+    StepMetrics,
+)
 
 
 def run_rounds(
@@ -30,9 +40,9 @@ def run_rounds(
 ) -> None:
     """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
 
-    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name is refused.
-    `on_start` is called once the folder was found good, `on_round` after every new round; `notify` hears what a
-    person should know, one line each.
+    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
+    is refused. `on_start` is called once the folder was found good, `on_round` after every new
+    round; `notify` hears what a person should know, one line each.
     """
     settings = experiment.run
     start, clock_s, state, backlog = _restore(experiment, identity, trainer, folder, notify)
@@ -44,53 +54,81 @@ def run_rounds(
         folder.append(record)
         done = round + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
-            folder.save_checkpoint(Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity))
+            folder.save_checkpoint(
+                Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity)
+            )
         on_round(record)
     folder.write_summary(summarise(folder.records()))
 
 
 def run_round(
-    experiment: Experiment, trainer: Trainer | NoTraining, state: Any, backlog: Backlog, round: int, clock_s: float
+    experiment: Experiment,
+    trainer: Trainer | NoTraining,
+    state: Any,
+    backlog: Backlog,
+    round: int,
+    clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
-    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state, backlog, record."""
+    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state,
+    backlog, record.
+    """
     settings, scenario = experiment.run, experiment.scenario
     here, planned, timing = on_air(experiment, trainer.demand(state), backlog, round)
-    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending  # what is owed may go on later
-    if scenario.deadline_policy != "wait":  # a fade may keep a client from finishing, a plan may not
+    stuck = (
+        ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
+    )  # what is owed may go on later
+    if (
+        scenario.deadline_policy != "wait"
+    ):  # a fade may keep a client from finishing, a plan may not
         stuck &= ~np.isfinite(planned.allocation.latency_s)
     if stuck.any():
         raise InputError(
             f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
         )
-    state, metrics = trainer.step(state, planned.allocation.pruning_ratio, delivery(scenario, timing, here))
+    state, metrics = trainer.step(
+        state, planned.allocation.pruning_ratio, delivery(scenario, timing, here)
+    )
     due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
     accuracy = trainer.evaluate(state) if due else None
     record = _record(round + 1, clock_s, here, planned, timing, metrics, accuracy)
-    return state, timing.backlog.or_else(backlog, here), record
+    return state, timing.backlog.where(backlog, here), record
 
 
 def on_air(
     experiment: Experiment, demand: Demand, backlog: Backlog, round: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Who takes part in round `round` (from 0) with this `demand`, (K,), what was planned and what happened."""
+    """Who takes part in round `round` (from 0) with this `demand`, (K,), what was planned and what
+    happened.
+    """
     here = participants(experiment, round)
-    demand, owed = demand.only(here), backlog.only(here)
-    planned = plan(experiment, owed.on_top_of(demand), round, here)
+    demand, owed = demand.restricted_to(here), backlog.restricted_to(here)
+    planned = plan(experiment, owed.added_to(demand), round, here)
     rng = Streams(experiment.run.seed, round)
-    timing = cell.simulate(experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed)
+    timing = cell.simulate(
+        experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed
+    )
     return here, planned, timing
 
 
 def delivery(scenario: Scenario, timing: RoundTiming, here: NDArray[np.bool_]) -> Delivery:
-    """What the scenario's deadline policy lets the aggregation of a round of the clients that are `here` (K,) use."""
+    """What the scenario's deadline policy lets the aggregation of a round of the clients that are
+    `here` (K,) use.
+    """
     nobody = np.zeros_like(here)
     if scenario.deadline_policy == "wait":
-        return Delivery(here=here, now=here & ~timing.lost, later=nobody, earlier=nobody)
+        return Delivery(
+            participates=here, on_time=here & ~timing.lost, late=nobody, arrived_late=nobody
+        )
     if scenario.deadline_policy == "drop":
-        return Delivery(here=here, now=here & timing.delivered, later=nobody, earlier=nobody)
+        return Delivery(
+            participates=here, on_time=here & timing.delivered, late=nobody, arrived_late=nobody
+        )
     on_the_way = timing.backlog.pending  # of a client that uploads nothing now: its older update
     return Delivery(
-        here=here, now=here & timing.delivered & ~on_the_way, later=here & on_the_way, earlier=timing.earlier
+        participates=here,
+        on_time=here & timing.delivered & ~on_the_way,
+        late=here & on_the_way,
+        arrived_late=timing.earlier,
     )
 
 
@@ -141,7 +179,9 @@ def _restore(
     folder: RunFolder,
     notify: Callable[[str], None],
 ) -> tuple[int, float, Any, Backlog]:
-    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the beginning."""
+    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the
+    beginning.
+    """
     settings = experiment.run
     checkpoint = folder.last_checkpoint(notify)
     if checkpoint is None:

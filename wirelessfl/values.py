@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.scenario import PER_CLIENT, Array, PerClient, Scenario
+from wirelessfl.arrays import PER_CLIENT, Array, PerClient
+from wirelessfl.scenario.scenario import Scenario
 
 __all__ = [
     "PER_CLIENT",
@@ -26,12 +27,14 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelState:
-    """Linear power gain of every client in one round, shape (K,); `believed_gain` is what the server knows of it.
+    """Linear power gain of every client in one round, shape (K,); `believed_gain` is what the
+    server knows of it.
 
-    `path_gain` is the part of it without small-scale fading, which open-loop power control follows (the believed gain
-    when not given). `block_gain(b)` gives the gain (K,) in coherence block b = 0, 1, ... of the round, a pure function
-    with block_gain(0) equal to `gain`; without it the gain holds for the whole round. `participants` is the number of
-    clients among which the round's band is divided, all K when not given; channel models leave it out.
+    `path_gain` is the part of it without small-scale fading, which open-loop power control follows
+    (the believed gain when not given). `block_gain(b)` gives the gain (K,) in coherence block b =
+    0, 1, ... of the round, a pure function with block_gain(0) equal to `gain`; without it the gain
+    holds for the whole round. `participants` is the number of clients among which the band of the
+    round is divided, all K when not given; channel models leave it out.
     """
 
     gain: Array
@@ -41,7 +44,7 @@ class ChannelState:
     block_gain: Callable[[int], Array] | None = None
 
     @classmethod
-    def known(cls, gain: Array) -> "ChannelState":
+    def perfect_csi(cls, gain: Array) -> "ChannelState":
         """A state that the server knows exactly."""
         return cls(gain=gain, believed_gain=gain)
 
@@ -50,9 +53,9 @@ class ChannelState:
 class Demand:
     """What training asks of the network in one round; every field has shape (K,).
 
-    An *update* is one weight updated once: a client's cycles are the scenario's `cycles_per_weight` times its
-    updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not. Download bits are 0 unless
-    given.
+    An *update* is one weight updated once: a client's cycles are the scenario's `cycles_per_weight`
+    times its updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not.
+    Download bits are 0 unless given.
     """
 
     fixed_updates: Array
@@ -68,7 +71,7 @@ class Demand:
                 self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape)
             )
 
-    def only(self, here: NDArray[np.bool_]) -> "Demand":
+    def restricted_to(self, here: NDArray[np.bool_]) -> "Demand":
         """The demand of the clients that are `here` (K,); of the others nothing."""
         return Demand(
             **{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)}
@@ -101,9 +104,10 @@ class Demand:
 class Backlog:
     """What late clients still owe at the start of a round under `late-next-round`; shape (K,).
 
-    `pending` says whose last update is still on its way; such a client first does its open `updates` (weight updates
-    not yet computed) and sends its open `upload_bits`, then turns to the new round. A client has at most one update
-    pending: when a round ends before it got through, the newer update takes its place.
+    `pending` says whose last update is still on its way; such a client first does its open
+    `updates` (weight updates not yet computed) and sends its open `upload_bits`, then turns to the
+    new round. A client has at most one update pending: when a round ends before it got through, the
+    newer update takes its place.
     """
 
     pending: NDArray[np.bool_]
@@ -132,11 +136,11 @@ class Backlog:
         }
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
-    def only(self, here: NDArray[np.bool_]) -> "Backlog":
+    def restricted_to(self, here: NDArray[np.bool_]) -> "Backlog":
         """What the clients that are `here` (K,) owe."""
-        return self.or_else(Backlog.none(len(here)), here)
+        return self.where(Backlog.none(len(here)), here)
 
-    def or_else(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
+    def where(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
         """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
         pairs = {
             field.name: (getattr(self, field.name), getattr(other, field.name))
@@ -146,8 +150,10 @@ class Backlog:
             **{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()}
         )
 
-    def on_top_of(self, demand: Demand) -> Demand:
-        """What the server plans the round with: the open work and bits are fixed, whatever is pruned."""
+    def added_to(self, demand: Demand) -> Demand:
+        """What the server plans the round with: the open work and bits are fixed, whatever is
+        pruned.
+        """
         return replace(
             demand,
             fixed_updates=demand.fixed_updates + self.updates,
@@ -157,28 +163,32 @@ class Backlog:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Delivery:
-    """Which updates a round's aggregation may use; shape (K,), bool.
+    """Updates that the aggregation of a round may use; every field has shape (K,), bool.
 
-    `here`: who takes part in the round and trains. `now`: this round's update. `later`: it is still on its way and
-    joins a later round. `earlier`: the update that was on its way has arrived and joins this round.
+    Attributes:
+        participates: The client takes part in the round and trains.
+        on_time: Its update of this round arrives within the deadline.
+        late: Its update of this round is still being sent and joins a later round.
+        arrived_late: A pending update of an earlier round has arrived and joins this round.
     """
 
-    here: NDArray[np.bool_]
-    now: NDArray[np.bool_]
-    later: NDArray[np.bool_]
-    earlier: NDArray[np.bool_]
+    participates: NDArray[np.bool_]
+    on_time: NDArray[np.bool_]
+    late: NDArray[np.bool_]
+    arrived_late: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, now: ArrayLike) -> "Delivery":
-        """This round's updates of the clients in `now` (K,), nothing late; everybody takes part."""
-        now = np.asarray(now, dtype=np.bool_)
+    def of(cls, on_time: ArrayLike) -> "Delivery":
+        """All clients take part; updates of the clients in `on_time` (K,) arrive, none is late."""
+        on_time = np.asarray(on_time, dtype=np.bool_)
+        nothing = np.zeros_like(on_time)
         return cls(
-            here=np.ones_like(now), now=now, later=np.zeros_like(now), earlier=np.zeros_like(now)
+            participates=np.ones_like(on_time), on_time=on_time, late=nothing, arrived_late=nothing
         )
 
     @classmethod
     def all(cls, clients: int) -> "Delivery":
-        """Everybody's update is there in time."""
+        """The updates of all clients arrive on time."""
         return cls.of(np.ones(clients, dtype=np.bool_))
 
 
@@ -186,12 +196,15 @@ class Delivery:
 class RoundTiming:
     """What happened on the air in one round.
 
-    Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <= deadline_s (1 + 1e-9):
-    the optimum finishes exactly at the deadline and rounding must drop nobody. `finish_s` is inf for a client that is
-    `lost`: it dropped out or gave up. `energy_j` and `retransmissions` (of blocks that were sent again) count up to
-    `round_s`, so that no client spends more than (P + kappa f^3) round_s. `earlier` says whose pending update of an earlier round arrived in time,
-    `backlog` what is owed after this round (both only under `late-next-round`). `band_utilisation` is the share of band x time, up to `round_s`, on which somebody sent. `round_s`
-    is when the server could go on; `trace` lists (time_s, client, event) in order of time.
+    Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <=
+    deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
+    nobody. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier` says
+    whose pending update of an earlier round arrived in time, `backlog` what is owed after this
+    round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
+    again) and `band_utilisation` (the share of band x time on which somebody sent) count up to
+    `round_s`: no client spends more than (P + kappa f^3) round_s.
+    `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of
+    time.
     """
 
     download_s: Array
@@ -211,7 +224,8 @@ class RoundTiming:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepMetrics:
-    """What one training round cost and achieved: `loss` is the clients' mean training loss, the rest has shape (K,).
+    """What one training round cost and achieved: `loss` is the clients' mean training loss, the
+    rest has shape (K,).
 
     `extra` holds a method's own quantities by name, one number each.
     """
@@ -225,13 +239,15 @@ class StepMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One line of `rounds.jsonl`: plain numbers; per-client values are lists; simulated seconds only.
+    """One line of `rounds.jsonl`: plain numbers; per-client values are lists; simulated seconds
+    only.
 
-    The lists stand for the `clients` that took part, by number. `latency_s` is when each client finished (null: never,
-    because its update was `lost` or had no rate in this round), `planned_s` when it would have finished had the channel
-    been what the server believed, `delivered` whether it finished within the deadline, `earlier` whether its late
-    update of an earlier round joined this one. `accuracy` is null in rounds without an evaluation, `loss` in runs
-    without training; `extra` holds the method's own quantities.
+    The lists stand for the `clients` that took part, by number. `latency_s` is when each client
+    finished (null: never, because its update was `lost` or had no rate in this round), `planned_s`
+    when it would have finished had the channel been what the server believed, `delivered` whether
+    it finished within the deadline, `earlier` whether its late update of an earlier round joined
+    this one. `accuracy` is null in rounds without an evaluation, `loss` in runs without training;
+    `extra` holds the method's own quantities.
     """
 
     round: int

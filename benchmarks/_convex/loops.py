@@ -7,7 +7,9 @@ import torch
 def _tensors(data, dtype=torch.float64):
     """Inputs (n, p) and targets (n,) of every client, as the models see them."""
     inputs = (data.train_images.flatten(1).to(dtype) - data.mean) / data.std
-    targets = data.train_labels.to(dtype) if data.train_labels.is_floating_point() else data.train_labels
+    targets = (
+        data.train_labels.to(dtype) if data.train_labels.is_floating_point() else data.train_labels
+    )
     return [(inputs[rows], targets[rows]) for rows in data.train_index]
 
 
@@ -24,7 +26,10 @@ def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
         matrix, bias = weights[:-classes].view(classes, -1), weights[-classes:]
         output = torch.nn.functional.linear(inputs, matrix, bias)
         if model == "linear":
-            return 0.5 * (output[:, 0] - targets).square().sum() + ridge / (2 * clients) * weights.square().sum()
+            return (
+                0.5 * (output[:, 0] - targets).square().sum()
+                + ridge / (2 * clients) * weights.square().sum()
+            )
         cross_entropy = torch.nn.functional.cross_entropy(output, targets, reduction="sum")
         return clients / samples * cross_entropy + l2 / 2 * weights.square().sum()
 
@@ -46,15 +51,23 @@ def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
 
 
 def forms(data, runs, dtype):
-    """Name -> a call that takes one gradient of all clients for `runs` runs, client by client, in one form each."""
+    """Name -> a call that takes one gradient of all clients for `runs` runs, client by client, in
+    one form each.
+    """
     own = [
         (np.concatenate([inputs.numpy(), np.ones((len(inputs), 1))], axis=1), targets.numpy())
         for inputs, targets in _tensors(data)
     ]
     weights = np.random.default_rng(0).normal(size=(runs, own[0][0].shape[1])).astype(dtype)
     rows = [(inputs.astype(dtype), targets.astype(dtype)) for inputs, targets in own]
-    grams = [((inputs.T @ inputs).astype(dtype), (inputs.T @ targets).astype(dtype)) for inputs, targets in own]
-    factors = [(_factor(inputs).astype(dtype), moment) for (inputs, _), (_, moment) in zip(own, grams, strict=True)]
+    grams = [
+        ((inputs.T @ inputs).astype(dtype), (inputs.T @ targets).astype(dtype))
+        for inputs, targets in own
+    ]
+    factors = [
+        (_factor(inputs).astype(dtype), moment)
+        for (inputs, _), (_, moment) in zip(own, grams, strict=True)
+    ]
     calls = {
         "rows": lambda: [(weights @ inputs.T - targets) @ inputs for inputs, targets in rows],
         "Gram": lambda: [weights @ gram - moment for gram, moment in grams],
@@ -63,7 +76,10 @@ def forms(data, runs, dtype):
     first, *others = (call() for call in calls.values())
     for other in others:
         for one, two in zip(first, other, strict=True):
-            assert np.abs(one - two).max() <= (1e-3 if dtype == np.float32 else 1e-9) * np.abs(one).max()
+            assert (
+                np.abs(one - two).max()
+                <= (1e-3 if dtype == np.float32 else 1e-9) * np.abs(one).max()
+            )
     return calls
 
 

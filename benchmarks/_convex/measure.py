@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from loops import autograd_round, forms
 
-from training.convex.gradients import full_gradients
-from training.prox import SoftThreshold, TopK
+from training.convex.factory import full_gradients
+from training.sparsity.prox import SoftThreshold, TopK
 from training.task import Task
 
 PACKAGES = ("numpy", "torch")
@@ -61,7 +61,13 @@ def stacked(task, gradients, prox, runs, steps, rate):
     settings = {"rate": np.full(runs, rate), "steps": np.full(runs, steps), "prox": PROXES[prox]}
     name = f"stack of {runs}"
     return Case(
-        task, prox, name, str(gradients.dtype), runs, steps, lambda: gradients.local_steps(start, control, **settings)
+        task,
+        prox,
+        name,
+        str(gradients.dtype),
+        runs,
+        steps,
+        lambda: gradients.local_steps(start, control, **settings),
     )
 
 
@@ -78,7 +84,9 @@ def loop(task, data, model, prox, steps, rate):
 
 def cases(root, quick):
     """Every case; float64 is what trainers use."""
-    data = Task(dataset="blogfeedback", model="linear", partition="natural").load(clients=554, seed=0, data_root=root)
+    data = Task(dataset="blogfeedback", model="linear", partition="natural").load(
+        clients=554, seed=0, data_root=root
+    )
     made = []
     for precision in ("float64", "float32"):
         gradients = full_gradients(data, "linear", precision=precision)
@@ -115,10 +123,17 @@ def measure(made, repeats):
             if repeat:
                 spent.append((time.process_time() - cpu, time.perf_counter() - wall))
     medians = [
-        [1e3 * statistics.median(column) / (case.runs * case.steps) for column in zip(*spent, strict=True)]
+        [
+            1e3 * statistics.median(column) / (case.runs * case.steps)
+            for column in zip(*spent, strict=True)
+        ]
         for case, spent in zip(made, times, strict=True)
     ]
-    loops = {(case.task, case.prox): cpu for case, (cpu, _) in zip(made, medians, strict=True) if "loop" in case.method}
+    loops = {
+        (case.task, case.prox): cpu
+        for case, (cpu, _) in zip(made, medians, strict=True)
+        if "loop" in case.method
+    }
     rows = []
     for case, (cpu, wall) in zip(made, medians, strict=True):
         peer = loops.get((case.task, case.prox), loops[case.task, "none"])
@@ -130,7 +145,11 @@ def measure(made, repeats):
 def about(arguments):
     """Machine, versions and command, without names of hosts or folders."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    shown = [value for value, before in zip(arguments, ["", *arguments], strict=False) if before != "--data-root"]
+    shown = [
+        value
+        for value, before in zip(arguments, ["", *arguments], strict=False)
+        if before != "--data-root"
+    ]
     command = " ".join("--data-root FOLDER" if value == "--data-root" else value for value in shown)
     return [
         f"machine: {os.cpu_count()} cores, {platform.system()}, load average {os.getloadavg()[0]:.1f} at the start",
@@ -158,9 +177,16 @@ def write(rows, header, out):
             )
             label = f"{prox}, {precision}"
             axes.plot(*zip(*line, strict=True), style, color=f"C{number}", label=label)
-        peer = next(row.cpu_ms for row in shown if row.prox == prox and row.method == "autograd loop")
+        peer = next(
+            row.cpu_ms for row in shown if row.prox == prox and row.method == "autograd loop"
+        )
         axes.axhline(peer, color=f"C{number}", linestyle=":", label=f"{prox}, autograd loop")
-    axes.set(xscale="log", yscale="log", xlabel="runs in a stack", ylabel="ms per run and local step of 554 clients")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="runs in a stack",
+        ylabel="ms per run and local step of 554 clients",
+    )
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(out / "convex.png", dpi=150)
@@ -169,9 +195,13 @@ def write(rows, header, out):
 
 def main(arguments, description):
     """Measure, show and write."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true", help="stacks of 32 alone, no logistic regression")
+    parser.add_argument(
+        "--quick", action="store_true", help="stacks of 32 alone, no logistic regression"
+    )
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results")
     options = parser.parse_args(arguments)

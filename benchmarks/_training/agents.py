@@ -1,4 +1,6 @@
-"""Part `agents`: iterations of agents that learn masks, and masks alone, against a loop as papers write it."""
+"""Part `agents`: iterations of agents that learn masks, and masks alone, against a loop as papers
+write it.
+"""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -13,11 +15,11 @@ from sparse import in_turn, rows_of
 from torch import nn
 from work import Setting, Work, normalised, rows
 
-from training.engine import EngineSpec
+from training.engine.engine import EngineSpec
+from training.engine.program import LocalWork, TrainMask
+from training.engine.straight_through import mask_of
 from training.executors import make_executor
-from training.models._build import Form, build
-from training.program import LocalWork, TrainMask
-from training.straight_through import mask_of
+from training.structure.build import Form, build
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 
@@ -25,7 +27,13 @@ AGENTS, KEEP, RATE = 20, 0.5, 1.0
 ALPHAS = (2e-5, 1e-4, 1e-4)
 NO_NORM = ("lrn",)
 # Batch, width, parts left out, repeats: 434,302 weights to choose from, and all 1,227,328.
-CASES = ((32, 0.594, (), 7), (8, 0.594, (), 9), (32, 0.594, NO_NORM, 7), (8, 0.594, NO_NORM, 9), (32, 1.0, (), 3))
+CASES = (
+    (32, 0.594, (), 7),
+    (8, 0.594, (), 9),
+    (32, 0.594, NO_NORM, 7),
+    (8, 0.594, NO_NORM, 9),
+    (32, 1.0, (), 3),
+)
 
 
 class HandThrough(torch.autograd.Function):
@@ -35,7 +43,9 @@ class HandThrough(torch.autograd.Function):
     def forward(ctx, magnitude, keep):
         flat = magnitude.flatten()
         mask = torch.zeros_like(flat)
-        mask[torch.topk(flat, flat.numel() - int((1 - keep) * flat.numel()), sorted=False).indices] = 1
+        mask[
+            torch.topk(flat, flat.numel() - int((1 - keep) * flat.numel()), sorted=False).indices
+        ] = 1
         return mask.view_as(magnitude)
 
     @staticmethod
@@ -98,8 +108,12 @@ class Case:
             setting = Setting(work, prepare(work, 16, Path(folder)), "loop")
             made = torch.load(setting.file, weights_only=True)
         task = Prepared(model=work.model, batch_size=batch, setting=setting, made=made)
-        spec = EngineSpec(model=work.model, personalised=False, batch_size=batch, device=device, form=form)
-        return cls(work, made, form, device, spec, task.load(clients=AGENTS, seed=0, data_root=None))
+        spec = EngineSpec(
+            model=work.model, personalised=False, batch_size=batch, device=device, form=form
+        )
+        return cls(
+            work, made, form, device, spec, task.load(clients=AGENTS, seed=0, data_root=None)
+        )
 
     def start(self):
         """Weights and scores of one network each, and the layout."""
@@ -112,9 +126,14 @@ def naive(case, losses):
     """A call that is an iteration of all agents."""
     layout, vector, start = case.start()
     tensors = [vector[entry.slice].view(entry.shape).to(case.device) for entry in layout.parameters]
-    scores = [start[e.slice].view(e.shape).to(case.device) for e in layout.parameters if len(e.shape) > 1]
+    scores = [
+        start[e.slice].view(e.shape).to(case.device) for e in layout.parameters if len(e.shape) > 1
+    ]
     weights, biases = [t for t in tensors if t.ndim > 1], [t for t in tensors if t.ndim == 1]
-    agents = [NaiveAgent(weights, biases, scores, case.form.without).to(case.device) for _ in range(AGENTS)]
+    agents = [
+        NaiveAgent(weights, biases, scores, case.form.without).to(case.device)
+        for _ in range(AGENTS)
+    ]
     optimizers = [torch.optim.SGD(agent.parameters(), lr=RATE) for agent in agents]
     inputs, labels = normalised(case.made).to(case.device), case.made["labels"].to(case.device)
 
@@ -130,7 +149,9 @@ def naive(case, losses):
             with torch.no_grad():
                 masks.append([layer.mask() for layer in agent.layers])
         for number, agent in enumerate(agents):
-            for layer, before, after in zip(agent.layers, masks[number - 1], masks[(number + 1) % AGENTS], strict=True):
+            for layer, before, after in zip(
+                agent.layers, masks[number - 1], masks[(number + 1) % AGENTS], strict=True
+            ):
                 layer.neighbours = (before + after) / 2
         losses.append(total / AGENTS)
 
@@ -144,7 +165,10 @@ def ours(case, losses):
     executor = make_executor(case.spec, case.data, runtime, round_flops=0.0)
     layers = sum(len(entry.shape) > 1 for entry in layout.parameters)
     phase = TrainMask(keep=(KEEP,) * layers, learning_rate=RATE, stream=STREAM, steps=1)
-    scores, neighbours = [start.numpy()] * AGENTS, [np.zeros(layout.size, dtype=np.float32)] * AGENTS
+    scores, neighbours = (
+        [start.numpy()] * AGENTS,
+        [np.zeros(layout.size, dtype=np.float32)] * AGENTS,
+    )
 
     def work(number):
         return LocalWork(
@@ -161,19 +185,25 @@ def ours(case, losses):
         results = list(executor.train(map(work, range(AGENTS))))
         masks = [result.mask.astype(np.float32) for result in results]
         scores[:] = [result.scores for result in results]
-        neighbours[:] = [(masks[number - 1] + masks[(number + 1) % AGENTS]) / 2 for number in range(AGENTS)]
+        neighbours[:] = [
+            (masks[number - 1] + masks[(number + 1) % AGENTS]) / 2 for number in range(AGENTS)
+        ]
         losses.append(sum(result.loss for result in results) / AGENTS)
 
     return iteration
 
 
 def agents(options):
-    """Rows of part `agents`: an iteration of 20 agents on a ring, and the masks of all of them alone; one thread."""
+    """Rows of part `agents`: an iteration of 20 agents on a ring, and the masks of all of them
+    alone; one thread.
+    """
     torch.set_num_threads(1)
     for batch, width, without, repeats in CASES[: 2 if options.quick else None]:
         case, losses = Case.of(batch, Form(width=width, without=without), options.device), ([], [])
         calls = {"naive, torch.topk": naive(case, losses[0]), "ours, loop": ours(case, losses[1])}
-        name = f"alexnet-like {width:g}, {AGENTS} agents, batch {batch}" + (", no lrn" if without else "")
+        name = f"alexnet-like {width:g}, {AGENTS} agents, batch {batch}" + (
+            ", no lrn" if without else ""
+        )
         timed = in_turn(calls, 1 if options.quick else repeats, f"agents: {name}", options.device)
         gap = max(abs(a - b) / abs(a) for a, b in zip(losses[0][:2], losses[1][:2], strict=True))
         first, other = rows_of("agents", name, timed)
@@ -187,7 +217,10 @@ def _masks_alone(case, repeats):
     layers = [(entry, KEEP) for entry in layout.parameters if len(entry.shape) > 1]
     neighbours = torch.rand(layout.size, generator=torch.Generator().manual_seed(0))
     phase = TrainMask(keep=(KEEP,) * len(layers), learning_rate=RATE, stream=STREAM, steps=1)
-    masked = [Masked(*(flat[entry.slice].view(entry.shape) for flat in (vector, scores))) for entry, _ in layers]
+    masked = [
+        Masked(*(flat[entry.slice].view(entry.shape) for flat in (vector, scores)))
+        for entry, _ in layers
+    ]
     for layer, (entry, _) in zip(masked, layers, strict=True):
         layer.neighbours = neighbours[entry.slice].view(entry.shape)
 
@@ -202,5 +235,7 @@ def _masks_alone(case, repeats):
             mask_of(scores, neighbours, layers, phase)
 
     name = f"masks of {AGENTS} agents, {sum(entry.size for entry, _ in layers):,} weights"
-    timed = in_turn({"naive, torch.topk": by_topk, "ours": by_us}, repeats, f"agents: {name}", "cpu")
+    timed = in_turn(
+        {"naive, torch.topk": by_topk, "ours": by_us}, repeats, f"agents: {name}", "cpu"
+    )
     yield from rows_of("agents", name, timed)

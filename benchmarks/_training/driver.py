@@ -44,11 +44,14 @@ def about(arguments, options, part, started):
                 versions[peer] = "absent"
     return {
         "command": f"python benchmarks/training.py {' '.join(_without_paths(arguments))}".rstrip(),
-        "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(options.device),
+        "device": options.device
+        if options.device == "cpu"
+        else torch.cuda.get_device_name(options.device),
         "machine": f"{_processor()}, {CORES} cores, {platform.system()}",
         "load": f"{os.getloadavg()[0]:.1f} at the end, {started:.1f} at the start",
         "versions": ", ".join(
-            f"{name} {version}" for name, version in ({"Python": platform.python_version()} | versions).items()
+            f"{name} {version}"
+            for name, version in ({"Python": platform.python_version()} | versions).items()
         ),
         "data": "Fashion-MNIST" if options.data_root else "random",
     }
@@ -57,23 +60,39 @@ def about(arguments, options, part, started):
 def _without_paths(arguments):
     """The arguments with FOLDER for every path."""
     pairs = zip(["", *arguments], arguments, strict=False)
-    return ["FOLDER" if before in ("--data-root", "--cache", "--out") else argument for before, argument in pairs]
+    return [
+        "FOLDER" if before in ("--data-root", "--cache", "--out") else argument
+        for before, argument in pairs
+    ]
 
 
 def _processor():
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def main(arguments, description):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="smaller works, fewer repeats")
-    parser.add_argument("--parts", type=names(PARTS), default=tuple(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--peers", type=names(PEERS), default=PEERS, help="some of naive,lean,flower,pfl")
+    parser.add_argument(
+        "--parts", type=names(PARTS), default=tuple(PARTS), help=f"some of {','.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--peers", type=names(PEERS), default=PEERS, help="some of naive,lean,flower,pfl"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--data-root", type=Path, help="folder of Fashion-MNIST; random images without it")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for the peers' environments")
+    parser.add_argument(
+        "--data-root", type=Path, help="folder of Fashion-MNIST; random images without it"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="folder for the peers' environments"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results")
     options = parser.parse_args(arguments)
     start, rows = time.perf_counter(), []

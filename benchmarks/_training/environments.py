@@ -1,4 +1,6 @@
-"""Environments of the peers: made once in a cache folder, each with the torch that is installed here."""
+"""Environments of the peers: made once in a cache folder, each with the torch that is installed
+here.
+"""
 
 import json
 import os
@@ -48,9 +50,21 @@ def _environment(peer, cache):
     folder = cache / peer
     python, done = folder / "bin" / "python", folder / "versions.json"
     if not done.exists():
-        print(f"making an environment for {peer} (up to {MOST_S // 60} minutes)", file=sys.stderr, flush=True)
+        print(
+            f"making an environment for {peer} (up to {MOST_S // 60} minutes)",
+            file=sys.stderr,
+            flush=True,
+        )
         venv.create(folder, with_pip=True, clear=True)  # also what an interrupted run left
-        pip = [str(python), "-m", "pip", "install", "--quiet", f"torch=={torch.__version__}", PACKAGES[peer]]
+        pip = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            f"torch=={torch.__version__}",
+            PACKAGES[peer],
+        ]
         if torch.version.cuda is None and sys.platform == "linux":
             pip += ["--extra-index-url", "https://download.pytorch.org/whl/cpu"]
         _run(pip, f"pip install {PACKAGES[peer]}")

@@ -1,4 +1,5 @@
-"""How the benchmark drives a method in a process of its own: one line in, one round, one line of JSON out.
+"""How the benchmark drives a method in a process of its own: one line in, one round, one line of
+JSON out.
 
 Standard library only: it runs in the peers' environments, too.
 """
@@ -11,7 +12,9 @@ from pathlib import Path
 
 
 def seconds():
-    """Wall and CPU seconds so far; CPU of this process and of all that descend from it (Linux, else its own)."""
+    """Wall and CPU seconds so far; CPU of this process and of all that descend from it (Linux, else
+    its own).
+    """
     return time.perf_counter(), time.process_time() + sum(map(_cpu_s, _descendants(os.getpid())))
 
 

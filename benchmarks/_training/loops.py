@@ -1,4 +1,6 @@
-"""The loops that people write: naive (a deep copy and a DataLoader for each client) and lean (one model, tensors)."""
+"""The loops that people write: naive (a deep copy and a DataLoader for each client) and lean (one
+model, tensors).
+"""
 
 import copy
 from functools import partial
@@ -10,7 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from work import PlainCnn, Setting, lean_epoch, normalised, rows
 
-from training._torchvision import torchvision
+from training.data.torchvision_shim import torchvision
 from wirelessfl import plugins
 
 
@@ -18,7 +20,11 @@ class Photographs(Dataset):
     """A client's data set as torchvision's: a PIL image, transformed whenever it is read."""
 
     def __init__(self, images, labels, transform):
-        self._images, self._labels, self._transform = images.permute(0, 2, 3, 1).numpy(), labels.tolist(), transform
+        self._images, self._labels, self._transform = (
+            images.permute(0, 2, 3, 1).numpy(),
+            labels.tolist(),
+            transform,
+        )
 
     def __len__(self):
         return len(self._labels)
@@ -48,13 +54,18 @@ def naive_round(setting, made, sets, model, round):
     for client in range(work.clients):
         local = copy.deepcopy(model)
         optimizer = torch.optim.SGD(
-            local.parameters(), lr=work.learning_rate, momentum=work.momentum, weight_decay=work.weight_decay
+            local.parameters(),
+            lr=work.learning_rate,
+            momentum=work.momentum,
+            weight_decay=work.weight_decay,
         )
         local.train()
         batch_losses = []
         if not setting.empty:
             order = (rows(made, client, round) - client * work.samples).tolist()
-            for images, labels in DataLoader(sets[client], batch_size=work.batch_size, sampler=order):
+            for images, labels in DataLoader(
+                sets[client], batch_size=work.batch_size, sampler=order
+            ):
                 images, labels = images.to(setting.device), labels.to(setting.device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(local(images), labels)
@@ -74,14 +85,20 @@ def naive_round(setting, made, sets, model, round):
 
 def lean_round(setting, made, data, model, round):
     work, (inputs, labels) = setting.work, data
-    numbers = [tensor.detach() for tensor in model.state_dict().values() if tensor.is_floating_point()]
+    numbers = [
+        tensor.detach() for tensor in model.state_dict().values() if tensor.is_floating_point()
+    ]
     start = [tensor.clone() for tensor in numbers]
     total = [torch.zeros_like(tensor) for tensor in numbers]
     losses = []
     for client in range(work.clients):
         torch._foreach_copy_(numbers, start)
         if not setting.empty:
-            losses.append(lean_epoch(model, work, inputs, labels, rows(made, client, round).to(setting.device)))
+            losses.append(
+                lean_epoch(
+                    model, work, inputs, labels, rows(made, client, round).to(setting.device)
+                )
+            )
         torch._foreach_add_(total, numbers, alpha=1 / work.clients)
     torch._foreach_copy_(numbers, total)
     return sum(losses) / len(losses) if losses else None
@@ -91,15 +108,22 @@ def main():
     setting = Setting.from_command_line()
     torch.set_num_threads(setting.threads)
     made = setting.load()
-    model = PlainCnn() if setting.work.model == "cnn" else plugins.load("models", setting.work.model)()
+    model = (
+        PlainCnn() if setting.work.model == "cnn" else plugins.load("models", setting.work.model)()
+    )
     model.load_state_dict(made["start"], strict=False)  # no counts of batches
     model.to(setting.device).train()
     if setting.method == "lean":
         one_round = partial(
-            lean_round, setting, made, (normalised(made).to(setting.device), made["labels"].to(setting.device))
+            lean_round,
+            setting,
+            made,
+            (normalised(made).to(setting.device), made["labels"].to(setting.device)),
         )
     else:
-        one_round = partial(naive_round, setting, made, None if setting.empty else data_sets(setting, made))
+        one_round = partial(
+            naive_round, setting, made, None if setting.empty else data_sets(setting, made)
+        )
     gate = Gate()
     while gate.opens():
         loss = one_round(model, gate.asked)

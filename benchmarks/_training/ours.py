@@ -1,4 +1,4 @@
-"""Rounds by this toolkit: a `FederatedTrainer` on the prepared data, by any executor."""
+"""Rounds by this toolkit: a `ServerTrainer` on the prepared data, by any executor."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from work import Setting
 
 from channel_models.static import Static
 from optimizers import Exact
-from training.data._federated import FederatedData
-from training.federated import FederatedTrainer
-from training.method import Method
-from training.models._build import Form
-from training.program import Train
+from training.data.federated import FederatedData
+from training.engine.program import Train
+from training.server.method import Method
+from training.server.trainer import ServerTrainer
+from training.structure.build import Form
 from training.task import Task
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.protocols import Runtime
@@ -96,9 +96,14 @@ def main():
     torch.set_num_threads(setting.threads)
     made, work = setting.load(), setting.work
     runtime = Runtime(
-        device=setting.device, executor=setting.method, workers=setting.threads, precision=setting.precision
+        device=setting.device,
+        executor=setting.method,
+        workers=setting.threads,
+        precision=setting.precision,
     )
-    trainer = FederatedTrainer(method_of(setting, made), clients=work.clients, seed=work.seed, runtime=runtime)
+    trainer = ServerTrainer(
+        method_of(setting, made), clients=work.clients, seed=work.seed, runtime=runtime
+    )
     state = trainer.init(work.seed)
     if setting.empty:
         rounds = whole_rounds(trainer, state, work.clients, work.seed)

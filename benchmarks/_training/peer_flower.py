@@ -1,4 +1,6 @@
-"""The same rounds by Flower's simulation: its strategy FedAvg over Ray actors; the evaluation on the server waits."""
+"""The same rounds by Flower's simulation: its strategy FedAvg over Ray actors; the evaluation on
+the server waits.
+"""
 
 import sys
 from functools import cache
@@ -37,7 +39,11 @@ def clients(line):
         arrays, metrics = message.content["arrays"], {"num-examples": setting.work.samples}
         if not setting.empty:
             model.load_state_dict(arrays.to_torch_state_dict())
-            order = rows(made, int(context.node_config["partition-id"]), message.content["config"]["server-round"])
+            order = rows(
+                made,
+                int(context.node_config["partition-id"]),
+                message.content["config"]["server-round"],
+            )
             metrics["loss"] = float(lean_epoch(model, setting.work, inputs, labels, order))
             arrays = ArrayRecord(model.state_dict())
         content = RecordDict({"arrays": arrays, "metrics": MetricRecord(metrics)})
@@ -71,7 +77,9 @@ def server(setting, gate):
             min_available_nodes=setting.work.clients,
             train_metrics_aggr_fn=losses,
         )
-        strategy.start(grid, ArrayRecord(setting.load()["start"]), num_rounds=setting.rounds, evaluate_fn=wait)
+        strategy.start(
+            grid, ArrayRecord(setting.load()["start"]), num_rounds=setting.rounds, evaluate_fn=wait
+        )
 
     return app
 
@@ -87,7 +95,11 @@ def main():
         num_supernodes=setting.work.clients,
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-            "init_args": {"num_cpus": setting.threads, "include_dashboard": False, "log_to_driver": False},
+            "init_args": {
+                "num_cpus": setting.threads,
+                "include_dashboard": False,
+                "log_to_driver": False,
+            },
         },
     )
 

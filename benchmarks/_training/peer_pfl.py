@@ -1,4 +1,6 @@
-"""The same rounds by pfl: its backend, its federated averaging, its loop; a callback waits between the rounds."""
+"""The same rounds by pfl: its backend, its federated averaging, its loop; a callback waits between
+the rounds.
+"""
 
 from functools import partial
 
@@ -34,7 +36,9 @@ class Model(PlainCnn):
 
 
 class Clients:
-    """Every client in order, round after round; a client's samples in the order of the round's batches."""
+    """Every client in order, round after round; a client's samples in the order of the round's
+    batches.
+    """
 
     def __init__(self, setting):
         self._made, self._work, self._drawn = setting.load(), setting.work, 0
@@ -46,7 +50,9 @@ class Clients:
 
     def data(self, client):
         order = rows(self._made, client, (self._drawn - 1) // self._work.clients + 1)
-        return Dataset(raw_data=[self._inputs.index_select(0, order), self._labels.index_select(0, order)])
+        return Dataset(
+            raw_data=[self._inputs.index_select(0, order), self._labels.index_select(0, order)]
+        )
 
 
 class Wait(TrainingProcessCallback):
@@ -73,14 +79,19 @@ def main():
     module.load_state_dict(setting.load()["start"])
     model = PyTorchModel(
         model=module,
-        local_optimizer_create=partial(torch.optim.SGD, momentum=work.momentum, weight_decay=work.weight_decay),
+        local_optimizer_create=partial(
+            torch.optim.SGD, momentum=work.momentum, weight_decay=work.weight_decay
+        ),
         central_optimizer=torch.optim.SGD(module.parameters(), lr=1.0),
     )
     clients = Clients(setting)
     data = FederatedDataset(clients.data, clients.draw)
     FederatedAveraging().run(
         algorithm_params=NNAlgorithmParams(
-            central_num_iterations=10**6, evaluation_frequency=10**6, train_cohort_size=work.clients, val_cohort_size=0
+            central_num_iterations=10**6,
+            evaluation_frequency=10**6,
+            train_cohort_size=work.clients,
+            val_cohort_size=0,
         ),
         backend=SimulatedBackend(training_data=data, val_data=data),
         model=model,

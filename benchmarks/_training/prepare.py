@@ -4,8 +4,8 @@ from functools import cache
 
 import torch
 
-from training.data.fashion_mnist import FashionMnist
-from training.layout import Layout
+from training.datasets.fashion_mnist import FashionMnist
+from training.structure.layout import Layout
 from wirelessfl import plugins
 from wirelessfl.rng import Streams
 
@@ -13,7 +13,9 @@ STREAM = "batches"
 
 
 def prepare(work, rounds, folder, data_root=None):
-    """The file with the tensors of `work` for `rounds` rounds; Fashion-MNIST for its shape where `data_root` has it."""
+    """The file with the tensors of `work` for `rounds` rounds; Fashion-MNIST for its shape where
+    `data_root` has it.
+    """
     file = folder / f"{work.model}-{work.clients}-{work.samples}-{work.batch_size}.pt"
     if file.exists():
         return str(file)
@@ -56,7 +58,9 @@ def _photographs(data_root):
 def _orders(work, round):
     """The engine's own batches of a round, (clients, samples)."""
     seeds = (Streams(work.seed, round).seed_for(STREAM, client) for client in range(work.clients))
-    return torch.stack([torch.randperm(work.samples, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    return torch.stack(
+        [torch.randperm(work.samples, generator=torch.Generator().manual_seed(s)) for s in seeds]
+    )
 
 
 def _start(work, model):

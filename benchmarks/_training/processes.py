@@ -21,7 +21,9 @@ MOST_START_S, MOST_ROUND_S = 180, 300
 
 @dataclass(frozen=True)
 class Method:
-    """A method by name: its script and what its `Setting` says beside the work; `peer` names its environment."""
+    """A method by name: its script and what its `Setting` says beside the work; `peer` names its
+    environment.
+    """
 
     name: str
     script: str
@@ -36,7 +38,14 @@ class Process:
 
     def __init__(self, method, work, file, options, *, empty=False, rounds=1):
         setting = Setting(
-            work, file, method.method, method.threads, options.device, method.precision, empty=empty, rounds=rounds
+            work,
+            file,
+            method.method,
+            method.threads,
+            options.device,
+            method.precision,
+            empty=empty,
+            rounds=rounds,
         )
         python = environment(method.peer, options.cache)[0] if method.peer else sys.executable
         self.name, self.answers = method.name, []
@@ -46,7 +55,8 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | QUIET,
+            env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+            | QUIET,
             text=True,
         )
 
@@ -94,7 +104,8 @@ class Process:
 def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up=True, most_s=90.0):
     """Rows of all methods: a round that does not count, then `repeats` rounds of each in turn.
 
-    A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row with the reason.
+    A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row
+    with the reason.
     """
     rounds, processes, absent = repeats + warm_up, [], {}
 
@@ -107,14 +118,19 @@ def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up
 
     try:
         for method in methods:
-            made = attempt(method, partial(Process, method, work, file, options, empty=empty, rounds=rounds))
+            made = attempt(
+                method, partial(Process, method, work, file, options, empty=empty, rounds=rounds)
+            )
             processes += [made] if made else []
         for process in list(processes):
             attempt(process, process.ready)
         for number in range(rounds):
             print(f"{part}: {work}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             for process in list(processes):
-                if len(process.answers) < 2 or sum(answer["wall_s"] for answer in process.answers) < most_s:
+                if (
+                    len(process.answers) < 2
+                    or sum(answer["wall_s"] for answer in process.answers) < most_s
+                ):
                     attempt(process, process.round)
     finally:
         for process in processes:
@@ -140,10 +156,18 @@ def _rows(part, work, processes, absent):
                 loss_gap=_gap(base.answers, process.answers),
             )
         )
-    return rows + [Row(part=part, work=str(work), method=name, note=reason) for name, reason in absent.items()]
+    return rows + [
+        Row(part=part, work=str(work), method=name, note=reason) for name, reason in absent.items()
+    ]
 
 
 def _gap(answers, others):
-    """Largest relative difference of the mean losses of the first two rounds, which nothing but rounding explains."""
-    pairs = [(a["loss"], b["loss"]) for a, b in zip(answers[:2], others[:2], strict=False) if a["loss"] is not None]
+    """Largest relative difference of the mean losses of the first two rounds, which nothing but
+    rounding explains.
+    """
+    pairs = [
+        (a["loss"], b["loss"])
+        for a, b in zip(answers[:2], others[:2], strict=False)
+        if a["loss"] is not None
+    ]
     return max((abs(a - b) / abs(a) for a, b in pairs), default=None)

@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass, fields
 import matplotlib.pyplot as plt
 import torch
 
-from training.layout import Layout
-from training.structure import Structure, SubModel
+from training.structure.layout import Layout
+from training.structure.structure import Structure
+from training.structure.submodel import SubModel
 from wirelessfl import plugins
 
-PEAK_FLOPS = {"H200": {"float32": 67e12, "bfloat16": 989e12}, "H100": {"float32": 67e12, "bfloat16": 989e12}}
+PEAK_FLOPS = {
+    "H200": {"float32": 67e12, "bfloat16": 989e12},
+    "H100": {"float32": 67e12, "bfloat16": 989e12},
+}
 MOST_GAP = 1e-2  # of losses, relative; the same work gives less
 OVERHEAD_S, TOP_K_S = 0.15, 0.025
 COMPACT = {("cnn", "50%"): 3.3, ("vgg16", "50%"): 3.3, ("resnet20", "50%"): 1.3}
@@ -27,8 +31,8 @@ CUDA_ROUND_S = {"vgg16": 1.0, "resnet32": 0.6}  # 300 rounds in 5 and in 3 minut
 class Row:
     """One line of the table: medians of one method's seconds (of a round, a step, a call).
 
-    Ratios are the first method's seconds of the same work over this one's: above 1 is faster. `loss_gap` is the
-    largest relative difference of its losses to the first method's.
+    Ratios are the first method's seconds of the same work over this one's: above 1 is faster.
+    `loss_gap` is the largest relative difference of its losses to the first method's.
     """
 
     part: str
@@ -46,9 +50,18 @@ class Row:
     def read(cls, line):
         """A row from the table on disk."""
         kinds = {field.name: field.type for field in fields(cls)}
-        made = {name: value if kinds[name] is str else float(value or "nan") for name, value in line.items()}
+        made = {
+            name: value if kinds[name] is str else float(value or "nan")
+            for name, value in line.items()
+        }
         return cls(
-            **(made | {"repeats": int(made["repeats"]), "loss_gap": made["loss_gap"] if line["loss_gap"] else None})
+            **(
+                made
+                | {
+                    "repeats": int(made["repeats"]),
+                    "loss_gap": made["loss_gap"] if line["loss_gap"] else None,
+                }
+            )
         )
 
     @property
@@ -58,7 +71,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked for and what was found, by wall clock and by CPU time where both say something."""
+    """What was asked for and what was found, by wall clock and by CPU time where both say
+    something.
+    """
 
     name: str
     target: str
@@ -76,19 +91,29 @@ def targets(rows, device):
     found, there = [], [row for row in rows if row.repeats]
     works = dict.fromkeys(row.work for row in there if row.part == "rounds")
     for work in works:
-        found += _round_targets([row for row in there if row.part == "rounds" and row.work == work], device)
+        found += _round_targets(
+            [row for row in there if row.part == "rounds" and row.work == work], device
+        )
     for row in there:
         if row.part == "overhead" and row.method.startswith("ours") and ", 100 x" in row.work:
             found.append(
                 Target(
-                    "empty round, 100 clients, s", f"<= {OVERHEAD_S}", row.wall_s, row.cpu_s, row.wall_s <= OVERHEAD_S
+                    "empty round, 100 clients, s",
+                    f"<= {OVERHEAD_S}",
+                    row.wall_s,
+                    row.cpu_s,
+                    row.wall_s <= OVERHEAD_S,
                 )
             )
         if row.part == "masks" and row.method.startswith("compact"):
             least = COMPACT.get((row.model, row.method.partition(" ")[2]))
             if least:
                 name = f"{row.model} {row.method}, times dense"
-                found.append(Target(name, f">= {least}", row.wall_ratio, row.cpu_ratio, row.cpu_ratio >= least))
+                found.append(
+                    Target(
+                        name, f">= {least}", row.wall_ratio, row.cpu_ratio, row.cpu_ratio >= least
+                    )
+                )
         if row.part == "agents" and row.method == "ours, loop":
             found.append(
                 Target(
@@ -101,7 +126,9 @@ def targets(rows, device):
             )
         if row.part == "topk" and row.method == "ours":
             name = f"exact top-k, {row.work}, s"
-            found.append(Target(name, f"<= {TOP_K_S}", row.wall_s, row.cpu_s, row.wall_s <= TOP_K_S))
+            found.append(
+                Target(name, f"<= {TOP_K_S}", row.wall_s, row.cpu_s, row.wall_s <= TOP_K_S)
+            )
     return found
 
 
@@ -114,11 +141,19 @@ def _round_targets(rows, device):
         wanted = least.get(model) if start.startswith("naive") else 1.0
         wall, cpu = (_best(rows, start, key, "ours", key) for key in ("wall_s", "cpu_s"))
         if wanted and not math.isnan(wall):
-            found.append(Target(f"{work}: times {name}", f">= {wanted:g}", wall, cpu, wall >= wanted))
+            found.append(
+                Target(f"{work}: times {name}", f">= {wanted:g}", wall, cpu, wall >= wanted)
+            )
     if model in CUDA_ROUND_S and device != "cpu":
         best = min((row.wall_s for row in rows if "bfloat16" in row.method), default=math.nan)
         found.append(
-            Target(f"{work}: bfloat16 round, s", f"<= {CUDA_ROUND_S[model]}", best, None, best <= CUDA_ROUND_S[model])
+            Target(
+                f"{work}: bfloat16 round, s",
+                f"<= {CUDA_ROUND_S[model]}",
+                best,
+                None,
+                best <= CUDA_ROUND_S[model],
+            )
         )
     return found
 
@@ -140,7 +175,11 @@ def peak_note(work, row):
     device = torch.cuda.get_device_name()
     kind = "bfloat16" if "bfloat16" in row.method else "float32"
     peak = next((peaks[kind] for name, peaks in PEAK_FLOPS.items() if name in device), None)
-    share = "" if peak is None else f", floor {flops / peak:.3g} s, {flops / peak / row.wall_s:.1%} of the peak"
+    share = (
+        ""
+        if peak is None
+        else f", floor {flops / peak:.3g} s, {flops / peak / row.wall_s:.1%} of the peak"
+    )
     return f"{flops / 1e12:.3g} TFLOP a round{share}"
 
 
@@ -152,11 +191,16 @@ def show(row):
     gap = "" if row.loss_gap is None else f"  loss gap {row.loss_gap:.0e}"
     wrong = "  DIFFERENT WORK" if (row.loss_gap or 0.0) > MOST_GAP else ""
     times = f"{row.wall_s:10.4f} s wall {row.cpu_s:10.4f} s CPU {row.wall_ratio:8.2f}x {row.cpu_ratio:8.2f}x CPU"
-    print(f"{row.part:9}{row.work:44}{row.method:30}{times}{gap}{wrong}  {row.note}".rstrip(), flush=True)
+    print(
+        f"{row.part:9}{row.work:44}{row.method:30}{times}{gap}{wrong}  {row.note}".rstrip(),
+        flush=True,
+    )
 
 
 def merge(rows, about, out):
-    """Add rows and their circumstances to what earlier runs found of other parts; all rows and circumstances."""
+    """Add rows and their circumstances to what earlier runs found of other parts; all rows and
+    circumstances.
+    """
     table, described, parts = out / "training.csv", out / "training.json", set(about)
     older, earlier = [], {}
     if table.exists() and described.exists():
@@ -164,7 +208,9 @@ def merge(rows, about, out):
             lines = csv.DictReader(line for line in file if not line.startswith("#"))
             older = [row for row in map(Row.read, lines) if row.part not in parts]
         earlier = {
-            part: known for part, known in json.loads(described.read_text())["parts"].items() if part not in parts
+            part: known
+            for part, known in json.loads(described.read_text())["parts"].items()
+            if part not in parts
         }
     return older + rows, earlier | about
 
@@ -174,11 +220,15 @@ def write(rows, about, found, out):
     out.mkdir(parents=True, exist_ok=True)
     with (out / "training.csv").open("w", newline="") as file:
         for part, known in about.items():
-            file.write(f"# {part}: {'; '.join(f'{name} {value}' for name, value in known.items())}\n")
+            file.write(
+                f"# {part}: {'; '.join(f'{name} {value}' for name, value in known.items())}\n"
+            )
         file.writelines(f"# {target}\n" for target in found)
         lines = csv.DictWriter(file, [field.name for field in fields(Row)])
         lines.writeheader()
-        lines.writerows({name: _short(value) for name, value in asdict(row).items()} for row in rows)
+        lines.writerows(
+            {name: _short(value) for name, value in asdict(row).items()} for row in rows
+        )
     described = {"parts": about, "targets": [asdict(target) for target in found]}
     (out / "training.json").write_text(json.dumps(described) + "\n")
     draw(rows, out)
@@ -186,7 +236,13 @@ def write(rows, about, found, out):
 
 
 def _short(value):
-    return "" if value is None or value != value else f"{value:.6g}" if isinstance(value, float) else value
+    return (
+        ""
+        if value is None or value != value
+        else f"{value:.6g}"
+        if isinstance(value, float)
+        else value
+    )
 
 
 def draw(rows, out):
@@ -194,16 +250,34 @@ def draw(rows, out):
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
     there = [row for row in rows if row.repeats]
     trained = [row for row in there if row.part == "rounds"]
-    works, methods = list(dict.fromkeys(r.work for r in trained)), list(dict.fromkeys(r.method for r in trained))
+    works, methods = (
+        list(dict.fromkeys(r.work for r in trained)),
+        list(dict.fromkeys(r.method for r in trained)),
+    )
     for number, method in enumerate(methods):
-        points = [(works.index(row.work), row.wall_ratio) for row in trained if row.method == method]
-        axes[0].plot(*zip(*points, strict=True), "os^Dv*Ph<>"[number % 10], color=f"C{number % 10}", label=method)
+        points = [
+            (works.index(row.work), row.wall_ratio) for row in trained if row.method == method
+        ]
+        axes[0].plot(
+            *zip(*points, strict=True),
+            "os^Dv*Ph<>"[number % 10],
+            color=f"C{number % 10}",
+            label=method,
+        )
     axes[0].axhline(1, color="0.7", linewidth=0.8)
-    axes[0].set(yscale="log", ylabel=f"times {methods[0] if methods else ''}, wall clock", xticks=range(len(works)))
+    axes[0].set(
+        yscale="log",
+        ylabel=f"times {methods[0] if methods else ''}, wall clock",
+        xticks=range(len(works)),
+    )
     axes[0].set_xticklabels([work.replace(", ", "\n") for work in works], fontsize=7)
     empty = [row for row in there if row.part == "overhead"]
     for number, method in enumerate(dict.fromkeys(row.method for row in empty)):
-        points = [(int(r.work.split(", ")[1].split(" ")[0]), r.wall_s) for r in empty if r.method == method]
+        points = [
+            (int(r.work.split(", ")[1].split(" ")[0]), r.wall_s)
+            for r in empty
+            if r.method == method
+        ]
         axes[1].plot(*zip(*points, strict=True), "-" + "os^Dv*"[number % 6], label=method)
     axes[1].set(xscale="log", yscale="log", xlabel="clients", ylabel="seconds of an empty round")
     _sparse(axes[2], [row for row in there if row.part == "masks" and row.method != "dense"])
@@ -221,6 +295,17 @@ def _sparse(panel, rows):
             line = [r for r in rows if r.model == model and r.method.startswith(kind)]
             ratios = [float(row.method.split(" ")[1].rstrip("%")) / 100 for row in line]
             label = f"{model}, {kind}"
-            panel.plot(ratios, [row.cpu_ratio for row in line], style, color=f"C{number}", markersize=4, label=label)
+            panel.plot(
+                ratios,
+                [row.cpu_ratio for row in line],
+                style,
+                color=f"C{number}",
+                markersize=4,
+                label=label,
+            )
     panel.axhline(1, color="0.7", linewidth=0.8)
-    panel.set(yscale="log", xlabel="pruning ratio of channels or weights", ylabel="times dense, CPU time of a step")
+    panel.set(
+        yscale="log",
+        xlabel="pruning ratio of channels or weights",
+        ylabel="times dense, CPU time of a step",
+    )

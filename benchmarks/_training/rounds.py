@@ -30,7 +30,9 @@ QUICK_WORKS = (
 CUDA_CLIENTS = (10, 50, 100, 500)
 CUDA_PEER_CLIENTS = 100  # more would take minutes
 MOST_COPIES = 100  # clients of a method that holds all their models, 6.7 MB each
-CIFAR = tuple(Work(model=m, clients=10, samples=5_000, batch_size=128) for m in ("vgg16", "resnet32"))
+CIFAR = tuple(
+    Work(model=m, clients=10, samples=5_000, batch_size=128) for m in ("vgg16", "resnet32")
+)
 
 FLOWER = Method(f"Flower, {CORES} actors", "peer_flower.py", "flower", CORES, peer="flower")
 PFL = Method("pfl", "peer_pfl.py", "pfl", peer="pfl")
@@ -42,7 +44,9 @@ def loops(options, *, pil=True):
     if "naive" in options.peers:
         found += [Method(f"naive, tensors, {CORES} threads", "loops.py", "naive-tensors", CORES)]
         found += [Method("naive, tensors, 1 thread", "loops.py", "naive-tensors")]
-        found += [Method(f"naive, PIL, {CORES} threads", "loops.py", "naive-pil", CORES)] if pil else []
+        found += (
+            [Method(f"naive, PIL, {CORES} threads", "loops.py", "naive-pil", CORES)] if pil else []
+        )
     if "lean" in options.peers:
         found += [
             Method(f"lean, {CORES} threads", "loops.py", "lean", CORES),
@@ -55,7 +59,13 @@ def ours(*executors, precision="float32"):
     """This toolkit by those of the executors that exist."""
     label = "" if precision == "float32" else f", {precision}"
     return [
-        Method(f"ours, {name}{label}", "ours.py", name, CORES if name == "workers" else 1, precision=precision)
+        Method(
+            f"ours, {name}{label}",
+            "ours.py",
+            name,
+            CORES if name == "workers" else 1,
+            precision=precision,
+        )
         for name in executors
         if name in EXECUTORS
     ]
@@ -72,7 +82,9 @@ def rounds(options):
             yield from _cuda(options, Path(folder))
             return
         for work, repeats in QUICK_WORKS if options.quick else WORKS:
-            methods = loops(options, pil=work.model != "resnet20") + ours("loop", "workers", "stacked")
+            methods = loops(options, pil=work.model != "resnet20") + ours(
+                "loop", "workers", "stacked"
+            )
             if work.model == "cnn" and work.batch_size == PEERS_WORK.batch_size:
                 methods += peers(options)
             file = prepare(work, repeats + 1, Path(folder), options.data_root)
@@ -84,7 +96,9 @@ def _cuda(options, folder):
     repeats = 2 if options.quick else 7
     for clients in CUDA_CLIENTS[: 2 if options.quick else None]:
         for model, samples in (("logistic", 256), ("mlp", 256), ("cnn", 128)):
-            work = Work(model=model, clients=clients, samples=samples, batch_size=32, learning_rate=0.05)
+            work = Work(
+                model=model, clients=clients, samples=samples, batch_size=32, learning_rate=0.05
+            )
             methods = loops(options, pil=False) if clients <= CUDA_PEER_CLIENTS else []
             methods += ours("loop", "stacked", "graph")
             file = prepare(work, repeats + 1, folder, options.data_root)
@@ -107,7 +121,9 @@ def overhead(options):
         for clients in (10, 100) if options.quick else (10, 100, 1_000):
             work = replace(PEERS_WORK, clients=clients, samples=1, batch_size=1)
             methods = ours("auto")
-            methods += [method for method in loops(options, pil=False) if method.threads == 1] + peers(options)
+            methods += [
+                method for method in loops(options, pil=False) if method.threads == 1
+            ] + peers(options)
             if clients > MOST_COPIES:
                 for method in methods:
                     if holds_copies(method):
@@ -117,5 +133,12 @@ def overhead(options):
             repeats = 1 if clients > 100 or options.quick else 5
             file = prepare(work, repeats + 1, Path(folder))
             yield from compare(
-                "overhead", work, methods, file, options, repeats=repeats, empty=True, warm_up=clients <= 100
+                "overhead",
+                work,
+                methods,
+                file,
+                options,
+                repeats=repeats,
+                empty=True,
+                warm_up=clients <= 100,
             )

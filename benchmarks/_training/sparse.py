@@ -1,4 +1,6 @@
-"""Parts `masks` and `topk`: steps of masked and compact networks against dense ones, and exact top-k, in turn."""
+"""Parts `masks` and `topk`: steps of masked and compact networks against dense ones, and exact
+top-k, in turn.
+"""
 
 import statistics
 import sys
@@ -13,27 +15,37 @@ from prepare import prepare
 from report import Row
 from work import Setting, Work
 
-from training.engine import EngineSpec
-from training.program import LocalWork, Train
-from training.sparsity import keep_count, top_k
-from training.structure import Structure, SubModel
+from training.engine.engine import EngineSpec
+from training.engine.program import LocalWork, Train
+from training.sparsity.counts import keep_count
+from training.sparsity.top_k import top_k
+from training.structure.structure import Structure
+from training.structure.submodel import SubModel
 from wirelessfl.rng import Streams
 
 RATIOS = (0.25, 0.5, 0.75, 0.9)
-MODELS = (("cnn", 128, 8, 5), ("vgg16", 32, 4, 3), ("resnet20", 128, 4, 3))  # batch, steps a measurement, repeats
+MODELS = (
+    ("cnn", 128, 8, 5),
+    ("vgg16", 32, 4, 3),
+    ("resnet20", 128, 4, 3),
+)  # batch, steps a measurement, repeats
 TOP_K_SIZE = 15_000_000
 
 
 def masks(options):
-    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back included.
+    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back
+    included.
 
-    `plain dense` is the step that a user of PyTorch writes on the whole network: autograd and torch.optim.SGD.
+    `plain dense` is the step that a user of PyTorch writes on the whole network: autograd and
+    torch.optim.SGD.
     """
     torch.set_num_threads(1)  # the engine's own number
     for model, batch, steps, repeats in MODELS:
         if options.quick:
             batch, steps, repeats = batch // 4, 1, 1
-        timed = in_turn(_steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device)
+        timed = in_turn(
+            _steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device
+        )
         yield from rows_of("masks", f"{model}, batch {batch}", timed, scale=steps)
 
 
@@ -43,16 +55,27 @@ def _steps(model, batch, steps, device):
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(work, prepare(work, 1, Path(folder)), "loop")
         made = torch.load(setting.file, weights_only=True)
-    data = Prepared(model=model, batch_size=batch, setting=setting, made=made).load(clients=1, seed=0, data_root=None)
+    data = Prepared(model=model, batch_size=batch, setting=setting, made=made).load(
+        clients=1, seed=0, data_root=None
+    )
     spec = EngineSpec(model=model, personalised=False, batch_size=batch, device=device)
     engine, (network, layout) = spec.build(data), spec.build_model()
     structure = Structure.of(network, layout)
     vector = layout.flatten(network).numpy()
-    phase = Train(part="all", learning_rate=0.01, momentum=0.9, weight_decay=5e-4, steps=steps, stream="batches")
+    phase = Train(
+        part="all",
+        learning_rate=0.01,
+        momentum=0.9,
+        weight_decay=5e-4,
+        steps=steps,
+        stream="batches",
+    )
     rank = np.random.default_rng(0).random(layout.parameter_size, dtype=np.float32)
 
     def call(**form):
-        work = LocalWork(client=0, vector=vector, program=(phase,), pruning_ratio=0.0, streams=Streams(0), **form)
+        work = LocalWork(
+            client=0, vector=vector, program=(phase,), pruning_ratio=0.0, streams=Streams(0), **form
+        )
         return lambda: engine.train(work)
 
     calls = {"dense": call()}
@@ -79,7 +102,9 @@ def _plain(network, data, steps, batch):
 
 
 def topk(options):
-    """Rows of part `topk`: exact masks of the largest |x| of 15 million normal x, here and by torch.topk."""
+    """Rows of part `topk`: exact masks of the largest |x| of 15 million normal x, here and by
+    torch.topk.
+    """
     scores = np.abs(np.random.default_rng(0).standard_normal(TOP_K_SIZE, dtype=np.float32))
     tensor = torch.from_numpy(scores)
     torch.set_num_threads(1)
@@ -111,7 +136,8 @@ def in_turn(calls, repeats, what, device):
 
 def rows_of(part, work, timed, scale=1):
     medians = {
-        name: [statistics.median(column) / scale for column in zip(*t, strict=True)] for name, t in timed.items()
+        name: [statistics.median(column) / scale for column in zip(*t, strict=True)]
+        for name, t in timed.items()
     }
     base = next(iter(medians.values()))
     return [

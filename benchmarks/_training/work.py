@@ -14,7 +14,9 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One local epoch on each of `clients` clients with `samples` samples each, by SGD, averaged without weights."""
+    """One local epoch on each of `clients` clients with `samples` samples each, by SGD, averaged
+    without weights.
+    """
 
     model: str
     clients: int
@@ -31,7 +33,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Setting:
-    """What one process is to do: `work` with the tensors in `file`, by `method`; `empty` rounds train nothing."""
+    """What one process is to do: `work` with the tensors in `file`, by `method`; `empty` rounds
+    train nothing.
+    """
 
     work: Work
     file: str
@@ -83,9 +87,15 @@ class PlainCnn(nn.Module):
 
 
 def lean_epoch(model, work, inputs, labels, order):
-    """Mean loss of one epoch over the rows in `order`, as an attentive user writes it: no DataLoader, no copies."""
+    """Mean loss of one epoch over the rows in `order`, as an attentive user writes it: no
+    DataLoader, no copies.
+    """
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=work.learning_rate, momentum=work.momentum, weight_decay=work.weight_decay, foreach=True
+        model.parameters(),
+        lr=work.learning_rate,
+        momentum=work.momentum,
+        weight_decay=work.weight_decay,
+        foreach=True,
     )
     total, batches = 0.0, order.split(work.batch_size)
     for batch in batches:

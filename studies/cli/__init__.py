@@ -32,7 +32,9 @@ Examples:
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wirelessfl")
 def cli() -> None:
-    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models under them."""
+    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models
+    under them.
+    """
 
 
 for command in (run, simulate, allocate, whatif, channel, data, search, study, list_plugins):
@@ -55,7 +57,10 @@ def main() -> None:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; a run goes on with --out DIR --resume, a study or a search with the same command", 130)
+        _fail(
+            "stopped; a run goes on with --out DIR --resume, a study or a search with the same command",
+            130,
+        )
 
 
 def _fail(message: str, status: int) -> None:

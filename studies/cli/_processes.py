@@ -1,4 +1,6 @@
-"""A command that torchrun has started in several processes: all compute, the first one writes and speaks."""
+"""A command that torchrun has started in several processes: all compute, the first one writes and
+speaks.
+"""
 
 import os
 import shutil
@@ -15,9 +17,11 @@ def is_first() -> bool:
 
 @contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
-    """`path` for the first process; for the others a copy of it as it is now, thrown away at the end.
+    """`path` for the first process; for the others a copy of it as it is now, thrown away at the
+    end.
 
-    The copy is made before training is: the processes meet there, and the first one writes nothing before.
+    The copy is made before training is: the processes meet there, and the first one writes nothing
+    before.
     """
     if is_first():
         yield path

@@ -13,7 +13,11 @@ DEFAULT_PRESET = "digits"
 
 scenario_argument = click.argument("scenario", required=False)
 set_option = click.option(
-    "--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE", help="Change one field; may be repeated."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.FIELD=VALUE",
+    help="Change one field; may be repeated.",
 )
 data_root_option = click.option(
     "--data-root",
@@ -26,7 +30,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
     """The tables of a TOML file or of a shipped preset."""
-    from wirelessfl.config import read_tables
+    from wirelessfl.config.scenario_file import read_tables
     from wirelessfl.errors import InputError
 
     presets = {file.stem: file for file in sorted(PRESETS.glob("*.toml"))}
@@ -34,12 +38,16 @@ def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
         return read_tables(presets[scenario])
     if scenario.endswith(".toml") or Path(scenario).exists():
         return read_tables(Path(scenario))
-    raise InputError(f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}")
+    raise InputError(
+        f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}"
+    )
 
 
-def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any) -> dict[str, dict[str, Any]]:
+def changed(
+    tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any
+) -> dict[str, dict[str, Any]]:
     """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
-    from wirelessfl.config import merge, parse_setting
+    from wirelessfl.config.scenario_file import merge, parse_setting
 
     changes: dict[str, dict[str, Any]] = {}
     for text in settings:
@@ -52,10 +60,20 @@ def changed(tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fiel
     return merge(tables, changes)
 
 
-def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]) -> None:
-    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown from `on_start` on."""
+def with_progress(
+    total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
+) -> None:
+    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown
+    from `on_start` on.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -63,7 +81,11 @@ def with_progress(total: int, done: int, work: Callable[[Callable[[], None], Cal
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=not is_first()))
+    progress = Progress(
+        *columns,
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True, quiet=not is_first()),
+    )
     bar = progress.add_task("rounds", total=total, completed=done, note="")
 
     def on_round(record: Any) -> None:

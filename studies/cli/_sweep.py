@@ -6,20 +6,24 @@ from pathlib import Path
 from typing import Any
 
 
-def sweep_under_bar(experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None) -> None:
+def sweep_under_bar(
+    experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None
+) -> None:
     """Bring every run to its end; `InputError` when one fails."""
-    from studies.report.sweep import sweep
+    from studies.runner.sweep import sweep
 
     every = [experiment for seeds in experiments.values() for experiment in seeds]
     with _under_bar(every, out, jobs, "") as options:
         sweep(every, out, data_root=data_root, **options)
 
 
-def try_under_bar(
+def try_with_progress(
     out: Path, jobs: int, data_root: Path | None, experiments: Iterable[Any], title: str
 ) -> Mapping[str, str]:
-    """Bring the runs of a part of a search to their end or to where they diverge: hash -> reason of those that do."""
-    from studies.report.attempts import try_all
+    """Bring the runs of a part of a search to their end or to where they diverge: hash -> reason of
+    those that do.
+    """
+    from studies.runner.attempts import try_all
 
     every = list(experiments)
     with _under_bar(every, out, jobs, f"{title}: ") as options:
@@ -30,16 +34,29 @@ def try_under_bar(
 def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterator[dict[str, Any]]:
     """A bar over all rounds of all runs; yields what a sweep needs to work and to be heard."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    from studies.report.single import folder_of
-    from studies.report.sweep import worker_processes
+    from studies.runner.single_run import folder_of
+    from studies.runner.sweep import worker_processes
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
     total, jobs = sum(experiment.run.rounds for experiment in runs.values()), min(jobs, len(runs))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rounds"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds"),
+    )
     with (
-        Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)) as progress,
+        Progress(
+            *columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)
+        ) as progress,
         worker_processes(jobs) as executor,
     ):
         bar = progress.add_task(f"{title}{len(runs)} runs", total=total)

@@ -1,4 +1,6 @@
-"""`wirelessfl allocate`: one round's bandwidth and pruning ratios, with prices, status and certificate."""
+"""`wirelessfl allocate`: one round's bandwidth and pruning ratios, with prices, status and
+certificate.
+"""
 
 import json
 from pathlib import Path
@@ -28,9 +30,18 @@ Examples:
 @scenario_argument
 @click.option("--deadline-ms", type=float, help="Deadline in milliseconds [scenario.deadline_s].")
 @click.option("--method", help="Allocator [allocation.method].")
-@click.option("--compare", metavar="METHOD,...", help="Allocators to put side by side, under the same channel.")
+@click.option(
+    "--compare",
+    metavar="METHOD,...",
+    help="Allocators to put side by side, under the same channel.",
+)
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @json_option
 def allocate(
     scenario: str | None,
@@ -41,9 +52,11 @@ def allocate(
     plot_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Allocate the first round of SCENARIO (a TOML file or a preset) and show how good the answer is."""
+    """Allocate the first round of SCENARIO (a TOML file or a preset) and show how good the answer
+    is.
+    """
     from studies.report import output
-    from studies.report.schemes import plans, scheme_as_dict
+    from studies.views.allocation.schemes import plans, scheme_as_dict
 
     output.check_output("--plot", plot_file, output.PICTURES)
     tables = changed(
@@ -54,14 +67,14 @@ def allocate(
     )
     planned = plans(tables, _methods(compare, method))
     if plot_file is not None:
-        from studies.report.scheme_figures import draw_schemes
+        from studies.views.allocation.figures import draw_schemes
 
         output.write_figure(plot_file, draw_schemes(planned, scenario or DEFAULT_PRESET))
     if as_json:
         found: dict[str, Any] = {name: scheme_as_dict(plan) for name, plan in planned.items()}
         click.echo(json.dumps(found if compare else next(iter(found.values())), indent=2))
         return
-    from studies.report.scheme_tables import print_allocation, print_schemes
+    from studies.views.allocation.tables import print_allocation, print_schemes
 
     if compare:
         print_schemes(planned)

@@ -18,19 +18,32 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
 @click.argument("name")
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
-@click.option("--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw.")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
+@click.option(
+    "--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @json_option
 def channel(
-    name: str, settings: tuple[str, ...], plot_file: Path | None, rounds: int, seed: int, as_json: bool
+    name: str,
+    settings: tuple[str, ...],
+    plot_file: Path | None,
+    rounds: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by client.
+    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by
+    client.
 
     Fields of sections channel and scenario may be changed; the scenario is the default one else.
     """
     from studies.report import output
-    from studies.report.channel import view
+    from studies.views.channel.channel import view
     from wirelessfl.errors import check_count
 
     output.check_output("--plot", plot_file, output.PICTURES)
@@ -38,12 +51,16 @@ def channel(
     check_count("--seed", seed, at_least=0)
     seen = view(name, settings, rounds=rounds, seed=seed)
     if plot_file is not None:
-        from studies.report.channel_figures import draw_channel
+        from studies.views.channel.figures import draw_channel
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
-        click.echo(json.dumps({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()}, indent=2))
+        click.echo(
+            json.dumps(
+                {"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()}, indent=2
+            )
+        )
         return
-    from studies.report.channel_tables import print_channel
+    from studies.views.channel.tables import print_channel
 
     print_channel(seen)

@@ -35,13 +35,13 @@ def data() -> None:
 @json_option
 def list_datasets(data_root: Path | None, as_json: bool) -> None:
     """List the data sets: their sizes, and where they are in the folder of data sets."""
-    from studies.report.datasets import listed
+    from studies.views.data.datasets import listed
 
     rows = listed(data_root)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    from studies.report.dataset_tables import print_datasets
+    from studies.views.data.tables import print_datasets
 
     print_datasets(rows, data_root)
 
@@ -51,7 +51,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 @data_root_option
 def fetch(name: str, data_root: Path | None) -> None:
     """Download the data set NAME into the folder of data sets."""
-    from studies.report.datasets import fetch as fetch_dataset
+    from studies.views.data.datasets import fetch as fetch_dataset
 
     click.echo(f"{name} is in {fetch_dataset(name, data_root)}")
 
@@ -59,27 +59,40 @@ def fetch(name: str, data_root: Path | None) -> None:
 @data.command()
 @scenario_argument
 @set_option
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @data_root_option
 @json_option
 def show(
-    scenario: str | None, settings: tuple[str, ...], plot_file: Path | None, data_root: Path | None, as_json: bool
+    scenario: str | None,
+    settings: tuple[str, ...],
+    plot_file: Path | None,
+    data_root: Path | None,
+    as_json: bool,
 ) -> None:
-    """Show which samples the clients of SCENARIO (a TOML file or a preset) hold: number, labels, skew."""
+    """Show which samples the clients of SCENARIO (a TOML file or a preset) hold: number, labels,
+    skew.
+    """
     from studies.report import output
-    from studies.report.partition import view
-    from wirelessfl import config
+    from studies.views.data.partition import view
+    from wirelessfl.config import scenario_file as config
 
     output.check_output("--plot", plot_file, output.PICTURES)
-    tables: dict[str, dict[str, Any]] = changed(scenario_tables(scenario or DEFAULT_PRESET), settings)
+    tables: dict[str, dict[str, Any]] = changed(
+        scenario_tables(scenario or DEFAULT_PRESET), settings
+    )
     seen = view(config.from_tables(tables), data_root)
     if plot_file is not None:
-        from studies.report.partition_figures import draw_partition
+        from studies.views.data.figures import draw_partition
 
         output.write_figure(plot_file, draw_partition(seen))
     if as_json:
         click.echo(json.dumps(seen.as_dict(), indent=2))
         return
-    from studies.report.dataset_tables import print_partition
+    from studies.views.data.tables import print_partition
 
     print_partition(seen)

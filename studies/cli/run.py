@@ -37,7 +37,8 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
-    "--executor", help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core."
+    "--executor",
+    help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core.",
 )
 @data_root_option
 @json_option
@@ -60,14 +61,23 @@ def run(
     digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code,
     sps-blog.
     """
-    from wirelessfl import config
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     there = _stored(out) if resume and out else None
     if resume and out and there is None and scenario is None:
-        raise InputError(f"--resume {out}: no run is there to go on with; give a SCENARIO to start one")
+        raise InputError(
+            f"--resume {out}: no run is there to go on with; give a SCENARIO to start one"
+        )
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
-    tables = changed(base, settings, run__rounds=rounds, run__seed=seed, run__device=device, run__executor=executor)
+    tables = changed(
+        base,
+        settings,
+        run__rounds=rounds,
+        run__seed=seed,
+        run__device=device,
+        run__executor=executor,
+    )
     experiment = config.from_tables(tables)
     name = Path(scenario or DEFAULT_PRESET).stem
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
@@ -86,8 +96,8 @@ def run(
 
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     """The experiment of the folder to go on with; None when there is nothing there yet."""
-    from wirelessfl.config import read_tables
-    from wirelessfl.records import RunFolder, check_folder
+    from wirelessfl.config.scenario_file import read_tables
+    from wirelessfl.records.run_folder import RunFolder, check_folder
 
     check_folder("--out", out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -96,12 +106,16 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
-    """Raise `InputError` that names the first field in which `experiment` is not the one in the folder."""
-    from wirelessfl import config
+    """Raise `InputError` that names the first field in which `experiment` is not the one in the
+    folder.
+    """
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     there = config.from_tables(stored)
-    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(there, with_rounds=False):
+    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(
+        there, with_rounds=False
+    ):
         return
     asked, found = config.to_tables(experiment), config.to_tables(there)
     for section, table in found.items():
@@ -115,11 +129,11 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 
 
 def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
-    from wirelessfl.config import to_toml
+    from wirelessfl.config.scenario_file import to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
-    from wirelessfl.records import RunFolder
+    from wirelessfl.records.run_folder import RunFolder
 
     settings, clients = experiment.run, experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
@@ -130,7 +144,9 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     if not resumed:
         RunFolder.check_free(path)
     trainer = (
-        experiment.algorithm.trainer(clients=clients, seed=settings.seed, runtime=settings.runtime(data_root))
+        experiment.algorithm.trainer(
+            clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
+        )
         if settings.train
         else NoTraining(demand)
     )
@@ -145,7 +161,7 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
                 raise
     finally:
         trainer.close()
-    from studies.report.run_figures import draw_run
+    from studies.views.run.figures import draw_run
 
     draw_run(folder)
     summary: dict[str, Any] = json.loads(folder.summary_file.read_text())
@@ -153,14 +169,16 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
 
 
 def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
-    from wirelessfl.config import experiment_hash, to_toml
+    from wirelessfl.config.scenario_file import experiment_hash, to_toml
     from wirelessfl.errors import InputError
-    from wirelessfl.records import write_atomically
+    from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
     done, rounds = len(folder.records()), experiment.run.rounds
     if done > rounds:
-        raise InputError(f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}")
+        raise InputError(
+            f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"
+        )
 
     def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
         def on_start() -> None:
@@ -168,7 +186,15 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
             show_progress()
 
         identity = experiment_hash(experiment, with_rounds=False)
-        run_rounds(experiment, trainer, folder, identity=identity, on_start=on_start, on_round=on_round, notify=_notify)
+        run_rounds(
+            experiment,
+            trainer,
+            folder,
+            identity=identity,
+            on_start=on_start,
+            on_round=on_round,
+            notify=_notify,
+        )
 
     with_progress(rounds, done, work)
 
@@ -179,6 +205,6 @@ def _notify(line: str) -> None:
 
 
 def _report(path: Path, experiment: Any) -> None:
-    from studies.report.run_tables import print_run
+    from studies.views.run.tables import print_run
 
     print_run(path, experiment.scenario.deadline_s)

@@ -1,4 +1,6 @@
-"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are not the test's."""
+"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are
+not the test's.
+"""
 
 import json
 import os
@@ -16,7 +18,7 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import try_under_bar
+from studies.cli._sweep import try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -36,23 +38,58 @@ Examples:
     metavar="SECTION.FIELD=RANGE",
     help="A field to search: low:high (log-uniform), lin:low:high or {a,b,...}; may be repeated.",
 )
-@click.option("--trials", type=int, default=14, show_default=True, help="Trials of the first stage, at random.")
-@click.option("--second-trials", type=int, default=6, show_default=True, help="Trials around the best of the first.")
-@click.option("--shrink", type=float, default=0.3, show_default=True, help="Width of the second ranges over the first.")
-@click.option("--metric", default="accuracy", show_default=True, help="accuracy, best-accuracy or loss.")
+@click.option(
+    "--trials",
+    type=int,
+    default=14,
+    show_default=True,
+    help="Trials of the first stage, at random.",
+)
+@click.option(
+    "--second-trials",
+    type=int,
+    default=6,
+    show_default=True,
+    help="Trials around the best of the first.",
+)
+@click.option(
+    "--shrink",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Width of the second ranges over the first.",
+)
+@click.option(
+    "--metric", default="accuracy", show_default=True, help="accuracy, best-accuracy or loss."
+)
 @click.option(
     "--evaluate-on",
     default="validation",
     show_default=True,
     help="Rows that trials are judged on [training.evaluate_on]; the best one is repeated on the scenario's own.",
 )
-@click.option("--repeats", type=int, default=5, show_default=True, help="Seeds that the best trial is repeated with.")
-@click.option("--seed", type=int, help="Seed of the draws and of the trials [run.seed]; repeats have the next ones.")
-@click.option("--local-steps", type=int, help="Budget of local steps per run, in place of run.rounds.")
+@click.option(
+    "--repeats",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Seeds that the best trial is repeated with.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    help="Seed of the draws and of the trials [run.seed]; repeats have the next ones.",
+)
+@click.option(
+    "--local-steps", type=int, help="Budget of local steps per run, in place of run.rounds."
+)
 @set_option
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count(),
+    help="Runs at the same time [number of cores].",
 )
 @click.option(
     "--out",
@@ -87,16 +124,18 @@ def search(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat the best."""
+    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat
+    the best.
+    """
     from dataclasses import replace
 
-    from studies.report.ranges import parse_space
-    from studies.report.search import Search, find_best
-    from studies.report.search_tables import print_best, print_trials
-    from studies.report.search_write import write_search
-    from wirelessfl.config import from_tables
+    from studies.search.ranges import parse_space
+    from studies.search.search import Search, find_best
+    from studies.search.tables import print_best, print_trials
+    from studies.search.write import write_search
+    from wirelessfl.config.scenario_file import from_tables
     from wirelessfl.errors import check_count
-    from wirelessfl.records import check_folder
+    from wirelessfl.records.run_folder import check_folder
 
     name = Path(scenario or DEFAULT_PRESET).stem
     folder = results or Path("runs/results") / f"search-{name}"
@@ -104,7 +143,12 @@ def search(
     check_folder("--results", folder)
     check_count("--repeats", repeats)
     base = from_tables(
-        changed(scenario_tables(scenario or DEFAULT_PRESET), settings, run__rounds=rounds, run__seed=seed)
+        changed(
+            scenario_tables(scenario or DEFAULT_PRESET),
+            settings,
+            run__rounds=rounds,
+            run__seed=seed,
+        )
     )
     one = Search(
         space=parse_space(ranges),
@@ -118,7 +162,9 @@ def search(
     )
     seeds = range(one.seed + 1, one.seed + 1 + repeats)
     planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
-    found = find_best({name: one}, {name: planned}, out, partial(try_under_bar, out, jobs, data_root))
+    found = find_best(
+        {name: one}, {name: planned}, out, partial(try_with_progress, out, jobs, data_root)
+    )
     report = write_search(folder, out, name, one, found)
     if as_json:
         click.echo(json.dumps(report, indent=2))

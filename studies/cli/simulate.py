@@ -23,12 +23,16 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES, short_help="Latency, deadline misses, band and energy, without training.")
+@click.command(
+    epilog=EXAMPLES, short_help="Latency, deadline misses, band and energy, without training."
+)
 @scenario_argument
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @set_option
-@click.option("--timeline", type=click.Path(path_type=Path), help="Draw one round there (png, pdf, svg).")
+@click.option(
+    "--timeline", type=click.Path(path_type=Path), help="Draw one round there (png, pdf, svg)."
+)
 @click.option("--round", "seen", type=int, help="The round to draw, from 1 [the last].")
 @json_option
 def simulate(
@@ -40,19 +44,27 @@ def simulate(
     seen: int | None,
     as_json: bool,
 ) -> None:
-    """Run channel, allocation and cell of SCENARIO (a TOML file or a preset) for some rounds; train nothing."""
+    """Run channel, allocation and cell of SCENARIO (a TOML file or a preset) for some rounds; train
+    nothing.
+    """
     from studies.report import output
-    from studies.report.simulation import Simulation, check_round, summary
-    from studies.report.simulation import simulate as simulate_rounds
-    from wirelessfl import config
+    from studies.views.simulation.simulation import Simulation, check_round, summary
+    from studies.views.simulation.simulation import simulate as simulate_rounds
+    from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
     output.check_output("--timeline", timeline, output.PICTURES)
     if seen is not None and timeline is None:
         raise InputError(f"--round {seen} says which round --timeline draws: give both")
     name = scenario or DEFAULT_PRESET
-    experiment = config.from_tables(changed(scenario_tables(name), settings, run__rounds=rounds, run__seed=seed))
-    drawn = None if timeline is None else check_round(experiment, experiment.run.rounds if seen is None else seen)
+    experiment = config.from_tables(
+        changed(scenario_tables(name), settings, run__rounds=rounds, run__seed=seed)
+    )
+    drawn = (
+        None
+        if timeline is None
+        else check_round(experiment, experiment.run.rounds if seen is None else seen)
+    )
     found: list[Simulation] = []
     with_progress(
         experiment.run.rounds,
@@ -62,12 +74,12 @@ def simulate(
         ),
     )
     if timeline is not None:
-        from studies.report.timeline_figures import draw_timeline
+        from studies.views.simulation.timeline_figures import draw_timeline
 
         output.write_figure(timeline, draw_timeline(found[0], Path(name).stem))
     if as_json:
         click.echo(json.dumps(summary(found[0]), indent=2))
         return
-    from studies.report.simulation_tables import print_simulation
+    from studies.views.simulation.tables import print_simulation
 
     print_simulation(summary(found[0]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from studies.cli._scenario import data_root_option, json_option, set_option
-from studies.cli._sweep import sweep_under_bar, try_under_bar
+from studies.cli._sweep import sweep_under_bar, try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -29,9 +29,14 @@ Examples:
     show_default=True,
     help="small: minutes; reduced (some studies): hours on two cores; paper: the full setting.",
 )
-@click.option("--learning-rate", type=float, help="Train with this rate instead of the study's own.")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Runs at the same time [number of cores]."
+    "--learning-rate", type=float, help="Train with this rate instead of the study's own."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count(),
+    help="Runs at the same time [number of cores].",
 )
 @click.option(
     "--out",
@@ -61,11 +66,13 @@ def study(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the study NAME (see `wirelessfl list`); print its table and which of the paper's claims hold."""
-    from studies.report.study import Setting, read_runs
-    from studies.report.write import claim_records, table_records, write_results
+    """Run the study NAME (see `wirelessfl list`); print its table and which of the paper's claims
+    hold.
+    """
+    from studies.study.study import Setting, read_runs
+    from studies.study.write import claim_records, table_records, write_results
     from wirelessfl import plugins
-    from wirelessfl.records import check_folder
+    from wirelessfl.records.run_folder import check_folder
 
     check_folder("--out", out)
     check_folder("--results", results)
@@ -73,13 +80,17 @@ def study(
     module = plugins.load("studies", name)
     experiments, searches, found = setting.experiments(module), setting.searches(module), None
     if searches:
-        from studies.report.search import find_best
+        from studies.search.search import find_best
 
-        found = find_best(searches, experiments, out, partial(try_under_bar, out, jobs, data_root))
+        found = find_best(
+            searches, experiments, out, partial(try_with_progress, out, jobs, data_root)
+        )
         experiments = found.experiments
     sweep_under_bar(experiments, out, jobs, data_root)
     folder = results / setting.folder_name(name)
-    table = write_results(folder, name, module, setting, experiments, read_runs(experiments, out), found)
+    table = write_results(
+        folder, name, module, setting, experiments, read_runs(experiments, out), found
+    )
     claims = claim_records(module, table)
     if as_json:
         report = {
@@ -91,11 +102,11 @@ def study(
         }
         click.echo(json.dumps(report, indent=2))
         return
-    from studies.report.study import headline
-    from studies.report.study_tables import print_study
+    from studies.study.study import headline
+    from studies.study.tables import print_study
 
     if found is not None:
-        from studies.report.search_tables import print_trials
+        from studies.search.tables import print_trials
 
         print_trials(found)
     print_study(headline(name, setting, experiments), table, claims)

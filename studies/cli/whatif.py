@@ -33,10 +33,21 @@ Examples:
     help="A field and its values, start:stop:count or a,b,...; twice for a grid.",
 )
 @click.option("--method", help="Allocator [allocation.method].")
-@click.option("--draws", type=int, default=100, show_default=True, help="Channel draws, the same for every point.")
+@click.option(
+    "--draws",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Channel draws, the same for every point.",
+)
 @set_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the figure there (png, pdf, svg).")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    help="Draw the figure there (png, pdf, svg).",
+)
 @json_option
 def whatif(
     scenario: str | None,
@@ -50,19 +61,21 @@ def whatif(
 ) -> None:
     """Allocate SCENARIO (a TOML file or a preset) for other values of one or two of its fields."""
     from studies.report import output
-    from studies.report.vary import Vary
-    from studies.report.whatif import Sweep
-    from studies.report.whatif_tables import as_dict, print_what_if
+    from studies.views.whatif.tables import as_dict, print_what_if
+    from studies.views.whatif.vary import Vary
+    from studies.views.whatif.whatif import Sweep
 
     output.check_output("--csv", csv_file)
     output.check_output("--plot", plot_file, output.PICTURES)
-    tables = changed(scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method)
+    tables = changed(
+        scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
+    )
     sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
     result, found = sweep.run(), sweep.breakpoints()
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:
-        from studies.report.whatif_figures import draw_what_if
+        from studies.views.whatif.figures import draw_what_if
 
         allocator = tables.get("allocation", {}).get("method", "exact")
         title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"

@@ -1,7 +1,9 @@
 """Checks that claims of several studies share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+
+import numpy as np
 
 from studies.report.results import Sample, Table, Verdict
 
@@ -11,11 +13,14 @@ Check = Callable[[Table], Verdict]
 def compare(larger: Sample, smaller: Sample) -> Verdict:
     """Whether `larger` is above `smaller` in the mean over seeds.
 
-    The figures give the difference paired by seed; one whose 95 % interval holds 0 is marked, for it may be chance.
+    The figures give the difference paired by seed; one whose 95 % interval holds 0 is marked, for
+    it may be chance.
     """
     difference = larger - smaller
     note = ", may be chance (95 % interval)" if _may_be_chance(difference) else ""
-    return Verdict(difference.mean > 0, f"{larger} against {smaller}, difference {difference}{note}")
+    return Verdict(
+        difference.mean > 0, f"{larger} against {smaller}, difference {difference}{note}"
+    )
 
 
 def _may_be_chance(difference: Sample) -> bool:
@@ -40,7 +45,9 @@ def increasing(column: str, labels: Sequence[str]) -> Check:
         steps = [later - earlier for earlier, later in pairwise(samples)]
         noisy = sum(_may_be_chance(step) for step in steps)
         note = f" ({noisy} of {len(steps)} steps may be chance, 95 % interval)" if noisy else ""
-        figures = ", ".join(f"{label}: {sample}" for label, sample in zip(labels, samples, strict=True))
+        figures = ", ".join(
+            f"{label}: {sample}" for label, sample in zip(labels, samples, strict=True)
+        )
         return Verdict(all(step.mean > 0 for step in steps), figures + note)
 
     return check
@@ -64,9 +71,39 @@ def difference_within(column: str, label: str, reference: str, low: float, high:
 
 
 def _between(sample: Sample, low: float, high: float, what: str) -> Verdict:
-    """The verdict on a range; marked when the 95 % interval of the mean reaches over one of its ends."""
+    """The verdict on a range; marked when the 95 % interval of the mean reaches over one of its
+    ends.
+    """
     holds = low <= sample.mean <= high
     inside = sample.mean - low, high - sample.mean
     unsure = any(abs(distance) < sample.margin for distance in inside)
     note = ", may be chance (95 % interval)" if unsure else ""
     return Verdict(holds, f"{what}{sample}, expected {low:g} to {high:g}{note}")
+
+
+def averaged(table: Table, column: str, labels: Iterable[str]) -> Sample:
+    """The mean over rows, seed by seed."""
+    return Sample(
+        tuple(np.mean([table.sample(label, column).values for label in labels], axis=0).tolist())
+    )
+
+
+def highest(table: Table, column: str, label: str, others: Iterable[str]) -> Verdict:
+    """Whether `label` has a larger mean than all `others`, with the difference to the best of them."""
+    return _first(table, column, label, others, 1.0)
+
+
+def lowest(table: Table, column: str, label: str, others: Iterable[str]) -> Verdict:
+    """Whether `label` has a smaller mean than all `others`, with the difference to the least of
+    them.
+    """
+    return _first(table, column, label, others, -1.0)
+
+
+def _first(table: Table, column: str, label: str, others: Iterable[str], sign: float) -> Verdict:
+    samples = {name: table.sample(name, column) for name in others}
+    rival = max(samples, key=lambda name: sign * samples[name].mean)
+    larger, smaller = (label, rival) if sign > 0 else (rival, label)
+    verdict = compare(table.sample(larger, column), table.sample(smaller, column))
+    rest = ", ".join(f"{name}: {sample}" for name, sample in samples.items() if name != rival)
+    return Verdict(verdict.holds, f"{larger} against {smaller}: {verdict.figures}; {rest}")

@@ -1,4 +1,6 @@
-"""The records of a run as columns: what is small is kept, per-client fields in which clients differ are read again."""
+"""The records of a run as columns: what is small is kept, per-client fields in which clients differ
+are read again.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ Records = Iterable[Mapping[str, Any]]  # in order, as often as they are asked fo
 
 @dataclass(frozen=True)
 class Columns:
-    """`numbers`: one number a round. `same`: per-client fields, K clients, that are alike for all in every round."""
+    """`numbers`: one number a round. `same`: per-client fields, K clients, that are alike for all
+    in every round.
+    """
 
     rounds: int
     numbers: Mapping[str, list[Any]]
@@ -21,7 +25,12 @@ class Columns:
     @classmethod
     def of(cls, records: Records) -> "Columns":
         """The small columns of the records, in one pass."""
-        rounds, numbers, same, other = 0, dict[str, list[Any]](), dict[str, tuple[list[Any], int]](), set[str]()
+        rounds, numbers, same, other = (
+            0,
+            dict[str, list[Any]](),
+            dict[str, tuple[list[Any], int]](),
+            set[str](),
+        )
         for record in records:
             rounds += 1
             for name, value in flat(record):
@@ -29,7 +38,12 @@ class Columns:
                     continue
                 if not isinstance(value, list):
                     numbers.setdefault(name, []).append(value)
-                elif value and value.count(value[0]) == len(value) == same.setdefault(name, ([], len(value)))[1]:
+                elif (
+                    value
+                    and value.count(value[0])
+                    == len(value)
+                    == same.setdefault(name, ([], len(value)))[1]
+                ):
                     same[name][0].append(value[0])
                 else:
                     other.add(name)
@@ -37,7 +51,9 @@ class Columns:
         return cls(rounds, numbers, same)
 
     def get(self, field: str) -> NDArray[np.float64] | None:
-        """A field as (rounds,) or (rounds, K), NaN where it is null; None when it is not one of the small ones."""
+        """A field as (rounds,) or (rounds, K), NaN where it is null; None when it is not one of the
+        small ones.
+        """
         if field in self.numbers:
             return np.array(self.numbers[field], dtype=np.float64)
         if field in self.same:

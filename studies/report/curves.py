@@ -17,7 +17,9 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a curve shows: its axis label and its value in every round of a run, NaN where it was not measured."""
+    """What a curve shows: its axis label and its value in every round of a run, NaN where it was
+    not measured.
+    """
 
     axis: str
     series: Callable[[Run], Array]
@@ -26,16 +28,21 @@ class Quantity:
 QUANTITIES: Mapping[str, Quantity] = {
     "loss": Quantity("training loss", lambda run: run.series("loss")),
     "accuracy": Quantity("test accuracy", lambda run: run.series("accuracy")),
-    "mean_ratio": Quantity("mean pruning ratio", lambda run: run.series("pruning_ratio").mean(axis=1)),
+    "mean_ratio": Quantity(
+        "mean pruning ratio", lambda run: run.series("pruning_ratio").mean(axis=1)
+    ),
     "delivered_weights": Quantity(
-        "weights delivered (millions)", lambda run: run.series("uplink_bits").sum(axis=1).cumsum() / 32e6
+        "weights delivered (millions)",
+        lambda run: run.series("uplink_bits").sum(axis=1).cumsum() / 32e6,
     ),
 }
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity over the rounds in which it was measured and their mean ends; all arrays have shape (n,)."""
+    """A quantity over the rounds in which it was measured and their mean ends; all arrays have
+    shape (n,).
+    """
 
     round: NDArray[np.int64]
     clock_s: Array
@@ -44,9 +51,11 @@ class Curve:
 
     @classmethod
     def of(cls, runs: Sequence[Run], quantity: str) -> "Curve":
-        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for one run.
+        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for
+        one run.
 
-        Runs of different lengths, by a budget of local steps, are compared as far as the shortest one goes.
+        Runs of different lengths, by a budget of local steps, are compared as far as the shortest
+        one goes.
         """
         rounds = min(len(run) for run in runs)
         values = np.array([QUANTITIES[quantity].series(run)[:rounds] for run in runs])
@@ -54,7 +63,9 @@ class Curve:
         values = values[:, measured]
         count = len(runs)
         mean: Array = values.mean(axis=0)
-        error: Array = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
+        error: Array = (
+            values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
+        )
         clock_s: Array = np.mean([run.series("clock_s")[:rounds] for run in runs], axis=0)[measured]
         return cls(np.flatnonzero(measured) + 1, clock_s, mean, error)
 
@@ -66,7 +77,9 @@ def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:
 
 
 def draw_over_time(axes: Any, runs: Runs, quantity: str, title: str) -> None:
-    """One line per label over simulated seconds (mean over seeds), with a band of one standard error."""
+    """One line per label over simulated seconds (mean over seeds), with a band of one standard
+    error.
+    """
     _draw(axes, runs, quantity, lambda curve: curve.clock_s)
     axes.set(xlabel="simulated time (s)", title=title)
 
@@ -75,7 +88,9 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[Curve], NDArray
     for index, (label, seeds) in enumerate(runs.items()):
         curve = Curve.of(seeds, quantity)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
-        axes.plot(place(curve), curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label)
+        axes.plot(
+            place(curve), curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label
+        )
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(place(curve), low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_ylabel(QUANTITIES[quantity].axis)
@@ -103,7 +118,9 @@ def legend_below(figure: Any, axes: Any) -> None:
 
 
 def curve_rows(runs: Runs) -> list[dict[str, str | float]]:
-    """Every curve in long form: label, quantity, round, clock_s (mean over seeds), mean, standard error."""
+    """Every curve in long form: label, quantity, round, clock_s (mean over seeds), mean, standard
+    error.
+    """
     rows: list[dict[str, str | float]] = []
     for label, seeds in runs.items():
         for quantity in QUANTITIES:

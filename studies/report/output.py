@@ -1,4 +1,6 @@
-"""Tables and figures that a command writes where it was told to: checked before the work, whole or not at all."""
+"""Tables and figures that a command writes where it was told to: checked before the work, whole or
+not at all.
+"""
 
 import csv
 import io
@@ -7,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from wirelessfl.errors import InputError
-from wirelessfl.records import write_atomically
+from wirelessfl.records.run_folder import write_atomically
 
 PICTURES = (".png", ".pdf", ".svg")
 
 
 def check_output(option: str, path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Raise `InputError` when the file of `option` cannot be written or has a suffix that is not known."""
+    """Raise `InputError` when the file of `option` cannot be written or has a suffix that is not
+    known.
+    """
     if path is None:
         return
     if suffixes and path.suffix.lower() not in suffixes:

@@ -1,4 +1,6 @@
-"""What a study measures and claims: samples over seeds, its table, its claims, and the runs they are read from."""
+"""What a study measures and claims: samples over seeds, its table, its claims, and the runs they
+are read from.
+"""
 
 import math
 import tomllib
@@ -13,17 +15,19 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from studies.report.columns import Columns, Records, read_column
-from wirelessfl.config import from_tables
+from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.records import RunFolder
+from wirelessfl.records.run_folder import RunFolder
 
 Experiments = Mapping[str, list[Experiment]]  # label -> one experiment per seed
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One quantity measured once per seed; seeds stand in the same order everywhere, so differences are paired."""
+    """One quantity measured once per seed; seeds stand in the same order everywhere, so differences
+    are paired.
+    """
 
     values: tuple[float, ...]
 
@@ -34,21 +38,30 @@ class Sample:
 
     @property
     def standard_error(self) -> float:
-        """The standard deviation of `mean`, estimated from the spread over seeds; NaN for a single seed."""
+        """The standard deviation of `mean`, estimated from the spread over seeds; NaN for a single
+        seed.
+        """
         count = len(self.values)
         return float(np.std(self.values, ddof=1) / math.sqrt(count)) if count > 1 else math.nan
 
     @property
     def margin(self) -> float:
-        """Half the width of the 95 % confidence interval of `mean` (Student's t over the seeds); inf for one seed."""
+        """Half the width of the 95 % confidence interval of `mean` (Student's t over the seeds);
+        inf for one seed.
+        """
         count = len(self.values)
         return float(stdtrit(count - 1, 0.975)) * self.standard_error if count > 1 else math.inf
 
     def __sub__(self, other: "Sample") -> "Sample":
-        return Sample(tuple(mine - theirs for mine, theirs in zip(self.values, other.values, strict=True)))
+        return Sample(
+            tuple(mine - theirs for mine, theirs in zip(self.values, other.values, strict=True))
+        )
 
     def __str__(self) -> str:
-        mean, error = round(self.mean, 9), round(self.standard_error, 9)  # rounding errors of sums are no figures
+        mean, error = (
+            round(self.mean, 9),
+            round(self.standard_error, 9),
+        )  # rounding errors of sums are no figures
         return f"{mean:.4g}" if math.isnan(error) else f"{mean:.4g} ± {error:.2g}"
 
 
@@ -107,7 +120,8 @@ class _Recorded:
 
 @dataclass(frozen=True)
 class Run:
-    """One complete run, read back from its folder; what takes much memory is not kept but read again.
+    """One complete run, read back from its folder; what takes much memory is not kept but read
+    again.
 
     `folder` is None for records that come from elsewhere.
     """
@@ -138,7 +152,8 @@ class Run:
         return self.experiment.algorithm
 
     def series(self, field: str) -> NDArray[np.float64]:
-        """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it is null.
+        """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it
+        is null.
 
         A method's own quantity is `extra.name`.
         """

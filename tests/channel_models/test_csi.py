@@ -9,23 +9,29 @@ from channel_models._csi import KINDS, Csi
 from channel_models.rayleigh import Rayleigh
 from channel_models.static import Static
 from optimizers.exact import Exact
-from wirelessfl import cell
-from wirelessfl.config import experiment_hash, from_tables
-from wirelessfl.csi import outage_gain
+from wirelessfl.cell import cell
+from wirelessfl.config.scenario_file import experiment_hash, from_tables
 from wirelessfl.errors import InputError
 from wirelessfl.planning import allocation_problem
+from wirelessfl.radio.csi import outage_gain
 from wirelessfl.rng import Streams
 from wirelessfl.units import linear_to_db
 from wirelessfl.values import Demand, Scenario
 
 ROUNDS = 300
 DEMAND = Demand.same_for_all(
-    10, fixed_updates=43_000, prunable_updates=82_800, fixed_upload_bits=0, prunable_upload_bits=530_000
+    10,
+    fixed_updates=43_000,
+    prunable_updates=82_800,
+    fixed_upload_bits=0,
+    prunable_upload_bits=530_000,
 )
 
 
 def late_share(model, scenario=None):
-    """Share of the active clients, over ROUNDS rounds, that miss the deadline on the true channel; and their number."""
+    """Share of the active clients, over ROUNDS rounds, that miss the deadline on the true channel;
+    and their number.
+    """
     scenario = scenario or Scenario()
     late = count = 0
     for round in range(ROUNDS):
@@ -93,7 +99,9 @@ def test_path_gain_and_coherence_blocks_pass_through(kind):
         return (block + 1) * gain
 
     known = {"mean": gain, "quantile": lambda outage: outage * gain}
-    state = Csi(csi=kind).state(gain, Streams(0), path_gain=path_gain, block_gain=block_gain, **known)
+    state = Csi(csi=kind).state(
+        gain, Streams(0), path_gain=path_gain, block_gain=block_gain, **known
+    )
     assert state.path_gain is path_gain
     assert state.block_gain is block_gain
     without = Csi(csi=kind).state(gain, Streams(0), **known)
@@ -110,11 +118,16 @@ def test_what_the_server_knows_does_not_change_the_channel():
 
 def test_what_is_believed():
     scenario, mean = Scenario(), Rayleigh().mean_gain(Scenario(), Streams(0))
-    believed = {kind: Rayleigh(csi=Csi(csi=kind)).sample(scenario, Streams(4, 5)).believed_gain for kind in KINDS}
+    believed = {
+        kind: Rayleigh(csi=Csi(csi=kind)).sample(scenario, Streams(4, 5)).believed_gain
+        for kind in KINDS
+    }
     np.testing.assert_array_equal(believed["mean"], mean)
     np.testing.assert_array_equal(believed["quantile"], outage_gain(mean, 0.05, 4))
     for kind in ("perfect", "mean", "quantile"):
-        np.testing.assert_array_equal(Static(csi=Csi(csi=kind)).sample(scenario, Streams(4, 5)).believed_gain, mean)
+        np.testing.assert_array_equal(
+            Static(csi=Csi(csi=kind)).sample(scenario, Streams(4, 5)).believed_gain, mean
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,7 +138,12 @@ def test_every_kind_keeps_the_contract_of_channels(kind, model):
 
 def test_scenario_files_name_it_and_its_defaults_are_no_part_of_an_experiments_name():
     plain = experiment_hash(from_tables({}))
-    assert experiment_hash(from_tables({"channel": {"csi": "perfect", "outage": 0.05, "gain_error": 0.1}})) == plain
+    assert (
+        experiment_hash(
+            from_tables({"channel": {"csi": "perfect", "outage": 0.05, "gain_error": 0.1}})
+        )
+        == plain
+    )
     robust = from_tables({"channel": {"csi": "quantile", "outage": 0.1}})
     assert robust.channel.csi == Csi(csi="quantile", outage=0.1)
     assert experiment_hash(robust) != plain
@@ -134,7 +152,10 @@ def test_scenario_files_name_it_and_its_defaults_are_no_part_of_an_experiments_n
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"csi": "guessed"}, "channel.csi must be one of perfect, mean, quantile, bounded, estimate"),
+        (
+            {"csi": "guessed"},
+            "channel.csi must be one of perfect, mean, quantile, bounded, estimate",
+        ),
         ({"outage": 0.0}, "channel.outage must be above 0, got 0"),
         ({"gain_error": 1.0}, "channel.gain_error must be at most 0.99, got 1"),
         ({"estimate_error_db": -1.0}, "channel.estimate_error_db must be at least 0, got -1"),

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_models._csi import Csi
-from channel_models._drop import Drop
-from channel_models._path_loss import LargeScale
+from channel_models._geometry.drop import Drop
+from channel_models._propagation.path_loss import LargeScale
 from channel_models.peer_to_peer import PeerToPeer
-from wirelessfl.config import from_tables, read_tables
+from wirelessfl.config.scenario_file import from_tables, read_tables
 from wirelessfl.errors import InputError
 from wirelessfl.graph import Graph
 from wirelessfl.rng import Streams
@@ -28,22 +28,31 @@ def gains(model, scenario, rounds, seed=0):
 
 
 def test_the_worst_neighbour_by_hand():
-    """0 - 1 - 2 with 1 km and 5 km: gains 1 and 0.2; the agent in the middle must reach both, the ends only it."""
+    """0 - 1 - 2 with 1 km and 5 km: gains 1 and 0.2; the agent in the middle must reach both, the
+    ends only it.
+    """
     model = PeerToPeer(graph=PATH, drop=IN_A_ROW, large_scale=HYPERBOLA)
     state = model.sample(THREE, Streams(3, 4))
     np.testing.assert_allclose(state.path_gain, [1.0, 0.2, 0.2], rtol=1e-12)
-    np.testing.assert_allclose(model.mean_gain(THREE, Streams(3, 4)), [1.0, 1 / (1 / 1.0 + 1 / 0.2), 0.2], rtol=1e-12)
-    # A link fades the same both ways: the ends' gains are those of their links, the middle's is the smaller one.
+    np.testing.assert_allclose(
+        model.mean_gain(THREE, Streams(3, 4)), [1.0, 1 / (1 / 1.0 + 1 / 0.2), 0.2], rtol=1e-12
+    )
+    # A link fades the same both ways: the ends' gains are those of their links, the middle's is the
+    # smaller one.
     assert state.gain[1] == min(state.gain[0], state.gain[2])
 
 
 def test_the_worst_neighbours_distribution():
-    """min_j of exponentials is exponential with the sum of their rates: mean, variance and CDF, 4 standard errors."""
+    """min_j of exponentials is exponential with the sum of their rates: mean, variance and CDF, 4
+    standard errors.
+    """
     model = PeerToPeer(graph=PATH, drop=IN_A_ROW, large_scale=HYPERBOLA)
     drawn, mean = gains(model, THREE, 3000), model.mean_gain(THREE, Streams(0))
     error = mean / np.sqrt(len(drawn))
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4 * error)
-    assert np.all(np.abs((drawn**2).mean(axis=0) - 2 * mean**2) < 4 * np.sqrt(20 / len(drawn)) * mean**2)
+    assert np.all(
+        np.abs((drawn**2).mean(axis=0) - 2 * mean**2) < 4 * np.sqrt(20 / len(drawn)) * mean**2
+    )
     for level in (0.1, 0.5, 1.0, 2.0):
         below = 1 - np.exp(-level)
         share = (drawn < level * mean).mean(axis=0)
@@ -53,7 +62,9 @@ def test_the_worst_neighbours_distribution():
 def test_the_quantile_is_what_the_gain_falls_short_of():
     model = PeerToPeer(graph=PATH, drop=IN_A_ROW, csi=Csi(csi="quantile", outage=0.2))
     believed = model.sample(THREE, Streams(0)).believed_gain
-    np.testing.assert_allclose(believed, -np.log(0.8) * model.mean_gain(THREE, Streams(0)), rtol=1e-9)
+    np.testing.assert_allclose(
+        believed, -np.log(0.8) * model.mean_gain(THREE, Streams(0)), rtol=1e-9
+    )
     short = (gains(model, THREE, 2000) < believed).mean(axis=0)
     assert np.all(np.abs(short - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000))
 
@@ -79,7 +90,9 @@ def test_a_function_of_seed_and_round():
     np.testing.assert_array_equal(
         model.positions_m(scenario, Streams(1, 0)), model.positions_m(scenario, Streams(1, 9))
     )
-    np.testing.assert_array_equal(model.adjacency(scenario, Streams(1, 0)), model.adjacency(scenario, Streams(1, 9)))
+    np.testing.assert_array_equal(
+        model.adjacency(scenario, Streams(1, 0)), model.adjacency(scenario, Streams(1, 9))
+    )
 
 
 def test_who_comes_later_changes_nothing_but_for_neighbours():
@@ -106,7 +119,9 @@ def test_coherence_blocks_fade_anew():
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(2, 12), st.integers(0, 2**32))
 def test_permuting_agents_permutes_their_gains(clients, seed):
-    """Positions and adjacency in another order: path gain and mean gain follow (fading is by number)."""
+    """Positions and adjacency in another order: path gain and mean gain follow (fading is by
+    number).
+    """
     rng = np.random.default_rng(seed)
     adjacency = Graph(edge_probability=0.6).adjacency_matrix(clients, seed)
     position_m = rng.uniform(-500, 500, (clients, 2))
@@ -119,8 +134,13 @@ def test_permuting_agents_permutes_their_gains(clients, seed):
         )
 
     scenario, streams = Scenario(clients=clients), Streams(seed)
-    here, there = model(position_m, adjacency), model(position_m[order], adjacency[np.ix_(order, order)])
-    np.testing.assert_allclose(there.mean_gain(scenario, streams), here.mean_gain(scenario, streams)[order], rtol=1e-12)
+    here, there = (
+        model(position_m, adjacency),
+        model(position_m[order], adjacency[np.ix_(order, order)]),
+    )
+    np.testing.assert_allclose(
+        there.mean_gain(scenario, streams), here.mean_gain(scenario, streams)[order], rtol=1e-12
+    )
     np.testing.assert_array_equal(
         there.sample(scenario, streams).path_gain, here.sample(scenario, streams).path_gain[order]
     )
@@ -138,16 +158,23 @@ def test_two_agents_at_one_place_have_no_gain_above_one():
     state = PeerToPeer(drop=together).sample(Scenario(clients=2), Streams(0))
     np.testing.assert_allclose(state.path_gain, 10 ** -(14.07 - 3.67 * 3), rtol=1e-12)  # 1 m
     assert np.all(state.gain < 1)
-    far = PeerToPeer(drop=together, min_peer_distance_m=1000.0).sample(Scenario(clients=2), Streams(0))
+    far = PeerToPeer(drop=together, min_peer_distance_m=1000.0).sample(
+        Scenario(clients=2), Streams(0)
+    )
     np.testing.assert_allclose(far.path_gain, 10**-14.07, rtol=1e-12)
 
 
 def test_nobody_to_talk_to_is_one_line():
-    with pytest.raises(InputError, match=r"^scenario\.clients must be at least 2 for peer-to-peer, got 1$"):
-        PeerToPeer().sample(Scenario(clients=1), Streams(0))
-    apart = PeerToPeer(drop=Drop(drop="disc", radius_m=400.0), large_scale=LargeScale(path_loss="tr38901-inh"))
     with pytest.raises(
-        InputError, match=r"^channel\.radius_m: the distance between neighbours must be within 1 and 150"
+        InputError, match=r"^scenario\.clients must be at least 2 for peer-to-peer, got 1$"
+    ):
+        PeerToPeer().sample(Scenario(clients=1), Streams(0))
+    apart = PeerToPeer(
+        drop=Drop(drop="disc", radius_m=400.0), large_scale=LargeScale(path_loss="tr38901-inh")
+    )
+    with pytest.raises(
+        InputError,
+        match=r"^channel\.radius_m: the distance between neighbours must be within 1 and 150",
     ):
         apart.mean_gain(Scenario(clients=9), Streams(0))
     with pytest.raises(InputError, match=r"^channel\.min_peer_distance_m must be above 0, got 0$"):
@@ -163,10 +190,19 @@ def settings_of(*changes):
 def test_a_run_over_the_graph_and_its_file(capsys, monkeypatch, tmp_path):
     path = "channel.adjacency=[[0,1,0],[1,0,1],[0,1,0]]"
     ended = cli.call(
-        capsys, monkeypatch, "run", *settings_of("channel.graph=given", path), "--rounds", 5, "--out", tmp_path / "run"
+        capsys,
+        monkeypatch,
+        "run",
+        *settings_of("channel.graph=given", path),
+        "--rounds",
+        5,
+        "--out",
+        tmp_path / "run",
     )
     assert ended.status == 0, ended.err
-    records = [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
+    records = [
+        json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()
+    ]
     assert len(records) == 5
     for record in records:
         assert record["gain"][1] == min(record["gain"][0], record["gain"][2])
@@ -193,7 +229,10 @@ def test_a_run_over_the_graph_and_its_file(capsys, monkeypatch, tmp_path):
             ("channel.adjacency=5",),
             "channel.adjacency must be a list of lists of whole numbers, got 5",
         ),
-        (("channel.graph=star",), "channel.graph must be one of erdos-renyi, ring, complete, given, got 'star'"),
+        (
+            ("channel.graph=star",),
+            "channel.graph must be one of erdos-renyi, ring, complete, given, got 'star'",
+        ),
         (("scenario.clients=1",), "scenario.clients must be at least 2 for peer-to-peer, got 1"),
         (
             ("scenario.clients=30", "channel.edge_probability=0.001"),
@@ -202,7 +241,9 @@ def test_a_run_over_the_graph_and_its_file(capsys, monkeypatch, tmp_path):
     ],
 )
 def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, changes, line):
-    ended = cli.call(capsys, monkeypatch, "run", *settings_of(*changes), "--rounds", 5, "--out", tmp_path / "run")
+    ended = cli.call(
+        capsys, monkeypatch, "run", *settings_of(*changes), "--rounds", 5, "--out", tmp_path / "run"
+    )
     assert ended.status == 2
     assert ended.err.removesuffix("\n").endswith(line)
     assert ended.err.count("\n") == 1

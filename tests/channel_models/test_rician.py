@@ -8,22 +8,24 @@ from helpers.contracts import check_channel
 from scipy import special, stats
 
 from channel_models._csi import Csi
-from channel_models._fading import WAVES
-from channel_models._motion import Motion
-from channel_models._path_loss import SPEED_OF_LIGHT_M_S, LargeScale
+from channel_models._geometry.motion import Motion
+from channel_models._propagation.fading import WAVES
+from channel_models._propagation.path_loss import SPEED_OF_LIGHT_M_S, LargeScale
 from channel_models.rayleigh import Rayleigh
 from channel_models.rician import Rician
 from channel_models.static import Static
-from wirelessfl.config import experiment_hash, from_tables, to_tables
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_tables
 from wirelessfl.errors import InputError
-from wirelessfl.medium import Medium
 from wirelessfl.rng import Streams
+from wirelessfl.scenario.medium import Medium
 from wirelessfl.values import Scenario
 
 SCENARIO = Scenario(clients=3, distance_m=(100.0, 200.0, 300.0))
 ROUNDS = 3000
 WAVELENGTH_M = SPEED_OF_LIGHT_M_S / LargeScale().carrier_hz
-SLOW = Motion(motion="velocity", speed_m_s=0.2 * WAVELENGTH_M / 0.01, round_interval_s=0.01)  # 0.2 wavelengths a round
+SLOW = Motion(
+    motion="velocity", speed_m_s=0.2 * WAVELENGTH_M / 0.01, round_interval_s=0.01
+)  # 0.2 wavelengths a round
 
 
 def gains(model, scenario=SCENARIO, *, rounds=ROUNDS):
@@ -36,13 +38,17 @@ def test_every_client_has_its_own_k_factor():
     for client, k in enumerate((0.01, 10**0.3, 100.0)):
         chi = 2 * (k + 1) * power[:, client]
         assert stats.kstest(chi, stats.ncx2(4, 4 * k).cdf).pvalue > 6e-5
-    np.testing.assert_array_equal(model.mean_gain(SCENARIO, Streams(0)), 2 * LargeScale().gain(SCENARIO))
+    np.testing.assert_array_equal(
+        model.mean_gain(SCENARIO, Streams(0)), 2 * LargeScale().gain(SCENARIO)
+    )
 
 
 def test_a_strong_line_of_sight_is_no_fading():
     constant = Static().mean_gain(SCENARIO, Streams(0))
     for outage in (0.01, 0.5, 0.99):
-        strong = Rician(k_factor_db=60.0, csi=Csi(csi="quantile", outage=outage)).sample(SCENARIO, Streams(1, 1))
+        strong = Rician(k_factor_db=60.0, csi=Csi(csi="quantile", outage=outage)).sample(
+            SCENARIO, Streams(1, 1)
+        )
         np.testing.assert_allclose(strong.gain, constant, rtol=5e-3)
         np.testing.assert_allclose(strong.believed_gain, constant, rtol=5e-3)
 
@@ -50,7 +56,9 @@ def test_a_strong_line_of_sight_is_no_fading():
 @pytest.mark.parametrize("motion", [Motion(), SLOW])
 @pytest.mark.parametrize("model", [Rayleigh, Rician])
 def test_believing_in_a_quantile_is_wrong_as_often_as_asked(model, motion):
-    model = model(antennas=3, combining="selection", motion=motion, csi=Csi(csi="quantile", outage=0.1))
+    model = model(
+        antennas=3, combining="selection", motion=motion, csi=Csi(csi="quantile", outage=0.1)
+    )
     states = [model.sample(SCENARIO, Streams(seed, 4)) for seed in range(1500)]
     short = np.mean([state.gain < state.believed_gain for state in states], axis=0)
     assert np.abs(short - 0.1).max() <= 4 * np.sqrt(0.1 * 0.9 / 1500)
@@ -58,17 +66,26 @@ def test_believing_in_a_quantile_is_wrong_as_often_as_asked(model, motion):
 
 @pytest.mark.parametrize("model", [Rayleigh, Rician, Static])
 def test_path_gain_is_what_is_left_without_fading_and_array(model):
-    np.testing.assert_array_equal(model().sample(SCENARIO, Streams(1, 1)).path_gain, LargeScale().gain(SCENARIO))
+    np.testing.assert_array_equal(
+        model().sample(SCENARIO, Streams(1, 1)).path_gain, LargeScale().gain(SCENARIO)
+    )
 
 
 @pytest.mark.parametrize("lag", [1, 3])
 def test_fading_of_moving_clients_is_correlated_over_rounds(lag):
     model, seeds = Rayleigh(antennas=1, motion=SLOW, large_scale=LargeScale(slope_db=1e-9)), 4000
     one = Scenario(clients=1, distance_m=100.0)
-    pairs = np.array([[model.sample(one, Streams(seed, r)).gain[0] for r in (5, 5 + lag)] for seed in range(seeds)])
+    pairs = np.array(
+        [
+            [model.sample(one, Streams(seed, r)).gain[0] for r in (5, 5 + lag)]
+            for seed in range(seeds)
+        ]
+    )
     products = np.prod(pairs / LargeScale(slope_db=1e-9).gain(one), axis=1)
     clarke = special.j0(2 * np.pi * 0.2 * lag) ** 2
-    assert abs(products.mean() - (1 + clarke + (1 - clarke) / WAVES)) <= 4 * products.std() / np.sqrt(seeds)
+    assert abs(
+        products.mean() - (1 + clarke + (1 - clarke) / WAVES)
+    ) <= 4 * products.std() / np.sqrt(seeds)
 
 
 def test_coherence_blocks_of_moving_clients_lead_on_to_the_next_round():
@@ -84,8 +101,12 @@ def test_path_loss_follows_a_moving_client():
     model, moved = Rayleigh(motion=away), replace(SCENARIO, distance_m=(150.0, 250.0, 350.0))
     expected = 4 * LargeScale().gain(moved)
     np.testing.assert_allclose(model.mean_gain(SCENARIO, Streams(0, 5)), expected, rtol=1e-12)
-    np.testing.assert_allclose(model.sample(SCENARIO, Streams(0, 5)).path_gain, expected / 4, rtol=1e-12)
-    np.testing.assert_array_equal(model.mean_gain(SCENARIO, Streams(0)), Rayleigh().mean_gain(SCENARIO, Streams(0)))
+    np.testing.assert_allclose(
+        model.sample(SCENARIO, Streams(0, 5)).path_gain, expected / 4, rtol=1e-12
+    )
+    np.testing.assert_array_equal(
+        model.mean_gain(SCENARIO, Streams(0)), Rayleigh().mean_gain(SCENARIO, Streams(0))
+    )
 
 
 @pytest.mark.parametrize("model", [Rayleigh, Rician])
@@ -95,14 +116,19 @@ def test_variants_keep_the_contract(model):
 
 
 def test_scenario_files_name_the_fields_and_defaults_name_no_experiment():
-    channel = {"model": "rician", "k_factor_db": [1.0, 2.0], "combining": "selection", "motion": "velocity"}
+    channel = {
+        "model": "rician",
+        "k_factor_db": [1.0, 2.0],
+        "combining": "selection",
+        "motion": "velocity",
+    }
     experiment = from_tables({"scenario": {"clients": 2}, "channel": channel})
     assert experiment.channel.k_factor_db == (1.0, 2.0)
     assert experiment.channel.motion.motion == "velocity"
     assert from_tables(to_tables(experiment)) == experiment
-    assert experiment_hash(from_tables({"channel": {"combining": "mrc", "motion": "still"}})) == experiment_hash(
-        from_tables({})
-    )
+    assert experiment_hash(
+        from_tables({"channel": {"combining": "mrc", "motion": "still"}})
+    ) == experiment_hash(from_tables({}))
 
 
 def test_bad_fields_are_one_line():
@@ -110,8 +136,12 @@ def test_bad_fields_are_one_line():
         Rician(k_factor_db=61.0)
     with pytest.raises(InputError, match=r"^channel.k_factor_db must be finite, got nan$"):
         Rician(k_factor_db=[1.0, np.nan])
-    with pytest.raises(InputError, match=r"^channel.k_factor_db must hold 3 values \(scenario.clients\), got 2$"):
+    with pytest.raises(
+        InputError, match=r"^channel.k_factor_db must hold 3 values \(scenario.clients\), got 2$"
+    ):
         Rician(k_factor_db=(1.0, 2.0)).sample(SCENARIO, Streams(0))
     for model in (Rayleigh, Rician):
-        with pytest.raises(InputError, match=r"^channel.combining must be one of mrc, selection; got 'sum'$"):
+        with pytest.raises(
+            InputError, match=r"^channel.combining must be one of mrc, selection; got 'sum'$"
+        ):
             model(combining="sum")

@@ -6,23 +6,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from channel_models import _drop, _motion, _shadowing, _tr38901_clients
-from channel_models._drop import Drop
-from channel_models._fading import Fading
-from channel_models._motion import Motion
-from channel_models._o2i import PENETRATION_STD_DB, penetration_db
-from channel_models._sector import Sector
-from channel_models._tr38901 import K_FACTOR_DB, los_probability, loss_db, shadow_std_db
+from channel_models import _tr38901_clients
+from channel_models._geometry import drop as _drop
+from channel_models._geometry import motion as _motion
+from channel_models._geometry.drop import Drop
+from channel_models._geometry.motion import Motion
+from channel_models._geometry.sector import Sector
+from channel_models._propagation import shadowing as _shadowing
+from channel_models._propagation.building_entry import PENETRATION_STD_DB, penetration_db
+from channel_models._propagation.fading import Fading
+from channel_models._propagation.tr38901 import K_FACTOR_DB, los_probability, loss_db, shadow_std_db
 from channel_models._tr38901_channel import SIGHT_CORRELATION_M, Site
 from channel_models._tr38901_clients import Indoor
 from channel_models.tr38901_inh import Tr38901Inh
 from channel_models.tr38901_rma import Tr38901Rma
 from channel_models.tr38901_uma import Tr38901Uma
 from channel_models.tr38901_umi import Tr38901Umi
-from wirelessfl.config import experiment_hash, from_tables, to_tables
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_tables
 from wirelessfl.errors import InputError
-from wirelessfl.medium import Medium
 from wirelessfl.rng import Streams
+from wirelessfl.scenario.medium import Medium
 from wirelessfl.units import linear_to_db
 from wirelessfl.values import Scenario
 
@@ -103,7 +106,9 @@ def test_line_of_sight_has_the_standards_frequency_in_every_round(environment):
     model = MODELS[environment](site=site(**along_the_rim(distance, step_m=15.0)))
     for round in (0, 1, 10):
         share = model.line_of_sight(scenario, Streams(6, round)).mean()
-        assert share == pytest.approx(probability, abs=4 * np.sqrt(probability * (1 - probability) / CLIENTS))
+        assert share == pytest.approx(
+            probability, abs=4 * np.sqrt(probability * (1 - probability) / CLIENTS)
+        )
 
 
 def test_line_of_sight_frequency_follows_the_walk_away():
@@ -113,7 +118,9 @@ def test_line_of_sight_frequency_follows_the_walk_away():
     for round in (0, 1, 4):
         probability = float(los_probability("umi", 30.0 * (round + 1)))
         share = model.line_of_sight(crowd(1.0), Streams(8, round)).mean()
-        assert share == pytest.approx(probability, abs=4 * np.sqrt(probability * (1 - probability) / CLIENTS))
+        assert share == pytest.approx(
+            probability, abs=4 * np.sqrt(probability * (1 - probability) / CLIENTS)
+        )
 
 
 @environments
@@ -126,7 +133,9 @@ def test_line_of_sight_persists_over_the_distance_moved(environment):
         stats.norm.ppf(los_probability(environment, distance)),
         np.exp(-step / SIGHT_CORRELATION_M[environment]),
     )
-    both = stats.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf([level, level])
+    both = stats.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf(
+        [level, level]
+    )
     assert np.mean(now & then) == pytest.approx(both, abs=4 * np.sqrt(both * (1 - both) / CLIENTS))
 
 
@@ -136,7 +145,9 @@ def test_shadowing_is_normal_in_db(environment, sight):
     distance = DISTANCE_M[environment]
     with_shadowing = MODELS[environment](site=site(sight=sight, fading=NO_FADING))
     without = replace(with_shadowing, site=replace(with_shadowing.site, shadowing=False))
-    difference = loss(with_shadowing, crowd(distance), Streams(3)) - loss(without, crowd(distance), Streams(3))
+    difference = loss(with_shadowing, crowd(distance), Streams(3)) - loss(
+        without, crowd(distance), Streams(3)
+    )
     std = float(shadow_std_db(environment, distance, los=sight == "always", carrier_hz=CARRIER_HZ))
     assert stats.kstest(difference / std, stats.norm.cdf).pvalue > 0.01
 
@@ -145,9 +156,13 @@ def test_shadowing_of_walkers_has_the_standards_correlation():
     distance, step = 60.0, 4.0
     model = Tr38901Umi(site=site(sight="always", fading=NO_FADING, **along_the_rim(distance, step)))
     mean = float(loss_db("umi", distance, carrier_hz=CARRIER_HZ, los=True))
-    first, second = ((loss(model, crowd(distance), Streams(5, round)) - mean) / 4.0 for round in (0, 2))
+    first, second = (
+        (loss(model, crowd(distance), Streams(5, round)) - mean) / 4.0 for round in (0, 2)
+    )
     correlation = np.exp(-2 * step / 10.0)
-    assert np.mean(first * second) == pytest.approx(correlation, abs=4 * np.sqrt((1 + correlation**2) / CLIENTS))
+    assert np.mean(first * second) == pytest.approx(
+        correlation, abs=4 * np.sqrt((1 + correlation**2) / CLIENTS)
+    )
 
 
 @environments
@@ -166,7 +181,9 @@ def test_fading_without_a_line_of_sight_is_that_of_rayleigh_branches():
     model = Tr38901Umi(site=site(sight="never"))
     state = model.sample(crowd(100.0), Streams(9, 3))
     assert stats.kstest(state.gain / state.path_gain, stats.gamma(4).cdf).pvalue > 0.01
-    np.testing.assert_allclose(model.mean_gain(crowd(100.0), Streams(9, 3)), 4 * state.path_gain, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.mean_gain(crowd(100.0), Streams(9, 3)), 4 * state.path_gain, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("penetration", ["low", "high"])
@@ -208,7 +225,9 @@ def test_sectors_add_their_gain():
     sectors = replace(plain, site=replace(plain.site, sector=Sector(sectors=3)))
     scenario = crowd(200.0, clients=50)
     gain = loss(plain, scenario, Streams(2)) - loss(sectors, scenario, Streams(2))
-    np.testing.assert_allclose(gain, Sector(sectors=3).gain_db(plain.positions_m(scenario, Streams(2))), atol=1e-9)
+    np.testing.assert_allclose(
+        gain, Sector(sectors=3).gain_db(plain.positions_m(scenario, Streams(2))), atol=1e-9
+    )
     assert np.ptp(gain) > 3
 
 
@@ -216,14 +235,25 @@ def test_high_clients_of_uma_draw_an_effective_height():
     model = Tr38901Uma(ut_height_m=22.5, site=site(sight="always", shadowing=False))
     distance = 2000.0  # beyond the break point of the higher ones
     possible = [
-        float(loss_db("uma", distance, carrier_hz=CARRIER_HZ, los=True, ut_height_m=22.5, effective_height_m=height))
+        float(
+            loss_db(
+                "uma",
+                distance,
+                carrier_hz=CARRIER_HZ,
+                los=True,
+                ut_height_m=22.5,
+                effective_height_m=height,
+            )
+        )
         for height in (1.0, 12.0, 15.0, 18.0, 21.0)
     ]
     losses = loss(model, crowd(distance, clients=300), Streams(1))
     nearest = np.abs(losses[:, None] - possible)
     assert nearest.min(axis=1).max() < 1e-6
     np.testing.assert_array_equal(losses, loss(model, crowd(distance, clients=300), Streams(1, 5)))
-    assert Tr38901Uma(ut_height_m=13.4, site=model.site).sample(crowd(distance, 2), Streams(0)).gain.shape == (2,)
+    assert Tr38901Uma(ut_height_m=13.4, site=model.site).sample(
+        crowd(distance, 2), Streams(0)
+    ).gain.shape == (2,)
 
 
 @environments
@@ -231,7 +261,9 @@ def test_who_stands_still_sees_only_fading_change(environment):
     model, scenario = MODELS[environment](), Scenario(clients=6)
     first, second = (model.sample(scenario, Streams(2, round)) for round in (0, 1))
     np.testing.assert_array_equal(first.path_gain, second.path_gain)
-    np.testing.assert_array_equal(model.mean_gain(scenario, Streams(2)), model.mean_gain(scenario, Streams(2, 9)))
+    np.testing.assert_array_equal(
+        model.mean_gain(scenario, Streams(2)), model.mean_gain(scenario, Streams(2, 9))
+    )
     assert not np.any(first.gain == second.gain)
     assert not np.any(first.block_gain(1) == first.gain)
 
@@ -241,7 +273,9 @@ def test_who_moves_sees_the_large_scale_change(motion):
     model, scenario = Tr38901Umi(site=site(motion=motion)), Scenario(clients=6)
     first, second = (model.sample(scenario, Streams(2, round)) for round in (0, 5))
     assert not np.any(first.path_gain == second.path_gain)
-    assert not np.any(model.positions_m(scenario, Streams(2)) == model.positions_m(scenario, Streams(2, 5)))
+    assert not np.any(
+        model.positions_m(scenario, Streams(2)) == model.positions_m(scenario, Streams(2, 5))
+    )
 
 
 @walks
@@ -272,7 +306,9 @@ def test_coherence_blocks_move_on_within_the_round():
     )
     now, then = (model.sample(scenario, Streams(1, round)) for round in (3, 4))
     np.testing.assert_array_equal(now.block_gain(0), now.gain)
-    np.testing.assert_allclose(now.block_gain(4) / now.path_gain, then.gain / then.path_gain, rtol=1e-6)
+    np.testing.assert_allclose(
+        now.block_gain(4) / now.path_gain, then.gain / then.path_gain, rtol=1e-6
+    )
     assert not np.any(np.isclose(now.block_gain(1), now.gain, rtol=1e-6, atol=0))
 
 
@@ -283,8 +319,12 @@ def test_client_keeps_its_draws_wherever_it_is_put():
         for order in (places, places[::-1])
     ]
     states = [model.sample(Scenario(clients=4), Streams(6, 2)) for model in models]
-    np.testing.assert_allclose(states[0].gain / states[0].path_gain, states[1].gain / states[1].path_gain, rtol=1e-12)
-    distances = [np.hypot(*model.positions_m(Scenario(clients=4), Streams(6, 2)).T) for model in models]
+    np.testing.assert_allclose(
+        states[0].gain / states[0].path_gain, states[1].gain / states[1].path_gain, rtol=1e-12
+    )
+    distances = [
+        np.hypot(*model.positions_m(Scenario(clients=4), Streams(6, 2)).T) for model in models
+    ]
     shadowing = [
         -linear_to_db(state.path_gain) - loss_db("umi", distance, carrier_hz=CARRIER_HZ, los=False)
         for state, distance in zip(states, distances, strict=True)
@@ -309,7 +349,11 @@ def test_edges_of_the_range_belong_to_it():
 def test_scenario_file_changes_one_field_of_a_plugins_own_default():
     tables = {"channel": {"model": "tr38901-inh", "radius_m": 30.0, "antennas": 2}}
     channel = from_tables(tables).channel
-    assert (channel.site.drop.drop, channel.site.drop.radius_m, channel.site.drop.min_distance_m) == ("disc", 30.0, 1.0)
+    assert (
+        channel.site.drop.drop,
+        channel.site.drop.radius_m,
+        channel.site.drop.min_distance_m,
+    ) == ("disc", 30.0, 1.0)
     assert channel.site.fading == Fading(fading="rician", antennas=2)
     assert from_tables({"channel": {"model": "tr38901-inh"}}).channel == Tr38901Inh()
 
@@ -317,13 +361,18 @@ def test_scenario_file_changes_one_field_of_a_plugins_own_default():
 def test_scenario_file_gives_positions():
     tables = {
         "scenario": {"clients": 2},
-        "channel": {"model": "tr38901-umi", "drop": "given", "positions_m": [[100.0, 5], [20, -300.0]]},
+        "channel": {
+            "model": "tr38901-umi",
+            "drop": "given",
+            "positions_m": [[100.0, 5], [20, -300.0]],
+        },
     }
     experiment = from_tables(tables)
     assert from_tables(to_tables(experiment)) == experiment
     assert experiment_hash(experiment) != experiment_hash(from_tables({"scenario": {"clients": 2}}))
     np.testing.assert_array_equal(
-        experiment.channel.positions_m(experiment.scenario, Streams(0)), [[100.0, 5.0], [20.0, -300.0]]
+        experiment.channel.positions_m(experiment.scenario, Streams(0)),
+        [[100.0, 5.0], [20.0, -300.0]],
     )
 
 
@@ -356,7 +405,12 @@ def test_scenario_file_gives_positions():
             "channel.indoor_share must be at most 1, got 1.5",
         ),
         (
-            {"model": "tr38901-umi", "indoor_share": 0.5, "penetration": "legacy", "carrier_hz": 28e9},
+            {
+                "model": "tr38901-umi",
+                "indoor_share": 0.5,
+                "penetration": "legacy",
+                "carrier_hz": 28e9,
+            },
             "channel.carrier_hz must be below 6e+09 for the legacy penetration, got 2.8e+10",
         ),
         (
@@ -390,4 +444,9 @@ def test_distance_outside_the_range_is_refused_or_extrapolated(drop, message):
     with pytest.raises(InputError) as caught:
         Tr38901Umi(site=Site(drop=drop)).sample(crowd(9.0, clients=1), Streams(0))
     assert str(caught.value) == message
-    assert Tr38901Umi(site=Site(drop=drop, extrapolate=True)).sample(crowd(9.0, clients=1), Streams(0)).gain[0] > 0
+    assert (
+        Tr38901Umi(site=Site(drop=drop, extrapolate=True))
+        .sample(crowd(9.0, clients=1), Streams(0))
+        .gain[0]
+        > 0
+    )

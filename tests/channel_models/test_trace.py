@@ -8,7 +8,7 @@ import pytest
 from channel_models._csi import Csi
 from channel_models._trace_file import _read
 from channel_models.trace import Trace
-from wirelessfl.config import from_tables, to_tables
+from wirelessfl.config.scenario_file import from_tables, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 from wirelessfl.values import Scenario
@@ -26,7 +26,9 @@ def wide(folder):
 def long(folder):
     rows = [f"{r + 1}, {c} ,{float(GAIN[r, c])!r}" for r in range(3) for c in range(2)]
     file = folder / "long.csv"
-    file.write_text("\r\n".join(["round,client,gain", *rows[::-1]]), encoding="utf-8-sig", newline="")
+    file.write_text(
+        "\r\n".join(["round,client,gain", *rows[::-1]]), encoding="utf-8-sig", newline=""
+    )
     return file
 
 
@@ -44,7 +46,9 @@ def test_what_was_recorded_is_played_back(write, tmp_path):
         np.testing.assert_array_equal(state.block_gain(5), GAIN[round])
         np.testing.assert_array_equal(state.path_gain, GAIN.mean(axis=0))
     np.testing.assert_array_equal(model.mean_gain(TWO, Streams(0, 1)), GAIN.mean(axis=0))
-    np.testing.assert_array_equal(model.sample(Scenario(clients=1), Streams(0, 1)).gain, GAIN[1, :1])
+    np.testing.assert_array_equal(
+        model.sample(Scenario(clients=1), Streams(0, 1)).gain, GAIN[1, :1]
+    )
 
 
 def test_the_path_is_relative_to_the_working_directory(tmp_path, monkeypatch):
@@ -57,8 +61,12 @@ def test_the_path_is_relative_to_the_working_directory(tmp_path, monkeypatch):
 
 def test_it_starts_over_only_when_asked(tmp_path):
     file = str(wide(tmp_path))
-    np.testing.assert_array_equal(Trace(file=file, repeat=True).sample(TWO, Streams(0, 7)).gain, GAIN[1])
-    message = f"channel.file {file}: holds 3 rounds, got round 4: set channel.repeat = true to start over"
+    np.testing.assert_array_equal(
+        Trace(file=file, repeat=True).sample(TWO, Streams(0, 7)).gain, GAIN[1]
+    )
+    message = (
+        f"channel.file {file}: holds 3 rounds, got round 4: set channel.repeat = true to start over"
+    )
     with pytest.raises(InputError) as caught:
         Trace(file=file).sample(TWO, Streams(0, 3))
     assert str(caught.value) == message
@@ -88,7 +96,10 @@ def test_mean_and_quantile_are_those_of_the_file(tmp_path):
     ("text", "message"),
     [
         ("1e-11,2e-11\n1e-11,nan\n", ": row 2: gain must be a finite number above 0, got 'nan'"),
-        ("1e-11,2e-11\n\n-1e-11,2\n", ": row 3: gain must be a finite number above 0, got '-1e-11'"),
+        (
+            "1e-11,2e-11\n\n-1e-11,2\n",
+            ": row 3: gain must be a finite number above 0, got '-1e-11'",
+        ),
         ("1e-11,0\n", ": row 1: gain must be a finite number above 0, got '0'"),
         ("gain_0,gain_1\n1,2\n", ": row 1: gain must be a finite number above 0, got 'gain_0'"),
         ("1,2\n1,inf\n", ": row 2: gain must be a finite number above 0, got 'inf'"),
@@ -96,9 +107,18 @@ def test_mean_and_quantile_are_those_of_the_file(tmp_path):
         ("1\n2\n", ": must hold at least 2 clients (scenario.clients), got 1"),
         ("", " must hold at least one round, got none"),
         ("round,client,gain\n", " must hold at least one round, got none"),
-        ("round,client,gain\n1,0,1\n1,1,\n", ": row 3: gain must be a finite number above 0, got ''"),
-        ("round,client,gain\n0,0,1\n", ": row 2: round must be a whole number of at least 1, got '0'"),
-        ("round,client,gain\n1,-1,1\n", ": row 2: client must be a whole number of at least 0, got '-1'"),
+        (
+            "round,client,gain\n1,0,1\n1,1,\n",
+            ": row 3: gain must be a finite number above 0, got ''",
+        ),
+        (
+            "round,client,gain\n0,0,1\n",
+            ": row 2: round must be a whole number of at least 1, got '0'",
+        ),
+        (
+            "round,client,gain\n1,-1,1\n",
+            ": row 2: client must be a whole number of at least 0, got '-1'",
+        ),
         ("round,client,gain\n1,0\n", ": row 2: a row must be round,client,gain, got 1,0"),
         (
             "round,client,gain\n1,0,1\n1,0,2\n",
@@ -125,12 +145,24 @@ def test_a_bad_csv_file_is_one_line(text, message, tmp_path):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ({"gain": [[1.0, 2.0], [1.0, np.nan]]}, ": row 2: gain of client 1 must be a finite number above 0, got nan"),
+        (
+            {"gain": [[1.0, 2.0], [1.0, np.nan]]},
+            ": row 2: gain of client 1 must be a finite number above 0, got nan",
+        ),
         ({"gain": [[1, 0]]}, ": row 1: gain of client 1 must be a finite number above 0, got 0"),
         ({"gains": [[1.0]]}, " must hold numbers gain of shape (rounds, clients), got none"),
-        ({"gain": [1.0, 2.0]}, " must hold numbers gain of shape (rounds, clients), got float64 of shape (2,)"),
-        ({"gain": [["a"]]}, " must hold numbers gain of shape (rounds, clients), got <U1 of shape (1, 1)"),
-        ({"gain": np.zeros((0, 2))}, " must hold numbers gain of shape (rounds, clients), got float64 of shape (0, 2)"),
+        (
+            {"gain": [1.0, 2.0]},
+            " must hold numbers gain of shape (rounds, clients), got float64 of shape (2,)",
+        ),
+        (
+            {"gain": [["a"]]},
+            " must hold numbers gain of shape (rounds, clients), got <U1 of shape (1, 1)",
+        ),
+        (
+            {"gain": np.zeros((0, 2))},
+            " must hold numbers gain of shape (rounds, clients), got float64 of shape (0, 2)",
+        ),
         ({"gain": [[1.0]]}, ": must hold at least 2 clients (scenario.clients), got 1"),
     ],
 )
@@ -142,7 +174,9 @@ def test_a_bad_npz_file_is_one_line(found, message, tmp_path):
     assert str(caught.value) == f"channel.file {file}{message}"
 
 
-@pytest.mark.parametrize(("name", "content"), [("bad.npz", b"not a zip"), ("bad.npz", b""), ("bad.csv", b"1,\xff\n")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("bad.npz", b"not a zip"), ("bad.npz", b""), ("bad.csv", b"1,\xff\n")]
+)
 def test_a_file_of_another_kind_is_one_line(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -178,12 +212,20 @@ def test_a_single_array_and_an_object_are_no_npz_file(tmp_path):
 
 
 def test_no_file_is_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"^channel.file must name a recorded trace \(.csv or .npz\), got ''$"):
+    with pytest.raises(
+        InputError, match=r"^channel.file must name a recorded trace \(.csv or .npz\), got ''$"
+    ):
         Trace().sample(TWO, Streams(0))
-    with pytest.raises(InputError, match=r"^channel.file must end in .csv or .npz, got 'gains.txt'$"):
+    with pytest.raises(
+        InputError, match=r"^channel.file must end in .csv or .npz, got 'gains.txt'$"
+    ):
         Trace(file="gains.txt")
-    with pytest.raises(InputError, match=r"^channel.file .*none.csv cannot be read: No such file or directory$"):
+    with pytest.raises(
+        InputError, match=r"^channel.file .*none.csv cannot be read: No such file or directory$"
+    ):
         Trace(file=str(tmp_path / "none.csv")).sample(TWO, Streams(0))
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(InputError, match=r"^channel.file .*folder.csv cannot be read: Is a directory$"):
+    with pytest.raises(
+        InputError, match=r"^channel.file .*folder.csv cannot be read: Is a directory$"
+    ):
         Trace(file=str(tmp_path / "folder.csv")).sample(TWO, Streams(0))

@@ -27,7 +27,9 @@ def start(name, seed=0):
 def expected(algorithm):
     """The algorithm itself, or one whose rounds are as long as a coin makes them on average."""
     descent = getattr(algorithm, "descent", None)
-    return algorithm if descent is None else replace(algorithm, descent=replace(descent, coin="fixed"))
+    return (
+        algorithm if descent is None else replace(algorithm, descent=replace(descent, coin="fixed"))
+    )
 
 
 def ratios(name):
@@ -78,9 +80,14 @@ def test_a_round_gives_a_new_state_and_its_costs(name):
     for array in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
         assert array.shape == (K,)
         assert np.all(array >= 0)
-    assert np.all(np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0)  # who prunes more sends no more
+    assert np.all(
+        np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0
+    )  # who prunes more sends no more
     demand = trainer.demand(state)
-    assert np.all(metrics.uplink_bits <= demand.fixed_upload_bits + (1 - ratios(name)) * demand.prunable_upload_bits)
+    assert np.all(
+        metrics.uplink_bits
+        <= demand.fixed_upload_bits + (1 - ratios(name)) * demand.prunable_upload_bits
+    )
     trainer.close()
 
 
@@ -94,7 +101,11 @@ def test_is_a_function_of_the_seed(name):
         trainer.close()
         return packed, metrics.loss, accuracy
 
-    (one, *numbers), (again, *numbers_again), (other, *_) = two_rounds(0), two_rounds(0), two_rounds(1)
+    (one, *numbers), (again, *numbers_again), (other, *_) = (
+        two_rounds(0),
+        two_rounds(0),
+        two_rounds(1),
+    )
     assert equal(one, again)
     assert numbers == numbers_again
     assert not equal(one, other)
@@ -122,7 +133,9 @@ def test_packed_state_is_complete(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_deliveries_nothing_reaches_the_others(name):
     trainer, state = start(name)
-    state, _ = trainer.step(state, ratios(name), ALL)  # agents without a server have all begun with the same
+    state, _ = trainer.step(
+        state, ratios(name), ALL
+    )  # agents without a server have all begun with the same
     nothing, _ = trainer.step(state, ratios(name), NOTHING)
     everything, metrics = trainer.step(state, ratios(name), ALL)
     assert equal(trainer.pack(nothing), trainer.pack(everything)) == (not metrics.uplink_bits.any())

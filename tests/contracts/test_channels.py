@@ -47,7 +47,10 @@ class Broken:
         believed = -gain if self.fault == "believed" else gain
         path_gain = np.zeros_like(gain) if self.fault == "path" else gain
         return ChannelState(
-            gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=self.blocks(scenario, rng)
+            gain=gain,
+            believed_gain=believed,
+            path_gain=path_gain,
+            block_gain=self.blocks(scenario, rng),
         )
 
     def blocks(self, scenario, rng):
@@ -55,19 +58,33 @@ class Broken:
 
         def block_gain(block):
             calls.append(block)
-            gain = self.draw(scenario, rng, "g" if block == 0 and self.fault != "block 0" else f"g{block}")
+            gain = self.draw(
+                scenario, rng, "g" if block == 0 and self.fault != "block 0" else f"g{block}"
+            )
             return gain * (len(calls) if self.fault == "impure block" and block else 1)
 
         return block_gain
 
     def draw(self, scenario, rng, stream):
-        return np.array([rng.generator(stream, client).random() + 0.1 for client in range(scenario.clients)])
+        return np.array(
+            [rng.generator(stream, client).random() + 0.1 for client in range(scenario.clients)]
+        )
 
     def mean_gain(self, scenario, rng):
         return np.full(scenario.clients, 0.6)
 
 
-FAULTS = ["shape", "sign", "believed", "path", "history", "company", "block 0", "impure block", "mean"]
+FAULTS = [
+    "shape",
+    "sign",
+    "believed",
+    "path",
+    "history",
+    "company",
+    "block 0",
+    "impure block",
+    "mean",
+]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.made_up import write_all
+from helpers.synthetic import write_all
 
-from training.data._card import Card
+from training.data.card import Card
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
 
@@ -32,7 +32,10 @@ def dataset(plugin, data_root):
 
 
 def _parts(dataset):
-    train, test = (dataset.train_images, dataset.train_labels), (dataset.test_images, dataset.test_labels)
+    train, test = (
+        (dataset.train_images, dataset.train_labels),
+        (dataset.test_images, dataset.test_labels),
+    )
     return (train, test) if dataset.validation is None else (train, test, dataset.validation)
 
 
@@ -102,7 +105,9 @@ def _complaint(name: str, data_root: Path) -> str | None:
 @pytest.mark.parametrize("name", plugins.names("datasets"))
 def test_an_empty_folder_is_enough_or_is_named_in_one_line(name, tmp_path):
     complaint = _complaint(name, tmp_path)
-    assert complaint is None or (repr(name) in complaint and str(tmp_path) in complaint and "\n" not in complaint)
+    assert complaint is None or (
+        repr(name) in complaint and str(tmp_path) in complaint and "\n" not in complaint
+    )
 
 
 def test_every_file_that_misses_is_named(plugin, data_root):

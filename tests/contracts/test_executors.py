@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
+from training.data.federated import FederatedData
+from training.engine.engine import EngineSpec
+from training.engine.program import EvaluationWork, LocalWork, Train
 from training.executors.graph import Graph
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked
 from training.executors.workers import Workers
-from training.models._build import Form
-from training.program import EvaluationWork, LocalWork, Train
-from training.structure import Structure, SubModel
+from training.structure.build import Form
+from training.structure.structure import Structure
+from training.structure.submodel import SubModel
 from wirelessfl import plugins
 from wirelessfl.rng import Streams
 
@@ -27,7 +28,13 @@ EXECUTORS = {
     "graph": Graph,  # on a CPU its steps run as they are written, from the same fixed places
 }
 TRAIN = Train(
-    part="shared", steps=2, learning_rate=0.05, momentum=0.9, weight_decay=0.01, clip_norm=1.0, stream="batches/local"
+    part="shared",
+    steps=2,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    stream="batches/local",
 )
 NAMES = plugins.names("models")
 SHRINKING = {name for name in NAMES if getattr(plugins.load("models", name), "groups", ())}
@@ -37,7 +44,9 @@ SHRINKING = {name for name in NAMES if getattr(plugins.load("models", name), "gr
 def spec_of(name: str) -> EngineSpec:
     """The model, a narrow one of those that can be."""
     width = 0.2 if name in SHRINKING else 1.0
-    return EngineSpec(model=name, personalised=False, batch_size=BATCH, device="cpu", form=Form(width=width))
+    return EngineSpec(
+        model=name, personalised=False, batch_size=BATCH, device="cpu", form=Form(width=width)
+    )
 
 
 @cache
@@ -81,7 +90,9 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
             return {
                 "sub": SubModel(
                     kept={
-                        group: tuple(sorted(rng.choice(full, widths[group], replace=False).tolist()))
+                        group: tuple(
+                            sorted(rng.choice(full, widths[group], replace=False).tolist())
+                        )
                         for group, full in structure.widths.items()
                     }
                 )
@@ -89,7 +100,14 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
         return {}
 
     return [
-        LocalWork(client=k, vector=start, program=(TRAIN,), pruning_ratio=0.0, streams=Streams(3, 0), **extras())
+        LocalWork(
+            client=k,
+            vector=start,
+            program=(TRAIN,),
+            pruning_ratio=0.0,
+            streams=Streams(3, 0),
+            **extras(),
+        )
         for k in range(CLIENTS)
     ]
 
@@ -105,7 +123,9 @@ def tolerance(name: str) -> float:
     return 2e-4 if normed else 1e-5
 
 
-@pytest.fixture(scope="module", params=[(name, made) for name in NAMES for made in EXECUTORS], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(name, made) for name in NAMES for made in EXECUTORS], ids="-".join
+)
 def at_work(request):
     """A model's name, an executor's name, the executor."""
     name, made = request.param
@@ -117,7 +137,14 @@ def test_every_executor_gives_what_the_loop_gives(at_work):
     name, made, executor = at_work
     for kind in ("dense", "masked", "compact") if name in SHRINKING else ("dense", "masked"):
         results = executor.train(iter(works_of(name, kind)))
-        check(kind, works_of(name, kind), results, by_the_loop(name, kind), bound=tolerance(name), made=made)
+        check(
+            kind,
+            works_of(name, kind),
+            results,
+            by_the_loop(name, kind),
+            bound=tolerance(name),
+            made=made,
+        )
 
 
 def check(kind, works, results, expected, *, bound, made):
@@ -136,11 +163,15 @@ def check(kind, works, results, expected, *, bound, made):
             assert not pruned.any()
             assert not np.signbit(pruned).any()
         if kind == "compact":
-            assert np.array_equal(ours.vector[: ours.mask.size][~ours.mask], work.vector[: ours.mask.size][~ours.mask])
+            assert np.array_equal(
+                ours.vector[: ours.mask.size][~ours.mask], work.vector[: ours.mask.size][~ours.mask]
+            )
 
 
 def test_every_executor_evaluates_as_the_loop(at_work):
     name, _, executor = at_work
     loop = Loop(spec_of(name), data_of(name))
-    works = [EvaluationWork(client=work.client, vector=work.vector) for work in works_of(name, "dense")]
+    works = [
+        EvaluationWork(client=work.client, vector=work.vector) for work in works_of(name, "dense")
+    ]
     assert list(executor.evaluate(iter(works))) == list(loop.evaluate(works))

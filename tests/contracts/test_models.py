@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from training.layout import Layout
-from training.models._build import Form, build, build_like
-from training.models._macs import layer_macs
-from training.network import LOSSES, Network
+from training.engine.network import LOSSES, Network
+from training.structure.build import Form, build, build_like
+from training.structure.layout import Layout
+from training.structure.macs import layer_macs
 from training.task import Task
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
@@ -92,7 +92,9 @@ def test_initial_weights_are_a_function_of_the_seed(model):
     other = type(model)()
     for name, parameter in model.named_parameters():
         layer = model.get_submodule(name.rpartition(".")[0])
-        fixed = isinstance(layer, NORMS) or (_loss_of(model) == "squared-error" and not parameter.any())
+        fixed = isinstance(layer, NORMS) or (
+            _loss_of(model) == "squared-error" and not parameter.any()
+        )
         assert torch.equal(parameter, again.get_parameter(name))
         assert torch.equal(parameter, other.get_parameter(name)) == fixed, name
 
@@ -100,10 +102,16 @@ def test_initial_weights_are_a_function_of_the_seed(model):
 def test_macs_cover_every_weight_and_leave_the_model_alone(model):
     before = copy.deepcopy(model.state_dict())
     macs = layer_macs(model)
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, (nn.Conv2d, nn.Linear))
+    }
     assert macs.keys() == layers.keys()
     for name, layer in layers.items():
-        assert macs[name] % layer.weight.numel() == 0  # each weight is used once per output position
+        assert (
+            macs[name] % layer.weight.numel() == 0
+        )  # each weight is used once per output position
         assert macs[name] > 0
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
@@ -115,9 +123,13 @@ def test_a_gradient_in_closed_form_is_that_of_autograd(name):
     model = plugins.load("models", name)()
     inputs, targets = _inputs(model, 7), _targets(model, 7)
     network = Network(model, Layout.of(model), torch.device("cpu"))
-    network.vector.copy_(torch.randn(network.layout.size, generator=torch.Generator().manual_seed(2)) / 20)
+    network.vector.copy_(
+        torch.randn(network.layout.size, generator=torch.Generator().manual_seed(2)) / 20
+    )
     loss = LOSSES[_loss_of(model)](model(inputs), targets)
-    expected = torch.autograd.grad(loss, [model.get_parameter(entry.name) for entry in network.layout.parameters])
+    expected = torch.autograd.grad(
+        loss, [model.get_parameter(entry.name) for entry in network.layout.parameters]
+    )
     assert network.backward(inputs, targets).item() == pytest.approx(loss.item(), rel=1e-6)
     flat = torch.cat([gradient.reshape(-1) for gradient in expected])
     torch.testing.assert_close(network.gradient, flat, rtol=1e-5, atol=1e-6)
@@ -135,30 +147,41 @@ def test_is_made_for_the_datas_channels_and_classes(name, model):
     assert (made.input_shape, made.classes) == (form.input_shape, form.classes)
     assert made(_inputs(made)).shape == (3, form.classes)
     assert (type(made).input_shape, type(made).classes) == (model.input_shape, model.classes)
-    assert [name for name, _ in made.named_parameters()] == [name for name, _ in model.named_parameters()]
+    assert [name for name, _ in made.named_parameters()] == [
+        name for name, _ in model.named_parameters()
+    ]
 
 
 def test_its_own_form_is_the_model_itself(name, model):
     torch.manual_seed(0)
     same = build(name, Form(input_shape=model.input_shape, classes=model.classes))
-    assert all(torch.equal(value, same.state_dict()[key]) for key, value in model.state_dict().items())
+    assert all(
+        torch.equal(value, same.state_dict()[key]) for key, value in model.state_dict().items()
+    )
 
 
 def test_another_height_or_number_of_axes_is_refused_in_one_line(name, model):
     shape = model.input_shape
     others = [(*shape[:-1], shape[-1] + 1), (*shape, 1)] if len(shape) > 1 else [(1, *shape)]
     for other in others:
-        with pytest.raises(InputError, match=rf"training.model '{name}' must fit the data with [^\n]*\Z"):
+        with pytest.raises(
+            InputError, match=rf"training.model '{name}' must fit the data with [^\n]*\Z"
+        ):
             build(name, Form(input_shape=other))
 
 
 def test_a_share_of_the_width_is_for_models_with_groups(name, model):
     if name not in SHRINKING:
-        with pytest.raises(InputError, match=rf"training.width must be 1 for model '{name}', which has no groups"):
+        with pytest.raises(
+            InputError, match=rf"training.width must be 1 for model '{name}', which has no groups"
+        ):
             build(name, Form(width=0.5))
         return
     form = replace(_other(model), width=0.5)
-    made, shapes = build(name, form), {name: parameter.shape for name, parameter in model.named_parameters()}
+    made, shapes = (
+        build(name, form),
+        {name: parameter.shape for name, parameter in model.named_parameters()},
+    )
     for group in model.groups:
         weight = f"{group.rows[0]}.weight"
         assert made.get_parameter(weight).shape[0] == shapes[weight][0] // 2
@@ -169,12 +192,18 @@ def test_a_share_of_the_width_is_for_models_with_groups(name, model):
 
 def test_every_part_that_is_optional_can_be_left_out(name, model):
     for part in getattr(model, "optional", ()):
-        whole, made = build(name, _other(model)), build(name, replace(_other(model), without=(part,)))
+        whole, made = (
+            build(name, _other(model)),
+            build(name, replace(_other(model), without=(part,))),
+        )
         made.load_state_dict(whole.state_dict())
         inputs = _inputs(made)
         assert not torch.equal(made(inputs), whole(inputs))
         assert build_like(made, {}).without == (part,)
-    with pytest.raises(InputError, match=rf"training.without must name parts that model '{name}' [^\n]*got 'roof'\Z"):
+    with pytest.raises(
+        InputError,
+        match=rf"training.without must name parts that model '{name}' [^\n]*got 'roof'\Z",
+    ):
         build(name, Form(without=("roof",)))
 
 
@@ -213,8 +242,12 @@ class TestShrinking:
 
     def test_the_same_tensors_in_the_same_order(self, model):
         small = type(model)(widths={group.name: 1 for group in model.groups})
-        assert [name for name, _ in small.named_parameters()] == [name for name, _ in model.named_parameters()]
-        assert [name for name, _ in small.named_buffers()] == [name for name, _ in model.named_buffers()]
+        assert [name for name, _ in small.named_parameters()] == [
+            name for name, _ in model.named_parameters()
+        ]
+        assert [name for name, _ in small.named_buffers()] == [
+            name for name, _ in model.named_buffers()
+        ]
         assert small(_inputs(model, 2)).shape == (2, model.classes)
 
     def test_all_channels_are_the_model_itself(self, model):
@@ -241,5 +274,7 @@ class TestShrinking:
         with pytest.raises(InputError, match=r"widths must name groups of the model .*, got 'fc9'"):
             type(model)(widths={"fc9": 1})
         for width in (0, group.width + 1):
-            with pytest.raises(InputError, match=rf"widths.{group.name} must be within 1 and {group.width}, got"):
+            with pytest.raises(
+                InputError, match=rf"widths.{group.name} must be within 1 and {group.width}, got"
+            ):
                 type(model)(widths={group.name: width})

@@ -11,10 +11,25 @@ DUMMIES = sorted(file.stem.replace("_", "-") for file in OUTSIDE.glob("*/*.py"))
 
 
 def test_plugins_from_outside_go_through_the_contract_tests():
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", "-k", " or ".join(f"[{name}" for name in DUMMIES)]
+    arguments = [
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        " or ".join(f"[{name}" for name in DUMMIES),
+    ]
     done = subprocess.run(
         # Without this very file, which would start itself again and again.
-        [sys.executable, "-m", "pytest", *arguments, "--ignore", __file__, str(Path(__file__).parent)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *arguments,
+            "--ignore",
+            __file__,
+            str(Path(__file__).parent),
+        ],
         env={**os.environ, "WIRELESSFL_PLUGINS": str(OUTSIDE)},
         cwd=Path(__file__).parents[2],
         capture_output=True,

@@ -1,4 +1,6 @@
-"""Three or four agents in a row that learn the embedded digits, and what they do in a round by hand."""
+"""Three or four agents in a row that learn the embedded digits, and what they do in a round by
+hand.
+"""
 
 import numpy as np
 import torch
@@ -37,7 +39,9 @@ def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
 def equal(one, other) -> bool:
     """Whether two states have the same numbers, bit for bit."""
     one, other = one.pack(), other.pack()
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name], other[name]) for name in one
+    )
 
 
 def batches(agents: int, round: int, stream: str = "batches/shared"):
@@ -53,8 +57,8 @@ def batches(agents: int, round: int, stream: str = "batches/shared"):
 
 def delivery(agents: int = 3, **changes) -> Delivery:
     """Everybody here and in time, but for these lists of agents."""
-    parts = {"here": np.ones(agents, bool), "now": np.ones(agents, bool)}
-    parts |= {"later": np.zeros(agents, bool), "earlier": np.zeros(agents, bool)}
+    parts = {"participates": np.ones(agents, bool), "on_time": np.ones(agents, bool)}
+    parts |= {"late": np.zeros(agents, bool), "arrived_late": np.zeros(agents, bool)}
     for name, chosen in changes.items():
         parts[name] = np.isin(np.arange(agents), chosen)
     return Delivery(**parts)

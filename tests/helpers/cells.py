@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation
+from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.planning import allocation_problem
 from wirelessfl.values import ChannelState, Demand, Scenario
 
@@ -12,17 +12,28 @@ HZ = 1e6  # the band of `by_hand`
 SNR_PER_GAIN = 1e12  # its transmit power over its noise
 
 
-def by_hand(work_s, bits, *, snr=1.0, share=None, ratio=0.0, blocks=None, believed_snr=None, **changes):
-    """Clients that work for `work_s` seconds and upload `bits` over 1 MHz: scenario, channel, demand, allocation.
+def by_hand(
+    work_s, bits, *, snr=1.0, share=None, ratio=0.0, blocks=None, believed_snr=None, **changes
+):
+    """Clients that work for `work_s` seconds and upload `bits` over 1 MHz: scenario, channel,
+    demand, allocation.
 
-    1 GHz, one cycle per update, 1 W, noise 1e-12 W: at SNR 1 (3) the whole band carries 1 (2) Mbit/s. The work is
-    fixed where the ratio is 1, else prunable. `blocks` is a function of the block that gives its SNR. Names of nested
-    fields (`bands`, `packet_error`, ...) may be given like any other of the scenario.
+    1 GHz, one cycle per update, 1 W, noise 1e-12 W: at SNR 1 (3) the whole band carries 1 (2)
+    Mbit/s. The work is fixed where the ratio is 1, else prunable. `blocks` is a function of the
+    block that gives its SNR. Names of nested fields (`bands`, `packet_error`, ...) may be given
+    like any other of the scenario.
     """
-    work_s, bits = np.broadcast_arrays(np.atleast_1d(np.asarray(work_s, dtype=float)), np.asarray(bits, dtype=float))
+    work_s, bits = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(work_s, dtype=float)), np.asarray(bits, dtype=float)
+    )
     clients = len(work_s)
     base = Scenario(
-        clients=clients, bandwidth_hz=HZ, noise_power_w=1e-12, transmit_power_w=1.0, cpu_hz=1e9, cycles_per_weight=1.0
+        clients=clients,
+        bandwidth_hz=HZ,
+        noise_power_w=1e-12,
+        transmit_power_w=1.0,
+        cpu_hz=1e9,
+        cycles_per_weight=1.0,
     )
     scenario = changed(base, **changes)
     ratio = np.broadcast_to(np.asarray(ratio, dtype=float), clients)
@@ -34,7 +45,9 @@ def by_hand(work_s, bits, *, snr=1.0, share=None, ratio=0.0, blocks=None, believ
         prunable_upload_bits=bits / kept,
     )
     gain = np.broadcast_to(np.asarray(snr, dtype=float), clients) / SNR_PER_GAIN
-    believed = gain if believed_snr is None else np.broadcast_to(believed_snr, clients) / SNR_PER_GAIN
+    believed = (
+        gain if believed_snr is None else np.broadcast_to(believed_snr, clients) / SNR_PER_GAIN
+    )
     block_gain = None
     if blocks is not None:
 
@@ -52,12 +65,16 @@ def changed(scenario, **changes):
     for part in ("link", "processor", "medium"):
         names = {field.name for field in dataclasses.fields(getattr(scenario, part))}
         own = {name: changes.pop(name) for name in names & set(changes)}
-        scenario = dataclasses.replace(scenario, **{part: dataclasses.replace(getattr(scenario, part), **own)})
+        scenario = dataclasses.replace(
+            scenario, **{part: dataclasses.replace(getattr(scenario, part), **own)}
+        )
     return dataclasses.replace(scenario, **changes)
 
 
 def make_case(seed, clients, policy="wait"):
-    """A scenario, a channel and a demand of plausible magnitudes, everything different for every client."""
+    """A scenario, a channel and a demand of plausible magnitudes, everything different for every
+    client.
+    """
     rng = np.random.default_rng(seed)
     scenario = Scenario(
         clients=clients,
@@ -66,7 +83,7 @@ def make_case(seed, clients, policy="wait"):
         transmit_power_w=rng.uniform(0.1, 1.0, clients),
         deadline_policy=policy,
     )
-    channel = ChannelState.known(10 ** rng.uniform(-13, -11, clients))
+    channel = ChannelState.perfect_csi(10 ** rng.uniform(-13, -11, clients))
     demand = Demand(
         fixed_updates=rng.uniform(0, 5e4, clients),
         prunable_updates=rng.uniform(0, 9e4, clients),
@@ -89,7 +106,9 @@ def allocate(scenario, channel, demand, band, ratio):
 
 def random_allocation(seed, scenario, channel, demand):
     rng = np.random.default_rng(seed + 1)
-    ratio = rng.choice([0.0, 0.3, 0.9, 1.0], scenario.clients) * rng.uniform(0.9, 1.0, scenario.clients)
+    ratio = rng.choice([0.0, 0.3, 0.9, 1.0], scenario.clients) * rng.uniform(
+        0.9, 1.0, scenario.clients
+    )
     ratio[rng.random(scenario.clients) < 0.2] = 1.0
     band = rng.dirichlet(np.ones(scenario.clients))
     return allocate(scenario, channel, demand, np.where(ratio < 1, band, 0.0), ratio)
@@ -113,5 +132,10 @@ def permuted(scenario, demand, order):
             cycles_per_weight=scenario.per_client("cycles_per_weight")[order],
             transmit_power_w=scenario.per_client("transmit_power_w")[order],
         ),
-        Demand(**{field.name: getattr(demand, field.name)[order] for field in dataclasses.fields(demand)}),
+        Demand(
+            **{
+                field.name: getattr(demand, field.name)[order]
+                for field in dataclasses.fields(demand)
+            }
+        ),
     )

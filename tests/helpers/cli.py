@@ -26,7 +26,9 @@ class Ended:
         return json.loads(self.out)
 
 
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Ended:
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> Ended:
     """Run `wirelessfl ARGUMENTS` in this process."""
     monkeypatch.setattr(sys, "argv", ["wirelessfl", *map(str, arguments)])
     capsys.readouterr()
@@ -39,5 +41,8 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
 def start(*arguments: object, folder: Path) -> "subprocess.Popen[bytes]":
     """Start `wirelessfl ARGUMENTS` as a process in `folder`, silent."""
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )

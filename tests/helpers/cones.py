@@ -7,11 +7,17 @@ import numpy as np
 
 
 def best(p, objective):
-    """The maximum of `objective(x)` (a concave CVXPY expression) over the kept fractions that fit `p`, and x; (K,).
+    """The maximum of `objective(x)` (a concave CVXPY expression) over the kept fractions that fit
+    `p`, and x; (K,).
 
-    b(x) = e/c + g (x + (a/c) v), v (1 - a x / c) >= x^2 with g = s/c + a e / c^2; every client must have slack.
+    b(x) = e/c + g (x + (a/c) v), v (1 - a x / c) >= x^2 with g = s/c + a e / c^2; every client must
+    have slack.
     """
-    load, pace, entry = p.upload_s / p.slack_s, p.prunable_s / p.slack_s, p.fixed_upload_s / p.slack_s
+    load, pace, entry = (
+        p.upload_s / p.slack_s,
+        p.prunable_s / p.slack_s,
+        p.fixed_upload_s / p.slack_s,
+    )
     growth = load + pace * entry
     kept, excess, room = (cp.Variable(p.shape[-1]) for _ in range(3))
     limits = [
@@ -24,11 +30,15 @@ def best(p, objective):
     problem = cp.Problem(cp.Maximize(objective(kept)), limits)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-        problem.solve(solver=cp.CLARABEL, **dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10))
+        problem.solve(
+            solver=cp.CLARABEL, **dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
+        )
     return float(problem.value), np.asarray(kept.value)
 
 
 def with_fixed_bits(rng, p, share):
-    """`p` with fixed bits that need `share` of the band together, for about two thirds of its clients."""
+    """`p` with fixed bits that need `share` of the band together, for about two thirds of its
+    clients.
+    """
     room_bits = np.maximum(p.slack_s, 0.0) * p.rate_bps * (rng.random(p.shape) > 0.3)
     return share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits

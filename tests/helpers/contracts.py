@@ -1,12 +1,14 @@
-"""What every plug-in of a kind must keep; the contract tests and plug-ins from outside are held to the same."""
+"""What every plug-in of a kind must keep; the contract tests and plug-ins from outside are held to
+the same.
+"""
 
 import dataclasses
 import inspect
 
 import numpy as np
 
-from wirelessfl.medium import Medium
 from wirelessfl.rng import Streams
+from wirelessfl.scenario.medium import Medium
 from wirelessfl.values import Scenario
 
 ROUNDS = 500
@@ -15,7 +17,9 @@ BLOCKS = (0, 1, 5)
 
 
 def check_settings(cls: type) -> None:
-    """A plug-in's class is a frozen dataclass that needs no arguments; equal settings are equal and hashable."""
+    """A plug-in's class is a frozen dataclass that needs no arguments; equal settings are equal and
+    hashable.
+    """
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
     assert cls() == cls()
@@ -23,7 +27,9 @@ def check_settings(cls: type) -> None:
 
 
 def check_signatures(cls: type, protocol: type) -> None:
-    """`cls` has every method of the protocol, callable the same way: parameters of the same names, kinds and order."""
+    """`cls` has every method of the protocol, callable the same way: parameters of the same names,
+    kinds and order.
+    """
     for name, method in vars(protocol).items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
@@ -33,18 +39,25 @@ def check_signatures(cls: type, protocol: type) -> None:
 
 
 def _shape(method) -> list[tuple[str, inspect._ParameterKind]]:
-    return [(parameter.name, parameter.kind) for parameter in inspect.signature(method).parameters.values()]
+    return [
+        (parameter.name, parameter.kind)
+        for parameter in inspect.signature(method).parameters.values()
+    ]
 
 
 def example(cls: type, folder):
-    """A plug-in to hold to its contract: its defaults, or what its `example(folder)` makes of files it writes there."""
+    """A plug-in to hold to its contract: its defaults, or what its `example(folder)` makes of files
+    it writes there.
+    """
     return cls.example(folder) if hasattr(cls, "example") else cls()
 
 
 def check_channel(model) -> None:
-    """Shape, sign, determinism, independence of the other clients, coherence blocks, and the mean that it claims.
+    """Shape, sign, determinism, independence of the other clients, coherence blocks, and the mean
+    that it claims.
 
-    A model with `clients_interact = True` has clients whose gains depend on who else is there: peers on a graph.
+    A model with `clients_interact = True` has clients whose gains depend on who else is there:
+    peers on a graph.
     """
     medium = Medium(coherence_s=0.005)
     scenario = Scenario(clients=len(DISTANCES_M), distance_m=DISTANCES_M, medium=medium)
@@ -90,7 +103,9 @@ def _check_company(model, scenario: Scenario) -> None:
 
 
 def _check_blocks(model, scenario: Scenario) -> None:
-    """The gain of a coherence block is a pure function of its number, and the first one is the round's gain."""
+    """The gain of a coherence block is a pure function of its number, and the first one is the
+    round's gain.
+    """
     rng = Streams(seed=3, round=7)
     state, other = model.sample(scenario, rng), model.sample(scenario, rng)
     if state.block_gain is None:
@@ -104,7 +119,8 @@ def _check_blocks(model, scenario: Scenario) -> None:
 
 
 def _check_mean_gain(model, scenario: Scenario) -> None:
-    """Over rounds and seeds the gain is, relative to the mean claimed for each, 1 within 4 standard errors.
+    """Over rounds and seeds the gain is, relative to the mean claimed for each, 1 within 4 standard
+    errors.
 
     Over seeds too, since a field that clients walk through is the same in every round of a run.
     """

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from training.data._federated import FederatedData
-from training.engine import Engine, EngineSpec
-from training.layout import Layout
-from training.program import LocalWork, Part, Program, Prune, Train
+from training.data.federated import FederatedData
+from training.engine.engine import Engine, EngineSpec
+from training.engine.program import LocalWork, Program, Prune, Train
+from training.structure.layout import Layout, Part
 from wirelessfl.rng import Streams
 
 SPEC = EngineSpec(model="digits-cnn", personalised=True, batch_size=16, device="cpu")
@@ -49,11 +49,22 @@ def engine(spec: EngineSpec = SPEC, data: FederatedData | None = None) -> Engine
 
 
 def work(
-    program: Program, *, client: int = 0, ratio: float = 0.0, round: int = 0, spec: EngineSpec = SPEC
+    program: Program,
+    *,
+    client: int = 0,
+    ratio: float = 0.0,
+    round: int = 0,
+    spec: EngineSpec = SPEC,
 ) -> LocalWork:
     """One client's work on the seeded initial weights."""
     vector, _ = start_vector(spec)
-    return LocalWork(client=client, vector=vector, program=program, pruning_ratio=ratio, streams=Streams(3, round))
+    return LocalWork(
+        client=client,
+        vector=vector,
+        program=program,
+        pruning_ratio=ratio,
+        streams=Streams(3, round),
+    )
 
 
 def train(part: Part, steps: int = 2, rate: float = 0.05, stream: str = "batches/shared") -> Train:

@@ -1,4 +1,6 @@
-"""Joint problems for tests, and a reference that knows only the raw variables: bands, ratios and frequencies."""
+"""Joint problems for tests, and a reference that knows only the raw variables: bands, ratios and
+frequencies.
+"""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -10,7 +12,9 @@ from optimizers import JointProblem
 
 
 def joint_problem(rng: np.random.Generator, clients: int, **changes: Any) -> JointProblem:
-    """A random cell in which deadline, energy, frequency bounds and band all matter; `changes` replace fields."""
+    """A random cell in which deadline, energy, frequency bounds and band all matter; `changes`
+    replace fields.
+    """
     values: dict[str, Any] = {
         "deadline_s": 0.025,
         "fixed_cycles": rng.uniform(5e6, 2e7, clients),
@@ -43,20 +47,29 @@ def client_subset(p: JointProblem, order: np.ndarray) -> JointProblem:
 
 def limits(p: JointProblem, kept: np.ndarray, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarray:
     """What is left of every limit, relative and >= 0 where all hold: deadlines, budgets, the band."""
-    upload_s, cycles = kept * p.upload_bits / (band * p.rate_bps), p.fixed_cycles + kept * p.prunable_cycles
+    upload_s, cycles = (
+        kept * p.upload_bits / (band * p.rate_bps),
+        p.fixed_cycles + kept * p.prunable_cycles,
+    )
     latency_s = p.fixed_s + kept * p.prunable_s + cycles / cpu_hz + upload_s
     energy_j = p.capacitance * cycles * cpu_hz**2 + p.power_w * upload_s
-    return np.concatenate([1 - latency_s / p.deadline_s, 1 - energy_j / p.energy_budget_j, [1 - band.sum()]])
+    return np.concatenate(
+        [1 - latency_s / p.deadline_s, 1 - energy_j / p.energy_budget_j, [1 - band.sum()]]
+    )
 
 
 def best_kept(p: JointProblem, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarray:
-    """The largest kept fractions at given bands and frequencies: each limit is linear in x; nan where none holds."""
+    """The largest kept fractions at given bands and frequencies: each limit is linear in x; nan
+    where none holds.
+    """
     upload_s = p.upload_bits / (band * p.rate_bps)
     in_time = (p.deadline_s - p.fixed_s - p.fixed_cycles / cpu_hz) / (
         p.prunable_s + p.prunable_cycles / cpu_hz + upload_s
     )
     effort_j = p.capacitance * cpu_hz**2
-    in_budget = (p.energy_budget_j - effort_j * p.fixed_cycles) / (effort_j * p.prunable_cycles + p.power_w * upload_s)
+    in_budget = (p.energy_budget_j - effort_j * p.fixed_cycles) / (
+        effort_j * p.prunable_cycles + p.power_w * upload_s
+    )
     kept = np.minimum(np.minimum(in_time, in_budget), 1.0)
     return np.where(kept < 0, np.nan, kept)
 
@@ -68,14 +81,19 @@ def most_kept_by_slsqp(p: JointProblem, rng: np.random.Generator, starts: int = 
     high = np.concatenate([np.ones(k), np.ones(k), p.cpu_max_hz / 1e9])
     found = []
     for _ in range(starts):
-        start = np.concatenate([np.full(k, 0.05), rng.dirichlet(np.full(k, 5.0)), rng.uniform(low, high)[2 * k :]])
+        start = np.concatenate(
+            [np.full(k, 0.05), rng.dirichlet(np.full(k, 5.0)), rng.uniform(low, high)[2 * k :]]
+        )
         result = minimize(
             lambda v: -(p.weight @ v[:k]),
             start,
             jac=lambda v: np.concatenate([-p.weight, np.zeros(2 * k)]),
             method="SLSQP",
             bounds=list(zip(low, high, strict=True)),
-            constraints={"type": "ineq", "fun": lambda v: limits(p, v[:k], v[k : 2 * k], 1e9 * v[2 * k :])},
+            constraints={
+                "type": "ineq",
+                "fun": lambda v: limits(p, v[:k], v[k : 2 * k], 1e9 * v[2 * k :]),
+            },
             options={"ftol": 1e-13, "maxiter": 500},
         )
         kept, band, cpu_hz = result.x[:k], result.x[k : 2 * k], 1e9 * result.x[2 * k :]
@@ -84,7 +102,9 @@ def most_kept_by_slsqp(p: JointProblem, rng: np.random.Generator, starts: int = 
     return max(found)
 
 
-def least_energy_by_slsqp(p: JointProblem, kept: np.ndarray, rng: np.random.Generator, starts: int = 6) -> float:
+def least_energy_by_slsqp(
+    p: JointProblem, kept: np.ndarray, rng: np.random.Generator, starts: int = 6
+) -> float:
     """min sum energy over raw (b, f) at given kept fractions by SLSQP, the best of several starts."""
     k = p.shape[-1]
 

@@ -26,8 +26,22 @@ FULL = {
     },
     "channel": {"model": "rayleigh", "path_loss": "free-space", "carrier_hz": 2.4e9, "antennas": 2},
     "allocation": {"share": 0.5, "max_pruning_ratio": 0.95},
-    "training": {"model": "small", "weights": 7, "partition": "shards", "steps": 2, "rates": [0.3], "train": False},
-    "run": {"rounds": 7, "seed": 3, "train": False, "executor": "loop", "workers": 2, "device": "cuda"},
+    "training": {
+        "model": "small",
+        "weights": 7,
+        "partition": "shards",
+        "steps": 2,
+        "rates": [0.3],
+        "train": False,
+    },
+    "run": {
+        "rounds": 7,
+        "seed": 3,
+        "train": False,
+        "executor": "loop",
+        "workers": 2,
+        "device": "cuda",
+    },
 }
 
 
@@ -43,7 +57,9 @@ def tables(**changes):
     return found
 
 
-def experiment(*, scenario: Scenario | None = None, channel=None, allocator=None, max_pruning_ratio=1.0, **run):
+def experiment(
+    *, scenario: Scenario | None = None, channel=None, allocator=None, max_pruning_ratio=1.0, **run
+):
     """Dummies around a scenario of four clients; `run` are settings of the run."""
     return Experiment(
         scenario=scenario or Scenario(clients=4),

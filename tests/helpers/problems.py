@@ -1,4 +1,6 @@
-"""Allocation problems for tests: the calibrated scenario of [WFL] and random problems of every degenerate class."""
+"""Allocation problems for tests: the calibrated scenario of [WFL] and random problems of every
+degenerate class.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -7,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wirelessfl.allocation import AllocationProblem
+from wirelessfl.allocation.problem import AllocationProblem
 
 CYCLES_S = 360 / 3e9  # cycles per weight and step over cycles per second
 PERSONAL_WEIGHTS, GLOBAL_WEIGHTS = 5_280, 16_560
@@ -17,7 +19,9 @@ PRUNABLE_S = 5 * CYCLES_S * GLOBAL_WEIGHTS
 
 
 def scenario_rates(gain_factor: np.ndarray | float = 4.0) -> np.ndarray:
-    """Full-band rates of scenario S in bit/s, 10 clients at 160 to 530 m; 4 is the mean gain of 4 antennas."""
+    """Full-band rates of scenario S in bit/s, 10 clients at 160 to 530 m; 4 is the mean gain of 4
+    antennas.
+    """
     distance_m = np.linspace(160.0, 530.0, 10)
     loss_db = 140.7 + 36.7 * np.log10(distance_m / 1e3)
     power_w, noise_w, bandwidth_hz = 10 ** ((28 - 30) / 10), 10 ** ((-110 - 30) / 10), 20e6
@@ -67,7 +71,11 @@ Draw = Callable[[np.random.Generator, int], AllocationProblem]
 
 
 def _base(rng: np.random.Generator, clients: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return rng.uniform(0.5, 1.5, clients), rng.uniform(0.1, 2.0, clients), rng.uniform(0.02, 2.0, clients)
+    return (
+        rng.uniform(0.5, 1.5, clients),
+        rng.uniform(0.1, 2.0, clients),
+        rng.uniform(0.02, 2.0, clients),
+    )
 
 
 def regular(rng, n):
@@ -160,7 +168,10 @@ def caps_fit(rng, n):
     least = rng.uniform(0.0, 0.1, n) / n
     band = rng.dirichlet(np.ones(n)) * rng.uniform(0.2, 1.0)
     most = p.slack_s * band / (p.prunable_s * band + p.upload_s)
-    return changed(p, max_pruning_ratio=1.0 - np.minimum(1.0, np.where(rng.random(n) < 0.6, most, least * most)))
+    return changed(
+        p,
+        max_pruning_ratio=1.0 - np.minimum(1.0, np.where(rng.random(n) < 0.6, most, least * most)),
+    )
 
 
 def caps_clash(rng, n):
@@ -193,7 +204,9 @@ CLASSES: dict[str, Draw] = {
 }
 
 
-def random_problems(count: int, seed: int = 0, most_clients: int = 12) -> list[tuple[str, AllocationProblem]]:
+def random_problems(
+    count: int, seed: int = 0, most_clients: int = 12
+) -> list[tuple[str, AllocationProblem]]:
     """`count` named problems that go round all classes; 1 to `most_clients` clients each."""
     rng = np.random.default_rng(seed)
     names = itertools.islice(itertools.cycle(CLASSES), count)

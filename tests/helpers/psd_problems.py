@@ -1,10 +1,19 @@
-"""Allocation problems with a noise spectral density: scenario S of [WFL] and the random classes of `problems`."""
+"""Allocation problems with a noise spectral density: scenario S of [WFL] and the random classes of
+`problems`.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from helpers.problems import GLOBAL_WEIGHTS, IMPORTANCE_S, PERSONAL_S, PRUNABLE_S, random_problems, scenario_rates
+from helpers.problems import (
+    GLOBAL_WEIGHTS,
+    IMPORTANCE_S,
+    PERSONAL_S,
+    PRUNABLE_S,
+    random_problems,
+    scenario_rates,
+)
 from optimizers import AllocationProblem, NoisePsdProblem
 
 BANDWIDTH_HZ = 20e6
@@ -12,7 +21,9 @@ NOISE_W = 1e-14  # that of the fixed model, -110 dBm
 
 
 def scenario_psd(**changes: Any) -> NoisePsdProblem:
-    """Scenario S with N0 = sigma^2 K / B, that is noise sigma^2 in an equal share; `changes` replace fields."""
+    """Scenario S with N0 = sigma^2 K / B, that is noise sigma^2 in an equal share; `changes`
+    replace fields.
+    """
     values: dict[str, Any] = {
         "deadline_s": 0.025,
         "fixed_s": PERSONAL_S + IMPORTANCE_S,
@@ -24,7 +35,9 @@ def scenario_psd(**changes: Any) -> NoisePsdProblem:
     return NoisePsdProblem(**(values | changes))
 
 
-def with_psd(p: AllocationProblem, rng: np.random.Generator, decades: float = 3.0) -> NoisePsdProblem:
+def with_psd(
+    p: AllocationProblem, rng: np.random.Generator, decades: float = 3.0
+) -> NoisePsdProblem:
     """`p` with SNRs spread over +-`decades` and the bits that keep its full-band upload times."""
     rate = np.asarray(p.rate_bps)
     snr = np.where(rate > 0, 10.0 ** rng.uniform(-decades, decades, p.shape), 0.0)
@@ -48,4 +61,6 @@ def random_psd_problems(
 ) -> list[tuple[str, NoisePsdProblem]]:
     """`count` named problems that go round all classes."""
     rng = np.random.default_rng(seed)
-    return [(name, with_psd(p, rng, decades)) for name, p in random_problems(count, seed, most_clients)]
+    return [
+        (name, with_psd(p, rng, decades)) for name, p in random_problems(count, seed, most_clients)
+    ]

@@ -1,4 +1,6 @@
-"""Small ridge problems whose clients' local steps are plain loops, for methods with control variates."""
+"""Small ridge problems whose clients' local steps are plain loops, for methods with control
+variates.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -6,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from training.control_state import ControlState
-from training.control_trainer import ControlTrainer
-from training.layout import Layout
-from training.local_descent import LocalDescent
+from training.control_variates.local_descent import LocalDescent
+from training.control_variates.state import ControlVariateState
+from training.control_variates.trainer import ControlVariateTrainer
+from training.structure.layout import Layout
 from wirelessfl.protocols import Runtime
 from wirelessfl.values import Delivery, StepMetrics
 
@@ -19,9 +21,13 @@ NONE, ALL = np.zeros(CLIENTS), Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a `ControlTrainer`."""
+    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a
+    `ControlVariateTrainer`.
+    """
 
-    def __init__(self, rate: float, *, control: bool = True, ridge: float = 0.5, start: float = 0.0) -> None:
+    def __init__(
+        self, rate: float, *, control: bool = True, ridge: float = 0.5, start: float = 0.0
+    ) -> None:
         rng = np.random.default_rng(7)
         self.rate, self.ridge, self._control, self._start = rate, ridge, control, start
         self.features = rng.normal(size=(CLIENTS, ROWS, SIZE))
@@ -31,7 +37,10 @@ class Quadratics:
     @property
     def smoothness(self) -> float:
         """The largest curvature of a client."""
-        return max(np.linalg.eigvalsh(rows.T @ rows)[-1] for rows in self.features) + self.ridge / CLIENTS
+        return (
+            max(np.linalg.eigvalsh(rows.T @ rows)[-1] for rows in self.features)
+            + self.ridge / CLIENTS
+        )
 
     def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
         """grad f_i."""
@@ -78,17 +87,21 @@ RATE = 1.0 / Quadratics(0.0).smoothness
 DESCENT = LocalDescent(learning_rate=RATE, probability=0.2)
 
 
-def start(algorithm: Any, descent: LocalDescent = DESCENT, **fields: float) -> tuple[ControlTrainer, ControlState]:
+def start(
+    algorithm: Any, descent: LocalDescent = DESCENT, **fields: float
+) -> tuple[ControlVariateTrainer, ControlVariateState]:
     """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
     algorithm = replace(algorithm, descent=descent)
     steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
-    trainer = ControlTrainer(algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps)
+    trainer = ControlVariateTrainer(
+        algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps
+    )
     return trainer, trainer.init(SEED)
 
 
 def run(
     algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
-) -> tuple[ControlState, StepMetrics]:
+) -> tuple[ControlVariateState, StepMetrics]:
     """The state after so many rounds, and the costs of the last one."""
     trainer, state = start(algorithm, descent, **fields)
     for _ in range(rounds):

@@ -8,16 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.data._federated import FederatedData
-from training.engine import Engine
-from training.layout import Layout
-from training.models._groups import Group
+from training.data.federated import FederatedData
+from training.engine.engine import Engine
+from training.structure.groups import Group
+from training.structure.layout import Layout
 
 
 class NormCnn(nn.Module):
-    """A convolution and a linear layer, each with batch norm behind it; `widths` = {"hidden": channels kept of 6}."""
+    """A convolution and a linear layer, each with batch norm behind it; `widths` = {"hidden":
+    channels kept of 6}.
+    """
 
-    groups: ClassVar[tuple[Group, ...]] = (Group(name="hidden", width=6, rows=("conv", "norm"), columns=("head",)),)
+    groups: ClassVar[tuple[Group, ...]] = (
+        Group(name="hidden", width=6, rows=("conv", "norm"), columns=("head",)),
+    )
     input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
     classes: ClassVar[int] = 10
 

@@ -8,11 +8,15 @@ from wirelessfl.rounds import run_rounds
 
 
 def experiment(rounds=10, **changes):
-    return plugin_folder.experiment(rounds=rounds, **{"eval_every": 4, "checkpoint_every": 3, **changes})
+    return plugin_folder.experiment(
+        rounds=rounds, **{"eval_every": 4, "checkpoint_every": 3, **changes}
+    )
 
 
 def run(experiment, folder, **listeners):
-    """Run (or go on) in `folder`, where nothing is to be notified unless a listener says so; the trainer."""
+    """Run (or go on) in `folder`, where nothing is to be notified unless a listener says so; the
+    trainer.
+    """
     clients, seed = experiment.scenario.clients, experiment.run.seed
     trainer = experiment.algorithm.trainer(clients=clients, seed=seed, runtime=Runtime())
     run_rounds(experiment, trainer, folder, **{"notify": pytest.fail, **listeners})

@@ -1,15 +1,17 @@
-"""Made-up runs, and what every study must keep; built-in studies and those from outside are held to the same."""
+"""Made-up runs, and what every study must keep; built-in studies and those from outside are held to
+the same.
+"""
 
 import numpy as np
 
 from studies.report.results import Claim, Sample, Table, Verdict
-from studies.report.search import Search
-from studies.report.study import SCALES, Setting, read_runs, scales_of
-from studies.report.sweep import folder_of
-from studies.report.write import write_results
-from wirelessfl.config import experiment_hash, to_toml
-from wirelessfl.records import RunFolder
-from wirelessfl.summary import summarise
+from studies.runner.sweep import folder_of
+from studies.search.search import Search
+from studies.study.study import SCALES, Setting, read_runs, scales_of
+from studies.study.write import write_results
+from wirelessfl.config.scenario_file import experiment_hash, to_toml
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.summary import summarise
 from wirelessfl.values import RoundRecord
 
 EVAL_EVERY = 5
@@ -24,7 +26,9 @@ EXTRA = {
 }
 
 
-def made_up_record(number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025):
+def made_up_record(
+    number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025
+):
     """A record in which every client does the same; accuracy in every fifth round and the last."""
     due = number % EVAL_EVERY == 0 or number == rounds
     return RoundRecord(
@@ -81,7 +85,8 @@ def made_up_runs(experiments, root, seed=0):
 def table_of(rows):
     """A table of {label: {column: mean}} over two seeds that hardly differ."""
     cells = {
-        label: {name: Sample((mean, mean * (1 + 1e-6))) for name, mean in row.items()} for label, row in rows.items()
+        label: {name: Sample((mean, mean * (1 + 1e-6))) for name, mean in row.items()}
+        for label, row in rows.items()
     }
     return Table(tuple({"row": label, **row} for label, row in cells.items()))
 

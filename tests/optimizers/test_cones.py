@@ -24,7 +24,9 @@ def test_exact_and_conic_optimum_agree_under_a_spectral_density():
         assert certify(p, conic).primal_residual <= 1e-8, name
 
 
-@pytest.mark.parametrize("name", ["regular", "late_some", "compute_bound", "caps_fit", "slack_zero"])
+@pytest.mark.parametrize(
+    "name", ["regular", "late_some", "compute_bound", "caps_fit", "slack_zero"]
+)
 def test_prices_of_both_roads_agree(name):
     rng = np.random.default_rng(1)
     for _ in range(3):

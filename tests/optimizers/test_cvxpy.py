@@ -1,4 +1,6 @@
-"""The reference solver's own answers; agreement with `exact` on random problems is in test_exact.py."""
+"""The reference solver's own answers; agreement with `exact` on random problems is in
+test_exact.py.
+"""
 
 import subprocess
 import sys
@@ -19,7 +21,9 @@ def test_scenario_s_with_prices_from_the_multipliers():
     assert reference.deadline_price == pytest.approx(exact.deadline_price, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["regular", "late_some", "compute_bound", "bits_zero", "caps_fit", "caps_clash"])
+@pytest.mark.parametrize(
+    "name", ["regular", "late_some", "compute_bound", "bits_zero", "caps_fit", "caps_clash"]
+)
 def test_prices_of_both_roads_agree(name):
     rng = np.random.default_rng(1)
     for _ in range(5):
@@ -37,9 +41,15 @@ def test_batches_are_solved_problem_by_problem():
 
 
 def test_nothing_to_share_is_no_problem():
-    late = AllocationProblem(deadline_s=1.0, fixed_s=2.0, prunable_s=1.0, upload_bits=1.0, rate_bps=1.0)
+    late = AllocationProblem(
+        deadline_s=1.0, fixed_s=2.0, prunable_s=1.0, upload_bits=1.0, rate_bps=1.0
+    )
     a = solve(late, "cvxpy")
-    assert (a.bandwidth_fraction[0], a.pruning_ratio[0], float(a.bandwidth_price)) == (0.0, 1.0, 0.0)
+    assert (a.bandwidth_fraction[0], a.pruning_ratio[0], float(a.bandwidth_price)) == (
+        0.0,
+        1.0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize("tolerance", [0.0, -1e-8, float("nan"), 2.0])
@@ -55,7 +65,10 @@ def test_fixed_bits_on_both_roads(share):
         room_bits = np.maximum(p.slack_s, 0.0) * p.rate_bps * (rng.random(p.shape) > 0.3)
         p = changed(p, fixed_upload_bits=share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits)
         exact, reference = solve(p), solve(p, "cvxpy")
-        both = [(p.weight * answer.pruning_ratio).sum() / max(p.weight.sum(), 1e-9) for answer in (exact, reference)]
+        both = [
+            (p.weight * answer.pruning_ratio).sum() / max(p.weight.sum(), 1e-9)
+            for answer in (exact, reference)
+        ]
         assert both[1] == pytest.approx(both[0], abs=1e-6), name
         assert certify(p, reference).duality_gap <= 1e-6, name
 

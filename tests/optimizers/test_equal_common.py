@@ -6,7 +6,9 @@ from optimizers import Equal, EqualCommon
 
 
 def test_table_1_of_wfl():
-    """Equal resource pruning: 36.8 ms at a mean ratio of 0.594 (Table I: 38 ms), while single clients are late."""
+    """Equal resource pruning: 36.8 ms at a mean ratio of 0.594 (Table I: 38 ms), while single
+    clients are late.
+    """
     gain = np.random.default_rng(0).gamma(4.0, 1.0, (500, 10))
     a = EqualCommon().solve(scenario_s(rate_bps=scenario_rates(gain)))
     assert 1e3 * a.latency_s.max(axis=-1).mean() == pytest.approx(36.8, abs=0.7)

@@ -1,4 +1,6 @@
-"""Clipped water-filling against certificates, a conic solver, finite differences and the paper's closed form."""
+"""Clipped water-filling against certificates, a conic solver, finite differences and the paper's
+closed form.
+"""
 
 import numpy as np
 import pytest
@@ -56,7 +58,9 @@ def test_scales_far_apart_cost_no_accuracy(decades):
     rng = np.random.default_rng(decades)
     for _ in range(200):
         clients = int(rng.integers(1, 9))
-        c, a, s, w = 10.0 ** rng.uniform(-decades, decades, (4, clients)) * (rng.random((4, clients)) > 0.1)
+        c, a, s, w = 10.0 ** rng.uniform(-decades, decades, (4, clients)) * (
+            rng.random((4, clients)) > 0.1
+        )
         p = AllocationProblem(
             deadline_s=2 * c.max() + 1e-3,
             fixed_s=2 * c.max() + 1e-3 - c,
@@ -91,18 +95,28 @@ def test_every_answer_is_feasible_and_keeps_the_contract_of_its_status():
 def test_band_is_left_over_only_where_nobody_can_use_it():
     for name, p in random_problems(500, seed=4):
         a = solve(p)
-        wants = (a.pruning_ratio > 0) & (p.slack_s > 0) & (p.weight > 0) & (p.upload_s > 0) & (p.upload_s < np.inf)
+        wants = (
+            (a.pruning_ratio > 0)
+            & (p.slack_s > 0)
+            & (p.weight > 0)
+            & (p.upload_s > 0)
+            & (p.upload_s < np.inf)
+        )
         if wants.any():
             assert a.bandwidth_fraction.sum() == pytest.approx(1.0, abs=1e-14), name
         else:
-            assert a.bandwidth_price == 0 or a.bandwidth_fraction.sum() == pytest.approx(1.0, abs=1e-14), name
+            assert a.bandwidth_price == 0 or a.bandwidth_fraction.sum() == pytest.approx(
+                1.0, abs=1e-14
+            ), name
 
 
 def test_latency_equals_the_deadline_of_every_partly_pruned_client():
     for name, p in random_problems(500, seed=5):
         a = solve(p)
         partly = (a.pruning_ratio > 0) & (a.pruning_ratio < 0.999)
-        np.testing.assert_allclose(a.latency_s[partly], p.deadline_s[partly], rtol=1e-11, err_msg=name)
+        np.testing.assert_allclose(
+            a.latency_s[partly], p.deadline_s[partly], rtol=1e-11, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -122,32 +136,66 @@ def test_one_batch_is_the_problems_one_by_one():
     rng = np.random.default_rng(7)
     for name, draw in CLASSES.items():
         rows = [draw(rng, 6) for _ in range(6)]
-        names = ("deadline_s", "fixed_s", "prunable_s", "upload_bits", "rate_bps", "weight", "max_pruning_ratio")
-        stacked = {field: np.stack([getattr(row, field) for row in rows]).reshape(2, 3, 6) for field in names}
+        names = (
+            "deadline_s",
+            "fixed_s",
+            "prunable_s",
+            "upload_bits",
+            "rate_bps",
+            "weight",
+            "max_pruning_ratio",
+        )
+        stacked = {
+            field: np.stack([getattr(row, field) for row in rows]).reshape(2, 3, 6)
+            for field in names
+        }
         batch = solve(AllocationProblem(**stacked))
         assert batch.bandwidth_price.shape == batch.deadline_price.shape == (2, 3)
         for index, row in zip(np.ndindex(2, 3), rows, strict=True):
             alone = solve(row)
-            np.testing.assert_allclose(batch.pruning_ratio[index], alone.pruning_ratio, atol=1e-14, err_msg=name)
-            np.testing.assert_allclose(batch.bandwidth_price[index], alone.bandwidth_price, rtol=1e-13)
-            np.testing.assert_allclose(batch.deadline_price[index], alone.deadline_price, rtol=1e-13)
+            np.testing.assert_allclose(
+                batch.pruning_ratio[index], alone.pruning_ratio, atol=1e-14, err_msg=name
+            )
+            np.testing.assert_allclose(
+                batch.bandwidth_price[index], alone.bandwidth_price, rtol=1e-13
+            )
+            np.testing.assert_allclose(
+                batch.deadline_price[index], alone.deadline_price, rtol=1e-13
+            )
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.permutations(range(7)), st.sampled_from(sorted(set(CLASSES) - {"caps_clash"})), st.integers(0, 50))
+@given(
+    st.permutations(range(7)),
+    st.sampled_from(sorted(set(CLASSES) - {"caps_clash"})),
+    st.integers(0, 50),
+)
 def test_reordering_the_clients_reorders_the_answer(order, name, seed):
     p = CLASSES[name](np.random.default_rng(seed), 7)
     a, b = solve(p), solve(client_subset(p, np.array(order)))
-    np.testing.assert_allclose(kept_sum(p, a), (p.weight[list(order)] * (1 - b.pruning_ratio)).sum(), rtol=1e-12)
+    np.testing.assert_allclose(
+        kept_sum(p, a), (p.weight[list(order)] * (1 - b.pruning_ratio)).sum(), rtol=1e-12
+    )
     if name != "band_exactly_enough":  # where any price down to 0 is right
         np.testing.assert_allclose(b.bandwidth_price, a.bandwidth_price, rtol=1e-9)
-    if not name.startswith(("no_compute", "some_compute", "tiny_compute")):  # there the optimum need not be unique
+    if not name.startswith(
+        ("no_compute", "some_compute", "tiny_compute")
+    ):  # there the optimum need not be unique
         np.testing.assert_allclose(b.pruning_ratio, a.pruning_ratio[list(order)], atol=1e-9)
 
 
 # Prices
 
-SMOOTH = ("regular", "identical", "late_some", "compute_bound", "weight_zero", "bits_zero", "slack_zero", "caps_fit")
+SMOOTH = (
+    "regular",
+    "identical",
+    "late_some",
+    "compute_bound",
+    "weight_zero",
+    "bits_zero",
+    "slack_zero",
+    "caps_fit",
+)
 
 
 def slopes(p, change, step):
@@ -165,7 +213,8 @@ def later(p, seconds):
 
 
 @pytest.mark.parametrize(
-    ("field", "change", "step"), [("bandwidth_price", more_band, 1e-5), ("deadline_price", later, 1e-5)]
+    ("field", "change", "step"),
+    [("bandwidth_price", more_band, 1e-5), ("deadline_price", later, 1e-5)],
 )
 @pytest.mark.parametrize("name", SMOOTH)
 def test_prices_equal_finite_differences(name, field, change, step):
@@ -209,7 +258,9 @@ def test_anchor_vectors_of_scenario_s():
 @pytest.mark.parametrize("deadline_s", [0.020, 0.030])
 def test_the_interior_band_does_not_depend_on_a_common_deadline(deadline_s):
     band = solve(scenario_s()).bandwidth_fraction
-    np.testing.assert_allclose(solve(scenario_s(deadline_s=deadline_s)).bandwidth_fraction, band, rtol=1e-12)
+    np.testing.assert_allclose(
+        solve(scenario_s(deadline_s=deadline_s)).bandwidth_fraction, band, rtol=1e-12
+    )
 
 
 def test_a_cap_binds_for_the_last_client_at_15_ms():
@@ -220,7 +271,9 @@ def test_a_cap_binds_for_the_last_client_at_15_ms():
 
 
 def test_the_papers_slack_misses_the_deadline_by_the_importance_latency():
-    as_printed = solve(scenario_s(fixed_s=PERSONAL_S))  # eq. (39) forgets the importance step, erratum W1
+    as_printed = solve(
+        scenario_s(fixed_s=PERSONAL_S)
+    )  # eq. (39) forgets the importance step, erratum W1
     latency_s = scenario_s().latency_s(as_printed.bandwidth_fraction, as_printed.pruning_ratio)
     assert 1e3 * latency_s.max() == pytest.approx(26.99, abs=0.005)
     np.testing.assert_allclose(latency_s, 0.025 + IMPORTANCE_S, rtol=1e-12)
@@ -242,7 +295,11 @@ def test_the_closed_form_is_the_water_filling_where_no_bound_is_active():
         factor = rng.gamma(4.0, 1.0, 10)
         p = scenario_s(rate_bps=scenario_rates(factor), prunable_s=rng.uniform(0.01, 0.03, 10))
         band = closed_form(p)
-        ceiling = np.where(p.slack_s > p.prunable_s, p.upload_s / np.maximum(p.slack_s - p.prunable_s, 1e-300), np.inf)
+        ceiling = np.where(
+            p.slack_s > p.prunable_s,
+            p.upload_s / np.maximum(p.slack_s - p.prunable_s, 1e-300),
+            np.inf,
+        )
         if np.all((band >= 0) & (band <= ceiling)):
             np.testing.assert_allclose(solve(p).bandwidth_fraction, band, rtol=1e-9, atol=1e-12)
             checked += 1
@@ -262,8 +319,14 @@ def test_identical_clients_share_the_band_equally():
 
 
 def test_more_rate_earns_band_only_where_upload_outweighs_compute():
-    for cycles_factor in (0.3, 1.0, 6.0):  # Remark 2 of [WFL] holds only for large factors (erratum W8)
-        p = scenario_s(fixed_s=0.0, prunable_s=cycles_factor * 0.009936, deadline_s=0.01 + 0.01 * cycles_factor)
+    for cycles_factor in (
+        0.3,
+        1.0,
+        6.0,
+    ):  # Remark 2 of [WFL] holds only for large factors (erratum W8)
+        p = scenario_s(
+            fixed_s=0.0, prunable_s=cycles_factor * 0.009936, deadline_s=0.01 + 0.01 * cycles_factor
+        )
         a = solve(p)
         # One client's rate moves while the price stays: db/dr has the sign of A / b - T_c.
         level = 1.0 / np.sqrt(a.bandwidth_price)
@@ -394,12 +457,19 @@ def test_a_thousand_problems_with_fixed_bits_are_certified_optimal(share):
         a = solve(p)
         worst = max(float(r) for r in residuals(certify(p, a)))
         assert worst <= ROUNDING, (name, p.shape, worst)
-        assert not np.any(a.latency_s > np.asarray(p.deadline_s) * (1 + 1e-9), where=p.slack_s >= 0), name
+        assert not np.any(
+            a.latency_s > np.asarray(p.deadline_s) * (1 + 1e-9), where=p.slack_s >= 0
+        ), name
 
 
 def test_fixed_bits_that_do_not_fit_are_a_result_with_a_reason():
-    p = changed(problem(1.0, 0.5, [1.0, 1.0, 0.5]), fixed_upload_bits=[0.8e6, 0.7e6, 0.0], bandwidth_hz=1e6)
+    p = changed(
+        problem(1.0, 0.5, [1.0, 1.0, 0.5]), fixed_upload_bits=[0.8e6, 0.7e6, 0.0], bandwidth_hz=1e6
+    )
     a = solve(p)
     assert a.status.tolist() == ["infeasible", "infeasible", "unpruned"]
-    assert a.reason == "clients 0, 1: the fixed bits of all do not fit, 0.5 of the band (5e+05 Hz) is missing"
+    assert (
+        a.reason
+        == "clients 0, 1: the fixed bits of all do not fit, 0.5 of the band (5e+05 Hz) is missing"
+    )
     assert a.shortfall_hz == pytest.approx(5e5)

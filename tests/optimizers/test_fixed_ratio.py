@@ -21,7 +21,9 @@ def test_a_ratio_for_each_client():
 
 
 def test_wrong_number_of_ratios():
-    with pytest.raises(InputError, match="pruning_ratio must be 1 number or 10, one per client, got 3"):
+    with pytest.raises(
+        InputError, match="pruning_ratio must be 1 number or 10, one per client, got 3"
+    ):
         FixedRatio(pruning_ratio=(0.1, 0.2, 0.3)).solve(scenario_s())
 
 

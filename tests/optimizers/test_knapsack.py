@@ -29,7 +29,10 @@ def test_brute_force_finds_nothing_better(kind):
 def test_a_mixed_integer_solver_finds_nothing_better():
     rng = np.random.default_rng(2)
     for count in (20, 40, 60):
-        size, value = rng.uniform(0.5, 1.5, count) * 3 / count, rng.integers(1, 50, count).astype(float)
+        size, value = (
+            rng.uniform(0.5, 1.5, count) * 3 / count,
+            rng.integers(1, 50, count).astype(float),
+        )
         found = milp(
             -value,
             integrality=np.ones(count),

@@ -7,9 +7,9 @@ from helpers.cones import best, with_fixed_bits
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import certify, solve
-from optimizers._rate_models import curve_of
+from optimizers._waterfilling.rate_models import curve_of
 from optimizers.max_min import MaxMin
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 
 
 def test_scenario_s_keeps_one_fraction():
@@ -30,7 +30,9 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"])
+@pytest.mark.parametrize(
+    "name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"]
+)
 def test_a_conic_solver_finds_nothing_better(name, share):
     rng = np.random.default_rng(3)
     for _ in range(4):
@@ -44,7 +46,9 @@ def test_a_conic_solver_finds_nothing_better(name, share):
 
 
 def test_it_is_the_weighted_optimum_of_its_own_multipliers():
-    """With weights b_k'(x) / sum b'(x) on those at the common fraction, no exchange of band raises the weighted sum."""
+    """With weights b_k'(x) / sum b'(x) on those at the common fraction, no exchange of band raises
+    the weighted sum.
+    """
     rng = np.random.default_rng(4)
     for name, p in random_problems(300, seed=4):
         if name != "caps_fit":
@@ -59,7 +63,9 @@ def test_it_is_the_weighted_optimum_of_its_own_multipliers():
             continue
         lowest = kept[user].min()
         above = user & (kept > lowest * (1 + 1e-9))
-        np.testing.assert_array_equal(above, user & (1 - p.max_pruning_ratio > lowest * (1 + 1e-9)), err_msg=name)
+        np.testing.assert_array_equal(
+            above, user & (1 - p.max_pruning_ratio > lowest * (1 + 1e-9)), err_msg=name
+        )
         if price == 0:
             assert lowest == 1, name
             continue
@@ -79,7 +85,12 @@ def test_prices_are_derivatives():
 
     def lowest(deadline=1.0, band=1.0):
         rate = p.rate_bps * band
-        return 1 - solve(changed(p, deadline_s=p.deadline_s * deadline, rate_bps=rate), "max-min").pruning_ratio.max()
+        return (
+            1
+            - solve(
+                changed(p, deadline_s=p.deadline_s * deadline, rate_bps=rate), "max-min"
+            ).pruning_ratio.max()
+        )
 
     by_band = (lowest(band=1 + step) - lowest(band=1 - step)) / (2 * step)
     by_deadline = (lowest(deadline=1 + step) - lowest(deadline=1 - step)) / (2 * step * 0.025)
@@ -97,14 +108,19 @@ def test_who_cannot_be_helped_holds_nobody_down():
 
 def test_a_batch_is_its_rows():
     rows = [
-        CLASSES[name](np.random.default_rng(9), 4) for name in ("regular", "late_some", "spare_band", "scarce_band")
+        CLASSES[name](np.random.default_rng(9), 4)
+        for name in ("regular", "late_some", "spare_band", "scarce_band")
     ]
     fields = ("fixed_s", "prunable_s", "upload_bits", "deadline_s", "weight")
-    batch = changed(rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields})
+    batch = changed(
+        rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields}
+    )
     a = solve(batch, "max-min")
     for index, row in enumerate(rows):
         one = solve(row, "max-min")
-        np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-13, atol=1e-16)
+        np.testing.assert_allclose(
+            a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-13, atol=1e-16
+        )
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-12)
 
 

@@ -2,7 +2,15 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from helpers.cones import with_fixed_bits
-from helpers.problems import CLASSES, PERSONAL_S, changed, problem, random_problems, scenario_rates, scenario_s
+from helpers.problems import (
+    CLASSES,
+    PERSONAL_S,
+    changed,
+    problem,
+    random_problems,
+    scenario_rates,
+    scenario_s,
+)
 
 from optimizers import MinLatency
 from wirelessfl.errors import InputError
@@ -12,7 +20,9 @@ def test_only_personalisation_anchor():
     """NOTES 1.6: equal compute, so T = T_v + T_c + sum_k A_k = 53.3 ms."""
     p = scenario_s(fixed_s=PERSONAL_S)
     a = MinLatency().solve(p)
-    np.testing.assert_allclose(a.latency_s, PERSONAL_S + p.prunable_s + p.upload_s.sum(), rtol=1e-12)
+    np.testing.assert_allclose(
+        a.latency_s, PERSONAL_S + p.prunable_s + p.upload_s.sum(), rtol=1e-12
+    )
     assert 1e3 * a.latency_s.max() == pytest.approx(53.3, abs=0.05)
     np.testing.assert_array_equal(a.pruning_ratio, 0)
 
@@ -109,5 +119,7 @@ def test_ratios_may_differ_between_clients(ratios):
 
 
 def test_a_wrong_number_of_ratios_is_one_line():
-    with pytest.raises(InputError, match=r"^pruning_ratio must be 1 number or 2, one per client, got 3$"):
+    with pytest.raises(
+        InputError, match=r"^pruning_ratio must be 1 number or 2, one per client, got 3$"
+    ):
         MinLatency(pruning_ratio=(0.0, 0.1, 0.2)).solve(problem([1.0, 1.0], [1.0, 2.0], [2.0, 1.0]))

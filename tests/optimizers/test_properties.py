@@ -9,11 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizers import solve
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 
 HERTZ = 1e6
 any_problem = st.tuples(
-    st.sampled_from(sorted(set(CLASSES) - {"caps_clash"})), st.integers(0, 1000), st.integers(1, 7), st.booleans()
+    st.sampled_from(sorted(set(CLASSES) - {"caps_clash"})),
+    st.integers(0, 1000),
+    st.integers(1, 7),
+    st.booleans(),
 )
 quick = settings(deadline=None, derandomize=True, max_examples=150)
 
@@ -25,8 +28,12 @@ def drawn(picked):
     if not psd:
         return replace(p, bandwidth_hz=HERTZ)
     given_rate = {"rate_bps", "bandwidth_hz"}
-    kept = {field.name: getattr(p, field.name) for field in fields(p) if field.name not in given_rate}
-    return NoisePsdProblem(**kept, snr=2.0 ** (np.asarray(p.rate_bps) / HERTZ) - 1.0, bandwidth_hz=HERTZ)
+    kept = {
+        field.name: getattr(p, field.name) for field in fields(p) if field.name not in given_rate
+    }
+    return NoisePsdProblem(
+        **kept, snr=2.0 ** (np.asarray(p.rate_bps) / HERTZ) - 1.0, bandwidth_hz=HERTZ
+    )
 
 
 def optimum(p):
@@ -39,7 +46,12 @@ def tolerance(p):
 
 def in_order(p, order):
     return replace(
-        p, **{field.name: getattr(p, field.name)[order] for field in fields(p) if field.name != "bandwidth_hz"}
+        p,
+        **{
+            field.name: getattr(p, field.name)[order]
+            for field in fields(p)
+            if field.name != "bandwidth_hz"
+        },
     )
 
 
@@ -53,11 +65,17 @@ def test_reordering_the_clients_changes_nothing_else(picked, random):
     assert optimum(other) == pytest.approx(optimum(p), abs=tolerance(p))
     unique = not picked[0].startswith(("no_compute", "some_compute", "tiny_compute"))
     if unique:  # elsewhere several bands attain the optimum
-        np.testing.assert_allclose(solve(other).pruning_ratio, solve(p).pruning_ratio[order], atol=1e-7)
+        np.testing.assert_allclose(
+            solve(other).pruning_ratio, solve(p).pruning_ratio[order], atol=1e-7
+        )
 
 
 @quick
-@given(any_problem, st.floats(1.0, 4.0), st.sampled_from(["band", "power", "cpu", "time", "fewer bits"]))
+@given(
+    any_problem,
+    st.floats(1.0, 4.0),
+    st.sampled_from(["band", "power", "cpu", "time", "fewer bits"]),
+)
 def test_more_of_any_resource_never_prunes_more(picked, factor, resource):
     p = drawn(picked)
     assert optimum(_with_more(p, resource, factor)) <= optimum(p) + tolerance(p)
@@ -86,7 +104,13 @@ def test_hertz_and_bits_scaled_together_change_nothing(picked, exponent):
     hertz = p.bandwidth_hz * factor
     scaled = {"upload_bits": p.upload_bits * factor, "bandwidth_hz": hertz}
     other = (
-        replace(p, **scaled) if isinstance(p, NoisePsdProblem) else replace(p, **scaled, rate_bps=p.rate_bps * factor)
+        replace(p, **scaled)
+        if isinstance(p, NoisePsdProblem)
+        else replace(p, **scaled, rate_bps=p.rate_bps * factor)
     )
-    np.testing.assert_allclose(solve(other).pruning_ratio, solve(p).pruning_ratio, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(solve(other).bandwidth_fraction, solve(p).bandwidth_fraction, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        solve(other).pruning_ratio, solve(p).pruning_ratio, rtol=0, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        solve(other).bandwidth_fraction, solve(p).bandwidth_fraction, rtol=0, atol=1e-12
+    )

@@ -7,10 +7,10 @@ from helpers.cones import best, with_fixed_bits
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import certify, solve
-from optimizers._log_sum import log_sum
-from optimizers._rate_models import curve_of
+from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.rate_models import curve_of
 from optimizers.proportional_fairness import ProportionalFairness
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 
 METHOD = "proportional-fairness"
 
@@ -33,7 +33,9 @@ def test_without_computation_band_goes_by_weight():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"])
+@pytest.mark.parametrize(
+    "name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"]
+)
 def test_a_conic_solver_finds_nothing_better(name, share):
     rng = np.random.default_rng(3)
     for _ in range(4):
@@ -42,7 +44,9 @@ def test_a_conic_solver_finds_nothing_better(name, share):
             p = changed(p, fixed_upload_bits=with_fixed_bits(rng, p, share))
         a = ProportionalFairness().solve(p)
         reference = best(p, lambda kept, p=p: p.weight @ cp.log(kept))[0]
-        assert objective(p, a) == pytest.approx(reference, abs=1e-6 * max(1.0, float(p.weight.sum())))
+        assert objective(p, a) == pytest.approx(
+            reference, abs=1e-6 * max(1.0, float(p.weight.sum()))
+        )
         assert np.all(a.latency_s <= p.deadline_s * (1 + 1e-12))
         assert np.all(a.pruning_ratio <= p.max_pruning_ratio + 1e-12)
 
@@ -55,7 +59,9 @@ def test_it_is_the_weighted_optimum_with_weights_w_over_x():
         a = ProportionalFairness().solve(p)
         kept = 1 - a.pruning_ratio
         counts = (p.weight > 0) & (kept > 0)
-        certificate = certify(changed(p, weight=np.where(counts, p.weight / np.where(counts, kept, 1.0), 0.0)), a)
+        certificate = certify(
+            changed(p, weight=np.where(counts, p.weight / np.where(counts, kept, 1.0), 0.0)), a
+        )
         assert certificate.duality_gap <= 1e-12, name
         assert certificate.stationarity <= 1e-9, name
         assert certificate.primal_residual <= 1e-12, name
@@ -85,14 +91,19 @@ def test_who_cannot_be_helped_takes_nothing():
 
 def test_a_batch_is_its_rows():
     rows = [
-        CLASSES[name](np.random.default_rng(9), 4) for name in ("regular", "late_some", "spare_band", "scarce_band")
+        CLASSES[name](np.random.default_rng(9), 4)
+        for name in ("regular", "late_some", "spare_band", "scarce_band")
     ]
     fields = ("fixed_s", "prunable_s", "upload_bits", "deadline_s", "weight")
-    batch = changed(rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields})
+    batch = changed(
+        rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields}
+    )
     a = solve(batch, METHOD)
     for index, row in enumerate(rows):
         one = solve(row, METHOD)
-        np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12, atol=1e-16)
+        np.testing.assert_allclose(
+            a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12, atol=1e-16
+        )
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-11)
 
 

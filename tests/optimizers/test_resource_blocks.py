@@ -8,12 +8,14 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from optimizers import solve
 from optimizers.resource_blocks import ResourceBlocks, assign_blocks
-from wirelessfl.allocation_psd import NoisePsdProblem
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.errors import InputError
 
 
 def kept_by_hand(p, band):
-    """x = min(1, (c b - e) / (a b + s)), and None where the client cannot take part so; plain floats."""
+    """x = min(1, (c b - e) / (a b + s)), and None where the client cannot take part so; plain
+    floats.
+    """
     c, a, s, e = p
     if c * band < e * (1 - 1e-14):
         return None
@@ -23,7 +25,9 @@ def kept_by_hand(p, band):
 
 
 def by_milp(p, blocks):
-    """max sum w x(n/N) with one binary a client and a number of blocks (HiGHS); None where nobody's needs fit."""
+    """max sum w x(n/N) with one binary a client and a number of blocks (HiGHS); None where nobody's
+    needs fit.
+    """
     clients = list(zip(p.slack_s, p.prunable_s, p.upload_s, p.fixed_upload_s, strict=True))
     value, used, rows = [], [], []
     for k, client in enumerate(clients):
@@ -38,13 +42,18 @@ def by_milp(p, blocks):
         -np.array(value),
         integrality=np.ones(len(value)),
         bounds=Bounds(0, 1),
-        constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(np.array(used)[None], ub=blocks)],
+        constraints=[
+            LinearConstraint(one_each, 1, 1),
+            LinearConstraint(np.array(used)[None], ub=blocks),
+        ],
         options={"mip_rel_gap": 0.0},
     )
     return None if found.x is None else float(np.array(value)[found.x > 0.5].sum())
 
 
-@pytest.mark.parametrize("name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"])
+@pytest.mark.parametrize(
+    "name", ["regular", "ties", "no_compute", "compute_bound", "caps_fit", "spare_band"]
+)
 def test_a_mixed_integer_programme_finds_nothing_better(name):
     rng = np.random.default_rng(1)
     solved = 0
@@ -60,7 +69,9 @@ def test_a_mixed_integer_programme_finds_nothing_better(name):
         reference = by_milp(p, blocks)
         assert (reference is None) == (a.reason != ""), (blocks, p)
         if reference is not None:
-            assert (p.weight * (1 - a.pruning_ratio)).sum() == pytest.approx(reference, abs=1e-9 * p.weight.sum())
+            assert (p.weight * (1 - a.pruning_ratio)).sum() == pytest.approx(
+                reference, abs=1e-9 * p.weight.sum()
+            )
             assert np.all(a.latency_s <= p.deadline_s * (1 + 1e-12))
             solved += 1
     assert solved >= 4
@@ -78,7 +89,10 @@ def test_more_blocks_come_closer_and_never_beyond():
     gain = np.random.default_rng(0).gamma(4.0, 1.0, (50, 10))
     p = scenario_s(rate_bps=scenario_rates(gain))
     best = solve(p).pruning_ratio.mean()
-    losses = [ResourceBlocks(blocks=n).solve(p).pruning_ratio.mean() - best for n in (10, 20, 40, 160, 640)]
+    losses = [
+        ResourceBlocks(blocks=n).solve(p).pruning_ratio.mean() - best
+        for n in (10, 20, 40, 160, 640)
+    ]
     assert losses == sorted(losses, reverse=True)
     assert 0 <= losses[-1] < 1e-5
     assert losses[0] > 1e-3
@@ -109,11 +123,14 @@ def test_blocks_worth_nothing_are_not_given():
 
 
 def test_caps_that_only_a_finer_division_could_keep_are_given_up_with_the_reason():
-    p = problem(1.0, 0.0, [1.0, 1.0, 1.0], cap=0.7)  # 0.3 each: of 3 blocks one each, of 4 blocks two each
+    p = problem(
+        1.0, 0.0, [1.0, 1.0, 1.0], cap=0.7
+    )  # 0.3 each: of 3 blocks one each, of 4 blocks two each
     assert ResourceBlocks(blocks=3).solve(p).reason == ""
     a = ResourceBlocks(blocks=4).solve(p)
     assert (
-        a.reason == "clients 1, 2: max_pruning_ratio cannot be kept, the band is enough, but not as it is divided here"
+        a.reason
+        == "clients 1, 2: max_pruning_ratio cannot be kept, the band is enough, but not as it is divided here"
     )
     assert a.pruning_ratio.sum() == pytest.approx(2.0)
 
@@ -128,7 +145,12 @@ def test_fixed_bits_that_need_more_blocks_than_there_are_exclude_their_clients()
 
 def test_noise_that_grows_with_the_band():
     p = NoisePsdProblem(
-        deadline_s=1.0, fixed_s=0.2, prunable_s=0.5, upload_bits=[4e5, 1e6, 2e6], snr=[8.0, 2.0, 0.5], bandwidth_hz=1e6
+        deadline_s=1.0,
+        fixed_s=0.2,
+        prunable_s=0.5,
+        upload_bits=[4e5, 1e6, 2e6],
+        snr=[8.0, 2.0, 0.5],
+        bandwidth_hz=1e6,
     )
     a, best = ResourceBlocks(blocks=12).solve(p), solve(p)
     counts = (n for n in itertools.product(range(13), repeat=3) if sum(n) <= 12)
@@ -148,7 +170,8 @@ def test_the_deadline_price_is_the_derivative_with_the_blocks_as_they_are():
     p, step = scenario_s(), 1e-6
     a = solve(p, "resource-blocks")
     ratio = [
-        solve(changed(p, deadline_s=0.025 * (1 + h)), "resource-blocks").pruning_ratio.sum() for h in (step, -step)
+        solve(changed(p, deadline_s=0.025 * (1 + h)), "resource-blocks").pruning_ratio.sum()
+        for h in (step, -step)
     ]
     assert a.deadline_price == pytest.approx((ratio[1] - ratio[0]) / (2 * step * 0.025), rel=1e-6)
 
@@ -159,8 +182,12 @@ def test_never_better_than_exact_and_a_batch_is_its_rows():
             continue
         a = ResourceBlocks(blocks=30).solve(changed(p, fixed_s=np.stack([p.fixed_s, p.fixed_s])))
         best = solve(p)
-        assert (p.weight * (a.pruning_ratio[0] - best.pruning_ratio)).sum() >= -1e-12 * p.weight.sum(), name
-        np.testing.assert_array_equal(a.pruning_ratio[1], ResourceBlocks(blocks=30).solve(p).pruning_ratio)
+        assert (
+            p.weight * (a.pruning_ratio[0] - best.pruning_ratio)
+        ).sum() >= -1e-12 * p.weight.sum(), name
+        np.testing.assert_array_equal(
+            a.pruning_ratio[1], ResourceBlocks(blocks=30).solve(p).pruning_ratio
+        )
 
 
 def test_one_block_a_client_by_brute_force():
@@ -172,12 +199,15 @@ def test_one_block_a_client_by_brute_force():
         assert served.sum() == len(set(block[served])) == min(clients, blocks)
         more, fewer = max(clients, blocks), min(clients, blocks)
         table = value if clients <= blocks else value.T
-        best = max(table[range(fewer), order].sum() for order in itertools.permutations(range(more), fewer))
+        best = max(
+            table[range(fewer), order].sum() for order in itertools.permutations(range(more), fewer)
+        )
         assert value[served, block[served]].sum() == pytest.approx(best, rel=1e-14)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [([1.0, 2.0], r"shape \(clients, blocks\), got \(2,\)"), ([[np.nan]], "finite, got nan")]
+    ("value", "words"),
+    [([1.0, 2.0], r"shape \(clients, blocks\), got \(2,\)"), ([[np.nan]], "finite, got nan")],
 )
 def test_bad_values_of_blocks(value, words):
     with pytest.raises(InputError, match=f"value must (have|be) {words}"):

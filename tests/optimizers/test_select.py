@@ -12,7 +12,9 @@ OBJECTIVES = ("clients", "weight")
 
 
 def crowded(rng, clients):
-    """Fixed bits and caps of which about half fit; some clients late or without rate, some weights alike."""
+    """Fixed bits and caps of which about half fit; some clients late or without rate, some weights
+    alike.
+    """
     c, a, s, e = (rng.uniform(low, 1.0, clients) for low in (0.5, 0.1, 0.05, 0.02))
     c = np.where(rng.random(clients) < 0.1, -1.0, c)
     weight = rng.choice([0.0, 0.5, 1.0, 3.0], clients)
@@ -29,7 +31,9 @@ def needed(p):
 def brute_force(p, value):
     """The largest value of a set of clients whose needs sum to 1 or less."""
     need = needed(p)
-    sets = (np.array(one, dtype=bool) for one in itertools.product([False, True], repeat=p.shape[-1]))
+    sets = (
+        np.array(one, dtype=bool) for one in itertools.product([False, True], repeat=p.shape[-1])
+    )
     return max(value[one].sum() for one in sets if need[one].sum() <= 1)
 
 
@@ -44,11 +48,15 @@ def test_brute_force_finds_no_larger_set(objective):
         value = np.ones(p.shape) if objective == "clients" else p.weight
         assert value[chosen].sum() == brute_force(p, value)
         assert needed(p)[chosen].sum() <= 1 + 1e-15
-        assert np.all(needed(p)[a.left_out] + needed(p)[chosen].sum() > 1)  # nobody is left out who would still fit
+        assert np.all(
+            needed(p)[a.left_out] + needed(p)[chosen].sum() > 1
+        )  # nobody is left out who would still fit
         sizes.append(chosen.mean())
         if chosen.any():
             among = client_subset(p, np.flatnonzero(chosen))
-            kept = {name: getattr(a, name)[chosen] for name in ("bandwidth_fraction", "pruning_ratio")}
+            kept = {
+                name: getattr(a, name)[chosen] for name in ("bandwidth_fraction", "pruning_ratio")
+            }
             certificate = certify(among, type(a)(**{**vars(a), "problem": among, **kept}))
             assert max(float(value) for value in vars(certificate).values()) <= 1e-12
         assert np.all(a.pruning_ratio[~chosen] == 1) & np.all(a.bandwidth_fraction[~chosen] == 0)
@@ -56,8 +64,12 @@ def test_brute_force_finds_no_larger_set(objective):
 
 
 def test_dropping_one_client_keeps_more_than_serving_both():
-    """The fixed bits of both fit, their caps do not: `exact` gives the caps up, one alone keeps more than both."""
-    p = changed(problem(1.0, 0.0, [10.0, 0.7], cap=0.98), fixed_upload_bits=np.array([0.5, 0.3]) * 1e6)
+    """The fixed bits of both fit, their caps do not: `exact` gives the caps up, one alone keeps
+    more than both.
+    """
+    p = changed(
+        problem(1.0, 0.0, [10.0, 0.7], cap=0.98), fixed_upload_bits=np.array([0.5, 0.3]) * 1e6
+    )
     a = solve(p, "select")
     assert a.status.tolist() == ["left out", "unpruned"]
     assert a.reason == "client 0: left out, it needs 0.7 of the band and 0.686 is left"
@@ -66,13 +78,22 @@ def test_dropping_one_client_keeps_more_than_serving_both():
 
 
 def test_weight_is_another_choice_than_number():
-    p = changed(problem(1.0, 0.0, 0.1, [5.0, 1.0, 1.0]), fixed_upload_bits=np.array([0.8, 0.5, 0.4]) * 1e6)
+    p = changed(
+        problem(1.0, 0.0, 0.1, [5.0, 1.0, 1.0]), fixed_upload_bits=np.array([0.8, 0.5, 0.4]) * 1e6
+    )
     assert Select().solve(p).status.tolist() == ["left out", "active", "active"]
-    assert Select(objective="weight").solve(p).status.tolist() == ["unpruned", "left out", "left out"]
+    assert Select(objective="weight").solve(p).status.tolist() == [
+        "unpruned",
+        "left out",
+        "left out",
+    ]
 
 
 def test_every_client_has_its_reason():
-    p = changed(problem([-0.5, 1.0, 1.0, 1.0], 0.0, 0.1), fixed_upload_bits=np.array([0.1, 0.9, 0.6, 0.1]) * 1e6)
+    p = changed(
+        problem([-0.5, 1.0, 1.0, 1.0], 0.0, 0.1),
+        fixed_upload_bits=np.array([0.1, 0.9, 0.6, 0.1]) * 1e6,
+    )
     a = solve(changed(p, rate_bps=[1e6, 1e6, 1e6, 0.0]), "select")
     assert a.status.tolist() == ["infeasible", "left out", "unpruned", "left out"]
     assert a.reason.split("; ") == [
@@ -101,7 +122,8 @@ def test_needs_that_fill_the_band_exactly_all_take_part():
 
 def test_a_set_a_little_too_large_is_not_taken():
     p = changed(
-        problem(1.0, 0.0, np.zeros(3), [2.0, 2.0, 1.0]), fixed_upload_bits=np.array([0.5, 0.5 + 1e-10, 0.1]) * 1e6
+        problem(1.0, 0.0, np.zeros(3), [2.0, 2.0, 1.0]),
+        fixed_upload_bits=np.array([0.5, 0.5 + 1e-10, 0.1]) * 1e6,
     )
     assert Select(objective="weight").solve(p).left_out.sum() == 1
 
@@ -111,13 +133,17 @@ def test_a_batch_is_its_rows():
     rows = [crowded(rng, 6) for _ in range(4)]
     fields = ("deadline_s", "fixed_s", "prunable_s", "upload_bits", "rate_bps", "fixed_upload_bits")
     fields += ("weight", "max_pruning_ratio")
-    batch = changed(rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields})
+    batch = changed(
+        rows[0], **{name: np.stack([getattr(row, name) for row in rows]) for name in fields}
+    )
     for objective in OBJECTIVES:
         a = Select(objective=objective).solve(batch)
         for index, row in enumerate(rows):
             one = Select(objective=objective).solve(row)
             np.testing.assert_array_equal(a.left_out[index], one.left_out)
-            np.testing.assert_allclose(a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12)
+            np.testing.assert_allclose(
+                a.bandwidth_fraction[index], one.bandwidth_fraction, rtol=1e-12
+            )
             assert a.reason[index] == one.reason
 
 

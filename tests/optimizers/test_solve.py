@@ -6,14 +6,16 @@ from helpers.problems import scenario_s
 
 import optimizers
 from optimizers import Equal, Exact, MinLatency, solve
-from wirelessfl import allocation
+from wirelessfl.allocation import problem as allocation
 from wirelessfl.errors import InputError
 
 
 def test_exact_is_the_default_and_names_stand_for_plug_ins():
     best = Exact().solve(scenario_s())
     np.testing.assert_array_equal(solve(scenario_s()).pruning_ratio, best.pruning_ratio)
-    np.testing.assert_array_equal(solve(scenario_s(), method="exact").pruning_ratio, best.pruning_ratio)
+    np.testing.assert_array_equal(
+        solve(scenario_s(), method="exact").pruning_ratio, best.pruning_ratio
+    )
     equal = Equal().solve(scenario_s())
     np.testing.assert_array_equal(solve(scenario_s(), "equal").pruning_ratio, equal.pruning_ratio)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from training.algorithms.fedsim import FedSim
-from training.algorithms.pruning_only import PruningOnly
-from training.federated_state import FederatedState
+from training.algorithms.server.fedsim import FedSim
+from training.algorithms.server.pruning_only import PruningOnly
+from training.server.state import ServerState
 from training.task import Task
 from wirelessfl.protocols import Runtime
 from wirelessfl.values import Delivery
@@ -53,15 +53,19 @@ def test_models_of_their_own_are_all_evaluated(monkeypatch):
 def test_who_is_absent_stays_as_it_is_and_has_no_model_made(algorithm, monkeypatch):
     made, asked = trainer(algorithm, monkeypatch, partition="iid")
     state, models = made.init(3), []
-    plain = FederatedState.client_vector
+    plain = ServerState.client_vector
     monkeypatch.setattr(
-        FederatedState,
+        ServerState,
         "client_vector",
         lambda self, client, layout: models.append(client) or plain(self, client, layout),
     )
     here = np.isin(np.arange(K), (1, 4))
     nobody = np.zeros_like(here)
-    after, metrics = made.step(state, np.full(K, 0.2), Delivery(here=here, now=here, later=nobody, earlier=nobody))
+    after, metrics = made.step(
+        state,
+        np.full(K, 0.2),
+        Delivery(participates=here, on_time=here, late=nobody, arrived_late=nobody),
+    )
     assert asked["train"] == models == [1, 4]
     assert np.array_equal(after.personal[~here], state.personal[~here])
     assert not np.array_equal(after.shared, state.shared)

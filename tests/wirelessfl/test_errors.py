@@ -8,13 +8,16 @@ def test_an_input_error_is_a_value_error():
     assert issubclass(InputError, ValueError)
 
 
-@pytest.mark.parametrize("value", [0, 1.5, np.float64(2), np.int64(3), np.float32(1), (1, 2.0), [0.5], np.ones(3), ()])
+@pytest.mark.parametrize(
+    "value", [0, 1.5, np.float64(2), np.int64(3), np.float32(1), (1, 2.0), [0.5], np.ones(3), ()]
+)
 def test_numbers_and_sequences_of_numbers_pass(value):
     check_number("f", value, at_least=0, at_most=3)
 
 
 @pytest.mark.parametrize(
-    "value", ["1", np.str_("1"), None, True, np.True_, 1j, [1, "2"], [[1.0]], np.ones((2, 2)), object()]
+    "value",
+    ["1", np.str_("1"), None, True, np.True_, 1j, [1, "2"], [[1.0]], np.ones((2, 2)), object()],
 )
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(InputError, match=r"^f must be a number, got "):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wirelessfl.config.fields import build, flat
 from wirelessfl.errors import InputError
-from wirelessfl.fields import build, flat
 from wirelessfl.graph import Graph
 
 CHECKED = settings(max_examples=80, deadline=None, derandomize=True)
@@ -31,7 +31,8 @@ def test_connected_symmetric_without_self_loops(graph, clients, seed):
 
 def test_ring_and_complete_by_hand():
     np.testing.assert_array_equal(
-        Graph(graph="ring").adjacency_matrix(4, 0), [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]
+        Graph(graph="ring").adjacency_matrix(4, 0),
+        [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]],
     )
     np.testing.assert_array_equal(Graph(graph="complete").adjacency_matrix(3, 0), 1 - np.eye(3))
     for graph in (Graph(), Graph(graph="ring"), Graph(graph="complete")):
@@ -49,8 +50,12 @@ def test_erdos_renyi_is_drawn_from_the_seed():
 
 @pytest.mark.parametrize("probability", [0.3, 0.5, 0.7])
 def test_erdos_renyi_joins_every_pair_alike(probability):
-    """20 agents as in [MCE-PL], who are hardly ever apart: the number of a pair's edges is binomial, 4.5 errors."""
-    matrices = [Graph(edge_probability=probability).adjacency_matrix(20, seed) for seed in range(400)]
+    """20 agents as in [MCE-PL], who are hardly ever apart: the number of a pair's edges is
+    binomial, 4.5 errors.
+    """
+    matrices = [
+        Graph(edge_probability=probability).adjacency_matrix(20, seed) for seed in range(400)
+    ]
     share = np.mean(matrices, axis=0)[np.triu_indices(20, 1)]
     error = np.sqrt(probability * (1 - probability) / len(matrices))
     assert abs(share.mean() - probability) < 4 * error / np.sqrt(len(share))
@@ -58,15 +63,24 @@ def test_erdos_renyi_joins_every_pair_alike(probability):
 
 
 def test_erdos_renyi_given_that_it_is_connected():
-    """Three agents: three edges p^3, one of three paths 3 p^2 (1 - p); p = 0.2 gives 1/13 of triangles."""
-    edges = np.array([Graph(edge_probability=0.2).adjacency_matrix(3, seed).sum() // 2 for seed in range(1500)])
+    """Three agents: three edges p^3, one of three paths 3 p^2 (1 - p); p = 0.2 gives 1/13 of
+    triangles.
+    """
+    edges = np.array(
+        [Graph(edge_probability=0.2).adjacency_matrix(3, seed).sum() // 2 for seed in range(1500)]
+    )
     assert set(edges) == {2, 3}
     error = np.sqrt(1 / 13 * 12 / 13 / len(edges))
     assert abs(np.mean(edges == 3) - 1 / 13) < 4 * error
 
 
 def test_a_given_graph_is_taken_as_it_is():
-    for adjacency in (PATH, np.array(PATH), np.array(PATH, dtype=bool), [list(row) for row in PATH]):
+    for adjacency in (
+        PATH,
+        np.array(PATH),
+        np.array(PATH, dtype=bool),
+        [list(row) for row in PATH],
+    ):
         graph = Graph(graph="given", adjacency=adjacency)
         np.testing.assert_array_equal(graph.adjacency_matrix(3, 0), np.array(PATH, dtype=bool))
         assert graph == Graph(graph="given", adjacency=PATH)
@@ -84,7 +98,10 @@ def test_it_goes_through_a_file():
     ("adjacency", "line"),
     [
         ([[0, 1], [0, 0]], "adjacency must be symmetric, got 1 from agent 0 to 1 and 0 back"),
-        ([[0, 1, 0], [1, 0, 0], [0, 0, 0]], "adjacency must be connected, agent 0 cannot reach agents 2"),
+        (
+            [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+            "adjacency must be connected, agent 0 cannot reach agents 2",
+        ),
         (
             np.kron(np.eye(2), 1 - np.eye(12)),
             "adjacency must be connected, agent 0 cannot reach agents "
@@ -107,7 +124,10 @@ def test_a_wrong_adjacency_is_one_line(adjacency, line):
     ("wrong", "line"),
     [
         ({"graph": "star"}, "graph must be one of erdos-renyi, ring, complete, given; got 'star'"),
-        ({"graph": "ring", "adjacency": PATH}, "graph must be 'given' where there is an adjacency, got 'ring'"),
+        (
+            {"graph": "ring", "adjacency": PATH},
+            "graph must be 'given' where there is an adjacency, got 'ring'",
+        ),
         ({"edge_probability": 0.0}, "edge_probability must be above 0, got 0"),
         ({"edge_probability": 1.5}, "edge_probability must be at most 1, got 1.5"),
     ],
@@ -116,7 +136,10 @@ def test_wrong_settings_are_one_line_with_their_section(wrong, line):
     with pytest.raises(InputError) as caught:
         Graph(**wrong)
     assert str(caught.value) == line
-    table = {name: [list(row) for row in value] if name == "adjacency" else value for name, value in wrong.items()}
+    table = {
+        name: [list(row) for row in value] if name == "adjacency" else value
+        for name, value in wrong.items()
+    }
     with pytest.raises(InputError, match=r"^channel\."):
         build(Graph, "channel", table)
 

@@ -51,7 +51,12 @@ def test_a_file_is_a_plugin_of_its_name(folder):
 
 
 def test_a_function_is_a_plugin_and_what_a_file_imports_is_not(folder):
-    write(folder, "datasets", "tiny_set", "from dataclasses import dataclass\ndef tiny_set(): return 7\n")
+    write(
+        folder,
+        "datasets",
+        "tiny_set",
+        "from dataclasses import dataclass\ndef tiny_set(): return 7\n",
+    )
     assert plugins.load("datasets", "tiny-set")() == 7
     write(folder, "datasets", "counter", "from collections import Counter\n")
     with pytest.raises(InputError, match=r"counter.py must define Counter$"):
@@ -90,13 +95,17 @@ def test_an_unknown_name(name, message):
 
 
 def test_an_unknown_kind():
-    with pytest.raises(InputError, match=r"^kind must be one of channels, .*studies; got 'channel'$"):
+    with pytest.raises(
+        InputError, match=r"^kind must be one of channels, .*studies; got 'channel'$"
+    ):
         plugins.names("channel")
 
 
 def test_a_misspelt_folder_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("WIRELESSFL_PLUGINS", str(tmp_path / "pluggins"))
-    with pytest.raises(InputError, match=r"^WIRELESSFL_PLUGINS must name a folder, got '.*pluggins'$"):
+    with pytest.raises(
+        InputError, match=r"^WIRELESSFL_PLUGINS must name a folder, got '.*pluggins'$"
+    ):
         plugins.names("channels")
 
 
@@ -125,7 +134,11 @@ def test_entry_points_are_plugins(monkeypatch):
 
 def test_the_dummies_are_listed_by_kind(monkeypatch):
     plugin_folder.use(monkeypatch)
-    for kind, name in (("channels", "two-state"), ("allocators", "even"), ("algorithms", "counting")):
+    for kind, name in (
+        ("channels", "two-state"),
+        ("allocators", "even"),
+        ("algorithms", "counting"),
+    ):
         assert name in plugins.names(kind)
         cls = plugins.load(kind, name)
         assert plugins.name_of(cls) == name

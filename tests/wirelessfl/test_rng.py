@@ -14,7 +14,11 @@ def test_golden_values():
         0.788035496126234,
         -1.0630509795945515,
     ]
-    assert streams.generator("fading").integers(0, 2**32, 3).tolist() == [2035672056, 2350476945, 2461251387]
+    assert streams.generator("fading").integers(0, 2**32, 3).tolist() == [
+        2035672056,
+        2350476945,
+        2461251387,
+    ]
     assert streams.seed_for("masks", 0) == 4982951824721229172
     assert streams.seed_for("masks") == 9084334890844325367
 
@@ -33,7 +37,9 @@ def test_every_part_of_the_key_counts():
     seeds = [Streams(seed, round).seed_for(name, client) for seed, round, name, client in keys]
     firsts = [
         Streams(seed, round).generator(name, client).random()
-        for seed, round, name, client in itertools.product(range(3), range(3), ("a", "b", ""), (None, 0, 1))
+        for seed, round, name, client in itertools.product(
+            range(3), range(3), ("a", "b", ""), (None, 0, 1)
+        )
     ]
     assert len(set(seeds)) == len(set(firsts)) == 81
 
@@ -43,7 +49,9 @@ def test_seeds_fit_into_63_bits():
 
 
 def test_streams_are_uncorrelated_over_rounds_and_clients():
-    draws = np.array([[Streams(0, r).generator("s", k).standard_normal() for k in range(20)] for r in range(100)])
+    draws = np.array(
+        [[Streams(0, r).generator("s", k).standard_normal() for k in range(20)] for r in range(100)]
+    )
     assert draws.mean() == pytest.approx(0.0, abs=4 / np.sqrt(draws.size))
     assert draws.var() == pytest.approx(1.0, abs=4 * np.sqrt(2 / draws.size))
     assert abs(np.corrcoef(draws[:-1].ravel(), draws[1:].ravel())[0, 1]) < 4 / np.sqrt(draws.size)

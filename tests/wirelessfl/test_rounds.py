@@ -8,14 +8,14 @@ from helpers.small_run import contents, experiment, run
 
 from channel_models.rayleigh import Rayleigh
 from wirelessfl import plugins
-from wirelessfl.allocation import Allocation
+from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import RunSettings
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import allocation_problem, check_feasible, participants, plan
-from wirelessfl.records import RunFolder
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.summary import summarise
 from wirelessfl.rounds import run_rounds
-from wirelessfl.summary import summarise
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 
@@ -36,9 +36,14 @@ def test_a_run_records_every_round(folder):
     records = folder.records()
     assert [record.as_dict() for record in heard] == records
     assert [record["round"] for record in records] == list(range(1, 11))
-    np.testing.assert_allclose(np.cumsum([record["round_s"] for record in records]), [r["clock_s"] for r in records])
+    np.testing.assert_allclose(
+        np.cumsum([record["round_s"] for record in records]), [r["clock_s"] for r in records]
+    )
     for record in records:
-        assert all(len(record[name]) == 4 for name in ("pruning_ratio", "latency_s", "delivered", "flops", "energy_j"))
+        assert all(
+            len(record[name]) == 4
+            for name in ("pruning_ratio", "latency_s", "delivered", "flops", "energy_j")
+        )
         assert max(record["latency_s"]) == pytest.approx(record["round_s"], rel=1e-12)
 
 
@@ -67,7 +72,9 @@ def test_another_seed_is_another_run(folder, tmp_path):
 def test_drop_leaves_late_updates_out_and_wait_does_not(tmp_path):
     """At 5.5 ms the second client's CPU is too slow for the fixed work."""
     for policy, expected in (("wait", [True, True]), ("drop", [True, False])):
-        scenario = Scenario(clients=2, cpu_hz=(3e9, 2.5e9), deadline_s=0.0055, deadline_policy=policy)
+        scenario = Scenario(
+            clients=2, cpu_hz=(3e9, 2.5e9), deadline_s=0.0055, deadline_policy=policy
+        )
         folder = RunFolder.create(tmp_path / policy, "")
         trainer = run(experiment(rounds=2, scenario=scenario), folder)
         assert [used.tolist() for _, used in trainer.seen] == [expected, expected]
@@ -81,17 +88,25 @@ def test_two_allocators_see_the_same_channel(folder):
     other = plugins.load("allocators", "even")(share=0.5)
     for round in range(3):
         one = plan(experiment(channel=Rayleigh()), demand, round)
-        two = plan(experiment(channel=Rayleigh(), allocator=other, max_pruning_ratio=0.9), demand, round)
+        two = plan(
+            experiment(channel=Rayleigh(), allocator=other, max_pruning_ratio=0.9), demand, round
+        )
         np.testing.assert_array_equal(one.channel.gain, two.channel.gain)
         assert not np.array_equal(one.allocation.pruning_ratio, two.allocation.pruning_ratio)
-    assert not np.array_equal(one.channel.gain, plan(experiment(channel=Rayleigh()), demand, 0).channel.gain)
+    assert not np.array_equal(
+        one.channel.gain, plan(experiment(channel=Rayleigh()), demand, 0).channel.gain
+    )
 
 
 def test_the_problem_is_scenario_channel_and_demand_in_seconds_and_bits():
-    """NOTES 1.6: T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits; the anchor A_k of the mean channel."""
+    """NOTES 1.6: T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits; the anchor A_k of the mean
+    channel.
+    """
     static = plugins.load("channels", "static")()
     demand = plugins.load("algorithms", "counting")().demand(10)
-    problem = plan(experiment(scenario=Scenario(), channel=static, max_pruning_ratio=0.95), demand).problem
+    problem = plan(
+        experiment(scenario=Scenario(), channel=static, max_pruning_ratio=0.95), demand
+    ).problem
     np.testing.assert_allclose(problem.fixed_s, 3.168e-3 + 1.9872e-3)
     np.testing.assert_allclose(problem.prunable_s, 9.936e-3)
     np.testing.assert_array_equal(problem.upload_bits, 32 * 16_560)
@@ -104,16 +119,24 @@ def test_the_problem_is_scenario_channel_and_demand_in_seconds_and_bits():
 def test_the_server_plans_with_the_channel_it_believes_in():
     demand = plugins.load("algorithms", "counting")().demand(4)
     gain = np.full(4, 1e-12)
-    wrong = allocation_problem(Scenario(clients=4), ChannelState(gain=gain, believed_gain=2 * gain), demand)
-    truth = allocation_problem(Scenario(clients=4), ChannelState.known(2 * gain), demand)
+    wrong = allocation_problem(
+        Scenario(clients=4), ChannelState(gain=gain, believed_gain=2 * gain), demand
+    )
+    truth = allocation_problem(Scenario(clients=4), ChannelState.perfect_csi(2 * gain), demand)
     np.testing.assert_array_equal(wrong.rate_bps, truth.rate_bps)
 
 
 def test_a_deadline_that_nobody_can_meet():
     demand = plugins.load("algorithms", "counting")().demand(4)
     check_feasible(experiment(scenario=Scenario(clients=4, deadline_s=0.00516)), demand)
-    check_feasible(experiment(scenario=Scenario(clients=4, deadline_s=0.004, cpu_hz=(1e9, 1e9, 1e9, 4e9))), demand)
-    with pytest.raises(InputError, match=r"^scenario.deadline_s must be above 0.0051552, .* got 0.005: no client can"):
+    check_feasible(
+        experiment(scenario=Scenario(clients=4, deadline_s=0.004, cpu_hz=(1e9, 1e9, 1e9, 4e9))),
+        demand,
+    )
+    with pytest.raises(
+        InputError,
+        match=r"^scenario.deadline_s must be above 0.0051552, .* got 0.005: no client can",
+    ):
         check_feasible(experiment(scenario=Scenario(clients=4, deadline_s=0.005)), demand)
 
 
@@ -134,7 +157,10 @@ class Nobody:
 @pytest.mark.parametrize("policy", ["wait", "drop"])
 def test_a_client_that_never_finishes_is_one_line(folder, policy):
     scenario = Scenario(clients=4, deadline_policy=policy)
-    with pytest.raises(InputError, match=r"^round 1: client 0 never finishes, it has bits to upload and no band or r"):
+    with pytest.raises(
+        InputError,
+        match=r"^round 1: client 0 never finishes, it has bits to upload and no band or r",
+    ):
         run(experiment(allocator=Nobody(), scenario=scenario), folder)
     assert folder.records() == []
 
@@ -169,15 +195,41 @@ def test_without_training_only_the_network_runs(folder):
 
 
 def test_summary_by_hand():
-    common = {"bandwidth_fraction": [0.5, 0.5], "downlink_bits": [1, 1], "flops": [5, 5], "energy_j": [0.25, 0.25]}
+    common = {
+        "bandwidth_fraction": [0.5, 0.5],
+        "downlink_bits": [1, 1],
+        "flops": [5, 5],
+        "energy_j": [0.25, 0.25],
+    }
     common |= {"lost": [False, True]}
     common |= {"retransmissions": [1, 0], "band_utilisation": 0.5}
     records = [
-        {"round_s": 0.02, "clock_s": 0.02, "loss": 2.0, "accuracy": 0.7, "pruning_ratio": [0.5, 1.0], **common}
+        {
+            "round_s": 0.02,
+            "clock_s": 0.02,
+            "loss": 2.0,
+            "accuracy": 0.7,
+            "pruning_ratio": [0.5, 1.0],
+            **common,
+        }
         | {"latency_s": [0.02, 0.01], "delivered": [True, True], "uplink_bits": [10, 0]},
-        {"round_s": 0.04, "clock_s": 0.06, "loss": 1.0, "accuracy": 0.6, "pruning_ratio": [0.0, 0.1], **common}
+        {
+            "round_s": 0.04,
+            "clock_s": 0.06,
+            "loss": 1.0,
+            "accuracy": 0.6,
+            "pruning_ratio": [0.0, 0.1],
+            **common,
+        }
         | {"latency_s": [0.04, 0.01], "delivered": [False, True], "uplink_bits": [20, 20]},
-        {"round_s": 0.03, "clock_s": 0.09, "loss": 0.5, "accuracy": None, "pruning_ratio": [1.0, 1.0], **common}
+        {
+            "round_s": 0.03,
+            "clock_s": 0.09,
+            "loss": 0.5,
+            "accuracy": None,
+            "pruning_ratio": [1.0, 1.0],
+            **common,
+        }
         | {"latency_s": [0.03, None], "delivered": [False, False], "uplink_bits": [0, 0]},
     ]
     assert summarise(records) == pytest.approx(
@@ -206,19 +258,27 @@ def test_summary_by_hand():
 
 @pytest.mark.parametrize("name", ["rounds", "eval_every", "checkpoint_every"])
 def test_settings_of_at_least_one(name):
-    with pytest.raises(InputError, match=rf"^run.{name} must be a whole number of at least 1, got 0$"):
+    with pytest.raises(
+        InputError, match=rf"^run.{name} must be a whole number of at least 1, got 0$"
+    ):
         RunSettings(**{name: 0})
 
 
 @pytest.mark.parametrize("name", ["seed", "workers"])
 def test_settings_of_at_least_zero(name):
-    with pytest.raises(InputError, match=rf"^run.{name} must be a whole number of at least 0, got -1$"):
+    with pytest.raises(
+        InputError, match=rf"^run.{name} must be a whole number of at least 0, got -1$"
+    ):
         RunSettings(**{name: -1})
 
 
-@pytest.mark.parametrize(("cap", "limit"), [(-0.1, "at least 0"), (1.1, "at most 1"), (np.nan, "finite")])
+@pytest.mark.parametrize(
+    ("cap", "limit"), [(-0.1, "at least 0"), (1.1, "at most 1"), (np.nan, "finite")]
+)
 def test_the_cap_is_a_ratio(cap, limit):
-    with pytest.raises(InputError, match=rf"^allocation.max_pruning_ratio must be {limit}, got {cap:g}$"):
+    with pytest.raises(
+        InputError, match=rf"^allocation.max_pruning_ratio must be {limit}, got {cap:g}$"
+    ):
         experiment(max_pruning_ratio=cap)
 
 
@@ -230,14 +290,17 @@ def test_only_the_participants_of_a_round_get_a_band_and_are_recorded(folder):
     for record in records:
         assert sum(record["bandwidth_fraction"]) == pytest.approx(1.0)
         assert all(bits > 0 for bits in record["uplink_bits"])
-        assert all(name == "extra" or not isinstance(row, list) or len(row) == 2 for name, row in record.items())
+        assert all(
+            name == "extra" or not isinstance(row, list) or len(row) == 2
+            for name, row in record.items()
+        )
 
 
 def test_two_participants_are_allocated_like_a_cell_of_two():
     few = experiment(rounds=3, participants=2, channel=Rayleigh())
     demand = plugins.load("algorithms", "counting")().demand(4)
     here = participants(few, 1)
-    planned = plan(few, demand.only(here), 1, here)
+    planned = plan(few, demand.restricted_to(here), 1, here)
     alone = few.allocator.solve(
         dataclasses.replace(
             planned.problem,
@@ -248,12 +311,16 @@ def test_two_participants_are_allocated_like_a_cell_of_two():
             },
         )
     )
-    np.testing.assert_array_equal(planned.allocation.bandwidth_fraction[here], alone.bandwidth_fraction)
+    np.testing.assert_array_equal(
+        planned.allocation.bandwidth_fraction[here], alone.bandwidth_fraction
+    )
     np.testing.assert_array_equal(planned.allocation.pruning_ratio[here], alone.pruning_ratio)
     assert not planned.allocation.bandwidth_fraction[~here].any()
     assert not planned.allocation.latency_s[~here].any()
 
 
 def test_more_participants_than_clients_are_refused():
-    with pytest.raises(InputError, match=r"^run.participants must be at most 4 \(scenario.clients\), got 5$"):
+    with pytest.raises(
+        InputError, match=r"^run.participants must be at most 4 \(scenario.clients\), got 5$"
+    ):
         experiment(participants=5)

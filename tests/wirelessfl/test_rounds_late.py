@@ -13,7 +13,11 @@ from wirelessfl.values import Backlog, Demand, Scenario
 
 CLIENTS = 4
 DEMAND = Demand.same_for_all(
-    CLIENTS, fixed_updates=1e4, prunable_updates=1e4, fixed_upload_bits=0.0, prunable_upload_bits=1e5
+    CLIENTS,
+    fixed_updates=1e4,
+    prunable_updates=1e4,
+    fixed_upload_bits=0.0,
+    prunable_upload_bits=1e5,
 )
 OWED = Backlog(
     pending=np.ones(CLIENTS, dtype=np.bool_),
@@ -36,13 +40,17 @@ def test_who_sits_out_owes_what_it_owed(few):
     assert record.earlier == record.delivered == [True, True]
     assert after.pending.tolist() == (~here).tolist()
     for name in ("updates", "upload_bits"):
-        np.testing.assert_array_equal(getattr(after, name), np.where(here, 0.0, getattr(OWED, name)))
+        np.testing.assert_array_equal(
+            getattr(after, name), np.where(here, 0.0, getattr(OWED, name))
+        )
 
 
 def test_who_sits_out_neither_works_nor_sends(few):
     here, planned, timing = on_air(few, DEMAND, OWED, 0)
-    _, alone_planned, alone = on_air(few, DEMAND, OWED.only(here), 0)
-    np.testing.assert_array_equal(planned.allocation.bandwidth_fraction, alone_planned.allocation.bandwidth_fraction)
+    _, alone_planned, alone = on_air(few, DEMAND, OWED.restricted_to(here), 0)
+    np.testing.assert_array_equal(
+        planned.allocation.bandwidth_fraction, alone_planned.allocation.bandwidth_fraction
+    )
     for name in ("compute_s", "upload_s", "finish_s", "energy_j"):
         np.testing.assert_array_equal(getattr(timing, name), getattr(alone, name))
         assert not getattr(timing, name)[~here].any()

@@ -10,7 +10,7 @@ from helpers.small_run import contents, experiment, run
 
 from wirelessfl import rounds
 from wirelessfl.errors import InputError
-from wirelessfl.records import RunFolder
+from wirelessfl.records.run_folder import RunFolder
 
 
 class Killed(BaseException):
@@ -60,7 +60,9 @@ def test_a_complete_run_stays_as_it_is(folder, whole):
 
 def test_a_run_cannot_be_made_shorter(folder, whole):
     run(experiment(), folder)
-    with pytest.raises(InputError, match=r"^run.rounds must be at least 10, the rounds already done, got 9$"):
+    with pytest.raises(
+        InputError, match=r"^run.rounds must be at least 10, the rounds already done, got 9$"
+    ):
         run(experiment(rounds=9), folder)
     assert contents(folder) == whole
 
@@ -137,7 +139,12 @@ def test_killed_while_a_line_is_written(folder, whole, monkeypatch, last):
 
 def test_left_over_temporary_files_do_no_harm(folder, whole):
     run(experiment(rounds=5), folder)
-    for name in (".checkpoint-000006.npz", ".checkpoint-000010.npz", ".rounds.jsonl", ".summary.json"):
+    for name in (
+        ".checkpoint-000006.npz",
+        ".checkpoint-000010.npz",
+        ".rounds.jsonl",
+        ".summary.json",
+    ):
         (folder.path / name).write_bytes(b"half of a fi")
     run(experiment(), folder)
     assert contents(folder) == whole
@@ -148,16 +155,18 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used(folder,
     run(experiment(rounds=7), folder)
     newest = folder.path / "checkpoint-000007.npz"
     good = newest.read_bytes()
-    newest.write_bytes({"truncated": good[:-40], "garbage": b"\x80\x04K\x01." + good}.get(damage, b""))
+    newest.write_bytes(
+        {"truncated": good[:-40], "garbage": b"\x80\x04K\x01." + good}.get(damage, b"")
+    )
     if damage == "missing":
         newest.unlink()
     lines = []
     trainer = run(experiment(), folder, notify=lines.append)
     assert contents(folder) == whole
     assert len(trainer.seen) == 4  # from round 6
-    assert [str(newest) in line and line.endswith("the one before it is used") for line in lines] == (
-        [] if damage == "missing" else [True]
-    )
+    assert [
+        str(newest) in line and line.endswith("the one before it is used") for line in lines
+    ] == ([] if damage == "missing" else [True])
 
 
 def test_without_a_good_checkpoint_the_run_starts_over(folder, whole):
@@ -174,7 +183,9 @@ def test_without_a_good_checkpoint_the_run_starts_over(folder, whole):
 def test_rounds_lost_below_the_checkpoint_are_an_error(folder):
     run(experiment(rounds=7), folder)
     folder.keep_rounds(5)
-    with pytest.raises(InputError, match=r"rounds.jsonl holds 5 rounds, its checkpoint 7: the folder is damaged$"):
+    with pytest.raises(
+        InputError, match=r"rounds.jsonl holds 5 rounds, its checkpoint 7: the folder is damaged$"
+    ):
         run(experiment(), folder)
 
 

@@ -5,20 +5,26 @@ from wirelessfl.units import db_to_linear, dbm_to_watt, linear_to_db, watt_to_db
 from wirelessfl.values import Scenario
 
 
-@pytest.mark.parametrize(("level_db", "ratio"), [(0, 1), (10, 10), (-30, 1e-3), (3.0102999566398120, 2)])
+@pytest.mark.parametrize(
+    ("level_db", "ratio"), [(0, 1), (10, 10), (-30, 1e-3), (3.0102999566398120, 2)]
+)
 def test_decibels_by_hand(level_db, ratio):
     assert float(db_to_linear(level_db)) == pytest.approx(ratio, rel=1e-14)
     assert float(linear_to_db(ratio)) == pytest.approx(level_db, abs=1e-12)
 
 
-@pytest.mark.parametrize(("level_dbm", "power_w"), [(30, 1), (0, 1e-3), (28, 0.6309573444801932), (-110, 1e-14)])
+@pytest.mark.parametrize(
+    ("level_dbm", "power_w"), [(30, 1), (0, 1e-3), (28, 0.6309573444801932), (-110, 1e-14)]
+)
 def test_dbm_by_hand(level_dbm, power_w):
     assert float(dbm_to_watt(level_dbm)) == pytest.approx(power_w, rel=1e-14)
     assert float(watt_to_dbm(power_w)) == pytest.approx(level_dbm, abs=1e-10)
 
 
 def test_the_default_powers_are_exactly_their_levels():
-    """To the last bit: a scenario file that writes 28 dBm is the same experiment as one that leaves it out."""
+    """To the last bit: a scenario file that writes 28 dBm is the same experiment as one that leaves
+    it out.
+    """
     assert float(dbm_to_watt(28)) == Scenario().transmit_power_w
     assert float(dbm_to_watt(-110)) == Scenario().noise_power_w
 

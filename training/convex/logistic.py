@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from training._process import keep_freed_memory
-from training.convex.gradients import Counts, Floats, Proxes, passes, powers
-from training.data._federated import FederatedData
-from training.prox import chosen, together
+from training.convex.full_gradients import Counts, Floats, Proxes, passes, powers
+from training.data.federated import FederatedData
+from training.sparsity.prox import chosen, together
+from training.torch_settings import keep_freed_memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,15 +21,18 @@ class _Client:
 
 
 class LogisticGradients:
-    """f_i(w) = -(N / n) sum_j log p_j + l2 / 2 |w|^2 over the samples j of client i, n of all N clients together.
+    """f_i(w) = -(N / n) sum_j log p_j + l2 / 2 |w|^2 over the samples j of client i, n of all N
+    clients together.
 
-    Section 5.2 of [SPS]. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2 |w|^2. Full local
-    gradients; inputs are pixels as the engine sees them, and every weight has the ridge, biases too.
+    Section 5.2 of [SPS]. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2
+    |w|^2. Full local gradients; inputs are pixels as the engine sees them, and every weight has the
+    ridge, biases too.
 
-    Without a prox a client's weights are followed through its logits Z = X W^T alone. With E the probabilities less the
-    truth, a step W <- (1 - rate l2) W - rate (N / n) E^T X + rate H is
-    Z <- (1 - rate l2) Z - rate (N / n) X X^T E + rate X H^T, and W after L steps follows from the sum of the E. With
-    111 samples and 785 inputs (QMNIST's writers) that is a fourteenth of the operations. With a prox it is the loop.
+    Without a prox a client's weights are followed through its logits Z = X W^T alone. With E the
+    probabilities less the truth, a step W <- (1 - rate l2) W - rate (N / n) E^T X + rate H is Z <-
+    (1 - rate l2) Z - rate (N / n) X X^T E + rate X H^T, and W after L steps follows from the sum of
+    the E. With 111 samples and 785 inputs (QMNIST's writers) that is a fourteenth of the
+    operations. With a prox it is the loop.
     """
 
     def __init__(self, data: FederatedData, *, l2: float, dtype: np.dtype[Any]) -> None:
@@ -38,42 +41,70 @@ class LogisticGradients:
         inputs, labels = _rows(data, data.train_images, dtype), data.train_labels.numpy()
         self.clients, self.size = len(data.train_index), inputs.shape[1] * data.classes
         self._clients = [
-            _client(inputs[rows], labels[rows], data.classes) for rows in map(np.asarray, data.train_index)
+            _client(inputs[rows], labels[rows], data.classes)
+            for rows in map(np.asarray, data.train_index)
         ]
         self._share = self.clients / sum(map(len, data.train_index))
         self._test, self._labels = _rows(data, data.test_images, dtype), data.test_labels.numpy()
 
     def local_steps(
-        self, start: Floats, control: Floats | None, *, rate: Floats, steps: Counts, prox: Proxes = None
+        self,
+        start: Floats,
+        control: Floats | None,
+        *,
+        rate: Floats,
+        steps: Counts,
+        prox: Proxes = None,
     ) -> Floats:
         """As `FullGradients.local_steps`."""
         order, stages = passes(steps)
         proxes, rates = together(prox, order), np.asarray(rate, self.dtype)[order]
         result = np.empty((len(steps), self.clients, self.size), self.dtype)
         for number, client in enumerate(self._clients):
-            weights = (start[order, number] if start.ndim == 3 else start[order]).astype(self.dtype, copy=False)
-            force = None if control is None else control[order, number].astype(self.dtype, copy=False)
+            weights = (start[order, number] if start.ndim == 3 else start[order]).astype(
+                self.dtype, copy=False
+            )
+            force = (
+                None if control is None else control[order, number].astype(self.dtype, copy=False)
+            )
             if proxes is None:
-                result[order, number] = self._on_logits(client, weights, force, rates, steps[order], stages)
+                result[order, number] = self._on_logits(
+                    client, weights, force, rates, steps[order], stages
+                )
             else:
-                result[order, number] = self._on_weights(client, weights, force, rates[:, None], stages, proxes)
+                result[order, number] = self._on_weights(
+                    client, weights, force, rates[:, None], stages, proxes
+                )
         return result
 
     def loss(self, weights: Floats) -> Floats:
-        """sum_i f_i (R,): N times the mean cross-entropy of all training samples + N `l2` / 2 |w|^2."""
+        """sum_i f_i (R,): N times the mean cross-entropy of all training samples + N `l2` / 2
+        |w|^2.
+        """
         weights = weights.astype(np.float64)
-        total = sum(_cross_entropy(self._logits(client.inputs, weights), client.truth) for client in self._clients)
+        total = sum(
+            _cross_entropy(self._logits(client.inputs, weights), client.truth)
+            for client in self._clients
+        )
         ridge = 0.5 * self._l2 * np.square(weights).sum(-1)
         loss: Floats = self._share * total + self.clients * ridge
         return loss
 
     def score(self, weights: Floats) -> Floats:
         """Accuracy (R,) on the test samples."""
-        right = self._logits(self._test, weights.astype(self.dtype)).argmax(-1) == self._labels[:, None]
+        right = (
+            self._logits(self._test, weights.astype(self.dtype)).argmax(-1) == self._labels[:, None]
+        )
         return np.asarray(right.mean(axis=0))
 
     def _on_logits(
-        self, client: _Client, weights: Floats, force: Floats | None, rate: Floats, steps: Counts, stages: Any
+        self,
+        client: _Client,
+        weights: Floats,
+        force: Floats | None,
+        rate: Floats,
+        steps: Counts,
+        stages: Any,
     ) -> Floats:
         """The weights (R, d) after all steps, by those of the logits (n, R, C)."""
         logits = self._logits(client.inputs, weights)
@@ -92,17 +123,28 @@ class LogisticGradients:
                 now -= (wide[:runs] * self.dtype.type(self._share)) * moved
                 now += push[:, :runs]
         left, along = powers(rate.astype(np.float64) * self._l2, steps, rate.astype(np.float64))
-        result = left.astype(self.dtype)[:, None] * weights - wide * self._share * self._gradient(client, summed)
+        result = left.astype(self.dtype)[:, None] * weights - wide * self._share * self._gradient(
+            client, summed
+        )
         return result if force is None else result + along.astype(self.dtype)[:, None] * force
 
     def _on_weights(
-        self, client: _Client, weights: Floats, force: Floats | None, rate: Floats, stages: Any, prox: Any
+        self,
+        client: _Client,
+        weights: Floats,
+        force: Floats | None,
+        rate: Floats,
+        stages: Any,
+        prox: Any,
     ) -> Floats:
         """The loop of the definition."""
         result = np.array(weights)
         for runs, count in stages:
             apply, each, now = chosen(prox, runs), rate[:runs], result[:runs]
-            shrink, push = 1 - each * self.dtype.type(self._l2), 0 if force is None else each * force[:runs]
+            shrink, push = (
+                1 - each * self.dtype.type(self._l2),
+                0 if force is None else each * force[:runs],
+            )
             for _ in range(count):
                 error = _probabilities(self._logits(client.inputs, now)) - client.truth
                 gradient = self.dtype.type(self._share) * self._gradient(client, error)

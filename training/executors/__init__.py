@@ -1,20 +1,20 @@
-"""Executors: who runs the clients' work. Each takes a round's work and gives the results in the same order."""
+"""Executors: who runs the clients' work. Each takes a round's work and gives the results in the
+same order.
+"""
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 import torch
 from torch import nn
 
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
+from training.data.federated import FederatedData
+from training.engine.engine import EngineSpec
 from training.executors.distributed import Distributed, own_device, processes
+from training.executors.executor import Executor
 from training.executors.graph import Graph
 from training.executors.loop import Loop
 from training.executors.stacked import Stacked
 from training.executors.workers import Workers
-from training.program import EvaluationWork, LocalResult, LocalWork
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 
@@ -22,41 +22,19 @@ EXECUTORS = ("auto", "loop", "workers", "stacked", "graph")
 WORTH_WORKERS_FLOPS = 1e10  # about a quarter of a second on one core
 
 
-class Executor(Protocol):
-    """Runs a round's work; what it gives depends on the work alone.
-
-    Works are taken and results given as they are needed, so that a thousand clients' models are never there at once;
-    nothing runs until the first result is asked for, and all must be asked for.
-    """
-
-    @property
-    def ahead(self) -> int:
-        """Works that it takes before it gives the first result, which keep it busy."""
-        ...
-
-    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order."""
-        ...
-
-    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
-        """One accuracy for each work, in order."""
-        ...
-
-    def close(self) -> None:
-        """Let go of processes and memory."""
-        ...
-
-
-def make_executor(spec: EngineSpec, data: FederatedData, runtime: Runtime, *, round_flops: float) -> Executor:
+def make_executor(
+    spec: EngineSpec, data: FederatedData, runtime: Runtime, *, round_flops: float
+) -> Executor:
     """The executor that `runtime` asks for.
 
-    "auto" on a CPU is "workers" when there is more than one core and client and a dense round takes at least 1e10
-    FLOPs, so that it gains more than the start of the processes costs (a few seconds), else "loop". On CUDA it is
-    "stacked" for models of linear layers and "graph" for others, by the numbers of kernels they start, unmeasured.
-    Among the processes of torchrun each runs its share; "auto" on a CPU is then "loop".
+    "auto" on a CPU is "workers" when there is more than one core and client and a dense round takes
+    at least 1e10 FLOPs, so that it gains more than the start of the processes costs (a few
+    seconds), else "loop". On CUDA it is "stacked" for models of linear layers and "graph" for
+    others, by the numbers of kernels they start, unmeasured. Among the processes of torchrun each
+    runs its share; "auto" on a CPU is then "loop".
 
-    Raises `InputError` for an unknown executor, a number of workers or clients below 0, workers on a device other than
-    the CPU, graph on one other than CUDA.
+    Raises `InputError` for an unknown executor, a number of workers or clients below 0, workers on
+    a device other than the CPU, graph on one other than CUDA.
     """
     check_choice("run.executor", runtime.executor, EXECUTORS)
     check_count("run.workers", runtime.workers, at_least=0)
@@ -107,5 +85,7 @@ def _cores() -> int:
 def _for_cuda(spec: EngineSpec) -> str:
     """The executor that starts the fewest kernels on a device that a loop cannot keep busy."""
     model, _ = spec.build_model()
-    layers = (module for module in model.modules() if any(True for _ in module.parameters(recurse=False)))
+    layers = (
+        module for module in model.modules() if any(True for _ in module.parameters(recurse=False))
+    )
     return "stacked" if all(isinstance(layer, nn.Linear) for layer in layers) else "graph"

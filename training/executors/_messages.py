@@ -1,4 +1,6 @@
-"""Messages between a process and its workers: pickles over pipes, whose arrays lie in memory that both see."""
+"""Messages between a process and its workers: pickles over pipes, whose arrays lie in memory that
+both see.
+"""
 
 import mmap
 import os
@@ -11,7 +13,9 @@ _HEAD = 64  # bytes before each array, which say how long it is and keep it alig
 
 
 def shared_file() -> int | None:
-    """A file in memory for the `Messages` of two processes; None where the system has none (other than Linux)."""
+    """A file in memory for the `Messages` of two processes; None where the system has none (other
+    than Linux).
+    """
     if not hasattr(os, "memfd_create"):
         return None
     file = os.memfd_create("wirelessfl")
@@ -20,13 +24,16 @@ def shared_file() -> int | None:
 
 
 class Messages:
-    """One end of the pipes `source` and `sink`; `first` at one end, not at the other; messages go to and fro in turn.
+    """One end of the pipes `source` and `sink`; `first` at one end, not at the other; messages go
+    to and fro in turn.
 
-    Arrays go through the memory of the shared `file`, where some MB take a fraction of what they take in a pipe.
-    Without it, or where it is full, they go through the pipe.
+    Arrays go through the memory of the shared `file`, where some MB take a fraction of what they
+    take in a pipe. Without it, or where it is full, they go through the pipe.
     """
 
-    def __init__(self, source: IO[bytes], sink: IO[bytes], file: int | None, *, first: bool) -> None:
+    def __init__(
+        self, source: IO[bytes], sink: IO[bytes], file: int | None, *, first: bool
+    ) -> None:
         self._source, self._sink = source, sink
         memory = memoryview(b"" if file is None else mmap.mmap(file, 2 * _ROOM))
         halves = memory[:_ROOM], memory[_ROOM:]

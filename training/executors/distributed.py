@@ -1,18 +1,18 @@
-"""Distributed: the works of a round over the processes that torchrun has started, on one machine or several."""
+"""Distributed: the works of a round over the processes that torchrun has started, on one machine or
+several.
+"""
 
 import atexit
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch.distributed as dist
 
-from training.program import EvaluationWork, LocalResult, LocalWork
+from training.engine.program import EvaluationWork, LocalResult, LocalWork
+from training.executors.executor import Executor
 from wirelessfl.errors import InputError
-
-if TYPE_CHECKING:
-    from training.executors import Executor
 
 
 def processes() -> int:
@@ -22,18 +22,21 @@ def processes() -> int:
 
 def own_device(name: str) -> str:
     """The device of this process: "cuda" is one device for each process of a machine."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" and processes() > 1 else name
+    return (
+        f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" and processes() > 1 else name
+    )
 
 
 class Distributed:
     """Every process runs its share of the works, on the executor `inner`, and gets all results.
 
-    Works are taken a window at a time, as many as keep `inner` busy for each of n processes; the i-th work of a window
-    goes to process i modulo n. All see the same results in the same order, so all compute the same next state, and no
-    other numbers travel. Results travel through main memory (gloo), whatever the device.
+    Works are taken a window at a time, as many as keep `inner` busy for each of n processes; the
+    i-th work of a window goes to process i modulo n. All see the same results in the same order, so
+    all compute the same next state, and no other numbers travel. Results travel through main memory
+    (gloo), whatever the device.
     """
 
-    def __init__(self, inner: "Executor") -> None:
+    def __init__(self, inner: Executor) -> None:
         if not dist.is_initialized():
             dist.init_process_group("gloo")
             atexit.register(dist.destroy_process_group)

@@ -1,4 +1,6 @@
-"""Graph: the clients' plain steps side by side as one recorded CUDA graph, which starts as one launch."""
+"""Graph: the clients' plain steps side by side as one recorded CUDA graph, which starts as one
+launch.
+"""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -6,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
+from training.data.federated import FederatedData
+from training.engine.engine import EngineSpec
+from training.engine.network import Network
 from training.executors.stacked import Stacked
-from training.network import Network
-from training.program import Part
+from training.structure.layout import Part
 
 _STREAMS = 16  # branches that run at the same time
 _MOST_STEPS = 8  # of different batches or parts, each with the activations of its recording
@@ -18,17 +20,21 @@ _WARM_UPS = 3  # eager passes in which libraries choose their kernels, which a r
 
 
 class Graph(Stacked):
-    """As `Stacked`, with the models' own kernels: any model, also one with other layers or a closed form."""
+    """As `Stacked`, with the models' own kernels: any model, also one with other layers or a closed
+    form.
+    """
 
     def __init__(self, spec: EngineSpec, data: FederatedData, most: int = 0) -> None:
         super().__init__(spec, data, most, make=Lanes)
 
 
 class Lanes:
-    """`clients` networks side by side, each on its row of the numbers; a step is all their backward passes.
+    """`clients` networks side by side, each on its row of the numbers; a step is all their backward
+    passes.
 
-    On CUDA the step of each shape of batch and each part is recorded once, with the networks as parallel branches, and
-    replayed; batches are copied to where the recording reads them. Elsewhere the same step runs as it is written.
+    On CUDA the step of each shape of batch and each part is recorded once, with the networks as
+    parallel branches, and replayed; batches are copied to where the recording reads them. Elsewhere
+    the same step runs as it is written.
     """
 
     def __init__(self, network: Network, clients: int) -> None:
@@ -37,7 +43,9 @@ class Lanes:
         self.gradient = torch.zeros(clients, self.layout.parameter_size, device=self._device)
         precision = "bfloat16" if network.bfloat16 else "float32"
         self._networks = [
-            Network(copy.deepcopy(network.model), self.layout, self._device, precision, vector, gradient)
+            Network(
+                copy.deepcopy(network.model), self.layout, self._device, precision, vector, gradient
+            )
             for vector, gradient in zip(self.vector, self.gradient, strict=True)
         ]
         self._steps: dict[tuple[torch.Size, Part, float], _Step] = {}
@@ -63,7 +71,9 @@ class Lanes:
         return step(inputs, targets)
 
     def training(self, mode: bool) -> None:
-        """BatchNorm by the batch's own statistics (which move the running ones) or by the running ones."""
+        """BatchNorm by the batch's own statistics (which move the running ones) or by the running
+        ones.
+        """
         for network in self._networks:
             network.training(mode)
 
@@ -86,7 +96,9 @@ class Lanes:
 class _Step:
     """The backward passes of all networks on batches that lie at a fixed place."""
 
-    def __init__(self, networks: Sequence[Network], inputs: Tensor, targets: Tensor, feature_penalty: float) -> None:
+    def __init__(
+        self, networks: Sequence[Network], inputs: Tensor, targets: Tensor, feature_penalty: float
+    ) -> None:
         self._networks, self._feature_penalty = networks, feature_penalty
         self._inputs, self._targets = inputs.clone(), targets.clone()
         self._losses = torch.zeros(len(networks), device=inputs.device)
@@ -100,7 +112,9 @@ class _Step:
         return self._losses
 
     def record(self, streams: Sequence[torch.cuda.Stream]) -> None:
-        """From now on replay a recording in which the networks take turns on `streams`, each a branch."""
+        """From now on replay a recording in which the networks take turns on `streams`, each a
+        branch.
+        """
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -129,4 +143,6 @@ class _Step:
     def _backward(self, lane: int) -> None:
         count = len(self._networks)
         inputs, targets = self._inputs.chunk(count)[lane], self._targets.chunk(count)[lane]
-        self._losses[lane].copy_(self._networks[lane].backward(inputs, targets, self._feature_penalty))
+        self._losses[lane].copy_(
+            self._networks[lane].backward(inputs, targets, self._feature_penalty)
+        )

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
-from training.program import EvaluationWork, LocalResult, LocalWork
+from training.data.federated import FederatedData
+from training.engine.engine import EngineSpec
+from training.engine.program import EvaluationWork, LocalResult, LocalWork
 
 
 class Loop:

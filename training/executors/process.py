@@ -1,4 +1,5 @@
-"""A worker process: reads pickled work from its input, writes pickled results to its output, ends with its input.
+"""A worker process: reads pickled work from its input, writes pickled results to its output, ends
+with its input.
 
 Started by `training.executors.workers`; not for use by hand.
 """
@@ -10,10 +11,10 @@ from typing import Any
 
 import torch
 
-from training.data._federated import FederatedData
-from training.engine import Engine
+from training.data.federated import FederatedData
+from training.engine.engine import Engine
+from training.engine.program import LocalWork
 from training.executors._messages import Messages
-from training.program import LocalWork
 from wirelessfl.errors import InputError
 
 

@@ -1,14 +1,16 @@
-"""Stacked: the clients of a shape as one program (`training.stack`), for devices that a loop cannot keep busy."""
+"""Stacked: the clients of a shape as one program (`training.stack`), for devices that a loop cannot
+keep busy.
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from training.compact import Placement
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
-from training.network import Network, Trainable
-from training.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
-from training.stack import Stack
+from training.data.federated import FederatedData
+from training.engine.compact import Placement
+from training.engine.engine import EngineSpec
+from training.engine.network import Network, Trainable
+from training.engine.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
+from training.engine.stacked_network import Stack
 
 _BYTES = 2**30  # of weights, gradients, momentum and mask of one stack
 _MOST_CLIENTS = 256
@@ -16,21 +18,27 @@ _MOST_STACKS = 8  # of different shapes or numbers of clients at a time
 
 
 def most_clients(size: int) -> int:
-    """Clients in a stack of models with `size` numbers: as many as fit into 1 GiB, 16 bytes a number; 1 to 256."""
+    """Clients in a stack of models with `size` numbers: as many as fit into 1 GiB, 16 bytes a
+    number; 1 to 256.
+    """
     return min(_MOST_CLIENTS, max(1, _BYTES // (16 * size)))
 
 
 class Stacked:
     """Runs works in stacks of at most `most` clients; equal to the loop within rounding.
 
-    Works are taken `most` at a time. Those with the same program, the same shape of model and the same sizes of
-    batches make a stack (`steps` need equal batches, `epochs` equal numbers of samples), so that nothing is ever
-    padded; who is alone, trains a mask, or has a model with other layers than linear ones, convolutions and batch
-    norms is trained as by the loop.
+    Works are taken `most` at a time. Those with the same program, the same shape of model and the
+    same sizes of batches make a stack (`steps` need equal batches, `epochs` equal numbers of
+    samples), so that nothing is ever padded; who is alone, trains a mask, or has a model with other
+    layers than linear ones, convolutions and batch norms is trained as by the loop.
     """
 
     def __init__(
-        self, spec: EngineSpec, data: FederatedData, most: int = 0, make: Callable[[Network, int], Trainable] = Stack
+        self,
+        spec: EngineSpec,
+        data: FederatedData,
+        most: int = 0,
+        make: Callable[[Network, int], Trainable] = Stack,
     ) -> None:
         self._engine = spec.build(data)
         model, layout = spec.build_model()
@@ -58,7 +66,9 @@ class Stacked:
             groups.setdefault(self._shape(work) or position, []).append(position)
         results: dict[int, LocalResult] = {}
         for shape, positions in groups.items():
-            results.update(zip(positions, self._run(shape, [works[i] for i in positions]), strict=True))
+            results.update(
+                zip(positions, self._run(shape, [works[i] for i in positions]), strict=True)
+            )
         for position in range(len(works)):
             yield results.pop(position)
 
@@ -79,10 +89,18 @@ class Stacked:
 
     def _shape(self, work: LocalWork) -> Hashable:
         """What the works of a stack have in common; None for one that cannot be stacked."""
-        if not self._fits or not all(isinstance(phase, Train | Prune | Accumulate) for phase in work.program):
+        if not self._fits or not all(
+            isinstance(phase, Train | Prune | Accumulate) for phase in work.program
+        ):
             return None
         batches = self._engine.batches
-        epochs = any(isinstance(phase, Train | Accumulate) and phase.epochs for phase in work.program)
-        sizes = batches.sizes(work.client, epochs=True) if epochs else batches.sizes(work.client, epochs=False)[0]
+        epochs = any(
+            isinstance(phase, Train | Accumulate) and phase.epochs for phase in work.program
+        )
+        sizes = (
+            batches.sizes(work.client, epochs=True)
+            if epochs
+            else batches.sizes(work.client, epochs=False)[0]
+        )
         widths = None if work.sub is None else tuple(sorted(work.sub.widths.items()))
         return work.program, widths, sizes, work.mask is None, work.correction is None

@@ -1,4 +1,6 @@
-"""Workers: persistent processes of one torch thread each, bitwise equal to the loop for any number of them."""
+"""Workers: persistent processes of one torch thread each, bitwise equal to the loop for any number
+of them.
+"""
 
 import contextlib
 import os
@@ -15,13 +17,15 @@ from typing import Any
 
 import torch
 
-from training._process import keep_freed_memory
-from training.data._federated import FederatedData
-from training.engine import EngineSpec
+from training.data.federated import FederatedData
+from training.engine.engine import EngineSpec
+from training.engine.program import EvaluationWork, LocalResult, LocalWork
 from training.executors._messages import Messages, shared_file
-from training.program import EvaluationWork, LocalResult, LocalWork
+from training.torch_settings import keep_freed_memory
 
-_AHEAD = 3  # works per process under way or done: enough that none waits while a slow client is the next in order
+# works per process under way or done: enough that none waits while a slow client is the next in
+# order
+_AHEAD = 3
 
 
 class WorkerError(RuntimeError):
@@ -29,11 +33,13 @@ class WorkerError(RuntimeError):
 
 
 class Workers:
-    """Runs the work in `count` processes `training.executors.process`; each takes the next client when it is free.
+    """Runs the work in `count` processes `training.executors.process`; each takes the next client
+    when it is free.
 
-    Work and results travel as `training.executors._messages`. The data are written once and mapped into every
-    process, which share the memory. Started as plain commands, not by `multiprocessing`, the processes need no
-    `if __name__ == "__main__"` in the user's script. They end when the pipe does: at `close` or with the parent.
+    Work and results travel as `training.executors._messages`. The data are written once and mapped
+    into every process, which share the memory. Started as plain commands, not by `multiprocessing`,
+    the processes need no `if __name__ == "__main__"` in the user's script. They end when the pipe
+    does: at `close` or with the parent.
     """
 
     def __init__(self, spec: EngineSpec, data: FederatedData, count: int) -> None:
@@ -57,7 +63,9 @@ class Workers:
         self._threads = ThreadPoolExecutor(count)
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order; `InputError` as from the loop, `WorkerError` when a process died."""
+        """One result for each work, in order; `InputError` as from the loop, `WorkerError` when a
+        process died.
+        """
         return self._run(works)
 
     def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
@@ -70,7 +78,9 @@ class Workers:
         self._stop()
 
     def _run(self, works: Iterable[LocalWork | EvaluationWork]) -> Iterator[Any]:
-        """Results in order, with at most `_AHEAD` works per process begun before the result that is asked for."""
+        """Results in order, with at most `_AHEAD` works per process begun before the result that is
+        asked for.
+        """
         begun: deque[Future[Any]] = deque()
         try:
             for work in works:
@@ -146,4 +156,6 @@ class _Worker:
         status = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return WorkerError(f"worker {self._number} ended with status {status}: {lines[-1] if lines else 'no message'}")
+        return WorkerError(
+            f"worker {self._number} ended with status {status}: {lines[-1] if lines else 'no message'}"
+        )

@@ -1,1 +1,1 @@
-"""Models, one plug-in a file; `training.models._build` makes them for their data."""
+"""Models, one plug-in a file; `training.structure.build` makes them for their data."""

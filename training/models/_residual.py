@@ -6,13 +6,15 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 
 class BasicBlock(nn.Module):
-    """ReLU(norm(conv(ReLU(norm(conv(x))))) + shortcut(x)) with two 3x3 convolutions and `inner` channels between them.
+    """ReLU(norm(conv(ReLU(norm(conv(x))))) + shortcut(x)) with two 3x3 convolutions and `inner`
+    channels between them.
 
-    The shortcut is x, or a 1x1 convolution with batch norm where the shape changes (option B of He et al. 2016).
+    The shortcut is x, or a 1x1 convolution with batch norm where the shape changes (option B of He
+    et al. 2016).
     """
 
     def __init__(self, inputs: int, inner: int, outputs: int, stride: int) -> None:
@@ -33,7 +35,8 @@ class BasicBlock(nn.Module):
 
 
 def residual_blocks(blocks: int, stages: Sequence[int], inner: Mapping[str, int]) -> nn.Sequential:
-    """`blocks` blocks for each of `stages`, the channels at their outputs; every stage but the first halves the image.
+    """`blocks` blocks for each of `stages`, the channels at their outputs; every stage but the
+    first halves the image.
 
     `inner` gives the channels within each block, by group.
     """
@@ -46,12 +49,19 @@ def residual_blocks(blocks: int, stages: Sequence[int], inner: Mapping[str, int]
 
 
 def inner_groups(blocks: int, stages: Sequence[int]) -> tuple[Group, ...]:
-    """The groups of a network whose module `blocks` are these `residual_blocks`: the channels within each block.
+    """The groups of a network whose module `blocks` are these `residual_blocks`: the channels
+    within each block.
 
-    The stem and the shortcuts stay whole, since the sum of a block needs the same channels on both sides.
+    The stem and the shortcuts stay whole, since the sum of a block needs the same channels on both
+    sides.
     """
     return tuple(
-        Group(name=name, width=width, rows=(f"{name}.conv1", f"{name}.norm1"), columns=(f"{name}.conv2",))
+        Group(
+            name=name,
+            width=width,
+            rows=(f"{name}.conv1", f"{name}.norm1"),
+            columns=(f"{name}.conv2",),
+        )
         for name, width in _named(blocks, stages)
     )
 
@@ -62,11 +72,13 @@ def _named(blocks: int, stages: Sequence[int]) -> Iterator[tuple[str, int]]:
 
 
 class ResidualNet(nn.Module):
-    """A residual network of He et al. 2016 for 32x32 images; a model says its `blocks_per_stage` and `stages`.
+    """A residual network of He et al. 2016 for 32x32 images; a model says its `blocks_per_stage`
+    and `stages`.
 
-    3x3 stem; basic blocks, each stage but the first at half the image size, shortcuts that change shape by 1x1
-    convolutions; batch norm behind every convolution; mean over the image; one fully connected layer. What lies within
-    a block can shrink. Default input (batch, 3, 32, 32), output logits (batch, 10).
+    3x3 stem; basic blocks, each stage but the first at half the image size, shortcuts that change
+    shape by 1x1 convolutions; batch norm behind every convolution; mean over the image; one fully
+    connected layer. What lies within a block can shrink. Default input (batch, 3, 32, 32), output
+    logits (batch, 10).
     """
 
     input_shape: tuple[int, ...] = (3, 32, 32)
@@ -77,12 +89,16 @@ class ResidualNet(nn.Module):
     blocks_per_stage: ClassVar[int]
     stages: ClassVar[tuple[int, ...]]  # channels of each stage
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 32, 32)
         self.stem = nn.Conv2d(channels, self.stages[0], 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(self.stages[0])
-        self.blocks = residual_blocks(self.blocks_per_stage, self.stages, group_widths(self.groups, widths))
+        self.blocks = residual_blocks(
+            self.blocks_per_stage, self.stages, group_widths(self.groups, widths)
+        )
         self.fc = nn.Linear(self.stages[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:

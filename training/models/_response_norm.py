@@ -6,16 +6,21 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_SIZE, _BETA = 4, 0.75  # channels that are summed, of [MCE-PL]; beta, which the square roots below are made for
+_SIZE, _BETA = (
+    4,
+    0.75,
+)  # channels that are summed, of [MCE-PL]; beta, which the square roots below are made for
 
 
 def response_norm(images: Tensor, alpha: float) -> Tensor:
-    """y_c = x_c d_c^(-3/4), d_c = 1 + (alpha / 4) (x_{c-2}^2 + x_{c-1}^2 + x_c^2 + x_{c+1}^2), images (N, C, H, W).
+    """y_c = x_c d_c^(-3/4), d_c = 1 + (alpha / 4) (x_{c-2}^2 + x_{c-1}^2 + x_c^2 + x_{c+1}^2),
+    images (N, C, H, W).
 
-    Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", section 3.3, with the window
-    and the factor of `torch.nn.functional.local_response_norm`, to whose values it is equal but for rounding. Forward
-    and backward take a quarter of its time on a CPU: one matrix product and a few passes over rows of channels, which
-    `channels_last` images are already.
+    Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", section
+    3.3, with the window and the factor of `torch.nn.functional.local_response_norm`, to whose
+    values it is equal but for rounding. Forward and backward take a quarter of its time on a CPU:
+    one matrix product and a few passes over rows of channels, which `channels_last` images are
+    already.
     """
     result: Tensor = _ResponseNorm.apply(images, alpha)
     return result
@@ -28,7 +33,11 @@ class _ResponseNorm(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, alpha: float) -> Tensor:
         samples, channels, height, width = images.shape
         rows = _rows(images.to(torch.promote_types(images.dtype, torch.float32)))
-        band = rows.new_full((channels, channels), alpha / _SIZE).triu_(1 - _SIZE // 2).tril_(_SIZE // 2)
+        band = (
+            rows.new_full((channels, channels), alpha / _SIZE)
+            .triu_(1 - _SIZE // 2)
+            .tril_(_SIZE // 2)
+        )
         # In place, as autocast leaves that alone: 1 + a small sum is nothing for bfloat16.
         divisor = torch.ones_like(rows).addmm_(rows.square(), band)
         scale = divisor.sqrt().mul_(divisor).rsqrt_()

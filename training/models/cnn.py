@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 
 class Cnn(nn.Module):
@@ -26,7 +26,9 @@ class Cnn(nn.Module):
         Group(name="fc1", width=512, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 28, 28)
         width = group_widths(self.groups, widths)
@@ -36,7 +38,9 @@ class Cnn(nn.Module):
         self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images; the pool stands before the ReLU, where it commutes and leaves less to do."""
+        """Logits of normalised images; the pool stands before the ReLU, where it commutes and
+        leaves less to do.
+        """
         hidden = F.relu(F.max_pool2d(self.conv1(images), 2))
         hidden = F.relu(F.max_pool2d(self.conv2(hidden), 2))
         logits: Tensor = self.fc2(F.relu(self.fc1(hidden.flatten(1))))

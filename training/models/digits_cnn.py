@@ -6,15 +6,16 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 
 class DigitsCnn(nn.Module):
-    """Two convolutions (1,248 personal parameters) and two fully connected layers (3,760 global ones).
+    """Two convolutions (1,248 personal parameters) and two fully connected layers (3,760 global
+    ones).
 
-    conv 1-8 3x3, max-pool 2, ReLU; conv 8-16 3x3, max-pool 2, ReLU; FC 64-50, ReLU; FC 50-10: the shape of
-    `mnist-cnn`, with about the same quarter of its parameters personal. Default input (batch, 1, 8, 8), output
-    logits (batch, 10).
+    conv 1-8 3x3, max-pool 2, ReLU; conv 8-16 3x3, max-pool 2, ReLU; FC 64-50, ReLU; FC 50-10: the
+    shape of `mnist-cnn`, with about the same quarter of its parameters personal. Default input
+    (batch, 1, 8, 8), output logits (batch, 10).
     """
 
     input_shape: tuple[int, ...] = (1, 8, 8)
@@ -27,7 +28,9 @@ class DigitsCnn(nn.Module):
         Group(name="fc1", width=50, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 8, 8)
         width = group_widths(self.groups, widths)

@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.models._closed_form import add_gradient, softmax_error
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 
 class Mlp(nn.Module):
-    """784-200-200-10 with ReLU: 199,210 parameters. Default input (batch, 1, 28, 28), output logits (batch, 10)."""
+    """784-200-200-10 with ReLU: 199,210 parameters. Default input (batch, 1, 28, 28), output logits
+    (batch, 10).
+    """
 
     input_shape: tuple[int, ...] = (1, 28, 28)
     classes: int = 10
@@ -23,7 +25,9 @@ class Mlp(nn.Module):
         Group(name="fc2", width=200, rows=("fc2",), columns=("fc3",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 28, 28)
         width = group_widths(self.groups, widths)

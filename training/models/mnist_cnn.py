@@ -6,14 +6,16 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 
 class MnistCnn(nn.Module):
-    """Two convolutions (5,280 personal parameters) and two fully connected layers (16,560 global ones).
+    """Two convolutions (5,280 personal parameters) and two fully connected layers (16,560 global
+    ones).
 
-    conv 1-10 5x5, max-pool 2, ReLU; conv 10-20 5x5, max-pool 2, ReLU; FC 320-50, ReLU; FC 50-10: the network that
-    fits Table I of [WFL], which does not name its own. Default input (batch, 1, 28, 28), output logits (batch, 10).
+    conv 1-10 5x5, max-pool 2, ReLU; conv 10-20 5x5, max-pool 2, ReLU; FC 320-50, ReLU; FC 50-10:
+    the network that fits Table I of [WFL], which does not name its own. Default input (batch, 1,
+    28, 28), output logits (batch, 10).
     """
 
     input_shape: tuple[int, ...] = (1, 28, 28)
@@ -26,7 +28,9 @@ class MnistCnn(nn.Module):
         Group(name="fc1", width=50, rows=("fc1",), columns=("fc2",)),
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 28, 28)
         width = group_widths(self.groups, widths)
@@ -36,7 +40,9 @@ class MnistCnn(nn.Module):
         self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images; the pool stands before the ReLU, where it commutes and leaves less to do."""
+        """Logits of normalised images; the pool stands before the ReLU, where it commutes and
+        leaves less to do.
+        """
         hidden = F.relu(F.max_pool2d(self.conv1(images), 2))
         hidden = F.relu(F.max_pool2d(self.conv2(hidden), 2))
         logits: Tensor = self.fc2(F.relu(self.fc1(hidden.flatten(1))))

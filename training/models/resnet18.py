@@ -4,7 +4,8 @@ from training.models._residual import ResidualNet, inner_groups
 
 
 class Resnet18(ResidualNet):
-    """ResNet-18 with the stem for small images, 2-2-2-2 blocks of 64 to 512 channels: 11,173,962 parameters.
+    """ResNet-18 with the stem for small images, 2-2-2-2 blocks of 64 to 512 channels: 11,173,962
+    parameters.
 
     What it is made of: see `ResidualNet`.
     """

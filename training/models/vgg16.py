@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.models._groups import Group, group_widths
+from training.structure.groups import Group, group_widths
 
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 _POOLED = (1, 3, 6, 9, 12)  # convolutions with a pool behind them
@@ -15,11 +15,13 @@ _READERS = (*(f"convs.{i}" for i in range(1, len(_WIDTHS))), "fc1")
 
 
 class Vgg16(nn.Module):
-    """13 convolutions 3x3, each with batch norm, and three fully connected layers: 15,119,690 parameters.
+    """13 convolutions 3x3, each with batch norm, and three fully connected layers: 15,119,690
+    parameters.
 
-    Convolutions of 64-64, 128-128, 256 three times, 512 six times, ReLU, max-pool 2 behind the 2nd, 4th, 7th, 10th and
-    13th; FC 512-512-256-10: the sizes of Table I of [CA-HFP]. The filters of every convolution can be left out, the
-    fully connected layers stay. Default input (batch, 3, 32, 32), output logits (batch, 10).
+    Convolutions of 64-64, 128-128, 256 three times, 512 six times, ReLU, max-pool 2 behind the 2nd,
+    4th, 7th, 10th and 13th; FC 512-512-256-10: the sizes of Table I of [CA-HFP]. The filters of
+    every convolution can be left out, the fully connected layers stay. Default input (batch, 3, 32,
+    32), output logits (batch, 10).
     """
 
     input_shape: tuple[int, ...] = (3, 32, 32)
@@ -31,11 +33,15 @@ class Vgg16(nn.Module):
         for i, (width, reader) in enumerate(zip(_WIDTHS, _READERS, strict=True))
     )
 
-    def __init__(self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3) -> None:
+    def __init__(
+        self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 3
+    ) -> None:
         super().__init__()
         self.classes, self.input_shape = classes, (channels, 32, 32)
         width = list(group_widths(self.groups, widths).values())
-        self.convs = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairwise([channels, *width]))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(*pair, 3, padding=1) for pair in pairwise([channels, *width])
+        )
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in width)
         self.fc1 = nn.Linear(width[-1], 512)
         self.fc2 = nn.Linear(512, 256)

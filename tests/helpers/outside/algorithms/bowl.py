@@ -1,6 +1,8 @@
-"""An algorithm from outside the repository that a search can tune: its accuracy is highest where its rate is 0.1.
+"""An algorithm from outside the repository that a search can tune: its accuracy is highest where
+its rate is 0.1.
 
-It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers of its trainer.
+It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers
+of its trainer.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -11,10 +13,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun
 from wirelessfl.errors import DivergenceError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.stacking import StackedRun, TrainedRound, TrainedRun
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 BEST, TOO_MUCH = 0.1, 1.0
@@ -42,7 +44,10 @@ class Bowl:
         check_number("training.probability", self.probability, above=0, at_most=1)
 
     def rounds_within(self, seed: int, steps: int) -> int:
-        lengths = (int(Streams(seed, round).generator("coin").geometric(self.probability)) for round in count())
+        lengths = (
+            int(Streams(seed, round).generator("coin").geometric(self.probability))
+            for round in count()
+        )
         return next(done for done, total in enumerate(accumulate(lengths)) if total > steps)
 
     def stack_key(self) -> Hashable | None:
@@ -51,11 +56,17 @@ class Bowl:
     def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterator[TrainedRun]:
         self.trained.append(list(runs))
         for run in runs:
-            yield _train(run, run.algorithm.trainer(clients=run.clients, seed=run.seed, runtime=runtime))
+            yield _train(
+                run, run.algorithm.trainer(clients=run.clients, seed=run.seed, runtime=runtime)
+            )
 
     def demand(self, clients: int) -> Demand:
         return Demand.same_for_all(
-            clients, fixed_updates=1e4, prunable_updates=0, fixed_upload_bits=3200, prunable_upload_bits=0
+            clients,
+            fixed_updates=1e4,
+            prunable_updates=0,
+            fixed_upload_bits=3200,
+            prunable_upload_bits=0,
         )
 
     def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> "BowlTrainer":
@@ -92,12 +103,18 @@ class BowlTrainer:
     ) -> tuple[tuple[int, Array], StepMetrics]:
         round, values = state
         if round == 2 and self.settings.learning_rate > TOO_MUCH:
-            raise DivergenceError("training diverged: round 3, loss inf; reduce training.learning_rate")
+            raise DivergenceError(
+                "training diverged: round 3, loss inf; reduce training.learning_rate"
+            )
         noise = Streams(self.seed, round).generator("noise").random(self.clients)
-        values = np.where(delivery.now, 0.9 * values + 0.1 * noise, values)
+        values = np.where(delivery.on_time, 0.9 * values + 0.1 * noise, values)
         bits = np.full(self.clients, 3200.0)
         metrics = StepMetrics(
-            loss=float(values.mean()), uplink_bits=bits, downlink_bits=bits, flops=bits, extra={"first": values[0]}
+            loss=float(values.mean()),
+            uplink_bits=bits,
+            downlink_bits=bits,
+            flops=bits,
+            extra={"first": values[0]},
         )
         return (round + 1, values), metrics
 

@@ -1,4 +1,6 @@
-"""An algorithm from outside the repository: no learning, a few numbers whose every bit depends on the past."""
+"""An algorithm from outside the repository: no learning, a few numbers whose every bit depends on
+the past.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -57,18 +59,31 @@ class CountingTrainer:
         self.evaluated: list[int] = []
 
     def init(self, seed: int) -> State:
-        return State(round=0, values=Streams(seed).generator("values").random(len(self.first_demand.fixed_updates)))
+        return State(
+            round=0,
+            values=Streams(seed).generator("values").random(len(self.first_demand.fixed_updates)),
+        )
 
     def demand(self, state: State) -> Demand:
         first = self.first_demand
-        return replace(first, prunable_updates=first.prunable_updates * (1.0 + 0.1 * state.values * (state.round > 0)))
+        return replace(
+            first,
+            prunable_updates=first.prunable_updates
+            * (1.0 + 0.1 * state.values * (state.round > 0)),
+        )
 
-    def step(self, state: State, pruning_ratio: Array, delivery: Delivery) -> tuple[State, StepMetrics]:
-        self.seen.append((pruning_ratio, delivery.now))
+    def step(
+        self, state: State, pruning_ratio: Array, delivery: Delivery
+    ) -> tuple[State, StepMetrics]:
+        self.seen.append((pruning_ratio, delivery.on_time))
         noise = Streams(self.seed, state.round).generator("noise").random(len(pruning_ratio))
-        values = np.where(delivery.now, 0.7 * state.values + 0.2 * noise + 0.1 * pruning_ratio, state.values)
+        values = np.where(
+            delivery.on_time, 0.7 * state.values + 0.2 * noise + 0.1 * pruning_ratio, state.values
+        )
         bits = (1.0 - pruning_ratio) * self.first_demand.prunable_upload_bits
-        metrics = StepMetrics(loss=float(values.mean()), uplink_bits=bits, downlink_bits=2 * bits, flops=bits + 1.0)
+        metrics = StepMetrics(
+            loss=float(values.mean()), uplink_bits=bits, downlink_bits=2 * bits, flops=bits + 1.0
+        )
         return State(round=state.round + 1, values=values), metrics
 
     def evaluate(self, state: State) -> float:

@@ -1,16 +1,21 @@
-"""An allocator from outside the repository: equal bands, every client prunes what its deadline asks for."""
+"""An allocator from outside the repository: equal bands, every client prunes what its deadline asks
+for.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from wirelessfl.allocation import Allocation, AllocationProblem
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import AllocationProblem
 from wirelessfl.errors import check_number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Even:
-    """A fraction `share` of the band, split evenly; the ratio that ends exactly at the deadline, 1 where none does."""
+    """A fraction `share` of the band, split evenly; the ratio that ends exactly at the deadline, 1
+    where none does.
+    """
 
     share: float = 1.0
 
@@ -23,5 +28,9 @@ class Even:
         ratio = np.clip(1.0 - problem.slack_s / full_s, 0.0, 1.0)
         price = np.zeros(problem.shape[:-1])
         return Allocation(
-            problem=problem, bandwidth_fraction=band, pruning_ratio=ratio, bandwidth_price=price, deadline_price=price
+            problem=problem,
+            bandwidth_fraction=band,
+            pruning_ratio=ratio,
+            bandwidth_price=price,
+            deadline_price=price,
         )

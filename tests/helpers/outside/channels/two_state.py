@@ -21,7 +21,7 @@ class TwoState:
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
         good = [rng.generator("state", client).random() < 0.5 for client in range(scenario.clients)]
-        return ChannelState.known(self.good_gain * np.where(good, 1.0, 0.1))
+        return ChannelState.perfect_csi(self.good_gain * np.where(good, 1.0, 0.1))
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
         return np.full(scenario.clients, 0.55 * self.good_gain)

@@ -3,7 +3,7 @@
 from studies.report.claims import decreasing
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Table, over_seeds
-from wirelessfl.config import from_tables
+from wirelessfl.config.scenario_file import from_tables
 
 LABELS = {"20 ms": 0.02, "25 ms": 0.025}
 ROUNDS = {"small": 6, "paper": 3000}
@@ -18,7 +18,12 @@ def experiments(scale):
                     "channel": {"model": "two-state"},
                     "allocation": {"method": "even"},
                     "training": {"algorithm": "counting"},
-                    "run": {"rounds": ROUNDS[scale], "seed": seed, "eval_every": 2, "checkpoint_every": 2},
+                    "run": {
+                        "rounds": ROUNDS[scale],
+                        "seed": seed,
+                        "eval_every": 2,
+                        "checkpoint_every": 2,
+                    },
                 }
             )
             for seed in (0, 1)
@@ -31,7 +36,12 @@ def table(runs):
     def ratio(run):
         return float(run.series("pruning_ratio").mean())
 
-    return Table(tuple({"deadline": label, "mean_ratio": over_seeds(seeds, ratio)} for label, seeds in runs.items()))
+    return Table(
+        tuple(
+            {"deadline": label, "mean_ratio": over_seeds(seeds, ratio)}
+            for label, seeds in runs.items()
+        )
+    )
 
 
 CLAIMS = (Claim("A longer deadline prunes less", decreasing("mean_ratio", tuple(LABELS))),)

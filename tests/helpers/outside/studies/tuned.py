@@ -1,11 +1,13 @@
-"""A study from outside the repository that searches its settings: two tasks, one of them with rates of its own."""
+"""A study from outside the repository that searches its settings: two tasks, one of them with rates
+of its own.
+"""
 
 from studies.report.claims import above
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.ranges import LogUniform
 from studies.report.results import Claim, Table, over_seeds
-from studies.report.search import Search
-from wirelessfl.config import from_tables
+from studies.search.ranges import LogUniform
+from studies.search.search import Search
+from wirelessfl.config.scenario_file import from_tables
 
 SCALES = ("small", "reduced")
 LABELS = ("searched", "also searched", "as it is")
@@ -19,7 +21,11 @@ def experiments(scale):
                     "scenario": {"clients": 3},
                     "channel": {"model": "two-state"},
                     "allocation": {"method": "min-latency"},
-                    "training": {"algorithm": "bowl", "learning_rate": 0.01 * (index + 1), "stacked": True},
+                    "training": {
+                        "algorithm": "bowl",
+                        "learning_rate": 0.01 * (index + 1),
+                        "stacked": True,
+                    },
                     "run": {"rounds": 4, "seed": seed, "eval_every": 2},
                 }
             )
@@ -30,9 +36,15 @@ def experiments(scale):
 
 
 def searches(scale):
-    space = {"training.learning_rate": LogUniform(1e-3, 10.0), "training.probability": LogUniform(0.3, 1.0)}
+    space = {
+        "training.learning_rate": LogUniform(1e-3, 10.0),
+        "training.probability": LogUniform(0.3, 1.0),
+    }
     trials = {"small": 4, "reduced": 6}[scale]
-    return {label: Search(space=space, trials=trials, second_trials=2, local_steps=10) for label in LABELS[:2]}
+    return {
+        label: Search(space=space, trials=trials, second_trials=2, local_steps=10)
+        for label in LABELS[:2]
+    }
 
 
 def table(runs):

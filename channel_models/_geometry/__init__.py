@@ -1,0 +1,1 @@
+"""Positions: drops, motion and sectors."""

@@ -1,0 +1,190 @@
+"""How clients move from round to round."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.rng import Streams
+from wirelessfl.scenario.scenario import FARTHEST_M
+from wirelessfl.values import Array, Scenario
+
+KINDS = ("still", "velocity", "random-waypoint")
+MOST_SPEED_M_S = 1e3  # beyond any client, and few enough legs of a walk
+_LEGS = 16  # how many legs of a walk are drawn at first
+_MOST_POINTS = 2**22  # of all clients' walks: what fits into memory
+_GRAZING = 1e-6  # chords shorter than this share of the radius are a walk along the rim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """Motion of the clients around the base station at the origin; its fields stand beside the
+    channel's own.
+
+    `still`: nobody moves. `velocity`: everybody goes straight at `speed_m_s`, towards `heading_deg`
+    (counted from the x axis; each client's own, uniform, unless given), and is reflected at the
+    edge of its area. `random-waypoint`: each walks at `speed_m_s` to a point uniform in its area,
+    rests for `pause_s`, walks to the next. The area is the ring from `roam_min_m` to
+    `roam_radius_m` about the base station, widened to where the client starts. Who would cross the
+    ring's hole goes round it: a position inside is moved out to the rim.
+
+    A position depends on (seed, client, round) only: it is a formula of the time since round 0.
+
+    **Differs:** two rounds are `round_interval_s` (the scenario's deadline unless given) apart, not the simulated
+    clock: how long a round took depends on the policy, and two policies must see the same channel.
+    A random waypoint walk starts where the client was dropped, not in its stationary distribution,
+    which is denser in the middle.
+    """
+
+    motion: Literal["still", "velocity", "random-waypoint"] = "still"
+    speed_m_s: float = 1.0
+    heading_deg: float | None = None
+    round_interval_s: float | None = None
+    roam_radius_m: float = 500.0
+    roam_min_m: float = 10.0
+    pause_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("channel.motion", self.motion, KINDS)
+        check_number("channel.speed_m_s", self.speed_m_s, above=0, at_most=MOST_SPEED_M_S)
+        if self.heading_deg is not None:
+            check_number("channel.heading_deg", self.heading_deg)
+        if self.round_interval_s is not None:
+            check_number("channel.round_interval_s", self.round_interval_s, above=0)
+        check_number("channel.roam_min_m", self.roam_min_m, above=0)
+        check_number(
+            "channel.roam_radius_m", self.roam_radius_m, above=self.roam_min_m, at_most=FARTHEST_M
+        )
+        check_number("channel.pause_s", self.pause_s, at_least=0)
+
+    def positions(
+        self, start_m: Array, scenario: Scenario, rng: Streams, *, later_s: float = 0.0
+    ) -> Array:
+        """Where the clients that started at `start_m` (K, 2) are, `later_s` seconds into the round;
+        (K, 2) metres.
+        """
+        if self.motion == "still":
+            return start_m
+        time_s = self._time_s(scenario, rng.round) + later_s
+        if self.motion == "velocity":
+            position_m = self._bounced(start_m, self.speed_m_s * time_s, rng)
+        else:
+            position_m, _ = self._on_walk(start_m, time_s, rng)
+        return _out_of_hole(position_m, np.minimum(self.roam_min_m, _length(start_m)))
+
+    def moved_m(self, start_m: Array, scenario: Scenario, rng: Streams) -> Array:
+        """Metres walked since the round before, 0 in round 0; (K,)."""
+        if self.motion == "still" or rng.round == 0:
+            return np.zeros(len(start_m))
+        before_s, now_s = (self._time_s(scenario, round) for round in (rng.round - 1, rng.round))
+        if self.motion == "velocity":
+            return np.full(len(start_m), self.speed_m_s * (now_s - before_s))
+        return self._on_walk(start_m, now_s, rng)[1] - self._on_walk(start_m, before_s, rng)[1]
+
+    def _time_s(self, scenario: Scenario, round: int) -> float:
+        """Seconds from round 0 to `round`."""
+        return round * (self.round_interval_s or scenario.deadline_s)
+
+    def _bounced(self, start_m: Array, walked_m: float, rng: Streams) -> Array:
+        """`walked_m` metres along straight lines that are reflected at the circle; (K, 2).
+
+        All chords of a billiard in a circle are equally long, so the position needs no walk through
+        the bounces.
+        """
+        radius_m = np.maximum(self.roam_radius_m, _length(start_m))
+        heading = _headings(self.heading_deg, rng.seed, len(start_m))
+        along_m = np.sum(start_m * heading, axis=1)
+        half_chord_m = np.sqrt(
+            np.maximum(along_m**2 + radius_m**2 - np.sum(start_m**2, axis=1), 0.0)
+        )
+        first_m = half_chord_m - along_m
+        hit_m = start_m + first_m[:, None] * heading
+        turn = np.where(
+            start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0] < 0, -1.0, 1.0
+        )
+        rest_m, angle = walked_m - first_m, np.arctan2(hit_m[:, 1], hit_m[:, 0])
+        grazing = half_chord_m < _GRAZING * radius_m
+        chord_m = np.where(grazing, 1.0, 2.0 * half_chord_m)
+        bounces = np.floor(rest_m / chord_m)
+        step = 2.0 * turn * np.arcsin(np.minimum(half_chord_m / radius_m, 1.0))
+        from_m, to_m = (
+            _on_circle(angle + count * step, radius_m) for count in (bounces, bounces + 1.0)
+        )
+        inside_m = from_m + (rest_m / chord_m - bounces)[:, None] * (to_m - from_m)
+        inside_m = np.where(
+            grazing[:, None], _on_circle(angle + turn * rest_m / radius_m, radius_m), inside_m
+        )
+        return np.where((rest_m < 0)[:, None], start_m + walked_m * heading, inside_m)
+
+    def _on_walk(self, start_m: Array, time_s: float, rng: Streams) -> tuple[Array, Array]:
+        """Position (K, 2) and metres walked (K,) at a time on a random waypoint walk."""
+        count = _LEGS
+        while True:
+            points_m, leg_m = _walk(self, start_m.tobytes(), rng.seed, count)
+            leg_s = leg_m / self.speed_m_s + self.pause_s
+            start_s = np.cumsum(leg_s, axis=0) - leg_s
+            if np.all(start_s[-1] > time_s):
+                break
+            count *= 2
+            if count * len(start_m) > _MOST_POINTS:
+                raise InputError(
+                    f"channel.speed_m_s must be lower, or rounds x channel.round_interval_s shorter: a walk of "
+                    f"{time_s:g} s at {self.speed_m_s:g} m/s has too many legs"
+                )
+        leg, client = np.sum(start_s <= time_s, axis=0) - 1, np.arange(len(start_m))
+        on_leg_m = np.minimum((time_s - start_s[leg, client]) * self.speed_m_s, leg_m[leg, client])
+        share = on_leg_m / leg_m[leg, client]
+        from_m, to_m = points_m[leg, client], points_m[leg + 1, client]
+        walked_m = (np.cumsum(leg_m, axis=0) - leg_m)[leg, client] + on_leg_m
+        return from_m + share[:, None] * (to_m - from_m), walked_m
+
+
+@lru_cache(maxsize=16)
+def _headings(heading_deg: float | None, seed: int, clients: int) -> Array:
+    """Each client's direction as a unit vector; (K, 2)."""
+    first = Streams(seed)
+    angle = np.array(
+        [first.generator("heading", client).uniform(0.0, 2.0 * np.pi) for client in range(clients)]
+    )
+    return _on_circle(
+        angle if heading_deg is None else np.full(clients, np.deg2rad(heading_deg)), 1.0
+    )
+
+
+@lru_cache(maxsize=16)
+def _walk(motion: Motion, start_m: bytes, seed: int, legs: int) -> tuple[Array, Array]:
+    """Way points (legs + 1, K, 2), the start first, and lengths (legs, K) of a walk; more legs have
+    the same first.
+    """
+    start = np.frombuffer(start_m).reshape(-1, 2)
+    first = Streams(seed)
+    draws = np.stack(
+        [first.generator("waypoint", client).random((legs, 2)) for client in range(len(start))],
+        axis=1,
+    )
+    least_m, most_m = (
+        np.minimum(motion.roam_min_m, _length(start)),
+        np.maximum(motion.roam_radius_m, _length(start)),
+    )
+    distance_m = np.sqrt(least_m**2 + draws[..., 0] * (most_m**2 - least_m**2))
+    points_m = np.concatenate([start[None], _on_circle(2.0 * np.pi * draws[..., 1], distance_m)])
+    return points_m, _length(np.diff(points_m, axis=0))
+
+
+def _on_circle(angle: Array, radius_m: Array | float) -> Array:
+    """Points at an angle on circles about the origin; (..., 2)."""
+    return np.stack([radius_m * np.cos(angle), radius_m * np.sin(angle)], axis=-1)
+
+
+def _length(vector: Array) -> Array:
+    return np.hypot(vector[..., 0], vector[..., 1])
+
+
+def _out_of_hole(position_m: Array, least_m: Array) -> Array:
+    """`position_m` (K, 2), moved straight away from the origin to at least `least_m` (K,)."""
+    angle = np.arctan2(position_m[:, 1], position_m[:, 0])
+    return np.where(
+        (_length(position_m) < least_m)[:, None], _on_circle(angle, least_m), position_m
+    )

@@ -1,0 +1,1 @@
+"""Path loss, shadowing and fading by formula."""

@@ -1,0 +1,1 @@
+"""Analysis of an allocation: certificate, sensitivities, repairs and what-if."""

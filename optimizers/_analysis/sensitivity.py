@@ -1,0 +1,166 @@
+"""What one more of everything is worth: derivatives of the optimum by the envelope theorem.
+
+With x the kept fraction, b the band, c the slack, a the prunable work, s and e the full-band upload
+times of prunable and fixed bits, the Lagrangian of the allocation problem is
+
+    L = sum w x - lambda (sum b - 1) - sum nu (fixed_s + a x + (s x + e) / b - deadline_s),
+
+and the optimum V changes with any parameter as L does at fixed x, b, lambda, nu. A client strictly
+between its bounds has dL/dx = 0, so nu = w b / (a b + s); one that stands at its floor or ceiling
+has dL/db = 0, so nu = lambda b^2 / (s x + e). All derivatives are then products:
+
+    dV/d(deadline_s) = nu = -dV/d(fixed_s),    dV/d(prunable_s) = -nu x, dV/ds = -nu x / b,    dV/de
+    = -nu / b,    and with s = bits / rate:    dV/d(bits) = (dV/ds) / rate.
+
+Rate, gain, power and CPU frequency follow by the chain rule, for relative changes (per unit of the
+natural logarithm):
+
+    dV/d ln r = -(s dV/ds + e dV/de);    dV/d ln f = nu (fixed_s + a x), as all work is cycles / f;
+    dV/d ln h = dV/d ln p = (dV/d ln r) SNR / ((1 + SNR) ln(1 + SNR)), the elasticity of r = B
+    log2(1 + SNR),
+
+with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and power go together) to
+1 / ln(SNR).
+
+With noise of a given power spectral density the rate R(b) takes the place of b r: upload times are
+divided by the speed R(b) / r instead of b, r is the rate over the whole band and its derivative
+that of scaling R; the SNR of the elasticity is snr / b, so that ln(1 + SNR) = ln(2) R(b) / (b B)
+under both rate models.
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from optimizers._waterfilling.curve import FITTING, latency_price
+from optimizers._waterfilling.rate_models import curve_of
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sensitivities:
+    """Derivatives of the optimal sum_k w_k (1 - rho_k) with respect to each client's own
+    parameters; (..., K).
+
+    `bandwidth` (shape (...,)) is per whole band, `bandwidth_hz` the same per hertz; `deadline_s`
+    and `prunable_s` are per second, the bits per bit, `rate_bps` per bit/s. `log_cpu_hz`,
+    `log_gain` and `log_transmit_power_w` are per relative change: 0.01 times them is what 1 % more
+    gains, and divided by the parameter's value they are per hertz or watt. What needs the band in
+    hertz is None when the problem has none.
+
+    Clients that take no part have 0. At a kink (a client that just becomes starved, unpruned or
+    capped) the two one-sided derivatives differ and one of them is given. A client without band has
+    the derivative towards more bits, which is -inf where no band is left over and the slightest
+    upload would cost kept work without limit.
+    """
+
+    bandwidth: Array
+    bandwidth_hz: Array | None
+    deadline_s: Array
+    prunable_s: Array
+    upload_bits: Array
+    fixed_upload_bits: Array
+    rate_bps: Array
+    log_cpu_hz: Array
+    log_gain: Array | None
+
+    @property
+    def log_transmit_power_w(self) -> Array | None:
+        """The same as `log_gain`: the rate depends on their product."""
+        return self.log_gain
+
+    @property
+    def gain_db(self) -> Array | None:
+        """Per decibel of gain, power or (negative) noise; (..., K)."""
+        return None if self.log_gain is None else self.log_gain * log(10.0) / 10.0
+
+
+def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
+    """The derivatives of the optimum at `allocation`, an optimal one with its `bandwidth_price`;
+    shapes (..., K).
+
+    Raises `InputError` for a problem that is neither an `AllocationProblem` nor a
+    `NoisePsdProblem`.
+    """
+    curve, rate = curve_of(problem), _full_band_rate_bps(problem)
+    band, price = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.bandwidth_price)
+    kept = np.where(curve.excluded, 0.0, curve.kept(band))
+    nu = np.where(curve.excluded, 0.0, latency_price(curve, band, kept, price))
+    prunable_s = np.asarray(problem.prunable_s)
+    per_upload_s = np.where(
+        curve.excluded, 0.0, _per_upload_second(problem, band, kept, nu, price[..., None])
+    )
+    prunable_bits_s = -_times(kept, per_upload_s)
+    log_rate = _times(problem.upload_s, -prunable_bits_s) + _times(
+        problem.fixed_upload_s, per_upload_s
+    )
+    hertz = problem.bandwidth_hz
+    return Sensitivities(
+        bandwidth=price,
+        bandwidth_hz=None if hertz is None else price / hertz,
+        deadline_s=nu,
+        prunable_s=-nu * kept,
+        upload_bits=_over(prunable_bits_s, rate),
+        fixed_upload_bits=_over(-per_upload_s, rate),
+        rate_bps=_over(log_rate, rate),
+        log_cpu_hz=nu * (np.asarray(problem.fixed_s) + prunable_s * kept),
+        log_gain=None
+        if hertz is None
+        else log_rate * _rate_elasticity(rate / hertz * _density(problem, band)),
+    )
+
+
+def _full_band_rate_bps(problem: Problem) -> Array:
+    if isinstance(problem, NoisePsdProblem):
+        problem = problem.by_speed
+    if not isinstance(problem, AllocationProblem):
+        raise InputError(
+            f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}"
+        )
+    return np.asarray(problem.rate_bps)
+
+
+def _density(problem: Problem, band: Array) -> Array:
+    """Bits per second and hertz at `band` over those at the whole band; (..., K), 1 without band."""
+    return np.where(band > 0, problem.speed(band) / np.where(band > 0, band, 1.0), 1.0)
+
+
+def _per_upload_second(
+    problem: Problem, band: Array, kept: Array, nu: Array, price: Array
+) -> Array:
+    """What a second less of full-band upload is worth, per kept fraction: nu / speed, or its limit
+    at b = 0; (..., K).
+
+    A client without band that waits for nothing (nu = 0) would take its speed, 1 / (c - a x) per
+    second, from a band of price lambda (from a vanishing share of it, if little band has little
+    noise); one that is bound by its compute alone would need band out of what is left over.
+    """
+    left = 1.0 - band.sum(axis=-1, keepdims=True)
+    spare = np.where(left > FITTING, left, 0.0)
+    room_s = np.maximum(problem.slack_s - np.asarray(problem.prunable_s) * kept, 0.0)
+    first_hertz = 0.0 if isinstance(problem, NoisePsdProblem) else price
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without = np.where(
+            nu > 0, nu / problem.speed(spare), np.where(first_hertz > 0, first_hertz / room_s, 0.0)
+        )
+        return np.where(band > 0, nu / problem.speed(band), without)
+
+
+def _rate_elasticity(bits_per_s_hz: Array) -> Array:
+    """d ln log2(1 + SNR) / d ln SNR from the spectral efficiency log2(1 + SNR); any shape, 1 at 0."""
+    nats = bits_per_s_hz * log(2.0)
+    return np.where(nats > 0, -np.expm1(-nats) / np.where(nats > 0, nats, 1.0), 1.0)
+
+
+def _times(amount: Array, worth: Array) -> Array:
+    """Their product, with 0 * inf = 0."""
+    with np.errstate(invalid="ignore"):
+        return np.where((amount == 0) | (worth == 0), 0.0, amount * worth)
+
+
+def _over(worth: Array, rate_bps: Array) -> Array:
+    return np.where(rate_bps > 0, worth / np.where(rate_bps > 0, rate_bps, 1.0), 0.0)

@@ -1,0 +1,210 @@
+"""What-if analysis: the same allocation question asked over a grid of values, every answer in one
+batched call.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from optimizers._solve import solve
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.protocols import Allocator
+
+FIELDS = (
+    "deadline_s",
+    "bandwidth_hz",
+    "upload_bits",
+    "fixed_upload_bits",
+    "weight",
+    "max_pruning_ratio",
+)
+MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
+NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
+_HALVINGS = 30  # of the distance between neighbouring grid values
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WhatIf:
+    """What came out over a grid of values: `axes` names the varied fields with their values, in the
+    grid's order.
+
+    `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
+    the slowest client, the numbers of `starved` and `infeasible` clients (those left out included),
+    `bandwidth_price` of the whole band and `deadline_price` per second. All points see the same
+    draws, so differences between points are paired.
+    """
+
+    axes: dict[str, Array]
+    measured: dict[str, Array]
+
+    def mean(self, measure: str) -> Array:
+        """The mean of `measure` over the draws; (*grid,)."""
+        return self._of(measure).mean(axis=-1)
+
+    def standard_error(self, measure: str) -> Array:
+        """The standard deviation of the mean, from the spread over the draws; (*grid,), NaN for a
+        single draw.
+        """
+        values = self._of(measure)
+        draws = values.shape[-1]
+        if draws == 1:
+            return np.full(values.shape[:-1], np.nan)
+        with np.errstate(
+            invalid="ignore"
+        ):  # a client that never finishes has latency inf, whose spread is NaN
+            return values.std(axis=-1, ddof=1) / sqrt(draws)
+
+    def front(self) -> Array:
+        """Which points no shorter (or equal) deadline beats in the kept model, other fields alike;
+        (*grid,) bool.
+
+        The Pareto front of deadline against kept model. Raises `InputError` where no deadline is
+        varied.
+        """
+        names = [name for name in self.axes if name.rpartition(".")[2] == "deadline_s"]
+        if not names:
+            raise InputError(f"the front needs deadline_s to be varied, got {', '.join(self.axes)}")
+        axis = list(self.axes).index(names[0])
+        deadline_s = self.axes[names[0]]
+        kept = np.moveaxis(1.0 - self.mean("mean_ratio"), axis, -1)
+        shorter = deadline_s[None, :] < deadline_s[:, None]
+        best = np.where(shorter, kept[..., None, :], -np.inf).max(axis=-1)
+        return np.moveaxis(kept > best + 1e-12, -1, axis)
+
+    def table(self) -> dict[str, Array]:
+        """One column per varied field, mean and standard error; `pandas.DataFrame(table)` takes it
+        as it is.
+        """
+        grid = np.meshgrid(*self.axes.values(), indexing="ij")
+        columns = {name: values.ravel() for name, values in zip(self.axes, grid, strict=True)}
+        for measure in self.measured:
+            columns[measure] = self.mean(measure).ravel()
+            columns[f"{measure}_standard_error"] = self.standard_error(measure).ravel()
+        if any(name.rpartition(".")[2] == "deadline_s" for name in self.axes):
+            columns["pareto"] = self.front().ravel()
+        return columns
+
+    def _of(self, measure: str) -> Array:
+        check_choice("measure", measure, self.measured)
+        return self.measured[measure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breakpoint:
+    """A value at which the active set changes: `client`'s status is `before` below it and `after`
+    above.
+    """
+
+    value: float
+    client: int
+    before: str
+    after: str
+
+
+def what_if(
+    problem: Problem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact"
+) -> WhatIf:
+    """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one
+    call.
+
+    `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales
+    the rates, at the same SNR, and needs an `AllocationProblem` with its own. Raises `InputError`
+    for another field or for values that are no numbers or not 1-D.
+    """
+    if not vary:
+        raise InputError("vary must name at least 1 field, got 0")
+    values = {name: _axis(name, given) for name, given in vary.items()}
+    grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
+    for axis, (name, numbers) in enumerate(values.items()):
+        along = numbers.reshape((-1, *(1,) * (len(grid) - axis + 1)))
+        draws = replace(draws, **_changes(draws, name, along, problem.bandwidth_hz))
+    allocation = solve(draws, method)
+    return WhatIf(
+        axes=values,
+        measured={name: of.reshape(*grid, -1) for name, of in measures(allocation).items()},
+    )
+
+
+def breakpoints(
+    at: Callable[[Array], Problem], values: ArrayLike, method: str | Allocator = "exact"
+) -> list[Breakpoint]:
+    """Where along `values` clients change their status, bisected between neighbouring values, in
+    order.
+
+    `at` gives for values of shape (P,) the problem of shape (P, K). A client that changes twice
+    between two neighbouring values is found once, or not at all if it comes back to the same
+    status.
+    """
+    points = np.unique(np.asarray(values, dtype=np.float64))
+    status = solve(at(points), method).status
+    interval, client = np.nonzero(status[1:] != status[:-1])
+    if not interval.size:
+        return []
+    before, after = status[interval, client], status[interval + 1, client]
+    low, high = points[interval], points[interval + 1]
+    row = np.arange(interval.size)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        same = solve(at(middle), method).status[row, client] == before
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    found = [
+        Breakpoint(value=float(value), client=int(k), before=str(old), after=str(new))
+        for value, k, old, new in zip(high, client, before, after, strict=True)
+    ]
+    return sorted(found, key=lambda point: (point.value, point.client))
+
+
+def measures(allocation: Allocation) -> dict[str, Array]:
+    """The measures of `WhatIf` for a batch of allocations; each of shape (...,)."""
+    status = allocation.status
+    found = {
+        "mean_ratio": allocation.pruning_ratio.mean(axis=-1),
+        "latency_s": allocation.latency_s.max(axis=-1),
+        "starved": (status == "starved").sum(axis=-1).astype(np.float64),
+        "infeasible": np.isin(status, NOT_SERVED).sum(axis=-1).astype(np.float64),
+        "bandwidth_price": np.asarray(allocation.bandwidth_price),
+        "deadline_price": np.asarray(allocation.deadline_price),
+    }
+    return {name: found[name] for name in MEASURES}
+
+
+def _axis(name: str, given: ArrayLike) -> Array:
+    check_choice("vary", name, FIELDS)
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"vary {name} must be a list of numbers, got {given!r}") from None
+    if values.ndim != 1 or values.size == 0:
+        raise InputError(f"vary {name} must be a list of values, got shape {values.shape}")
+    return values
+
+
+def _in_draws(problem: Any) -> Any:
+    """The problem with one batch axis, its draws; given rates make the hertz differ along the grid,
+    so they go.
+    """
+    names = (field.name for field in fields(problem) if field.name != "bandwidth_hz")
+    changes: dict[str, Any] = {
+        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names
+    }
+    if isinstance(problem, AllocationProblem):
+        changes["bandwidth_hz"] = None
+    return replace(problem, **changes)
+
+
+def _changes(problem: Any, name: str, values: Array, old_hz: float | None) -> dict[str, Any]:
+    if name != "bandwidth_hz":
+        return {name: values}
+    if old_hz is None or not isinstance(problem, AllocationProblem):
+        got = "None" if old_hz is None else type(problem).__name__
+        raise InputError(
+            f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}"
+        )
+    check_number("bandwidth_hz", values.ravel(), above=0)
+    return {"rate_bps": np.asarray(problem.rate_bps) * (values / old_hz)}

@@ -1,0 +1,1 @@
+"""Joint allocation of bandwidth, pruning ratios and CPU frequencies."""

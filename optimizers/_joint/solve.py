@@ -1,0 +1,133 @@
+"""The exact optimum of a `JointProblem`.
+
+With the convex b_k of `_joint_curve` the problem is max sum w x subject to sum b_k(x_k) <= 1: one
+price lambda of the band away from K monotone equations w_k = lambda b_k'(x_k).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers._joint.curve import JointCurve
+from optimizers._joint.problem import JointAllocation, JointProblem
+from optimizers._waterfilling.root_finding import bracket, mix, share_band
+from wirelessfl.allocation.problem import Array
+
+_FITTING = 1e-13  # excess of summed bands that is rounding
+_ASIDE = 1e-8  # relative step to either side of a kept fraction, where b' and tau* may have a kink
+
+
+def solve_joint(problem: JointProblem) -> JointAllocation:
+    """Bands, ratios and CPU frequencies that minimise sum_k w_k rho_k under deadline and energy
+    budgets, to rounding.
+
+    x_k solves w_k = lambda b_k'(x_k) within [1 - cap, the most that the whole band allows]; lambda
+    makes the bands sum to 1, or is 0 where band is left over. Arrays (..., K), batches at once.
+    Where the caps do not fit together they are given up, and `status` names the clients above
+    theirs. A client whose fixed work alone is too much gets no band and rho = 1.
+    """
+    choice = _Choice(JointCurve(problem))
+    kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
+    enough = choice.enough[..., None]
+    price = np.where(enough, 0.0, np.exp(level))
+    kept = np.where(enough, choice.top, kept)
+    best = np.where(enough, choice.top, choice.kept(level))
+    curve, weight = choice.curve, np.where(choice.curve.excluded, 0.0, np.asarray(problem.weight))
+    gap = (weight * (best - kept) - price * curve.band(best)).sum(axis=-1) + price[..., 0]
+    return _allocation(curve, kept, price, np.where(choice.enough, 0.0, np.maximum(gap, 0.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """Which fraction each client keeps at a given price of the band; arrays (..., K)."""
+
+    curve: JointCurve
+
+    @cached_property
+    def least(self) -> Array:
+        """1 - cap, or 0 for clients that take no part and where the caps do not fit together."""
+        curve = self.curve
+        least = np.where(curve.excluded, 0.0, 1.0 - np.asarray(curve.problem.max_pruning_ratio))
+        possible = np.all(least <= curve.most, axis=-1, keepdims=True)
+        needed = curve.band(np.where(possible, least, 0.0)).sum(axis=-1, keepdims=True)
+        return np.where(possible & (needed <= 1.0 + _FITTING), least, 0.0)
+
+    @cached_property
+    def top(self) -> Array:
+        """The most that is of use: what the whole band allows where keeping more is worth
+        something.
+        """
+        useful = (np.asarray(self.curve.problem.weight) > 0) | (self.curve.whole_band_s == 0)
+        return np.where(useful, np.maximum(self.curve.most, self.least), self.least)
+
+    @cached_property
+    def uses_band(self) -> NDArray[np.bool_]:
+        """Clients for which more band is worth something."""
+        return (self.curve.whole_band_s > 0) & (self.top > self.least)
+
+    @cached_property
+    def enough(self) -> NDArray[np.bool_]:
+        """Whether the band is enough for all to keep the most that is of use; (...,)."""
+        content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
+        return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
+
+    @cached_property
+    def levels(self) -> Array:
+        """Logarithms of the prices at which each client wants the most and the least; (2, ..., K)."""
+        return np.stack([self._worth(self.top), self._worth(self.least)])
+
+    def kept(self, level: Array) -> Array:
+        """The kept fractions at the price exp(level)."""
+
+        def excess(share: Array) -> Array:
+            return np.where(
+                self.uses_band, self._worth(self.least + share * self._span) - level, 0.0
+            )
+
+        share, _ = bracket(excess, np.zeros_like(self.top), np.ones_like(self.top))
+        return np.where(self.uses_band, self.least + share * self._span, self.top)
+
+    @cached_property
+    def _span(self) -> Array:
+        return self.top - self.least
+
+    def _worth(self, kept: Array) -> Array:
+        """log of w / b'(x), the price at which x is wanted."""
+        slope = np.where(self.uses_band, self.curve.slope(kept), 1.0)
+        return np.log(np.where(self.uses_band, np.asarray(self.curve.problem.weight), 1.0) / slope)
+
+
+def _allocation(curve: JointCurve, kept: Array, price: Array, gap: Array) -> JointAllocation:
+    """The answer with its prices, by the envelope theorem; `price` has shape (..., 1).
+
+    d(sum w x)/d(theta) = sum_k lambda (b_k / tau_k) d(tau_k*)/d(theta). At a kink of tau* both
+    sides count in the proportion in which their b' make up w / lambda. Who uploads nothing keeps
+    -tau_theta / tau' more, if less than 1.
+    """
+    problem, band = curve.problem, curve.band(kept)
+    band = band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)  # rounding, where b is steep
+    weight = np.where(curve.excluded, 0.0, np.asarray(problem.weight))
+    below, above = curve.upload(kept * (1 - _ASIDE)), curve.upload(kept * (1 + _ASIDE))
+    slopes = curve.slope(kept * (1 - _ASIDE)), curve.slope(kept * (1 + _ASIDE))
+    share = mix(weight / np.where(price > 0, price, 1.0), *slopes)
+    upload_s = np.where(band > 0, curve.whole_band_s * kept / np.where(band > 0, band, 1.0), 0.0)
+    silent = (
+        (curve.whole_band_s == 0) & (problem.upload_s < np.inf) & (kept < 1) & (below.by_kept < 0)
+    )
+    worth = np.where(band > 0, price * band / np.where(band > 0, upload_s, 1.0), 0.0)
+    worth = np.where(silent, weight / np.where(silent, -below.by_kept, 1.0), worth)
+    share = np.where(silent, 0.0, share)
+    by_deadline = (1.0 - share) * below.by_deadline + share * above.by_deadline
+    by_energy = (1.0 - share) * below.by_energy + share * above.by_energy
+    return JointAllocation(
+        problem=problem,
+        bandwidth_fraction=band,
+        pruning_ratio=1.0 - kept,
+        upload_s=upload_s,
+        bandwidth_price=price[..., 0],
+        deadline_price=(worth * by_deadline).sum(axis=-1),
+        energy_price=worth * by_energy,
+        duality_gap=gap,
+    )

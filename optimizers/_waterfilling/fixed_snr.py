@@ -1,0 +1,148 @@
+"""The curve of a client with fixed SNR, whose rate is proportional to its band.
+
+With c = `slack_s`, a = `prunable_s`, s = `upload_s` and e = `fixed_upload_s` (mask, indices,
+headers), the largest kept fraction that meets the deadline is
+
+    x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,    eq. (40) of [WFL] with S_k = c and e =
+    0,
+
+increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part
+with at least the band e / c or not at all; here everybody takes part (mode `all`), or nobody of
+those who have fixed bits does where their floors alone need more than the band.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers._waterfilling.curve import FITTING, ROUNDING
+from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reduced:
+    """An allocation problem with fixed SNR in band fractions only (an `optimizers._curve.Curve`);
+    fields (..., K).
+    """
+
+    slack_s: Array
+    prunable_s: Array
+    upload_s: Array
+    fixed_upload_s: Array
+    weight: Array
+    cap: Array
+    floor: Array
+    ceiling: Array
+    excluded: NDArray[np.bool_]
+
+    @cached_property
+    def leverage_s2(self) -> Array:
+        """c s + a e, the numerator of x'(b), in square seconds; (..., K), 0 for clients that use no
+        band.
+        """
+        with np.errstate(invalid="ignore"):
+            raw = self.slack_s * self.upload_s + self.prunable_s * self.fixed_upload_s
+        return np.where((self.slack_s > 0) & (raw < np.inf) & ~self.excluded, raw, 0.0)
+
+    @cached_property
+    def uses_band(self) -> NDArray[np.bool_]:
+        """Clients for which band beyond the floor is worth something; (..., K)."""
+        return (self.weight > 0) & (self.leverage_s2 > 0)
+
+    @cached_property
+    def top(self) -> Array:
+        """The most band that a client can use: its ceiling, or the whole band if that is less;
+        (..., K).
+        """
+        return np.where(
+            self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor
+        )
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Clients that upload nothing at any ratio and so need no band; (..., K)."""
+        return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+
+    def kept(self, band: Array) -> Array:
+        """x(b), the largest kept fraction that meets the deadline; (..., K)."""
+        band = np.where(self.free, 1.0, band)
+        work_s, slack_s, entry_s = self._work_s(band), self.slack_s * band, self.fixed_upload_s
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.where(work_s > 0, np.maximum(slack_s - entry_s, 0.0) / work_s, 0.0)
+        fits = slack_s >= (work_s + entry_s) * (1.0 - ROUNDING)
+        return np.where(self.excluded, 0.0, np.where(fits, 1.0, part))
+
+    def marginal_gain(self, band: Array) -> Array:
+        """w x'(b) = w (c s + a e) / (a b + s)^2, the left derivative at the ceiling; (..., K)."""
+        work_s = np.where(self.uses_band, self._work_s(band), 1.0)
+        return np.where(self.uses_band, self.weight * (self.leverage_s2 / work_s) / work_s, 0.0)
+
+    def best_band(self, price: Array) -> Array:
+        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top];
+        (..., K).
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root_s = np.sqrt(np.where(self.uses_band, self.weight * self.leverage_s2, 0.0) / price)
+            wanted = np.where(
+                self.uses_band, (root_s - self.upload_s) / self.prunable_s, self.floor
+            )
+        # 0 / 0: a client whose gain is the price at any band, so that any band attains the minimum.
+        within = np.clip(np.where(np.isnan(wanted), self.floor, wanted), self.floor, self.top)
+        return np.where(price > 0, within, self.top)
+
+    def deadline_gain(self, band: Array) -> Array:
+        """w dx/dc = w b / (a b + s); (..., K)."""
+        size = np.where(self.free, 1.0, band)
+        work_s = self._work_s(size)
+        return np.where(work_s > 0, self.weight * size / np.where(work_s > 0, work_s, 1.0), 0.0)
+
+    def freed_band(self, band: Array, kept: Array) -> Array:
+        """-db/dc = b^2 / (x s + e) at a fixed kept fraction; (..., K)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bits_s = np.where(kept > 0, kept * self.upload_s, 0.0) + self.fixed_upload_s
+            return np.where(bits_s > 0, band**2 / bits_s, 0.0)
+
+    def _work_s(self, band: Array) -> Array:
+        return self.prunable_s * band + self.upload_s
+
+
+def reduce(problem: Problem) -> Reduced:
+    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not
+    are excluded.
+
+    Raises `InputError` for a problem of another rate model.
+    """
+    if not isinstance(problem, AllocationProblem):
+        raise InputError(
+            f"problem must be an AllocationProblem for this method, got {type(problem).__name__}"
+        )
+    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
+    upload_s, entry_s = problem.upload_s, problem.fixed_upload_s
+    late = slack_s < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ceiling = np.where(
+            slack_s > prunable_s,
+            (upload_s + entry_s) / np.maximum(slack_s - prunable_s, 0.0),
+            np.inf,
+        )
+    entry = np.where(late, 0.0, problem.entry_bandwidth)
+    needed = np.where(late, 0.0, np.maximum(problem.min_bandwidth, entry))
+    fits, enters = _fits(needed), _fits(entry)
+    return Reduced(
+        slack_s=slack_s,
+        prunable_s=prunable_s,
+        upload_s=upload_s,
+        fixed_upload_s=entry_s,
+        weight=np.asarray(problem.weight),
+        cap=np.where(fits, np.asarray(problem.max_pruning_ratio), 1.0),
+        floor=np.where(fits, needed, np.where(enters, entry, 0.0)),
+        ceiling=ceiling,
+        excluded=late | (~enters & (entry_s > 0)),
+    )
+
+
+def _fits(band: Array) -> NDArray[np.bool_]:
+    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING

@@ -1,0 +1,226 @@
+"""The curve of a client whose noise grows with its band, and the exact optimum over such curves.
+
+With g = `snr` and t = g / b the client's speed v(b) = b ln(1 + t) / ln(1 + g) is increasing and
+concave in b, and the kept fraction x is that of `optimizers._reduced` with v in place of b,
+increasing and concave in v; so x is concave in b (erratum W7 of [WFL]). Its marginal gain
+
+    w x'(b) = w (c s + a e) v'(b) / (a v + s)^2,    v'(b) = m(t) / ln(1 + g),    m(t) = ln(1 + t) -
+    t / (1 + t),
+
+falls strictly from infinity at b = 0: no client with something to gain is left without band, and
+every price has one band. In logarithms, with u = ln t, b = g exp(-u) and theta = ln(price), the
+condition w x'(b) = price reads
+
+    H(u) = ln(w (c s + a e) / ln(1 + g)) + ln m - 2 ln(a v + s) = theta,
+    H'(u) = (t / (1 + t))^2 / m + 2 a b v' / (a v + s) > 0,
+
+so each band is found by Newton's method between its bounds, and d ln b / d theta = -1 / H' gives
+Newton's method on ln(sum b) = 0 for theta. Both are kept inside a bracket, which makes them safe: H
+bends both ways.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers._waterfilling.curve import FITTING
+from optimizers._waterfilling.fixed_snr import Reduced
+from optimizers._waterfilling.noise_psd_gain import CLOSE, NEAR, STEPS, Gains
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import Array
+
+_DEEPEST = 690.0  # ln t at a band next to 0, as far as floats go
+# distance of the bands from the whole band after which one first-order correction is exact
+_FULL = 1e-13
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NoisePsdCurve:
+    """A `NoisePsdProblem` in band fractions only (an `optimizers._curve.Curve`); arrays (..., K).
+
+    `by_speed` is the curve x(v) in speeds, with the floor and ceiling in speeds too.
+    """
+
+    problem: NoisePsdProblem
+    by_speed: Reduced
+    floor: Array
+    ceiling: Array
+
+    @property
+    def weight(self) -> Array:
+        """w."""
+        return self.by_speed.weight
+
+    @property
+    def cap(self) -> Array:
+        """The cap on the ratio that holds."""
+        return self.by_speed.cap
+
+    @property
+    def excluded(self) -> NDArray[np.bool_]:
+        """Clients that take no part."""
+        return self.by_speed.excluded
+
+    @property
+    def uses_band(self) -> NDArray[np.bool_]:
+        """Clients for which band beyond the floor is worth something."""
+        return self.by_speed.uses_band
+
+    @cached_property
+    def top(self) -> Array:
+        """The most band that a client can use: its ceiling, or the whole band if that is less."""
+        return np.where(
+            self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor
+        )
+
+    @cached_property
+    def gains(self) -> Gains:
+        """The marginal gains in logarithms."""
+        return _gains(self)
+
+    def kept(self, band: Array) -> Array:
+        """x(v(b)), the largest kept fraction that meets the deadline."""
+        return self.by_speed.kept(self.problem.speed(band))
+
+    def marginal_gain(self, band: Array) -> Array:
+        """w x'(b), the left derivative at the ceiling."""
+        return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
+
+    def best_band(self, price: Array) -> Array:
+        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]."""
+        theta = np.log(np.where(price > 0, price, 1.0))
+        return np.where(price > 0, self.gains.band(theta, self.gains.low)[0], self.top)
+
+    def deadline_gain(self, band: Array) -> Array:
+        """w dx/dc at a fixed band, and so at a fixed speed."""
+        return self.by_speed.deadline_gain(self.problem.speed(band))
+
+    def freed_band(self, band: Array, kept: Array) -> Array:
+        """-db/dc at a fixed kept fraction: the speed that is freed over v'(b)."""
+        pace = self.problem.pace(band)
+        freed = self.by_speed.freed_band(self.problem.speed(band), kept)
+        return np.where(pace > 0, freed / np.where(pace > 0, pace, 1.0), 0.0)
+
+
+def _gains(curve: NoisePsdCurve) -> Gains:
+    uses, line = curve.uses_band, curve.by_speed
+    snr = np.where(uses, np.asarray(curve.problem.snr), 1.0)
+    gain = np.log(np.where(uses, line.weight, 1.0)) + np.log(np.where(uses, line.leverage_s2, 1.0))
+    low = np.log(snr) - np.log(np.where(uses, curve.top, 1.0))
+    with np.errstate(divide="ignore"):
+        high = np.log(snr) - np.log(np.where(uses, curve.floor, 1.0))
+    return Gains(
+        uses=uses,
+        snr=snr,
+        log_leverage=gain - np.log(np.log1p(snr)),
+        prunable_s=np.where(uses, line.prunable_s, 0.0),
+        upload_s=np.where(uses, line.upload_s, 1.0),
+        floor=curve.floor,
+        top=curve.top,
+        low=np.minimum(low, _DEEPEST),
+        high=np.minimum(high, _DEEPEST),
+    )
+
+
+def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
+    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    uses = curve.uses_band
+    spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (
+        curve.top.sum(axis=-1) <= 1.0
+    ) | ~uses.any(axis=-1)
+    gains, done = curve.gains, spare[..., None]
+    low, high = _price_bounds(curve)
+    theta, depth = _first_guess(gains)
+    theta = np.where(done, 0.0, np.clip(theta, low, high))
+    for _ in range(STEPS):
+        band, depth, give = gains.band(theta, depth)
+        total, slope = band.sum(axis=-1, keepdims=True), (band * give).sum(axis=-1, keepdims=True)
+        low, high = np.where(total >= 1.0, theta, low), np.where(total <= 1.0, theta, high)
+        step = np.where(
+            slope > 0,
+            np.log(np.maximum(total, CLOSE)) * total / np.where(slope > 0, slope, 1.0),
+            np.inf,
+        )
+        full = np.abs(total - 1.0) <= np.where(np.abs(step) <= NEAR, _FULL, CLOSE)
+        inside = (theta + step >= low) & (theta + step <= high)
+        target = np.where(inside, theta + step, 0.5 * (low + high))
+        done = done | full | (np.abs(target - theta) <= CLOSE * np.abs(theta))
+        if done.all():
+            break
+        theta = np.where(done, theta, target)
+    rest = np.where(
+        np.abs(step) <= NEAR, step, 0.0
+    )  # what is left of Newton's method; its square is lost in rounding
+    band = np.clip(band * (1.0 - give * rest), curve.floor, curve.top)
+    band = np.where(spare[..., None], curve.top, band)
+    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0), np.where(
+        spare, 0.0, np.exp(theta + rest)[..., 0]
+    )
+
+
+def _price_bounds(curve: NoisePsdCurve) -> tuple[Array, Array]:
+    """ln(price) at which the bands are at least, and at most, the whole band; (..., 1)."""
+    top, floor = curve.gains.ends
+    # A client whose ceiling lies above the whole band keeps the price at or above its gain there.
+    alone = np.max(
+        top, axis=-1, keepdims=True, where=curve.uses_band & (curve.ceiling > 1.0), initial=-np.inf
+    )
+    least = np.min(top, axis=-1, keepdims=True, where=curve.uses_band, initial=np.inf)
+    most = np.max(floor, axis=-1, keepdims=True, where=curve.uses_band, initial=-np.inf)
+    return np.maximum(least, alone), np.maximum(most, np.maximum(least, alone))
+
+
+def _first_guess(gains: Gains) -> tuple[Array, Array]:
+    """ln(price), (..., 1), and u, (..., K): one Newton step of all conditions at once from equal
+    bands.
+    """
+    sharing = np.maximum(gains.uses.sum(axis=-1, keepdims=True), 1)
+    depth = np.clip(np.log(gains.snr * sharing), gains.low, gains.high)
+    value, rise = gains.at(depth)
+    band = np.where(gains.uses, gains.snr * np.exp(-depth), 0.0)
+    give = (band / rise).sum(axis=-1, keepdims=True)
+    guess = (
+        ((band / rise) * value).sum(axis=-1, keepdims=True) + band.sum(axis=-1, keepdims=True) - 1.0
+    )
+    return guess / np.where(give > 0, give, 1.0), depth
+
+
+def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
+    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not
+    are excluded.
+    """
+    speed = problem.by_speed
+    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
+    late = slack_s < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed_s = problem.upload_s + problem.fixed_upload_s
+        ceiling = np.where(
+            slack_s > prunable_s, needed_s / np.maximum(slack_s - prunable_s, 0.0), np.inf
+        )
+    entry = np.where(late, 0.0, speed.entry_bandwidth)
+    least = np.where(late, 0.0, np.maximum(speed.min_bandwidth, entry))
+    entry_band, least_band = problem.band_at(entry), problem.band_at(least)
+    fits, enters = _fits(least_band), _fits(entry_band)
+    line = Reduced(
+        slack_s=slack_s,
+        prunable_s=prunable_s,
+        upload_s=problem.upload_s,
+        fixed_upload_s=problem.fixed_upload_s,
+        weight=np.asarray(problem.weight),
+        cap=np.where(fits, np.asarray(problem.max_pruning_ratio), 1.0),
+        floor=np.where(fits, least, np.where(enters, entry, 0.0)),
+        ceiling=ceiling,
+        excluded=late | (~enters & (problem.fixed_upload_s > 0)),
+    )
+    return NoisePsdCurve(
+        problem=problem,
+        by_speed=line,
+        floor=np.where(fits, least_band, np.where(enters, entry_band, 0.0)),
+        ceiling=problem.band_at(ceiling),
+    )
+
+
+def _fits(band: Array) -> NDArray[np.bool_]:
+    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING

@@ -1,0 +1,85 @@
+"""The marginal gain of noise that grows with the band, in logarithms, and its inverse; see
+`optimizers._noise_psd`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.allocation.problem import Array
+from wirelessfl.radio.snr_and_rate import log_noise_psd_slope
+
+STEPS = 100  # more than bisection needs; Newton's method takes about 5
+CLOSE = 4e-16  # relative distance of two floats that rounding cannot tell apart
+NEAR = 1e-8  # length of a Newton step after which the next would be lost in rounding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gains:
+    """ln(w x') as a function of u = ln(g / b), per client between `low` (at the top) and `high` (at
+    the floor).
+
+    Clients that use no band have the constants of an arbitrary client and count nowhere.
+    """
+
+    uses: NDArray[np.bool_]
+    snr: Array
+    log_leverage: Array
+    prunable_s: Array
+    upload_s: Array
+    floor: Array
+    top: Array
+    low: Array
+    high: Array
+
+    def at(self, depth: Array) -> tuple[Array, Array]:
+        """H(u) and H'(u); (..., K)."""
+        t = np.exp(depth)
+        part = t / (1.0 + t)
+        log_slope = log_noise_psd_slope(t)
+        slope = np.exp(log_slope)
+        full = np.log1p(self.snr)
+        band = self.snr / t
+        work_s = self.prunable_s * (band * np.log1p(t) / full) + self.upload_s
+        value = self.log_leverage + log_slope - 2.0 * np.log(work_s)
+        rise = (
+            np.exp(2.0 * np.log(part) - log_slope)
+            + 2.0 * self.prunable_s * band * (slope / full) / work_s
+        )
+        return value, rise
+
+    @cached_property
+    def ends(self) -> tuple[Array, Array]:
+        """ln(w x') at the top and at the floor; (..., K)."""
+        return self.at(self.low)[0], self.at(self.high)[0]
+
+    def band(self, theta: Array, start: Array) -> tuple[Array, Array, Array]:
+        """The bands at ln(price) = `theta` (..., 1) from the guess `start` of u; those u; -d ln b /
+        d theta there.
+        """
+        at_top, at_floor = self.ends[0] >= theta, self.ends[1] <= theta
+        settled = at_top | at_floor | ~self.uses
+        low, high = self.low, self.high
+        depth = np.where(at_top, low, np.where(at_floor, high, np.clip(start, low, high)))
+        for _ in range(STEPS):
+            value, rise = self.at(depth)
+            excess = value - theta
+            low, high = np.where(excess <= 0, depth, low), np.where(excess >= 0, depth, high)
+            newton = depth - excess / rise
+            inside = (newton >= low) & (newton <= high)
+            target = np.where(settled, depth, np.where(inside, newton, 0.5 * (low + high)))
+            settled = settled | (
+                np.abs(target - depth) <= np.where(inside, NEAR, CLOSE * np.abs(depth))
+            )
+            depth = target
+            if settled.all():
+                break
+        band = np.clip(self.snr * np.exp(-depth), self.floor, self.top)
+        free = self.uses & ~at_top & ~at_floor
+        return (
+            np.where(at_top, self.top, np.where(free, band, self.floor)),
+            depth,
+            np.where(free, 1.0 / rise, 0.0),
+        )

@@ -1,0 +1,34 @@
+"""Which curve belongs to which problem, and which solver fills the band over such curves: one line
+per rate model.
+"""
+
+from functools import singledispatch
+from typing import Any
+
+from optimizers._waterfilling.curve import Curve
+from optimizers._waterfilling.fixed_snr import Reduced, reduce
+from optimizers._waterfilling.noise_psd import NoisePsdCurve, fill, reduce_psd
+from optimizers._waterfilling.waterfill import waterfill
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
+from wirelessfl.allocation.problem import AllocationProblem, Array
+from wirelessfl.errors import InputError
+
+
+@singledispatch
+def curve_of(problem: Any) -> Curve:
+    """The curve of a problem. Raises `InputError` for anything else."""
+    raise InputError(
+        f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}"
+    )
+
+
+@singledispatch
+def optimum(curve: Curve) -> tuple[Array, Array]:
+    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    raise TypeError(f"no exact solver for {type(curve).__name__}")
+
+
+curve_of.register(AllocationProblem, reduce)
+curve_of.register(NoisePsdProblem, reduce_psd)
+optimum.register(Reduced, waterfill)
+optimum.register(NoisePsdCurve, fill)

@@ -1,0 +1,125 @@
+"""Fig. 6 of [SPS]: what the sum of the control variates decides, images by writer at 90 %; MNIST
+stands in for FEMNIST.
+
+Sparse-ProxSkip, Accelerated-Server-Pruning and the two variants of Appendix D that swap what line
+12 sees: the first modified loses the sum of 0, the second gets it. As printed
+"Sparse-ProxSkip-modified" would prune nothing (erratum S15): here TopK is what is averaged, and
+line 12 has what was trained.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from studies.papers.sps._sps import AT, SPARSE_PROXSKIP, label_of
+from studies.papers.sps._sps_control import ALGORITHMS, KEEPING, VIOLATING
+from studies.papers.sps._sps_writers import RATES, accuracy_columns, data_of, searched
+from studies.papers.sps._sps_writers import experiments as one_per_seed
+from studies.report.claims import Check, above
+from studies.report.curves import COLOURS, LINES, draw_curves, legend_below, panels
+from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.search.search import Search
+from wirelessfl.experiment import Experiment
+
+ROUNDING = 1e-9  # of the sum of the clients' norms
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """Two methods and their variants at 90 %, all with the rate of the first at `small` scale."""
+    rate = RATES[SPARSE_PROXSKIP]
+    return {
+        label_of(name, AT): one_per_seed(scale, algorithm, AT, rate)
+        for name, algorithm in ALGORITHMS.items()
+    }
+
+
+def searches(scale: str) -> dict[str, Search]:
+    """As for Table 4."""
+    return searched(scale, (AT,), ALGORITHMS)
+
+
+def _sum_by_mean(run: Run) -> Any:
+    return run.series("extra.sum_control") / run.series("extra.mean_control")
+
+
+def table(runs: Runs) -> Table:
+    """Accuracy and loss at the end; largest norm of the sum of the h_i over the rounds, by their
+    mean norm.
+    """
+    return Table(
+        tuple(
+            {
+                "method": label,
+                **accuracy_columns(seeds),
+                "best_accuracy": over_seeds(
+                    seeds, lambda run: float(np.nanmax(run.series("accuracy")))
+                ),
+                "sum_by_mean": over_seeds(seeds, lambda run: float(_sum_by_mean(run).max())),
+                "clients": over_seeds(seeds, lambda run: float(run.series("uplink_bits").shape[1])),
+            }
+            for label, seeds in runs.items()
+        )
+    )
+
+
+def _zero(name: str) -> Check:
+    def check(table: Table) -> Verdict:
+        ratio, clients = (
+            table.sample(label_of(name, AT), column) for column in ("sum_by_mean", "clients")
+        )
+        return Verdict(
+            max(ratio.values) < ROUNDING * clients.mean,
+            f"norm of the sum by mean norm: {ratio.mean:.2g}",
+        )
+
+    return check
+
+
+def _larger(name: str) -> Check:
+    def check(table: Table) -> Verdict:
+        ratio = table.sample(label_of(name, AT), "sum_by_mean")
+        return Verdict(ratio.mean > 1, f"norm of the sum by mean norm: {ratio}")
+
+    return check
+
+
+def _wins(keeping: str, violating: str) -> tuple[Claim, Claim]:
+    better, worse = label_of(keeping, AT), label_of(violating, AT)
+    return (
+        Claim(f"{keeping} is more accurate than {violating}", above("accuracy", better, worse)),
+        Claim(f"{keeping} has a lower loss than {violating}", above("loss", worse, better)),
+    )
+
+
+CLAIMS = (
+    *(Claim(f"{name} keeps the sum at 0, within rounding", _zero(name)) for name in KEEPING),
+    *(
+        Claim(f"With {name} the sum is larger than the mean norm", _larger(name))
+        for name in VIOLATING
+    ),
+    *(
+        claim
+        for keeping in KEEPING
+        for violating in VIOLATING
+        for claim in _wins(keeping, violating)
+    ),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """Accuracy and loss over rounds, and the norm of the sum by the mean norm (first seed)."""
+    axes = panels(figure, 3)
+    figure.set_size_inches(12.0, 4.2)
+    data = data_of(next(iter(runs.values())))
+    draw_curves(axes[0], runs, "accuracy", f"(a) {data}")
+    draw_curves(axes[1], runs, "loss", "(b) loss, mean of the clients'")
+    for index, seeds in enumerate(runs.values()):
+        values = _sum_by_mean(seeds[0])
+        axes[2].plot(
+            range(1, len(values) + 1), values, color=COLOURS[index], linestyle=LINES[index]
+        )
+    axes[2].set(xlabel="round", title="(c) |sum of h| by mean |h|, first seed", yscale="log")
+    axes[2].grid(alpha=0.3)
+    for panel in axes:
+        panel.title.set_fontsize("medium")
+    legend_below(figure, axes[0])

@@ -1,0 +1,100 @@
+"""Fig. 5 of [WFL]: the proposed scheme under latency thresholds of 15, 20, 25 and 30 ms, on
+Fashion-MNIST.
+"""
+
+from typing import Any
+
+from studies.papers.wfl._wfl import learning_cells, over_schemes, rounds_to_common_accuracy
+from studies.report.claims import decreasing, increasing
+from studies.report.curves import COLOURS, draw_curves, legend_below, panels
+from studies.report.results import Claim, Runs, Table, Verdict
+from wirelessfl.config.scenario_file import Tables
+from wirelessfl.experiment import Experiment
+
+THRESHOLDS_MS = (15, 20, 25, 30)
+LABELS = tuple(f"{milliseconds} ms" for milliseconds in THRESHOLDS_MS)
+SCENARIO_S_RATIO = (
+    0.79,
+    0.69,
+    0.58,
+    0.47,
+)  # of the calibrated scenario; the paper prints a curve only
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """The proposed scheme, once per threshold."""
+    schemes: dict[str, Tables] = {
+        label: {"scenario": {"deadline_s": milliseconds / 1e3}}
+        for label, milliseconds in zip(LABELS, THRESHOLDS_MS, strict=True)
+    }
+    return over_schemes(schemes, scale)
+
+
+def table(runs: Runs) -> Table:
+    """Loss, accuracy and ratio at the end, and the rounds until the accuracy that all thresholds
+    reach.
+    """
+    rounds = rounds_to_common_accuracy(runs)
+    return Table(
+        tuple(
+            {
+                "threshold": label,
+                "paper": None,
+                **learning_cells(seeds),
+                "rounds_to_common_accuracy": rounds[label],
+            }
+            for label, seeds in runs.items()
+        )
+    )
+
+
+def _expected_ratios(table: Table) -> Verdict:
+    means = [table.sample(label, "mean_ratio").mean for label in LABELS]
+    holds = all(
+        abs(mean - expected) <= 0.02 for mean, expected in zip(means, SCENARIO_S_RATIO, strict=True)
+    )
+    return Verdict(
+        holds, ", ".join(f"{label}: {mean:.3f}" for label, mean in zip(LABELS, means, strict=True))
+    )
+
+
+CLAIMS = (
+    Claim("A larger threshold gives a lower training loss", decreasing("loss", LABELS)),
+    Claim("A larger threshold gives a higher test accuracy", increasing("accuracy", LABELS)),
+    Claim(
+        "A larger threshold needs fewer rounds to the same accuracy",
+        decreasing("rounds_to_common_accuracy", LABELS),
+    ),
+    Claim(
+        "The optimal pruning ratio falls as the threshold grows", decreasing("mean_ratio", LABELS)
+    ),
+    Claim(
+        "The mean ratios are those of our calibration (not printed in the paper): 0.79, 0.69, 0.58, 0.47 within 0.02",
+        _expected_ratios,
+    ),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """(a) loss, (b) accuracy, (c) mean pruning ratio over the threshold."""
+    axes = panels(figure, 3)
+    draw_curves(axes[0], runs, "loss", "(a) loss")
+    draw_curves(axes[1], runs, "accuracy", "(b) accuracy")
+    ratios = [learning_cells(runs[label])["mean_ratio"] for label in LABELS]
+    axes[2].errorbar(
+        THRESHOLDS_MS,
+        [ratio.mean for ratio in ratios],
+        yerr=[ratio.standard_error for ratio in ratios],
+        marker="o",
+        color=COLOURS[0],
+        capsize=3,
+    )
+    axes[2].set(
+        xlabel="latency threshold (ms)",
+        ylabel="mean pruning ratio",
+        title="(c) optimal ratio",
+        ylim=(0, 1),
+    )
+    axes[2].set_xticks(THRESHOLDS_MS)
+    axes[2].grid(alpha=0.3)
+    legend_below(figure, axes[0])

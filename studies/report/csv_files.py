@@ -1,0 +1,26 @@
+"""Rows as CSV files."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wirelessfl.records.run_folder import write_atomically
+
+
+def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of equal keys as a CSV file; numbers with six digits, None as an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, fieldnames=list(records[0]) if records else [], lineterminator="\n"
+    )
+    writer.writeheader()
+    for record in records:
+        writer.writerow(
+            {
+                key: f"{item:.6g}" if isinstance(item, float) else item
+                for key, item in record.items()
+            }
+        )
+    write_atomically(path, text.getvalue().encode())

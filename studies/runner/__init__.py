@@ -1,0 +1,1 @@
+"""Execution of experiments: single runs, sweeps over seeds, batched runs."""

@@ -1,0 +1,70 @@
+"""Runs of which some may diverge: brought to their end, and what diverged kept in mind for the next
+time.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+
+from studies.runner.sweep import Progress, attempt
+from wirelessfl.config.scenario_file import experiment_hash
+from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.records.run_folder import write_atomically
+
+FILE = "diverged.json"  # among the run folders: hash -> reason
+
+
+def try_all(
+    experiments: Iterable[Experiment],
+    root: Path,
+    *,
+    executor: Executor,
+    jobs: int = 1,
+    data_root: Path | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    notify: Callable[[str], None] = lambda line: None,
+) -> dict[str, str]:
+    """A `sweep` in which runs may diverge: returns the hash of each one that did and its reason.
+
+    What diverged is written down at once and not run again. Nothing is drawn: nobody looks at
+    hundreds of trials. `InputError` at the end when a run failed otherwise.
+    """
+    asked = {experiment_hash(experiment): experiment for experiment in experiments}
+    diverged = {name: reason for name, reason in _known(root).items() if name in asked}
+    errors: list[BaseException] = []
+
+    def failed(path: Path, error: BaseException) -> None:
+        if not isinstance(error, DivergenceError):
+            errors.append(error)
+            return
+        diverged[path.name] = " ".join(str(error).split())
+        write_atomically(
+            root / FILE, (json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode()
+        )
+
+    attempt(
+        [experiment for name, experiment in asked.items() if name not in diverged],
+        root,
+        executor=executor,
+        jobs=jobs,
+        data_root=data_root,
+        pictures=False,
+        on_progress=on_progress,
+        on_failure=failed,
+        notify=notify,
+    )
+    if errors:
+        reason = str(errors[0]) or type(errors[0]).__name__
+        raise InputError(f"{len(errors)} of {len(asked)} runs failed: {reason}")
+    return diverged
+
+
+def _known(root: Path) -> dict[str, str]:
+    file = root / FILE
+    try:
+        known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    except ValueError:
+        raise InputError(f"{file} is damaged: remove it, and what diverged is run again") from None
+    return known

@@ -1,0 +1,186 @@
+"""Runs that an algorithm trains as one program: recorded by the ordinary round loop, one folder
+each, as if alone.
+"""
+
+import tomllib
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from numpy.typing import NDArray
+
+from studies.runner.single_run import finish, is_complete, opened, record, run_lock, runtime_of
+from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
+from wirelessfl.cell.vectorised import beyond_formula
+from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.planning import check_feasible
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+
+MOST_RUNS = 32  # of a stack: what is lost when it is stopped, and what must fit into memory
+
+
+class _NotAsTrained(Exception):
+    """An update was not delivered, or pruned by the allocation, which the stack did not know."""
+
+
+def stack_key(experiment: Experiment) -> Hashable | None:
+    """Experiments with equal keys may be trained in one stack; None where an experiment must run on
+    its own.
+
+    The algorithm decides, where the cell delivers every update in its round: everybody takes part,
+    is waited for and loses nothing.
+    """
+    algorithm, run, scenario = experiment.algorithm, experiment.run, experiment.scenario
+    if not isinstance(algorithm, Stackable) or not run.train or run.participants is not None:
+        return None
+    if scenario.deadline_policy != "wait" or beyond_formula(scenario) is not None:
+        return None
+    key = algorithm.stack_key()
+    return (
+        None
+        if key is None
+        else (key, scenario.clients, run.device, run.precision, run.deterministic)
+    )
+
+
+def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]:
+    """What to train together, for `jobs` processes: at most `MOST_RUNS` runs each; those on their
+    own are left out.
+
+    So are runs with a checkpoint, which the ordinary loop goes on from.
+    """
+    groups: dict[Hashable, list[Path]] = {}
+    for path, experiment in wanted.items():
+        key = stack_key(experiment)
+        if key is not None and not (path.exists() and RunFolder(path).checkpoint_files()):
+            groups.setdefault(key, []).append(path)
+    made = []
+    for paths in groups.values():
+        count = max(-(-len(paths) // MOST_RUNS), min(jobs, len(paths)))
+        made += [paths[start::count] for start in range(count)]
+    return made
+
+
+def run_stacked(
+    tomls: Mapping[Path, str], data_root: Path | None = None, *, pictures: bool = True
+) -> tuple[list[str], dict[Path, InputError | None]]:
+    """Train the experiments (folder -> TOML) as one stack and record each as the ordinary loop
+    does.
+
+    Returns what a person should know, line by line, and how every run that was not complete ended:
+    None or its error. Folders, records and checkpoint are those of `run_to_end`, but for
+    checkpoints on the way: a run that is stopped while it is recorded is recorded anew, one that
+    diverges has its last state before that.
+    """
+    notes: list[str] = []
+    with ExitStack() as locks:
+        for path in sorted(tomls):  # always in one order: two sweeps never wait for each other
+            locks.enter_context(run_lock(path))
+        wanted = {path: from_tables(tomllib.loads(toml)) for path, toml in tomls.items()}
+        todo = {
+            path: experiment
+            for path, experiment in wanted.items()
+            if not is_complete(path, experiment)
+        }
+        ended: dict[Path, InputError | None] = {}
+        for path, run in zip(todo, _trained(list(todo.values()), data_root), strict=True):
+            try:
+                notes += _record(path, tomls[path], todo[path], run, data_root, pictures)
+                ended[path] = None
+            except InputError as error:
+                ended[path] = error
+    return notes, ended
+
+
+def _trained(experiments: Sequence[Experiment], data_root: Path | None) -> Any:
+    if not experiments:
+        return ()
+    for experiment in experiments:
+        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+    runs = [
+        StackedRun(
+            algorithm=experiment.algorithm,
+            clients=experiment.scenario.clients,
+            seed=experiment.run.seed,
+            rounds=experiment.run.rounds,
+            eval_every=experiment.run.eval_every,
+        )
+        for experiment in experiments
+    ]
+    first = cast(Stackable, experiments[0].algorithm)
+    return first.train_stack(runs, runtime_of(experiments[0], data_root))
+
+
+def _record(
+    path: Path,
+    toml: str,
+    experiment: Experiment,
+    run: TrainedRun,
+    data_root: Path | None,
+    pictures: bool,
+) -> list[str]:
+    folder = opened(path, toml)
+    if folder.checkpoint_files():  # of the ordinary loop, which was here meanwhile
+        return finish(path, toml, data_root, pictures=pictures)
+    # One checkpoint, after the last round that there is: of a run that diverged it is the last good
+    # state.
+    at_the_end = replace(
+        experiment, run=replace(experiment.run, checkpoint_every=max(1, len(run.rounds)))
+    )
+    try:
+        return record(at_the_end, Replay(run), folder, pictures=pictures)
+    except _NotAsTrained:
+        folder.keep_rounds(0)
+        return finish(path, toml, data_root, pictures=pictures)
+    except InputError:
+        folder.remove_unused()
+        raise
+
+
+class Replay:
+    """A trainer that hands out what was trained before; its state is the number of rounds done."""
+
+    def __init__(self, run: TrainedRun) -> None:
+        self._run = run
+
+    def init(self, seed: int) -> int:
+        """No round is done."""
+        return 0
+
+    def demand(self, state: int) -> Demand:
+        """What the coming round asks; `DivergenceError` where training diverged in it."""
+        if state >= len(self._run.rounds):
+            raise DivergenceError(self._run.diverged or f"training diverged in round {state + 1}")
+        return self._run.rounds[state].demand
+
+    def step(self, state: int, pruning_ratio: Array, delivery: Delivery) -> tuple[int, StepMetrics]:
+        """The round as it was trained, when everybody's update is there and none is pruned by the
+        allocation.
+        """
+        if not delivery.on_time.all() or pruning_ratio.any():
+            raise _NotAsTrained
+        return state + 1, self._run.rounds[state].metrics
+
+    def evaluate(self, state: int) -> float:
+        """The accuracy after the last round."""
+        accuracy = self._run.rounds[state - 1].accuracy
+        assert accuracy is not None, "a stack evaluates wherever it is due"
+        return accuracy
+
+    def pack(self, state: int) -> dict[str, NDArray[Any]]:
+        """The algorithm's own state after the last round: nothing tells the folder from one of the
+        ordinary loop.
+        """
+        return dict(self._run.state)
+
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> int:
+        """The end of the run: what `pack` gives is the state after the last round."""
+        return len(self._run.rounds)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

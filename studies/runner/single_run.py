@@ -1,0 +1,136 @@
+"""One experiment in the folder of its hash: run to its end, or gone on with where it stopped."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studies.views.run.figures import draw_run
+from wirelessfl.config.scenario_file import experiment_hash, from_tables
+from wirelessfl.errors import InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.no_training import NoTraining
+from wirelessfl.planning import check_feasible
+from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.rounds import run_rounds
+
+CHUNK = 1 << 20
+
+
+def folder_of(experiment: Experiment, root: Path) -> Path:
+    """Where under `root` the experiment runs: the same folder for every study that asks for it."""
+    return root / experiment_hash(experiment)
+
+
+@dataclass
+class RoundCounter:
+    """Counts the rounds in a run folder again and again; of a file that grew only what is new is
+    read.
+    """
+
+    path: Path
+    rounds: int = 0
+    _seen: int = 0  # bytes
+
+    def count(self) -> int:
+        """How many rounds are recorded now."""
+        file = RunFolder(self.path).rounds_file
+        size = file.stat().st_size if file.exists() else 0
+        if size < self._seen:
+            self.rounds, self._seen = 0, 0
+        if size > self._seen:
+            with file.open("rb") as content:
+                content.seek(self._seen)
+                for chunk in iter(lambda: content.read(CHUNK), b""):
+                    self.rounds += chunk.count(b"\n")
+                    self._seen += len(chunk)
+        return self.rounds
+
+
+def recorded(path: Path) -> int:
+    """Number of rounds in a run folder."""
+    return RoundCounter(path).count()
+
+
+def is_complete(path: Path, experiment: Experiment) -> bool:
+    """A run is complete when its summary is there, which is written last."""
+    return RunFolder(path).summary_file.exists() and recorded(path) == experiment.run.rounds
+
+
+def run_to_end(
+    path: Path, experiment_toml: str, data_root: Path | None = None, *, pictures: bool = True
+) -> list[str]:
+    """Run an experiment in folder `path` until it is complete; returns what a person should know,
+    line by line.
+    """
+    with run_lock(path):
+        return finish(path, experiment_toml, data_root, pictures=pictures)
+
+
+def finish(
+    path: Path, experiment_toml: str, data_root: Path | None, *, pictures: bool
+) -> list[str]:
+    """`run_to_end` for who holds the folder's lock."""
+    experiment = from_tables(tomllib.loads(experiment_toml))
+    folder = opened(path, experiment_toml)
+    if is_complete(path, experiment):
+        return []
+    check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+    try:
+        trainer = _trainer(experiment, data_root)
+        try:
+            return record(experiment, trainer, folder, pictures=pictures)
+        finally:
+            trainer.close()
+    except InputError:
+        folder.remove_unused()
+        raise
+
+
+def opened(path: Path, experiment_toml: str) -> RunFolder:
+    """The run folder that is there, or a new one."""
+    return RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
+
+
+def record(
+    experiment: Experiment, trainer: Trainer | NoTraining, folder: RunFolder, *, pictures: bool
+) -> list[str]:
+    """Drive the round loop to its end, and draw the run; what a person should know, line by line."""
+    notes: list[str] = []
+    identity = experiment_hash(experiment, with_rounds=False)
+    with folder.in_use():
+        run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
+    if pictures:
+        draw_run(folder)
+    return notes
+
+
+def runtime_of(experiment: Experiment, data_root: Path | None) -> Runtime:
+    """On a CPU one thread: with as many runs as cores that is faster than sharing a run."""
+    runtime = experiment.run.runtime(data_root)
+    return replace(runtime, executor="loop") if experiment.run.device == "cpu" else runtime
+
+
+def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTraining:
+    clients = experiment.scenario.clients
+    if not experiment.run.train:
+        return NoTraining(experiment.algorithm.demand(clients))
+    runtime = runtime_of(experiment, data_root)
+    return experiment.algorithm.trainer(clients=clients, seed=experiment.run.seed, runtime=runtime)
+
+
+@contextmanager
+def run_lock(path: Path) -> Iterator[None]:
+    """Keep a second sweep out of a run's folder; the system lifts the lock when its holder dies."""
+    try:
+        import fcntl
+    except (
+        ImportError
+    ):  # not on Windows, where two sweeps over the same runs must not be started at once
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

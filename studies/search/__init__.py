@@ -1,0 +1,1 @@
+"""Random search over the fields of an experiment."""

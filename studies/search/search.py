@@ -1,0 +1,261 @@
+"""Random search over fields of experiments, in two stages, by runs that are shared, resumed and
+judged apart.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from studies.report.results import Experiments
+from studies.runner.budget import within_steps
+from studies.runner.single_run import folder_of
+from studies.search.ranges import Range
+from wirelessfl.config.scenario_file import (
+    SECTIONS,
+    Tables,
+    experiment_hash,
+    from_tables,
+    merge,
+    to_tables,
+)
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.experiment import Experiment
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.rng import Streams
+
+Attempt = Callable[
+    [Iterable[Experiment], str], Mapping[str, str]
+]  # runs, what for -> hashes that diverged, and why
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What trials are ranked by: a field of a run's summary, and whether more of it is better."""
+
+    field: str
+    larger: bool = True
+
+    def of(self, folder: RunFolder) -> float:
+        """Its value in a complete run; NaN where the run has none."""
+        value = json.loads(folder.summary_file.read_text())[self.field]
+        return math.nan if value is None else float(value)
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("final_accuracy"),
+    "best-accuracy": Metric("best_accuracy"),
+    "loss": Metric("final_loss", larger=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How good settings are looked for: `trials` at random in `space`, `second_trials` around the
+    best of these.
+
+    `space` says where each `section.field` is looked for. The second stage draws from a range
+    `shrink` times as wide (logarithmically for `LogUniform`) around the best trial. A draw is a
+    function of (seed, stage, trial, field). All trials run under `seed`, which may not be one of
+    the seeds that the best one is repeated with; they are evaluated on the rows that `evaluate_on`
+    names (None: as the experiment itself says) and ranked by `metric`, of `METRICS`. With
+    `local_steps` every run has as many rounds as that budget of local steps has room for;
+    `trial_steps` is the budget of trials where that is another one.
+    """
+
+    space: Mapping[str, Range]
+    trials: int = 14
+    second_trials: int = 6
+    shrink: float = 0.3
+    seed: int = 1000
+    metric: str = "accuracy"
+    evaluate_on: str | None = "validation"
+    local_steps: int | None = None
+    trial_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.space:
+            section, dot, key = name.partition(".")
+            check_choice("--over section", section, SECTIONS)
+            if not (dot and key) or name in ("run.seed", "run.rounds", "training.evaluate_on"):
+                raise InputError(
+                    f"--over must name a section.field that a search may change, got {name!r}"
+                )
+        if not self.space:
+            raise InputError("--over must name at least one section.field, got none")
+        check_count("--trials", self.trials)
+        check_count("--second-trials", self.second_trials, at_least=0)
+        check_number("--shrink", self.shrink, above=0, at_most=1)
+        check_count("--seed", self.seed, at_least=0)
+        check_choice("--metric", self.metric, METRICS)
+
+    def draw(
+        self, stage: int, number: int, best: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The values of trial `number` of a stage; those of the second stage lie around the `best`
+        ones.
+        """
+        streams = Streams(self.seed, stage)
+        ranges = (
+            self.space
+            if best is None
+            else {name: self.space[name].around(best[name], self.shrink) for name in best}
+        )
+        return {
+            name: ranges[name].draw(streams.generator(f"search/{name}", number))
+            for name in self.space
+        }
+
+    def with_values(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+        """The experiment with these values, and the rounds that they leave room for."""
+        return _within(self.local_steps, _changed(experiment, values))
+
+    def trial_of(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+        """What is run to judge the values: under the search's seed, evaluated on the rows for it."""
+        rows = {} if self.evaluate_on is None else {"training.evaluate_on": self.evaluate_on}
+        steps = self.local_steps if self.trial_steps is None else self.trial_steps
+        return _within(steps, _changed(experiment, {**values, **rows, "run.seed": self.seed}))
+
+
+def _within(local_steps: int | None, experiment: Experiment) -> Experiment:
+    return experiment if local_steps is None else within_steps(experiment, local_steps)
+
+
+def _changed(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    changes: Tables = {}
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        changes.setdefault(section, {})[key] = value
+    return from_tables(merge(to_tables(experiment), changes))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """Settings that were tried: `score` by the search's metric, or the `reason` why they are out of
+    the question.
+    """
+
+    label: str
+    stage: int
+    number: int
+    values: Mapping[str, Any]
+    experiment: Experiment
+    score: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchResult:
+    """What searches came to: every trial, the best one per label, and its settings under the seeds
+    of the plan.
+    """
+
+    trials: tuple[Trial, ...]
+    chosen: Mapping[str, Trial]
+    experiments: Mapping[str, list[Experiment]]
+
+
+def find_best(
+    searches: Mapping[str, Search], planned: Experiments, root: Path, attempt: Attempt
+) -> SearchResult:
+    """Search per label, starting from the planned experiments of that label, and repeat what is
+    best under their seeds.
+
+    Trials that diverge are out of the question, and so are settings that diverge when they are
+    repeated: then the next best ones are. `attempt` brings runs under `root` to their end, whatever
+    was done before is not done again. `InputError` where all trials of a label diverge.
+    """
+    for label, one in searches.items():
+        _check(label, one, planned[label])
+    trials: list[Trial] = []
+    for stage in (1, 2):
+        asked = [
+            trial
+            for label in searches
+            for trial in _asked(label, searches[label], planned, stage, trials)
+        ]
+        diverged = attempt([trial.experiment for trial in asked], f"stage {stage}") if asked else {}
+        trials += [_judged(trial, searches[trial.label].metric, root, diverged) for trial in asked]
+    return _repeated(searches, planned, trials, attempt)
+
+
+def _asked(
+    label: str, one: Search, planned: Experiments, stage: int, before: list[Trial]
+) -> list[Trial]:
+    best = None if stage == 1 or not one.second_trials else _best(label, one, before).values
+    count = one.trials if stage == 1 else one.second_trials
+    drawn = [one.draw(stage, number, best) for number in range(1, count + 1)]
+    return [
+        Trial(
+            label=label,
+            stage=stage,
+            number=number,
+            values=values,
+            experiment=one.trial_of(planned[label][0], values),
+        )
+        for number, values in enumerate(drawn, start=1)
+    ]
+
+
+def _judged(trial: Trial, metric: str, root: Path, diverged: Mapping[str, str]) -> Trial:
+    reason = diverged.get(experiment_hash(trial.experiment))
+    if reason is not None:
+        return replace(trial, reason=reason)
+    score = METRICS[metric].of(RunFolder(folder_of(trial.experiment, root)))
+    return (
+        replace(trial, score=score)
+        if math.isfinite(score)
+        else replace(trial, reason=f"{metric} is {score}")
+    )
+
+
+def _best(label: str, one: Search, trials: Iterable[Trial]) -> Trial:
+    """The trial of best score, the first one of several."""
+    mine = [trial for trial in trials if trial.label == label]
+    usable = [trial for trial in mine if trial.reason is None and trial.score is not None]
+    if not usable:
+        raise InputError(
+            f"search {label!r}: none of {len(mine)} trials can be used: {mine[0].reason}"
+        )
+    sign = 1.0 if METRICS[one.metric].larger else -1.0
+    return max(usable, key=lambda trial: sign * (trial.score or 0.0))
+
+
+def _repeated(
+    searches: Mapping[str, Search], planned: Experiments, trials: list[Trial], attempt: Attempt
+) -> SearchResult:
+    while True:
+        chosen = {label: _best(label, one, trials) for label, one in searches.items()}
+        repeats = {
+            label: [
+                one.with_values(experiment, chosen[label].values) for experiment in planned[label]
+            ]
+            for label, one in searches.items()
+        }
+        diverged = attempt(
+            [experiment for seeds in repeats.values() for experiment in seeds], "the best again"
+        )
+        out = {
+            chosen[
+                label
+            ]: f"when repeated with seed {experiment.run.seed}: {diverged[experiment_hash(experiment)]}"
+            for label, seeds in repeats.items()
+            for experiment in seeds
+            if experiment_hash(experiment) in diverged
+        }
+        if not out:
+            return SearchResult(
+                trials=tuple(trials), chosen=chosen, experiments={**planned, **repeats}
+            )
+        trials = [replace(trial, reason=out[trial]) if trial in out else trial for trial in trials]
+
+
+def _check(label: str, one: Search, planned: list[Experiment]) -> None:
+    if one.seed in {experiment.run.seed for experiment in planned}:
+        raise InputError(
+            f"search {label!r}: its seed must be none of those that are repeated, got {one.seed}"
+        )
+    if not all(experiment.run.train for experiment in planned):
+        raise InputError(f"search {label!r}: run.train must be true, got false")

@@ -1,0 +1,103 @@
+"""The trials of a search as a table: for a file, as JSON and for the terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from studies.report.results import Sample
+from studies.search.search import SearchResult, Trial
+from wirelessfl.config.scenario_file import experiment_hash
+
+MOST_ROWS = 60  # of the terminal; the file has all
+WIDTH = 120  # of a table that is not printed to a terminal
+
+
+def trial_records(found: SearchResult) -> list[dict[str, Any]]:
+    """One row per trial: label, stage, trial, every field that was searched, score, status, reason,
+    run, chosen.
+    """
+    fields = _fields(found.trials)
+    return [
+        {
+            "label": trial.label,
+            "stage": trial.stage,
+            "trial": trial.number,
+            **{name: trial.values.get(name) for name in fields},
+            "score": trial.score,
+            "status": "complete" if trial.reason is None else "out",
+            "reason": trial.reason,
+            "run": experiment_hash(trial.experiment),
+            "chosen": found.chosen[trial.label] is trial,
+        }
+        for trial in found.trials
+    ]
+
+
+def print_trials(found: SearchResult) -> None:
+    """All trials, or with many only the chosen ones; how many are out of the question."""
+    few = len(found.trials) <= MOST_ROWS
+    shown = found.trials if few else tuple(found.chosen.values())
+    fields = _fields(found.trials)
+    labels = ["label"] if len(found.chosen) > 1 else []
+    title = f"{len(found.trials)} trials" if few else f"chosen of {len(found.trials)} trials"
+    table = Table(*labels, "stage", "trial", *fields, "score", title=title)
+    for column in table.columns[len(labels) :]:
+        column.justify = "right"
+    for trial in shown:
+        cells = [escape(trial.label)] if labels else []
+        cells += [
+            str(trial.stage),
+            str(trial.number),
+            *(escape(_text(trial.values.get(name))) for name in fields),
+        ]
+        score = "out" if trial.reason is not None else _text(trial.score)
+        best = found.chosen[trial.label] is trial
+        table.add_row(*cells, score, style="bold" if best else None)
+    console = _console()
+    console.print(table)
+    for reason, count in _reasons(found.trials).items():
+        console.print(
+            f"out: {count} of {len(found.trials)} trials, {escape(reason)}", soft_wrap=True
+        )
+
+
+def print_best(report: Mapping[str, Any]) -> None:
+    """The settings that were chosen, and what they came to when they were repeated; of what
+    `write_search` gives.
+    """
+    values = ", ".join(f"{name} = {_text(value)}" for name, value in report["best"].items())
+    again = report["repeated"]
+    sample = Sample(tuple(again["values"]))
+    rows = f" on the {again['evaluate_on']} rows" if again["evaluate_on"] else ""
+    line = f"best: {values}; {report['metric']} {_text(report['score'])}, repeated with {len(sample.values)} seeds{rows}"
+    _console().print(f"{escape(line)}: {sample}", soft_wrap=True)
+
+
+def _fields(trials: Iterable[Trial]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial.values))
+
+
+def _reasons(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials are out for reasons that begin alike, by the reason of the first of them."""
+    counts: dict[str, tuple[str, int]] = {}
+    for trial in trials:
+        if trial.reason is not None:
+            first, count = counts.get(trial.reason[:20], (trial.reason, 0))
+            counts[trial.reason[:20]] = first, count + 1
+    return dict(counts.values())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console

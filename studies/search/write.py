@@ -1,0 +1,52 @@
+"""What a search came to as files: trials.csv, best.toml and search.json."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from studies.report.csv_files import write_records
+from studies.report.results import Sample
+from studies.runner.single_run import folder_of
+from studies.search.search import METRICS, Search, SearchResult
+from studies.search.tables import trial_records
+from wirelessfl.config.scenario_file import to_tables, to_toml
+from wirelessfl.records.run_folder import RunFolder, write_atomically
+
+
+def write_search(
+    folder: Path, root: Path, label: str, one: Search, found: SearchResult
+) -> dict[str, Any]:
+    """Write the search of one label, whose runs lie under `root`, into `folder`; returns what
+    search.json holds.
+
+    `best.toml` is the first of the repeated experiments, ready to be run.
+    """
+    best, repeats = found.chosen[label], found.experiments[label]
+    again = Sample(
+        tuple(
+            METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats
+        )
+    )
+    error = again.standard_error
+    report = {
+        "scenario": label,
+        "over": {name: str(where) for name, where in one.space.items()},
+        "metric": one.metric,
+        "evaluate_on": one.evaluate_on,
+        "best": dict(best.values),
+        "score": best.score,
+        "repeated": {
+            "evaluate_on": to_tables(repeats[0])["training"].get("evaluate_on"),
+            "seeds": [experiment.run.seed for experiment in repeats],
+            "mean": again.mean,
+            "standard_error": None if math.isnan(error) else error,
+            "values": list(again.values),
+        },
+        "trials": trial_records(found),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_records(folder / "trials.csv", trial_records(found))
+    write_atomically(folder / "best.toml", to_toml(repeats[0]).encode())
+    write_atomically(folder / "search.json", (json.dumps(report, indent=2) + "\n").encode())
+    return report

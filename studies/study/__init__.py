@@ -1,0 +1,1 @@
+"""A study: its interface, tables and files."""

@@ -1,0 +1,169 @@
+"""What a study offers, and the way from its experiments to its report."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from studies.report.results import Claim, Experiments, Run, Runs, Table
+from studies.runner.single_run import folder_of
+from studies.search.search import Search
+from wirelessfl.config.scenario_file import Tables, from_tables, merge, parse_setting, to_tables
+from wirelessfl.errors import InputError, check_choice
+
+SCALES = ("small", "reduced", "paper")  # minutes; what two cores can do; as in the paper
+USUAL_SCALES = ("small", "paper")
+MOST_RATES = 3  # learning rates that a headline lists
+
+
+class Study(Protocol):
+    """A plug-in of kind `studies`: a module with these names.
+
+    It may also have `SCALES`, those of `SCALES` that it offers (else `USUAL_SCALES`), and
+    `searches(scale)`, label -> `Search`: then the experiments of that label are run with the
+    settings that the search finds best.
+    """
+
+    CLAIMS: tuple[Claim, ...]
+
+    def experiments(self, scale: str) -> Experiments:
+        """Label -> one experiment per seed, the seeds in the same order for every label; `scale` is
+        one it offers.
+        """
+        ...
+
+    def table(self, runs: Runs) -> Table:
+        """The results table, read from complete runs."""
+        ...
+
+    def figure(self, runs: Runs, figure: Any) -> None:
+        """Draw the runs on an empty matplotlib figure."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a study is run with: its scale, and what is changed in all of its experiments.
+
+    `learning_rate` takes the place of the one that the study prints; `changes` are texts
+    `section.field=value`.
+    """
+
+    scale: str = "small"
+    learning_rate: float | None = None
+    changes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.changes:
+            section, field, value = parse_setting(text)
+            if (section, field) == ("run", "seed"):
+                raise InputError(
+                    f"--set run.seed must be left out, a study has its seeds, got {value!r}"
+                )
+
+    @property
+    def options(self) -> str:
+        """The options that stand for it on the command line."""
+        rate = "" if self.learning_rate is None else f" --learning-rate {self.learning_rate:g}"
+        return f"--scale {self.scale}{rate}" + "".join(f" --set {text}" for text in self.changes)
+
+    def folder_name(self, name: str) -> str:
+        """The folder of the results of study `name`."""
+        rate = "" if self.learning_rate is None else f"-learning-rate-{self.learning_rate:g}"
+        return f"{name}-{self.scale}{rate}" + "".join(
+            "-" + re.sub(r"[^\w.=+]+", "-", text) for text in self.changes
+        )
+
+    def experiments(self, study: Study) -> Experiments:
+        """The study's experiments under this setting; `InputError` for a scale that it lacks, a
+        rate not above 0.
+        """
+        check_choice("--scale of this study", self.scale, scales_of(study))
+        planned, changes = study.experiments(self.scale), self._tables()
+        if not changes:
+            return planned
+        trained = any(experiment.run.train for seeds in planned.values() for experiment in seeds)
+        if self.learning_rate is not None and not trained:
+            raise InputError(
+                f"--learning-rate {self.learning_rate:g} has no effect: this study trains nothing"
+            )
+        return {
+            label: [from_tables(merge(to_tables(experiment), changes)) for experiment in seeds]
+            for label, seeds in planned.items()
+        }
+
+    def searches(self, study: Study) -> Mapping[str, Search]:
+        """The study's searches, by the labels of its experiments; `InputError` for a change to what
+        they search.
+        """
+        check_choice("--scale of this study", self.scale, scales_of(study))
+        found: Mapping[str, Search] = getattr(study, "searches", lambda scale: {})(self.scale)
+        changed = {
+            f"{section}.{field}" for section, table in self._tables().items() for field in table
+        }
+        for label, one in found.items():
+            if twice := sorted(changed & set(one.space)):
+                raise InputError(
+                    f"{twice[0]} must be left out, the study searches it for {label!r}"
+                )
+        return found
+
+    def _tables(self) -> Tables:
+        tables: Tables = (
+            {}
+            if self.learning_rate is None
+            else {"training": {"learning_rate": self.learning_rate}}
+        )
+        for text in self.changes:
+            section, field, value = parse_setting(text)
+            tables.setdefault(section, {})[field] = value
+        return tables
+
+
+def scales_of(study: Study) -> tuple[str, ...]:
+    """The scales that a study offers."""
+    offered: tuple[str, ...] = getattr(study, "SCALES", USUAL_SCALES)
+    return offered
+
+
+def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:
+    """The complete runs of the experiments, from their folders alone."""
+    return {
+        label: [Run.read(folder_of(experiment, root)) for experiment in seeds]
+        for label, seeds in experiments.items()
+    }
+
+
+def describe(experiments: Experiments) -> Mapping[str, Any]:
+    """What all results of a study must state: seeds, rounds and, where something is trained,
+    learning rates.
+    """
+    every = [experiment for seeds in experiments.values() for experiment in seeds]
+    rates = {
+        to_tables(experiment)["training"].get("learning_rate")
+        for experiment in every
+        if experiment.run.train
+    }
+    return {
+        "seeds": sorted({experiment.run.seed for experiment in every}),
+        "rounds": max(experiment.run.rounds for experiment in every),
+        "learning_rates": sorted(rate for rate in rates if rate is not None),
+    }
+
+
+def headline(name: str, setting: Setting, experiments: Experiments) -> str:
+    """One line that says what the results are results of."""
+    facts = describe(experiments)
+    found = facts["learning_rates"]
+    rates = (
+        ", ".join(f"{rate:g}" for rate in found)
+        if len(found) <= MOST_RATES
+        else f"{found[0]:g} to {found[-1]:g}"
+    )
+    parts = [
+        f"{name}, {setting.scale} scale",
+        f"{facts['rounds']} rounds",
+        f"{len(facts['seeds'])} seeds",
+    ]
+    return ", ".join([*parts, f"learning rate {rates}"] if rates else parts)

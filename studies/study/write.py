@@ -1,0 +1,118 @@
+"""A study's results as files: table.csv, curves.csv, claims.csv, trials.csv, figure.png and
+command.json.
+"""
+
+import io
+import json
+import math
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from studies.report.csv_files import write_records
+from studies.report.curves import curve_rows
+from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.search.search import SearchResult
+from studies.search.tables import trial_records
+from studies.study.study import Setting, Study, describe, headline
+from wirelessfl.config.scenario_file import experiment_hash
+from wirelessfl.records.run_folder import write_atomically
+
+PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")
+
+
+def write_results(
+    folder: Path,
+    name: str,
+    study: Study,
+    setting: Setting,
+    experiments: Experiments,
+    runs: Runs,
+    found: SearchResult | None = None,
+) -> Table:
+    """Write everything the study gives into `folder` and return its table; nothing depends on date
+    or machine.
+
+    `found` is what the study's searches came to, where it has any; it adds `trials.csv`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = study.table(runs)
+    write_records(folder / "table.csv", table_records(table))
+    write_records(folder / "claims.csv", claim_records(study, table))
+    if found is not None:
+        write_records(folder / "trials.csv", trial_records(found))
+    if describe(experiments)["learning_rates"]:
+        write_records(folder / "curves.csv", curve_rows(runs))
+    command = json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
+    write_atomically(folder / "command.json", command.encode())
+    _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
+    return table
+
+
+def table_records(table: Table) -> list[dict[str, Any]]:
+    """The rows as plain values: a measured column `x` becomes `x` (the mean) and
+    `x_standard_error`.
+
+    A column is measured when a row of it is; where it was not, both are None.
+    """
+    measured = {
+        name for row in table.rows for name, cell in row.items() if isinstance(cell, Sample)
+    }
+    return [
+        {
+            name: value
+            for column, cell in row.items()
+            for name, value in _plain(column, cell, column in measured)
+        }
+        for row in table.rows
+    ]
+
+
+def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
+    """The study's claims and how they stand."""
+    verdicts = [(claim, claim.check(table)) for claim in study.CLAIMS]
+    return [
+        {"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures}
+        for claim, verdict in verdicts
+    ]
+
+
+def _plain(column: str, cell: Cell, measured: bool) -> Iterable[tuple[str, Any]]:
+    if not isinstance(cell, Sample):
+        return (
+            [(column, cell), (f"{column}_standard_error", None)] if measured else [(column, cell)]
+        )
+    error = cell.standard_error
+    return [(column, cell.mean), (f"{column}_standard_error", None if math.isnan(error) else error)]
+
+
+def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[str, Any]:
+    return {
+        "command": f"wirelessfl study {name} {setting.options}",
+        **describe(experiments),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        "experiments": {
+            label: [experiment_hash(seed) for seed in seeds] for label, seeds in experiments.items()
+        },
+    }
+
+
+def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure = Figure(
+        layout=ConstrainedLayoutEngine(w_pad=0.1)
+    )  # inches; the default lets axis labels touch panels
+    FigureCanvasAgg(figure)
+    study.figure(runs, figure)
+    figure.suptitle(title, fontsize="small", color="0.35")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
+    write_atomically(path, picture.getvalue())

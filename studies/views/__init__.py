@@ -1,0 +1,1 @@
+"""Tables and figures of the commands, one folder per command."""

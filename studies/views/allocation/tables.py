@@ -1,0 +1,122 @@
+"""Tables of one round's allocation for the terminal: one scheme client by client, or schemes side
+by side.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from optimizers import Repair, measures
+from studies.views.allocation.schemes import Scheme
+from wirelessfl.units import linear_to_db
+
+
+def print_allocation(scheme: Scheme) -> None:
+    """One round's allocation, client by client, then prices, certificate and what is wrong."""
+    console, allocation = Console(), scheme.planned.allocation
+    console.print(_clients(scheme))
+    console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
+    optimal = getattr(scheme.experiment.allocator, "optimal", False)
+    unit = "clients' models" if optimal else "of the method's own objective"
+    console.print(
+        f"prices: {float(allocation.bandwidth_price):.4g} {unit} per band, "
+        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline",
+        soft_wrap=True,
+    )
+    certificate = scheme.certificate
+    against = (
+        ""
+        if optimal
+        else " against the least weighted sum of ratios, which this method does not seek"
+    )
+    console.print(
+        f"certificate{against}: primal residual {float(certificate.primal_residual):.1e}, "
+        f"stationarity {float(certificate.stationarity):.1e}, "
+        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
+        soft_wrap=True,
+    )
+    if allocation.reason:
+        console.print(f"infeasible: {allocation.reason}", soft_wrap=True)
+    if scheme.repair is not None:
+        console.print(_mended(scheme, scheme.repair), soft_wrap=True)
+
+
+def print_schemes(schemes: Mapping[str, Scheme]) -> None:
+    """One line per scheme: what it prunes, how long the round takes, who is late, starved or
+    infeasible.
+    """
+    deadline_s = next(iter(schemes.values())).experiment.scenario.deadline_s
+    columns = ("scheme", "pruned %", "most %", "latency ms", "late", "starved", "infeasible")
+    table = Table(
+        *columns, title=f"one round, deadline {1e3 * deadline_s:g} ms", box=SIMPLE_HEAD, padding=0
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, scheme in schemes.items():
+        allocation = scheme.planned.allocation
+        counted = measures(allocation)
+        table.add_row(
+            name,
+            f"{100 * allocation.pruning_ratio.mean():.2f}",
+            f"{100 * allocation.pruning_ratio.max():.2f}",
+            f"{1e3 * allocation.latency_s.max():.3f}",
+            str(scheme.late.sum()),
+            f"{counted['starved']:g}",
+            f"{counted['infeasible']:g}",
+        )
+    Console().print(table)
+
+
+def _clients(scheme: Scheme) -> Table:
+    """Every client's share, and what a dB of its gain or power and a per cent of its CPU frequency
+    would keep.
+    """
+    allocation, worth = scheme.planned.allocation, scheme.sensitivities
+    per_db = None if worth is None else worth.gain_db
+    columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
+    columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
+    title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=0)
+    for column in (*table.columns[1:5], *table.columns[6:]):
+        column.justify = "right"
+    gain_db = linear_to_db(scheme.planned.channel.gain)
+    for client, status in enumerate(allocation.status):
+        late = " late" if scheme.late[client] else ""
+        cells = [
+            f"{gain_db[client]:.1f}",
+            f"{100 * allocation.bandwidth_fraction[client]:.2f}",
+            f"{100 * allocation.pruning_ratio[client]:.2f}",
+            f"{1e3 * allocation.latency_s[client]:.3f}{late}",
+            str(status),
+        ]
+        if worth is not None and per_db is not None:
+            cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
+        table.add_row(str(client), *cells)
+    return table
+
+
+def _mended(scheme: Scheme, found: Repair) -> str:
+    """The smallest set that cannot be served together and the three repairs, each of which alone is
+    enough.
+    """
+    scenario = scheme.experiment.scenario
+    deadline_ms = 1e3 * (scenario.deadline_s + float(found.shortfall_s))
+    wider_mhz = 1e-6 * scenario.bandwidth_hz * (1.0 + float(found.shortfall_fraction))
+    cap = float(found.max_pruning_ratio)
+    repairs = [
+        f"a deadline of {deadline_ms:.6g} ms" if isfinite(deadline_ms) else "no deadline",
+        f"a band of {wider_mhz:.6g} MHz" if isfinite(wider_mhz) else "no band",
+        f"a cap of {cap:.6g}" if isfinite(cap) else "no cap",
+    ]
+    clients = np.flatnonzero(found.conflict)
+    who = ", ".join(str(client) for client in clients)
+    one = (
+        f"client {who} cannot be served"
+        if clients.size == 1
+        else f"clients {who} cannot be served together"
+    )
+    return f"smallest conflict: {one}; mended by {', '.join(repairs)}"

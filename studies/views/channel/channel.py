@@ -1,0 +1,159 @@
+"""What a channel model does to the clients of a scenario over some rounds, for a table and a
+figure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl import plugins
+from wirelessfl.cell.closed_form import full_band_snr
+from wirelessfl.config.fields import build
+from wirelessfl.config.scenario_file import parse_setting
+from wirelessfl.errors import InputError
+from wirelessfl.protocols import ChannelModel
+from wirelessfl.rng import Streams
+from wirelessfl.units import linear_to_db
+from wirelessfl.values import Array, ChannelState, Scenario
+
+PERCENTILES = (5, 50, 95)
+SECTIONS = ("channel", "scenario")
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelView:
+    """Gains of R rounds, K clients, and where the clients were in the first round; a model need not
+    know the latter.
+
+    `position_m` (K, 2), `line_of_sight` (K,) and `adjacency` (K, K) come from the model's methods
+    `positions_m`, `line_of_sight` and `adjacency` of (scenario, rng), where it has them.
+    `distance_m` (K,) is that to the base station at the origin, to the farthest neighbour where
+    there are neighbours; None where the model knows of no distance.
+    """
+
+    name: str
+    model: ChannelModel
+    scenario: Scenario
+    seed: int
+    gain: Array
+    mean_gain: Array
+    path_gain: Array
+    position_m: Array | None
+    line_of_sight: NDArray[np.bool_] | None
+    adjacency: NDArray[np.bool_] | None
+
+    @cached_property
+    def distance_m(self) -> Array | None:
+        """Metres to whom the client sends to; (K,)."""
+        if self.position_m is None:
+            return (
+                self.scenario.per_client("distance_m")
+                if hasattr(self.model, "large_scale")
+                else None
+            )
+        if self.adjacency is None:
+            return np.hypot(self.position_m[:, 0], self.position_m[:, 1])
+        apart_m = np.linalg.norm(self.position_m[:, None] - self.position_m[None], axis=2)
+        return np.where(self.adjacency, apart_m, 0.0).max(axis=1)
+
+    @cached_property
+    def path_loss_db(self) -> Array:
+        """Loss in the first round without small-scale fading, shadowing and walls included; (K,)."""
+        return -in_db(self.path_gain)
+
+    @cached_property
+    def snr_db(self) -> Array:
+        """Signal-to-noise ratio over the whole band at the first round's mean gain; (K,)."""
+        return self.snr_db_at(self.mean_gain[0], self.path_gain)
+
+    @cached_property
+    def fading_db(self) -> Array:
+        """Gain over the mean gain of its round; (R, K)."""
+        return in_db(self.gain) - in_db(self.mean_gain)
+
+    def snr_db_at(self, gain: Array, path_gain: Array) -> Array:
+        """Signal-to-noise ratio over the whole band at a gain; (..., K)."""
+        state = ChannelState(gain=gain, believed_gain=gain, path_gain=path_gain)
+        return in_db(full_band_snr(self.scenario, state, gain))
+
+    def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
+        """Path loss over distance by name, of a model or its large scale that offers
+        `loss_curves_db`; else none.
+        """
+        parts = (self.model, getattr(self.model, "large_scale", None))
+        found = [
+            curves
+            for part in parts
+            if (curves := getattr(part, "loss_curves_db", None)) is not None
+        ]
+        return dict(found[0](distance_m)) if found else {}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One client a row: plain numbers, None where the model does not know."""
+        spread = np.percentile(self.fading_db, PERCENTILES, axis=0)
+        return [
+            {
+                "client": client,
+                "distance_m": None if self.distance_m is None else float(self.distance_m[client]),
+                "line_of_sight": None
+                if self.line_of_sight is None
+                else bool(self.line_of_sight[client]),
+                "path_loss_db": float(self.path_loss_db[client]),
+                "mean_gain_db": float(in_db(self.mean_gain[0, client])),
+                "snr_db": float(self.snr_db[client]),
+                **{
+                    f"fading_{p}_db": float(spread[number, client])
+                    for number, p in enumerate(PERCENTILES)
+                },
+            }
+            for client in range(self.scenario.clients)
+        ]
+
+
+def in_db(ratio: Array) -> Array:
+    """A ratio in dB; of nothing, what the least float has."""
+    return linear_to_db(np.maximum(ratio, np.finfo(np.float64).tiny))
+
+
+def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> ChannelView:
+    """The channel plug-in `name`, with `--set` changes of its fields and the scenario's, over
+    `rounds` rounds.
+    """
+    model, scenario = _built(name, settings)
+    start = Streams(seed)
+    states = [model.sample(scenario, start.at(number)) for number in range(rounds)]
+    means = [model.mean_gain(scenario, start.at(number)) for number in range(rounds)]
+    known = {
+        method: getattr(model, method)(scenario, start) if hasattr(model, method) else None
+        for method in ("positions_m", "line_of_sight", "adjacency")
+    }
+    return ChannelView(
+        name=name,
+        model=model,
+        scenario=scenario,
+        seed=seed,
+        gain=np.array([state.gain for state in states]),
+        mean_gain=np.array(means),
+        path_gain=means[0] if states[0].path_gain is None else states[0].path_gain,
+        position_m=known["positions_m"],
+        line_of_sight=known["line_of_sight"],
+        adjacency=known["adjacency"],
+    )
+
+
+def _built(name: str, settings: Sequence[str]) -> tuple[Any, Scenario]:
+    """Channel and scenario alone: a whole experiment would load the training with them."""
+    tables: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for text in settings:
+        section, field, value = parse_setting(text)
+        if section not in SECTIONS:
+            raise InputError(f"--set must change {' or '.join(SECTIONS)}, got {text!r}")
+        if (section, field) == ("channel", "model"):
+            raise InputError(f"--set channel.model must not be given: NAME says it, got {text!r}")
+        tables[section][field] = value
+    scenario = build(Scenario, "scenario", tables["scenario"])
+    return build(plugins.load("channels", name), "channel", tables["channel"]), scenario

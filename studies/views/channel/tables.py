@@ -1,0 +1,46 @@
+"""The table of a channel model: one client a line."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from studies.views.channel.channel import PERCENTILES, ChannelView
+
+
+def print_channel(view: ChannelView) -> None:
+    """Where each client is, what it loses, and how much its gain varies from round to round."""
+    rows, rounds = view.rows(), len(view.gain)
+    sight = view.line_of_sight is not None
+    columns = [
+        "client",
+        "distance m",
+        *(["sight"] if sight else []),
+        "path loss dB",
+        "mean gain dB",
+        "SNR dB",
+    ]
+    columns += [f"{percent} %" for percent in PERCENTILES]
+    table = Table(*columns, title=f"{view.name}, seed {view.seed}", box=SIMPLE_HEAD, padding=0)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        cells = [_number(row["distance_m"])]
+        cells += [("yes" if row["line_of_sight"] else "no")] if sight else []
+        cells += [_number(row[name]) for name in ("path_loss_db", "mean_gain_db", "snr_db")]
+        cells += [
+            f"{round(row[f'fading_{percent}_db'], 1) + 0.0:+.1f}" for percent in PERCENTILES
+        ]  # no -0.0
+        table.add_row(str(row["client"]), *cells)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"distance, losses and SNR over {view.scenario.bandwidth_hz / 1e6:g} MHz in the first round; percentages: "
+        f"gain in dB over the mean gain that so many of {rounds} rounds fall short of",
+        soft_wrap=True,
+    )
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.1f}"

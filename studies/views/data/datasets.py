@@ -1,0 +1,65 @@
+"""Which data sets there are, where they lie, and fetching them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from wirelessfl import plugins
+from wirelessfl.errors import InputError
+
+
+def listed(data_root: Path | None) -> list[dict[str, Any]]:
+    """One data set a row, in the order of the names.
+
+    `found` are the files or folders below `data_root` that hold it, none where it is not there or
+    embedded. What a plug-in without a card does not say is None.
+    """
+    return [_row(name, data_root) for name in plugins.names("datasets")]
+
+
+def _row(name: str, data_root: Path | None) -> dict[str, Any]:
+    card = getattr(plugins.load("datasets", name), "card", None)
+    known = {
+        key: getattr(card, key, None) for key in ("train", "test", "shape", "classes", "origin")
+    }
+    place = None if card is None or data_root is None else card.found(data_root)
+    folders = {os.path.dirname(file) or file for file in place or ()}
+    return {
+        "name": name,
+        **known,
+        "embedded": card is not None and not card.places,
+        "found": sorted(folders),
+    }
+
+
+def score_name(training: dict[str, Any]) -> str:
+    """What an evaluation gives under the fields of section training: accuracy, of a regression R²."""
+    name = training.get("dataset")
+    card = getattr(plugins.load("datasets", name), "card", None) if name else None
+    return "R²" if getattr(card, "classes", None) == 1 else "accuracy"
+
+
+def fetch(name: str, data_root: Path | None) -> Path:
+    """Download a data set that can be; the folder of data sets. `InputError` when it cannot be had."""
+    plugin = plugins.load("datasets", name)
+    download = getattr(plugin(), "fetch", None)
+    if download is None:
+        origin = getattr(getattr(plugin, "card", None), "origin", "the plug-in has no method fetch")
+        raise InputError(f"data set {name!r} cannot be fetched: {origin}")
+    if data_root is None:
+        raise InputError(
+            f"data set {name!r} needs a folder to go to: give --data-root or set WIRELESSFL_DATA"
+        )
+    try:
+        data_root.mkdir(parents=True, exist_ok=True)
+        download(data_root)
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+    ) as error:  # no network, no room, another MD5, half an archive
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"data set {name!r} could not be fetched into {data_root}: {said}"
+        ) from error
+    return data_root

@@ -1,0 +1,183 @@
+"""Many rounds of a cell without training: what happened, and what it says about latency, misses and
+energy.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import check_number
+from wirelessfl.experiment import Experiment
+from wirelessfl.no_training import NoTraining
+from wirelessfl.planning import check_before_start
+from wirelessfl.rounds import on_air, run_round
+from wirelessfl.values import Backlog, RoundRecord, RoundTiming
+
+Array = NDArray[np.float64]
+PERCENTILES = (5, 50, 95, 99)
+FIELDS = (
+    "clients",
+    "clock_s",
+    "round_s",
+    "planned_s",
+    "latency_s",
+    "delivered",
+    "earlier",
+    "retransmissions",
+    "lost",
+    "band_utilisation",
+    "pruning_ratio",
+    "energy_j",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RoundSeen:
+    """One round as its cell saw it: what was owed at its start and what happened."""
+
+    round: int
+    backlog: Backlog
+    timing: RoundTiming
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Columns of the records of N rounds by name: (N,), or (N, n) for the n clients that took part;
+    NaN for null.
+    """
+
+    experiment: Experiment
+    columns: Mapping[str, Array]
+    seen: RoundSeen | None
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """Whose update was not there by the deadline, late or lost; (N, n)."""
+        return np.asarray(self.columns["delivered"] == 0)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Whose update was lost: dropped out or gave up; (N, n)."""
+        return np.asarray(self.columns["lost"] == 1)
+
+
+def simulate(
+    experiment: Experiment,
+    *,
+    seen: int | None = None,
+    on_start: Callable[[], None] = lambda: None,
+    on_round: Callable[[RoundRecord], None] = lambda record: None,
+) -> Simulation:
+    """Run channel, allocation and cell for `run.rounds` rounds; round `seen` (from 1) is kept with
+    its trace.
+
+    `on_start` is called once the experiment was found good. Raises `InputError` as
+    `check_before_start` does, and when a client never finishes.
+    """
+    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    check_before_start(experiment, demand)
+    on_start()
+    trainer, clock_s, backlog = NoTraining(demand), 0.0, Backlog.none(experiment.scenario.clients)
+    rows: dict[str, list[Any]] = {name: [] for name in FIELDS}
+    kept = None
+    for round in range(experiment.run.rounds):
+        if round + 1 == seen:
+            kept = RoundSeen(seen, backlog, _timing(experiment, trainer, backlog, round))
+        _, backlog, record = run_round(experiment, trainer, None, backlog, round, clock_s)
+        clock_s = record.clock_s
+        for name, row in rows.items():
+            row.append(np.asarray(getattr(record, name), dtype=np.float64))
+        on_round(record)
+    return Simulation(experiment, {name: np.array(row) for name, row in rows.items()}, kept)
+
+
+def check_round(experiment: Experiment, round: int) -> int:
+    """`round`, when it is one of the experiment's rounds (from 1); `InputError` otherwise."""
+    check_number("--round", round, at_least=1, at_most=experiment.run.rounds)
+    return round
+
+
+def _timing(
+    experiment: Experiment, trainer: NoTraining, backlog: Backlog, round: int
+) -> RoundTiming:
+    """The cell of one round with its trace, which a record does not hold; the same draws give the
+    same round.
+    """
+    return on_air(experiment, trainer.demand(None), backlog, round)[2]
+
+
+def distribution(seconds: Array) -> dict[str, float | None]:
+    """Mean, percentiles and maximum of what is a number in `seconds`; any shape; None where nothing
+    is.
+    """
+    there = seconds[~np.isnan(seconds)]
+    names = ("mean", *(f"percentile_{percent}" for percent in PERCENTILES), "max")
+    if not there.size:
+        return dict.fromkeys(names)
+    values = (there.mean(), *np.percentile(there, PERCENTILES), there.max())
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def rate_interval(happened: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """How often something happened, and its 95 % interval; (N, K) of N rounds and K clients.
+
+    Wilson's score interval (E. B. Wilson 1927, JASA 22) on N K / d trials. The design effect d >= 1
+    (L. Kish 1965) is the variance of the mean as the rounds spread over that of N K independent
+    trials: clients of one round share its band. Rounds are taken as independent of each other,
+    which a channel that remembers only nearly is.
+    """
+    rounds, trials = len(happened), happened.size
+    rate = float(happened.mean())
+    independent = rate * (1.0 - rate) / trials
+    spread = float(happened.mean(axis=1).var(ddof=1)) / rounds if rounds > 1 else 0.0
+    count = trials / max(1.0, spread / independent) if independent > 0 else float(trials)
+    z = 1.959963984540054  # the standard normal quantile of 97.5 %
+    centre = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
+    return rate, max(0.0, centre - half), min(1.0, centre + half)
+
+
+def summary(found: Simulation) -> dict[str, Any]:
+    """Everything that `wirelessfl simulate` says, as plain numbers."""
+    columns, run, scenario = found.columns, found.experiment.run, found.experiment.scenario
+    rate, low, high = rate_interval(found.missed)
+    return {
+        "rounds": run.rounds,
+        "clients": scenario.clients,
+        "participants": run.participants or scenario.clients,
+        "seed": run.seed,
+        "deadline_s": scenario.deadline_s,
+        "deadline_policy": scenario.deadline_policy,
+        "clock_s": float(columns["clock_s"][-1]),
+        "mean_round_s": float(columns["round_s"].mean()),
+        "planned_s": distribution(columns["planned_s"]),
+        "latency_s": distribution(columns["latency_s"]),
+        "miss_rate": rate,
+        "miss_rate_interval": [low, high],
+        "lost_per_round": float(found.lost.sum(axis=1).mean()),
+        "late_joined_per_round": float(columns["earlier"].sum(axis=1).mean()),
+        "retransmissions_per_round": float(columns["retransmissions"].sum(axis=1).mean()),
+        "band_utilisation": float(columns["band_utilisation"].mean()),
+        "mean_pruning_ratio": float(columns["pruning_ratio"].mean()),
+        "energy_per_round_j": float(columns["energy_j"].sum(axis=1).mean()),
+        "per_client": [_client(found, int(client)) for client in np.unique(columns["clients"])],
+    }
+
+
+def _client(found: Simulation, client: int) -> dict[str, Any]:
+    here = found.columns["clients"] == client
+    columns = {name: values[here] for name, values in found.columns.items() if values.ndim == 2}
+    return {
+        "client": client,
+        "planned_s": distribution(columns["planned_s"]),
+        "latency_s": distribution(columns["latency_s"]),
+        "miss_rate": float(found.missed[here].mean()),
+        "lost": int(found.lost[here].sum()),
+        "retransmissions": int(columns["retransmissions"].sum()),
+        "mean_pruning_ratio": float(columns["pruning_ratio"].mean()),
+        "energy_per_round_j": float(columns["energy_j"].mean()),
+    }

@@ -1,0 +1,121 @@
+"""The figure of a what-if analysis: curves over one field per value of the other, or maps over
+both.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from optimizers import WhatIf
+from studies.report.curves import COLOURS, LINES
+from studies.report.output import new_figure
+from studies.views.whatif.tables import SearchResult
+from studies.views.whatif.units import label_of, shown, value_of
+
+COUNTS = ("starved", "infeasible")
+MOST_CURVES = len(COLOURS)
+PANELS = (  # measure, axis label, from the measure to what is shown
+    ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
+    ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
+    ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),
+    ("starved", "starved clients", lambda clients: clients),
+    ("infeasible", "infeasible clients", lambda clients: clients),
+    ("bandwidth_price", "kept models per band", lambda price: price),
+)
+
+
+def draw_what_if(result: WhatIf, found: SearchResult, title: str) -> Any:
+    """Every measure in its own panel: shaded one standard error; ticks in (a) where the active set
+    changes.
+    """
+    figure = new_figure(10.0, 5.6)
+    note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
+    figure.suptitle(title + note, fontsize="small", color="0.35")
+    sizes = [values.size for values in result.axes.values()]
+    panels = figure.subplots(2, 3).ravel()
+    if len(sizes) == 2 and min(sizes) > MOST_CURVES:
+        _maps(figure, panels, result)
+    else:
+        _curves(figure, panels, result, found)
+    for letter, axes in zip("abcdef", panels, strict=True):
+        axes.set_title(f"({letter})", loc="left", fontsize="medium")
+    return figure
+
+
+def _curves(figure: Any, panels: Any, result: WhatIf, found: SearchResult) -> None:
+    names = list(result.axes)
+    along = 0 if len(names) == 1 or result.axes[names[1]].size <= MOST_CURVES else 1
+    x, other = names[along], (names[1 - along] if len(names) == 2 else None)
+    values = shown(x, result.axes[x])
+    for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
+        mean = np.moveaxis(result.mean(measure), along, -1).reshape(-1, values.size)
+        error = np.moveaxis(result.standard_error(measure), along, -1).reshape(-1, values.size)
+        for curve, (middle, spread) in enumerate(zip(mean, error, strict=True)):
+            colour, name = COLOURS[curve], _name(result, other, curve)
+            marker = "o" if values.size <= 12 else None
+            axes.plot(
+                values,
+                show(middle),
+                color=colour,
+                linestyle=LINES[curve],
+                marker=marker,
+                markersize=3,
+                label=name,
+            )
+            if not np.isnan(spread).any():
+                axes.fill_between(
+                    values,
+                    show(middle - spread),
+                    show(middle + spread),
+                    color=colour,
+                    alpha=0.2,
+                    lw=0,
+                )
+        axes.set(xlabel=label_of(x), ylabel=label)
+        axes.grid(alpha=0.3)
+        axes.set_ylim(*_limits(measure, axes.get_ylim()))
+    if along == 0:
+        for curve, points in enumerate(found.values()):
+            ticks = shown(x, np.array([point.value for point in points]))
+            panels[0].plot(
+                ticks,
+                np.full(ticks.size, 0.04 + 0.05 * curve),
+                "|",
+                color=COLOURS[curve],
+                ms=6,
+                transform=panels[0].get_xaxis_transform(),
+            )
+    if other is not None:
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=3,
+            fontsize="small",
+        )
+
+
+def _limits(measure: str, found: tuple[float, float]) -> tuple[float, float]:
+    """Counts of clients start at 0, and where there is none the axis does not magnify nothing."""
+    return (-0.05, max(found[1], 1.0)) if measure in COUNTS else found
+
+
+def _name(result: WhatIf, other: str | None, curve: int) -> str:
+    return "" if other is None else value_of(other, result.axes[other][curve])
+
+
+def _maps(figure: Any, panels: Any, result: WhatIf) -> None:
+    first, second = result.axes
+    for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
+        values = show(result.mean(measure))
+        limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in COUNTS else {}
+        colours = axes.pcolormesh(
+            shown(first, result.axes[first]),
+            shown(second, result.axes[second]),
+            values.T,
+            shading="nearest",
+            cmap="cividis",
+            rasterized=True,
+            **limits,
+        )
+        figure.colorbar(colours, ax=axes, label=label)
+        axes.set(xlabel=label_of(first), ylabel=label_of(second))

@@ -1,0 +1,117 @@
+"""The tables of a what-if analysis for the terminal, and the same as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from optimizers import Breakpoint, WhatIf
+from studies.views.whatif.units import label_of, shown
+
+MOST_ROWS = 100
+SearchResult = Mapping[float | None, Sequence[Breakpoint]]
+COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
+    "mean_ratio": ("pruned %", 100.0, ".1f"),
+    "latency_s": ("latency ms", 1e3, ".2f"),
+    "starved": ("starved", 1.0, ".1f"),
+    "infeasible": ("infeas.", 1.0, ".1f"),
+    "bandwidth_price": ("per band", 1.0, ".2f"),
+    "deadline_price": ("per ms", 1e-3, ".2f"),
+}
+
+
+def print_what_if(result: WhatIf, found: SearchResult) -> None:
+    """Means and standard errors per point, then where the active set of the mean channel changes."""
+    console = Console()
+    draws = next(iter(result.measured.values())).shape[-1]
+    table = result.table()
+    first, *others = (values.size for values in result.axes.values())
+    inner = math.prod(others)
+    step = math.ceil(first * inner / MOST_ROWS)
+    rows = [row for row in range(first * inner) if row // inner % step == 0]
+    title = f"{first * inner} points, {draws} channel draws each" + (
+        f"; 1 in {step} shown" if step > 1 else ""
+    )
+    console.print(_points(result, table, rows, title))
+    console.print(
+        "± one standard error over the draws; per band and per ms: prices in clients' whole models",
+        soft_wrap=True,
+    )
+    if "pareto" in table:
+        console.print(
+            "* no shorter deadline keeps as much (Pareto front of deadline against kept model)",
+            soft_wrap=True,
+        )
+    if any(found.values()):
+        console.print(_changes(list(result.axes), found))
+
+
+def as_dict(result: WhatIf, found: SearchResult) -> dict[str, Any]:
+    """The table as columns of plain numbers (null where there is none), and the breakpoints."""
+    names = list(result.axes)
+    return {
+        "axes": {name: values.tolist() for name, values in result.axes.items()},
+        "draws": next(iter(result.measured.values())).shape[-1],
+        "table": {name: _plain(values) for name, values in result.table().items()},
+        "breakpoints": [
+            {
+                names[0]: point.value,
+                **({} if other is None else {names[1]: other}),
+                "client": point.client,
+                "before": point.before,
+                "after": point.after,
+            }
+            for other, points in found.items()
+            for point in points
+        ],
+    }
+
+
+def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: str) -> Table:
+    front = ("",) if "pareto" in table else ()
+    headings = [heading for heading, _, _ in COLUMNS.values()]
+    printed = Table(
+        *(label_of(name) for name in result.axes),
+        *headings,
+        *front,
+        title=title,
+        box=SIMPLE_HEAD,
+        padding=0,
+    )
+    for column in printed.columns:
+        column.justify = "right"
+    for row in rows:
+        cells = [f"{shown(name, table[name][row]):.5g}" for name in result.axes]
+        for measure, (_, factor, form) in COLUMNS.items():
+            mean, error = (
+                factor * table[measure][row],
+                factor * table[f"{measure}_standard_error"][row],
+            )
+            cells.append(
+                f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else "")
+            )
+        printed.add_row(*cells, *(["*" if table["pareto"][row] else ""] if front else []))
+    return printed
+
+
+def _changes(names: list[str], found: SearchResult) -> Table:
+    others = [label_of(name) for name in names[1:]]
+    title = "where the active set of the mean channel changes"
+    printed = Table(*others, label_of(names[0]), "client", "from", "to", title=title)
+    for other, points in found.items():
+        for point in points:
+            second = [] if other is None else [f"{shown(names[1], np.asarray(other)):.6g}"]
+            value = f"{shown(names[0], np.asarray(point.value)):.6g}"
+            printed.add_row(*second, value, str(point.client), point.before, point.after)
+    return printed
+
+
+def _plain(values: Any) -> list[Any]:
+    return [
+        None if isinstance(item, float) and not math.isfinite(item) else item
+        for item in values.tolist()
+    ]

@@ -1,0 +1,129 @@
+"""One field of a scenario file and the values it takes in a what-if analysis."""
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wirelessfl.config.fields import known_fields
+from wirelessfl.config.scenario_file import Tables, merge
+from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.experiment import Experiment
+from wirelessfl.units import dbm_to_watt
+from wirelessfl.values import Array, Scenario
+
+SECTIONS = ("scenario", "channel", "allocation")
+MOST_VALUES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Vary:
+    """A numeric field and its values, shape (P,); per-client fields take the same value for all
+    clients.
+    """
+
+    section: str
+    field: str
+    values: Array
+
+    @property
+    def name(self) -> str:
+        """`section.field`, as it was given."""
+        return f"{self.section}.{self.field}"
+
+    @property
+    def si_field(self) -> str:
+        """The field's name in the experiment: a level in dBm is a power in watt, unless it is kept
+        as a level.
+        """
+        return self.field.removesuffix("_dbm") + "_w" if self._is_power else self.field
+
+    @property
+    def _is_power(self) -> bool:
+        return self.field.endswith("_dbm") and self.field not in known_fields(Scenario)
+
+    @classmethod
+    def parse(cls, text: str) -> "Vary":
+        """`section.field=start:stop:count` (both ends included) or `section.field=value,value,...`."""
+        target, equals, given = text.partition("=")
+        section, dot, field = target.strip().partition(".")
+        if not (equals and dot and field and given.strip()):
+            raise InputError(
+                f"--vary must be section.field=start:stop:count or section.field=a,b,..., got {text!r}"
+            )
+        check_choice("--vary section", section, SECTIONS)
+        return cls(section, field, _values(f"--vary {section}.{field}", given.strip()))
+
+    def in_tables(self, tables: Tables, value: float) -> Tables:
+        """`tables` with the field at `value`."""
+        return merge(
+            tables, {self.section: {self.field: int(value) if value.is_integer() else value}}
+        )
+
+    def si(self, values: Array) -> Array:
+        """`values` in the unit of `si_field`."""
+        return dbm_to_watt(values) if self._is_power else values
+
+    def of(self, experiment: Experiment, value: float) -> Experiment:
+        """`experiment` with the field at `value`; raises `InputError` where it is out of range."""
+        number = float(self.si(np.asarray(value)))
+        if self.name == "allocation.max_pruning_ratio":
+            return replace(experiment, max_pruning_ratio=number)
+        part = "allocator" if self.section == "allocation" else self.section
+        changed: Any = {part: _replaced(getattr(experiment, part), self.si_field, number)}
+        return replace(experiment, **changed)
+
+    def value_in(self, experiment: Experiment) -> Any:
+        """What the field is in `experiment`."""
+        if self.name == "allocation.max_pruning_ratio":
+            return experiment.max_pruning_ratio
+        part = (
+            experiment.allocator
+            if self.section == "allocation"
+            else getattr(experiment, self.section)
+        )
+        return _value(part, self.si_field)
+
+
+def _values(name: str, given: str) -> Array:
+    parts = given.split(":")
+    try:
+        numbers = [float(item) for item in (given.split(",") if len(parts) == 1 else parts[:2])]
+        count = None if len(parts) == 1 else int(parts[2])
+    except (ValueError, IndexError):
+        raise InputError(
+            f"{name} must be start:stop:count or a,b,... in numbers, got {given!r}"
+        ) from None
+    if len(parts) > 3:
+        raise InputError(f"{name} must be start:stop:count or a,b,... in numbers, got {given!r}")
+    check_number(name, numbers)
+    if count is None:
+        return np.array(numbers)
+    check_count(f"{name}: count", count)
+    if count > MOST_VALUES:
+        raise InputError(f"{name}: count must be at most {MOST_VALUES}, got {count}")
+    return np.linspace(numbers[0], numbers[1], count)
+
+
+def _replaced(settings: Any, field: str, value: float) -> Any:
+    """A dataclass with `field` (its own or a nested one's) at `value`, a whole number where the
+    field holds one.
+    """
+    for item in fields(settings):
+        old = getattr(settings, item.name)
+        if item.name == field:
+            whole = isinstance(old, int) and value.is_integer()
+            return replace(settings, **{field: int(value) if whole else value})
+        if is_dataclass(old) and field in known_fields(type(old)):
+            return replace(settings, **{item.name: _replaced(old, field, value)})
+    raise InputError(f"{field} is not a field of {type(settings).__name__}")
+
+
+def _value(settings: Any, field: str) -> Any:
+    for item in fields(settings):
+        old = getattr(settings, item.name)
+        if item.name == field:
+            return old
+        if is_dataclass(old) and field in known_fields(type(old)):
+            return _value(old, field)
+    raise InputError(f"{field} is not a field of {type(settings).__name__}")

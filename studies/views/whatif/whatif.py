@@ -1,0 +1,243 @@
+"""What-if analysis of a scenario: every value of one or two fields, many channel draws, few batched
+solutions.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
+from math import prod
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
+from studies.views.whatif.vary import Vary
+from wirelessfl.allocation.problem import Problem
+from wirelessfl.config.scenario_file import Tables, from_tables
+from wirelessfl.errors import InputError, check_count
+from wirelessfl.experiment import Experiment
+from wirelessfl.planning import allocation_problem
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, ChannelState
+
+PER_POINT = {
+    "scenario.deadline_s": "deadline_s",
+    "allocation.max_pruning_ratio": "max_pruning_ratio",
+}
+MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes some 50 bytes to the end
+BATCH = 2_000_000  # clients in one call, which bounds the memory
+MOST_CURVES = 10  # values of the second field up to which breakpoints are looked for
+States = Callable[[Experiment], ChannelState]
+Cells = Callable[[Experiment], Problem]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A scenario file's tables, the one or two fields to vary, and the number of channel draws.
+
+    Draw d is round d of the scenario's seed, the same at every point of the grid (common random
+    numbers). Raises `InputError` for an unknown or not numeric field, a value out of range, the
+    same field twice, more allocations than memory is likely to hold.
+    """
+
+    tables: Tables
+    axes: Sequence[Vary]
+    draws: int = 100
+
+    def __post_init__(self) -> None:
+        check_count("--draws", self.draws)
+        if len(self.axes) not in (1, 2):
+            raise InputError(f"--vary must be given once or twice, got {len(self.axes)} times")
+        if len({(axis.section, axis.si_field) for axis in self.axes}) < len(self.axes):
+            raise InputError(
+                f"--vary must name two different fields, got {self.axes[1].name} twice"
+            )
+        allocations = prod(axis.values.size for axis in self.axes) * self.draws
+        if allocations > MOST_ALLOCATIONS:
+            raise InputError(
+                f"points times --draws must be at most {MOST_ALLOCATIONS}, got {allocations}"
+            )
+        for axis in self.axes:
+            experiment = from_tables(axis.in_tables(self.tables, float(axis.values[0])))
+            for value in axis.values:
+                axis.of(experiment, float(value))
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment at the first value of every field."""
+        tables = self.tables
+        for axis in self.axes:
+            tables = axis.in_tables(tables, float(axis.values[0]))
+        return from_tables(tables)
+
+    def run(self) -> WhatIf:
+        """The measures at every point of the grid, over all draws."""
+        grid = np.meshgrid(*(axis.values for axis in self.axes), indexing="ij")
+        points = np.stack([values.ravel() for values in grid], axis=-1)
+        cell, measured = _cells(self.experiment, self._states()), dict[str, Array]()
+        for rows in self._batches(points):
+            problem = _problem(self.experiment, self.axes, points[rows], cell)
+            allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
+            for name, values in measures(solve(problem, allocator)).items():
+                measured.setdefault(name, np.empty((len(points), self.draws)))[rows] = values
+        return WhatIf(
+            axes={axis.name: axis.values for axis in self.axes},
+            measured={
+                name: values.reshape(*grid[0].shape, self.draws)
+                for name, values in measured.items()
+            },
+        )
+
+    def breakpoints(self) -> dict[float | None, list[Breakpoint]]:
+        """Where along the first field the active set of the mean channel changes, by value of the
+        second field.
+
+        Empty where the first field holds whole numbers or its values cannot share one call, or the
+        second takes too many values.
+        """
+        first, second = self.axes[0], (self.axes[1] if len(self.axes) > 1 else None)
+        others = [None] if second is None else [float(value) for value in second.values]
+        whole = isinstance(first.value_in(self.experiment), int)
+        if whole or _splits(first, self._one(_mean)) or len(others) > MOST_CURVES:
+            return {}
+        found: dict[float | None, list[Breakpoint]] = {}
+        for other in others:
+            here = (
+                self.experiment
+                if second is None or other is None
+                else second.of(self.experiment, other)
+            )
+            found[other] = breakpoints(_along(here, first), first.values, here.allocator)
+        return found
+
+    def _batches(self, points: Array) -> Iterator[NDArray[np.intp]]:
+        """Rows of `points` that share the number of clients and the allocator, as many at a time as
+        memory allows.
+        """
+        one = self._one(_mean)
+        grouping = [column for column, axis in enumerate(self.axes) if _splits(axis, one)]
+        groups, group_of = np.unique(points[:, grouping], axis=0, return_inverse=True)
+        for group in range(len(groups)):
+            rows = np.flatnonzero(group_of.ravel() == group)
+            clients = _at(self.experiment, self.axes, points[rows[0]]).scenario.clients
+            size = max(BATCH // (self.draws * clients), 1)
+            yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+    def _one(self, states: States) -> Problem:
+        return _cells(self.experiment, states)(self.experiment)
+
+    def _states(self) -> States:
+        """The draws of an experiment's channel, sampled once for all values of the fields it does
+        not depend on.
+        """
+        matters = [axis for axis in self.axes if _moves_channel(self.experiment, axis)]
+        known: dict[tuple[Any, ...], ChannelState] = {}
+
+        def states(experiment: Experiment) -> ChannelState:
+            key = tuple(axis.value_in(experiment) for axis in matters)
+            if key not in known:
+                known[key] = _sampled(experiment, self.draws)
+            return known[key]
+
+        return states
+
+
+def _splits(axis: Vary, problem: Problem) -> bool:
+    """Whether problems at different values of the field cannot be solved in one call.
+
+    The hertz of the band decide the rates of a problem with noise density, and a problem has one
+    band; with a given rate they only decide how missing band is told.
+    """
+    other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
+    other_band = axis.name == "scenario.bandwidth_hz" and not isinstance(problem, AllocationProblem)
+    return axis.name == "scenario.clients" or other_allocator or other_band
+
+
+def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experiment:
+    for axis, value in zip(axes, point, strict=True):
+        experiment = axis.of(experiment, float(value))
+    return experiment
+
+
+def _sampled(experiment: Experiment, draws: int) -> ChannelState:
+    """Rounds 0 to `draws` - 1 of the experiment's channel, (draws, K)."""
+    streams = Streams(experiment.run.seed)
+    rounds = [
+        experiment.channel.sample(experiment.scenario, streams.at(round)) for round in range(draws)
+    ]
+    paths = [state.path_gain for state in rounds if state.path_gain is not None]
+    return ChannelState(
+        gain=np.stack([state.gain for state in rounds]),
+        believed_gain=np.stack([state.believed_gain for state in rounds]),
+        path_gain=np.stack(paths) if paths else None,
+    )
+
+
+def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
+    """Whether the first draw at any value of the field differs from that at its first value."""
+    drawn = (_sampled(axis.of(experiment, float(value)), 1) for value in axis.values)
+    first = next(drawn)
+    return not all(
+        np.array_equal(first.gain, other.gain)
+        and np.array_equal(first.believed_gain, other.believed_gain)
+        for other in drawn
+    )
+
+
+def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: Cells) -> Problem:
+    """The problems at `points` (P, axes) over all draws, shape (P, draws, K); only distinct cells
+    are built.
+    """
+    building = [column for column, axis in enumerate(axes) if axis.name not in PER_POINT]
+    _, first, cell_of = np.unique(
+        points[:, building], axis=0, return_index=True, return_inverse=True
+    )
+    cells: list[Any] = [cell(_at(experiment, axes, point)) for point in points[first]]
+    stacked: dict[str, Any] = {
+        name: np.stack([getattr(built, name) for built in cells])[cell_of.ravel()]
+        for name in _arrays(cells[0])
+    }
+    for column, axis in enumerate(axes):
+        if axis.name in PER_POINT:
+            stacked[PER_POINT[axis.name]] = points[:, column, None, None]
+    if len({built.bandwidth_hz for built in cells}) > 1:
+        stacked["bandwidth_hz"] = None
+    return cast(Problem, replace(cells[0], **stacked))
+
+
+def _arrays(problem: Any) -> list[str]:
+    return [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
+
+
+def _cells(experiment: Experiment, states: States) -> Cells:
+    """What turns an experiment into its problems; the demand is asked for once per number of
+    clients.
+    """
+    demand = cache(experiment.algorithm.demand)
+
+    def cell(here: Experiment) -> Problem:
+        asked = demand(here.scenario.clients)
+        return allocation_problem(here.scenario, states(here), asked, here.max_pruning_ratio)
+
+    return cell
+
+
+def _mean(experiment: Experiment) -> ChannelState:
+    """The mean channel as the only draw, (1, K)."""
+    gain = experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :]
+    return replace(_sampled(experiment, 1), gain=gain, believed_gain=gain)
+
+
+def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:
+    """The problems of the mean channel over values of one field, (P, K)."""
+    cell = _cells(experiment, _mean)
+
+    def at(values: Array) -> Problem:
+        problem: Any = _problem(experiment, (axis,), values[:, None], cell)
+        return cast(
+            Problem,
+            replace(problem, **{name: getattr(problem, name)[:, 0] for name in _arrays(problem)}),
+        )
+
+    return at

@@ -1,0 +1,44 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from studies.cli._scenario import PRESETS
+from wirelessfl.cell import closed_form as formula
+from wirelessfl.config.scenario_file import from_tables, read_tables
+from wirelessfl.planning import plan
+from wirelessfl.radio.numerology import resource_blocks
+
+
+def planned(seed, rounds=10):
+    experiment = from_tables(read_tables(PRESETS / "physical.toml"))
+    experiment = replace(experiment, run=replace(experiment.run, seed=seed))
+    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    return experiment.scenario, demand, [plan(experiment, demand, round) for round in range(rounds)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_physical_preset_prunes_some_of_everything_and_meets_its_deadline(seed):
+    scenario, demand, rounds = planned(seed)
+    ratios = np.array([round.allocation.pruning_ratio for round in rounds])
+    assert 0.1 < ratios.mean() < 0.6
+    assert (ratios >= 0.95).mean() < 0.1
+    for round in rounds:
+        spent = formula.phases(scenario, round.channel, demand, round.allocation)
+        happened_s = spent.download_s + spent.fixed_s + spent.prunable_s + spent.upload_s
+        np.testing.assert_allclose(happened_s, round.allocation.latency_s, rtol=1e-12)
+        assert np.all(happened_s <= scenario.deadline_s * formula.ON_TIME)
+
+
+def test_the_physical_preset_keeps_to_what_a_handset_may_do():
+    """At most 23 dBm; at most 10 (bit/s)/Hz in a client's own share; 25 resource blocks, 2 to a
+    client.
+    """
+    scenario, _, rounds = planned(0)
+    assert resource_blocks(scenario.bandwidth_hz, scenario.link.subcarrier_spacing_hz) == 25
+    for round in rounds:
+        share = round.allocation.bandwidth_fraction
+        power_w = formula.transmit_power_w(scenario, round.channel)
+        rate_bps = formula.rate_bps(scenario, round.channel, round.channel.gain, share)
+        assert np.all((power_w > 0) & (power_w <= 10**-0.7 * (1 + 1e-12)))
+        assert np.all(rate_bps / (share * scenario.bandwidth_hz) < 10)

@@ -1,0 +1,1 @@
+"""ProxSkip and its relatives."""

@@ -1,0 +1,1 @@
+"""Algorithms with a server and one global model."""

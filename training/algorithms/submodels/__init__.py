@@ -1,0 +1,1 @@
+"""Algorithms with a server and a narrower sub-model per client."""

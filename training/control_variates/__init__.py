@@ -1,0 +1,1 @@
+"""Training with control variates: method, local steps, trainer and state."""

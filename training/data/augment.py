@@ -1,0 +1,35 @@
+"""Random changes of training images, a batch at once."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PAD = 4
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image padded by 4 black pixels, cropped to its size at a random place, mirrored with
+    probability 1/2.
+
+    He et al., "Deep Residual Learning for Image Recognition", section 4.2. Images are uint8 of
+    shape (B, C, H, W); the draws come from `generator`, on the CPU, so that they are the same on
+    every device.
+    """
+    count, channels, height, width = images.shape
+    top, left = torch.randint(2 * PAD + 1, (2, count, 1), generator=generator).to(images.device)
+    mirrored = torch.rand(count, 1, generator=generator).to(images.device) < 0.5
+    across = torch.arange(width, device=images.device)
+    columns = left + torch.where(mirrored, across.flip(0), across)
+    rows = top + torch.arange(height, device=images.device)
+    # One gather over all pixels of an image.
+    pixels = rows[:, :, None] * (width + 2 * PAD) + columns[:, None, :]
+    padded = F.pad(images, (PAD, PAD, PAD, PAD)).flatten(2)
+    index = pixels.reshape(count, 1, height * width).expand(-1, channels, -1)
+    return padded.gather(2, index).view(count, channels, height, width)
+
+
+AUGMENTATIONS: dict[str, Augment | None] = {"none": None, "crop-flip": crop_flip}

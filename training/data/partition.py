@@ -1,0 +1,221 @@
+"""Division of a data set over K clients: which client holds which rows.
+
+Labels are int64 vectors of shape (N,) in 0 .. classes - 1; an index is a sorted int64 vector of
+rows. Draws come from the generator handed in.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from training.data.counts import (
+    SMALLEST_CLIENT,
+    Index,
+    check_samples,
+    deal,
+    log_normal_sizes,
+    nearest_counts,
+    shares,
+    take_one,
+)
+from wirelessfl.errors import InputError, check_number
+
+DIRICHLET_TRIES = 100
+
+
+def iid(
+    labels: Index, clients: int, rng: np.random.Generator, *, size_sigma: float = 0.0
+) -> list[Index]:
+    """Every sample to a client drawn at random; sizes differ by at most one, or are log-normal
+    (`log_normal_sizes`).
+    """
+    if size_sigma > 0:
+        sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
+        return _sorted(np.split(rng.permutation(len(labels)), np.cumsum(sizes)[:-1]))
+    _check_enough(labels, clients, "scenario.clients")
+    return _sorted(np.array_split(rng.permutation(len(labels)), clients))
+
+
+def shards(
+    labels: Index, clients: int, rng: np.random.Generator, *, shards_per_client: int
+) -> list[Index]:
+    """Samples sorted by label, cut into equal shards, `shards_per_client` random shards each.
+
+    McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data",
+    section 3.
+    """
+    _check_enough(
+        labels, clients * shards_per_client, "scenario.clients x training.shards_per_client"
+    )
+    shuffled = rng.permutation(len(labels))
+    by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    pieces = np.array_split(by_label, clients * shards_per_client)
+    owned = rng.permutation(len(pieces)).reshape(clients, shards_per_client)
+    return _sorted(np.concatenate([pieces[piece] for piece in row]) for row in owned)
+
+
+def equal_labels(
+    labels: Index,
+    clients: int,
+    rng: np.random.Generator,
+    *,
+    classes: int,
+    labels_per_client: int,
+    choice: str = "balanced",
+) -> list[Index]:
+    """Exactly `labels_per_client` classes for each client; a class is split evenly among its
+    clients.
+
+    With `choice` "balanced" each client in turn takes the classes with the fewest clients so far,
+    ties at random, so the numbers of clients of two classes differ by at most one. With "uniform"
+    every set of classes is as probable for each client, as in the official code of [MCE-PL]. The
+    samples of a class that nobody has are not used.
+    """
+    check_number("training.labels_per_client", labels_per_client, at_least=1, at_most=classes)
+    holders: list[list[int]] = [[] for _ in range(classes)]
+    for client in range(clients):
+        so_far = np.array([len(held) for held in holders]) * (choice == "balanced")
+        order = np.lexsort((rng.random(classes), so_far))
+        for label in order[:labels_per_client]:
+            holders[label].append(client)
+    owned: list[list[Index]] = [[] for _ in range(clients)]
+    for label, held in enumerate(holders):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) < len(held):
+            raise InputError(
+                f"partition 'labels': class {label} must have a training sample for each of its {len(held)} clients, "
+                f"got {len(rows)}"
+            )
+        for client, part in zip(held, np.array_split(rows, max(len(held), 1)), strict=False):
+            owned[client].append(part)
+    return _sorted(np.concatenate(parts) for parts in owned)
+
+
+def dirichlet(
+    labels: Index,
+    clients: int,
+    rng: np.random.Generator,
+    *,
+    classes: int,
+    alpha: float,
+    size_sigma: float = 0.0,
+) -> list[Index]:
+    """Each class is divided over the clients in proportions drawn from Dirichlet(alpha, ...,
+    alpha).
+
+    Hsu et al., arXiv 1909.06335, in the form of Li et al., arXiv 2102.02079. Drawn again, at most
+    `DIRICHLET_TRIES` times, until every client has `SMALLEST_CLIENT` samples. With many clients and
+    a small alpha no draw does: then the last one is kept, and a client that is short is given
+    samples of the classes it has most of, by those who have most.
+
+    With `size_sigma` > 0 clients have log-normal sizes, and every client's shares of the classes
+    are drawn instead.
+    """
+    # Above the upper limit the shares are equal to nine digits and the draw's own arithmetic begins
+    # to overflow.
+    check_number("training.dirichlet_alpha", alpha, above=0, at_most=1e9)
+    totals = np.bincount(labels, minlength=classes)
+    if size_sigma > 0:
+        sizes = log_normal_sizes(len(labels), clients, rng, size_sigma=size_sigma)
+        return deal(
+            labels,
+            nearest_counts(rng.dirichlet(np.full(classes, alpha), size=clients).T, totals, sizes),
+            rng,
+        )
+    _check_enough(labels, SMALLEST_CLIENT * clients, f"{SMALLEST_CLIENT} x scenario.clients")
+    for _ in range(DIRICHLET_TRIES):
+        drawn = rng.dirichlet(np.full(clients, alpha), size=classes)
+        counts = shares(drawn, totals)
+        if counts.sum(axis=0).min() >= SMALLEST_CLIENT:
+            return deal(labels, counts, rng)
+    for client in np.flatnonzero(counts.sum(axis=0) < SMALLEST_CLIENT):
+        order = np.lexsort((rng.random(classes), -drawn[:, client]))
+        for _ in range(SMALLEST_CLIENT - counts[:, client].sum()):
+            take_one(counts, order, int(client), keep=SMALLEST_CLIENT)
+    return deal(labels, counts, rng)
+
+
+def natural(owner: Index, clients: int, rng: np.random.Generator, *, dataset: str) -> Index:
+    """Which `clients` of the natural clients 0 .. n - 1 in `owner` (N,) take part: the first ones
+    of a shuffle.
+    """
+    there = int(owner.max()) + 1
+    if clients > there:
+        raise InputError(
+            f"scenario.clients must be at most {there} (natural clients of data set {dataset!r}), got {clients}"
+        )
+    chosen: Index = rng.permutation(there)[:clients]
+    return chosen
+
+
+def rows_of(owner: Index, chosen: Index) -> list[Index]:
+    """The rows of each chosen natural client."""
+    by_owner = np.argsort(owner, kind="stable")
+    first, last = (
+        np.searchsorted(owner[by_owner], chosen, side=side) for side in ("left", "right")
+    )
+    return [by_owner[start:stop] for start, stop in zip(first, last, strict=True)]
+
+
+def whole_test_sets(test_labels: Index, clients: int) -> list[Index]:
+    """All test rows for every client (one array, shared)."""
+    return [np.arange(len(test_labels))] * clients
+
+
+def matching_test_sets(
+    labels: Index, train_index: Iterable[Index], test_labels: Index
+) -> list[Index]:
+    """All test rows of the classes that a client trains on; clients with the same classes share one
+    array.
+    """
+    found: dict[bytes, Index] = {}
+    test_index = []
+    for client, rows in enumerate(train_index):
+        own = np.unique(labels[rows])
+        key = own.tobytes()
+        if key not in found:
+            found[key] = np.flatnonzero(np.isin(test_labels, own))
+        if len(found[key]) == 0:
+            raise InputError(
+                f"client {client} must have a test sample of its classes {own.tolist()}, got none"
+            )
+        test_index.append(found[key])
+    return test_index
+
+
+def proportional_test_sets(
+    labels: Index,
+    train_index: Iterable[Index],
+    test_labels: Index,
+    rng: np.random.Generator,
+    *,
+    classes: int,
+) -> list[Index]:
+    """Disjoint parts of the test set with each client's share of every class; at least one row
+    each.
+    """
+    held = np.stack([np.bincount(labels[rows], minlength=classes) for rows in train_index], axis=1)
+    counts = shares(held.astype(np.float64), np.bincount(test_labels, minlength=classes))
+    for client in np.flatnonzero(counts.sum(axis=0) == 0):
+        _give_one(counts, held, int(client))
+    return deal(test_labels, counts, rng)
+
+
+def _give_one(counts: Index, held: Index, client: int) -> None:
+    """Move one sample of `client`'s commonest class to it, from the client that has most of that
+    class.
+    """
+    own = np.argsort(-held[:, client], kind="stable")[: np.count_nonzero(held[:, client])]
+    if not take_one(counts, own, client, keep=1):
+        raise InputError(
+            f"client {client} must have a test sample of its own classes, got none: the test set of {counts.sum()} "
+            f"samples is too small for {counts.shape[1]} clients"
+        )
+
+
+def _sorted(parts: Iterable[Index]) -> list[Index]:
+    return [np.sort(part) for part in parts]
+
+
+def _check_enough(labels: Index, wanted: int, what: str) -> None:
+    check_samples(len(labels), wanted, what)

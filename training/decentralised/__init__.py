@@ -1,0 +1,1 @@
+"""Training without a server: agents that average with their neighbours."""

@@ -1,0 +1,1 @@
+"""Local training as data (a program) and its interpreter."""

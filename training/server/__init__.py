@@ -1,0 +1,1 @@
+"""Training with a server and one global model."""

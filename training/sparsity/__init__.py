@@ -1,0 +1,1 @@
+"""Sparsity: counts and selections of weights, proximal operators, payload and packing."""

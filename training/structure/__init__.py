@@ -1,0 +1,1 @@
+"""The structure of any model: flat vector, channel groups, sub-models and costs."""

@@ -1,0 +1,47 @@
+"""A sub-model: the channels kept in each group."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import InputError
+
+Widths = Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubModel:
+    """The channels kept in each group of a model, ascending: what `LocalWork.sub` is made of."""
+
+    kept: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        for name, channels in self.kept.items():
+            if (
+                not channels
+                or channels[0] < 0
+                or any(low >= high for low, high in pairwise(channels))
+            ):
+                raise InputError(
+                    f"a sub-model must keep ascending channels of {name}, at least one, got {channels}"
+                )
+
+    @classmethod
+    def first(cls, widths: Widths) -> "SubModel":
+        """The first channels of every group, as many as `widths` says."""
+        return cls(kept={name: tuple(range(width)) for name, width in widths.items()})
+
+    @classmethod
+    def where(cls, masks: Mapping[str, NDArray[np.bool_]]) -> "SubModel":
+        """The channels that are True in the mask (width,) of their group."""
+        return cls(
+            kept={name: tuple(np.flatnonzero(mask).tolist()) for name, mask in masks.items()}
+        )
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Channels kept in each group."""
+        return {name: len(channels) for name, channels in self.kept.items()}

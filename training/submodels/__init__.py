@@ -1,0 +1,1 @@
+"""Training with a server and compact sub-models: filter scores, ratios and reconstruction."""

@@ -1,0 +1,168 @@
+"""The answer to an allocation problem."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.allocation.interface import Array, Problem
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Allocation:
+    """The answer to an `AllocationProblem`: who gets how much band and prunes how much.
+
+    `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(objective)
+    per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
+    is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
+    allocators without one, and of `MinLatency`, are 0. `left_out` says whom a selection let take no
+    part, shape (..., K); None where nobody was selected. Everything else is computed from the
+    problem when read.
+    """
+
+    problem: Problem
+    bandwidth_fraction: Array
+    pruning_ratio: Array
+    bandwidth_price: Array
+    deadline_price: Array
+    left_out: NDArray[np.bool_] | None = None
+
+    @property
+    def latency_s(self) -> Array:
+        """T_k, shape (..., K): the allocation's own claim."""
+        return self.problem.latency_s(self.bandwidth_fraction, self.pruning_ratio)
+
+    @property
+    def status(self) -> NDArray[np.str_]:
+        """Per client `active`, `capped`, `starved`, `unpruned`, `left out` or `infeasible`; shape
+        (..., K).
+        """
+        ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
+        return np.select(
+            [
+                self._left_out & ~self._late,
+                self._late | self._over_cap | self._crowded_out,
+                ratio <= 0.0,
+                (cap < 1.0) & (ratio >= cap - 1e-12),
+                ratio >= 1.0,
+            ],
+            ["left out", "infeasible", "unpruned", "capped", "starved"],
+            "active",
+        )
+
+    @property
+    def _late(self) -> NDArray[np.bool_]:
+        return self.problem.slack_s < 0
+
+    @property
+    def _left_out(self) -> NDArray[np.bool_]:
+        return (
+            np.zeros(self.problem.shape, dtype=np.bool_) if self.left_out is None else self.left_out
+        )
+
+    @property
+    def _needed_band(self) -> Array:
+        """The band that each client needs to take part; (..., K), 0 for late clients."""
+        return np.where(
+            self._late, 0.0, np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth)
+        )
+
+    @property
+    def _over_cap(self) -> NDArray[np.bool_]:
+        return self.pruning_ratio > np.asarray(self.problem.max_pruning_ratio) + 1e-12
+
+    @property
+    def _crowded_out(self) -> NDArray[np.bool_]:
+        """Clients with fixed bits that prune everything because not everybody's fixed bits fit into
+        the band.
+        """
+        fixed_bits = np.asarray(self.problem.fixed_upload_bits) > 0
+        return fixed_bits & (self.pruning_ratio >= 1.0) & (self.bandwidth_fraction == 0.0)
+
+    @property
+    def shortfall_s(self) -> Array:
+        """Seconds by which a client misses the deadline whatever its band, at ratio 1 or at its
+        cap; (..., K).
+        """
+        needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(
+            self.problem.prunable_s
+        )
+        over_s = np.where(self._late, 0.0, needed_s) - self.problem.slack_s
+        return np.maximum(over_s, 0.0)
+
+    @property
+    def shortfall_fraction(self) -> Array:
+        """Band missing for every cap and everybody's fixed bits, of the band; (...,). inf when no
+        band is enough.
+        """
+        return np.maximum(self._needed_band.sum(axis=-1) - 1.0, 0.0)
+
+    @property
+    def shortfall_hz(self) -> Array | None:
+        """`shortfall_fraction` in hertz; None when the problem has no `bandwidth_hz`."""
+        return (
+            None
+            if self.problem.bandwidth_hz is None
+            else self.shortfall_fraction * self.problem.bandwidth_hz
+        )
+
+    @property
+    def reason(self) -> Any:
+        """Why clients are infeasible: '' when none is; a str, or an array of str of shape (...,)
+        for a batch.
+        """
+        batch = self.problem.shape[:-1]
+        reasons = np.empty(batch, dtype=object)
+        for index in np.ndindex(batch):
+            reasons[index] = self._reason(index)
+        return reasons if batch else str(reasons[()])
+
+    def _reason(self, index: tuple[int, ...]) -> str:
+        late, over = self._late[index], self._over_cap[index]
+        deadline_ms = 1e3 * np.asarray(self.problem.deadline_s)[index]
+        parts = [
+            f"client {k}: its fixed work alone misses the deadline of {deadline_ms[k]:g} ms "
+            f"by {1e3 * self.shortfall_s[index][k]:.4g} ms"
+            for k in np.flatnonzero(late)
+        ]
+        out = self._left_out[index] & ~late
+        parts += self._reasons_left_out(index, out)
+        over, crowded = over & ~late & ~out, self._crowded_out[index] & ~late & ~out
+        if crowded.any():
+            names = ", ".join(str(k) for k in np.flatnonzero(crowded))
+            parts.append(
+                f"clients {names}: the fixed bits of all do not fit, {self._missing_band(index)}"
+            )
+        if over.any():
+            names = ", ".join(str(k) for k in np.flatnonzero(over))
+            parts.append(
+                f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}"
+            )
+        return "; ".join(parts)
+
+    def _reasons_left_out(self, index: tuple[int, ...], out: NDArray[np.bool_]) -> list[str]:
+        needed = self._needed_band[index]
+        left = 1.0 - needed[~out].sum()
+        return [
+            f"client {k}: left out, "
+            + (
+                f"it needs {needed[k]:.4g} of the band and {left:.4g} is left"
+                if needed[k] <= 1
+                else "no band is enough"
+            )
+            for k in np.flatnonzero(out)
+        ]
+
+    def _missing_band(self, index: tuple[int, ...]) -> str:
+        missing = self.shortfall_fraction[index]
+        if not np.isfinite(missing):
+            return "no band is enough"
+        if missing == 0:
+            return "the band is enough, but not as it is divided here"
+        hertz = (
+            ""
+            if self.problem.bandwidth_hz is None
+            else f" ({missing * self.problem.bandwidth_hz:.4g} Hz)"
+        )
+        return f"{missing:.4g} of the band{hertz} is missing"

@@ -1,0 +1,10 @@
+"""Names of array types."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+PerClient = float | tuple[float, ...]
+
+# The fields of a scenario of type `PerClient`.
+PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")

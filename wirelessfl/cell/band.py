@@ -1,0 +1,201 @@
+"""The band within a round: who sends, over which share, how fast, and when a client's bits are
+through.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from wirelessfl.cell.closed_form import packet_loss, sending_rate_bps
+from wirelessfl.cell.packets import Packets
+from wirelessfl.values import Array, ChannelState, Scenario
+
+LAST_BLOCK = 10_000  # the gain of this block stays, so that every round ends
+
+
+class Band:
+    """The uplink of one round as a fluid: bits leave at a rate that holds until somebody starts,
+    ends, or a block does.
+
+    Between two such moments nothing has to be computed: a client's bits are counted off when its
+    own rate, share or loss changes, and one alarm stands at the next moment at which an upload or a
+    packet ends or the gain changes. The gain of coherence block b = `channel.block_gain(b)` holds
+    in [b, b + 1) `coherence_s` from the start of the round on; that of block 10 000 stays. A rate
+    of 0 that nothing will change raises no alarm: such an upload never ends.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        scenario: Scenario,
+        channel: ChannelState,
+        bandwidth_fraction: Array,
+        packets: list[Packets] | None,
+        note: Callable[[int, str], None],
+    ) -> None:
+        self._env, self._scenario, self._channel = env, scenario, channel
+        self._weight = bandwidth_fraction
+        self._conserving = scenario.medium.bands == "work-conserving"
+        self._packets, self._note = packets, note
+        self._coherence_s = scenario.medium.coherence_s if channel.block_gain is not None else None
+        self._gain = channel.gain
+        self._block = -1
+        self._border_s = np.inf if self._coherence_s is None else 0.0
+        clients = scenario.clients
+        self._sending: NDArray[np.bool_] = np.zeros(clients, dtype=np.bool_)
+        self._through: list[simpy.Event | None] = [None] * clients
+        self._share, self._rate, self._loss = (
+            np.zeros(clients),
+            np.zeros(clients),
+            np.zeros(clients),
+        )
+        self._since_s = np.zeros(clients)  # up to when a client's bits are counted off
+        self._run_bits = np.zeros(clients)  # on the air from the start of the run to its end
+        self._left_bits = np.zeros(clients)  # of them still to come
+        self._ends_s = np.full(clients, np.inf)
+        self._alarm: simpy.Event | None = None
+        self._planned = self._rates(self._weight)
+        self.air_s = np.zeros(clients)  # seconds on the air
+        self.band_s = np.zeros(clients)  # seconds on the air times the share
+
+    def reaches(self, client: int) -> bool:
+        """Whether the client will ever have a share of the band."""
+        return self._conserving or bool(self._weight[client] > 0)
+
+    def send(self, client: int, bits: float) -> simpy.Event:
+        """An event that comes when the bits are through (value True) or given up (False)."""
+        through = self._env.event()
+        if self._packets is not None:
+            self._packets[client].begin(bits)
+        self._through[client] = through
+        self._sending[client] = True
+        self._since_s[client] = self._env.now
+        self._run_bits[client] = self._left_bits[client] = bits
+        self._refresh(started=client)
+        return through
+
+    def leave(self, client: int) -> None:
+        """The client vanishes; what it had on its way is not sent."""
+        if self._sending[client]:
+            self.settle()
+            self._remove(client)
+            self._refresh()
+
+    def settle(self) -> None:
+        """Count off everything that went over the air up to now."""
+        self._count_off(self._sending)
+
+    def open_bits(self, client: int) -> float:
+        """Bits of the client's upload that are not through, after `settle`; a packet in transit
+        counts in full.
+        """
+        left_bits = float(self._left_bits[client])
+        if self._packets is None:
+            return left_bits
+        return self._packets[client].open_bits(float(self._run_bits[client]) - left_bits)
+
+    def _refresh(self, started: int | None = None) -> None:
+        """Give everybody who sends the share, rate and loss of now, and set the alarm."""
+        if self._follow_gain():
+            self._planned = self._rates(self._weight)
+        share = self._shares()
+        rate, loss = self._rates(share) if self._conserving else self._planned
+        new_loss = self._sending & (loss != self._loss)
+        changed = self._sending & ((rate != self._rate) | (share != self._share)) | new_loss
+        if started is not None:
+            changed[started] = new_loss[started] = True
+        self._count_off(changed)
+        self._share, self._rate, self._loss = share, rate, loss
+        if self._packets is not None:
+            for client in np.flatnonzero(new_loss):
+                self._aim(int(client))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends_s = self._since_s + np.where(self._left_bits > 0, self._left_bits / rate, 0.0)
+        self._ends_s = np.where(changed, ends_s, self._ends_s)
+        self._set_alarm()
+
+    def _rates(self, share: Array) -> tuple[Array, Array]:
+        rate = sending_rate_bps(self._scenario, self._channel, self._gain, share)
+        if self._packets is None:
+            return rate, self._loss
+        return rate, packet_loss(self._scenario, self._channel, self._gain, share)
+
+    def _shares(self) -> Array:
+        """`static`: the share that was allocated; `work-conserving`: all of the band among those
+        who send.
+        """
+        if not self._conserving:
+            return self._weight
+        weight = np.where(self._sending, self._weight, 0.0)
+        if weight.sum() == 0.0:
+            weight = self._sending.astype(np.float64)
+        return weight / max(weight.sum(), np.finfo(np.float64).tiny)
+
+    def _follow_gain(self) -> bool:
+        """Move on to the coherence block that is on now; whether it is another one."""
+        if self._env.now < self._border_s:
+            return False
+        assert self._coherence_s is not None
+        assert self._channel.block_gain is not None
+        block = max(int(self._env.now / self._coherence_s), self._block + 1)
+        if (block + 1) * self._coherence_s <= self._env.now:  # the quotient was rounded down
+            block += 1
+        self._block = min(block, LAST_BLOCK)
+        self._border_s = (block + 1) * self._coherence_s if block < LAST_BLOCK else np.inf
+        self._gain = self._channel.block_gain(self._block)
+        return True
+
+    def _count_off(self, who: NDArray[np.bool_]) -> None:
+        seconds = np.where(who, self._env.now - self._since_s, 0.0)
+        on_air_s = np.where(self._rate > 0, seconds, 0.0)
+        self._left_bits = np.maximum(self._left_bits - on_air_s * self._rate, 0.0)
+        self.air_s = self.air_s + on_air_s
+        self.band_s = self.band_s + on_air_s * self._share
+        self._since_s = np.where(who, self._env.now, self._since_s)
+
+    def _aim(self, client: int) -> None:
+        """Look up anew how far it is to the client's next loss, from within the packet that is on
+        the air.
+        """
+        assert self._packets is not None
+        packets = self._packets[client]
+        sent_bits = packets.pass_by(self._run_bits[client] - self._left_bits[client])
+        self._run_bits[client] = packets.run_bits(float(self._loss[client]))
+        self._left_bits[client] = max(self._run_bits[client] - sent_bits, 0.0)
+
+    def _set_alarm(self) -> None:
+        next_s = min(float(self._ends_s.min()), self._border_s if self._sending.any() else np.inf)
+        self._alarm = None
+        if next_s < np.inf:
+            self._alarm = self._env.timeout(next_s - self._env.now)
+            self._alarm.callbacks.append(self._wake)
+
+    def _wake(self, alarm: simpy.Event) -> None:
+        if alarm is not self._alarm:  # something changed since it was set
+            return
+        ended = self._sending & (self._ends_s <= self._env.now)
+        self._count_off(ended)
+        for client in np.flatnonzero(ended):
+            self._end_run(int(client))
+        self._refresh()
+
+    def _end_run(self, client: int) -> None:
+        outcome = "uploaded" if self._packets is None else self._packets[client].end_run()
+        if outcome in ("block lost", "under way"):
+            if outcome == "block lost":
+                self._note(client, outcome)
+            self._run_bits[client] = self._left_bits[client] = 0.0
+            self._aim(client)
+            self._ends_s[client] = self._env.now + self._left_bits[client] / self._rate[client]
+            return
+        through = self._through[client]
+        self._remove(client)
+        assert through is not None
+        through.succeed(outcome == "uploaded")
+
+    def _remove(self, client: int) -> None:
+        self._sending[client] = False
+        self._through[client] = None
+        self._ends_s[client] = np.inf

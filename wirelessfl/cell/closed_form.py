@@ -1,0 +1,275 @@
+"""What a round costs by formula: rates, seconds per phase, joules (K,); the cell as events is in
+`wirelessfl.cell`.
+
+The server plans with these formulas, and a sweep may use them alone where nothing is lost and
+nobody waits for another.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from wirelessfl.radio.numerology import resource_block_hz
+from wirelessfl.radio.snr_and_rate import (
+    noise_psd_nats,
+    open_loop_power_dbm,
+    shannon_rate_bps,
+    snr,
+    snr_in_band,
+)
+from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
+from wirelessfl.values import Array, ChannelState, Demand, Scenario
+
+ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """Seconds of each client's phases, shape (K,): download, fixed work, prunable work, upload."""
+
+    download_s: Array
+    fixed_s: Array
+    prunable_s: Array
+    upload_s: Array
+
+
+def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
+    """Power that each client sends with, W; (..., K).
+
+    `fixed` is `transmit_power_w` within the power class; `open-loop` is min(p0 + alpha PL + 10
+    log10(2^mu M), that limit), 3GPP TS 38.213 section 7.1.1, with 2^mu the sub-carrier spacing over
+    15 kHz and PL from `channel.path_gain` (from the believed gain where a channel gives none).
+
+    **Differs:** M is the whole number of resource blocks in an equal share of the band among the
+    participants of the round, at least 1, not in the share that the client is then given: the power
+    has to be known before the band is divided.
+    """
+    link = scenario.link
+    limit_w = np.minimum(scenario.per_client("transmit_power_w"), link.class_limit_w)
+    if link.power_control == "fixed":
+        return limit_w
+    path_gain = channel.believed_gain if channel.path_gain is None else channel.path_gain
+    share_hz = scenario.bandwidth_hz / (channel.participants or scenario.clients)
+    block_hz = resource_block_hz(link.subcarrier_spacing_hz)
+    narrow_blocks = max(int(share_hz / block_hz), 1) * block_hz / resource_block_hz(15e3)
+    path_loss_db = -linear_to_db(np.maximum(path_gain, np.finfo(np.float64).tiny))
+    wanted_dbm = open_loop_power_dbm(
+        path_loss_db, narrow_blocks, link.path_loss_compensation, link.p0_dbm, watt_to_dbm(limit_w)
+    )
+    return dbm_to_watt(wanted_dbm)
+
+
+def full_band_snr(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
+    """Signal-to-noise ratio at `gain` over the whole band; (..., K)."""
+    psd_w_per_hz = scenario.noise_density_w_per_hz
+    noise_w = (
+        scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
+    )
+    return snr(gain, transmit_power_w(scenario, channel), noise_w)
+
+
+def band_snr(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
+    """Signal-to-noise ratio at `gain` inside a share of the band; (..., K).
+
+    That over the whole band where the noise power is fixed, SNR / b where the noise has a density.
+    """
+    over_all = full_band_snr(scenario, channel, gain)
+    if scenario.noise_density_w_per_hz is None:
+        return over_all
+    return snr_in_band(bandwidth_fraction, over_all)
+
+
+def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
+    """Rate at `gain` over the whole band, eq. (13) of [WFL] for Shannon's rate; (..., K)."""
+    if scenario.link.is_shannon:
+        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
+        return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
+    return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
+        full_band_snr(scenario, channel, gain)
+    )
+
+
+def rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
+    """Rate at `gain` over a share b of the band, without packet errors; (..., K).
+
+    b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B
+    eta(SNR / b) with the link's efficiency eta where the noise has a density (erratum W7). With a
+    table a wider share may then carry less, where it takes SNR / b below a row: a client leaves no
+    part of its share empty.
+    """
+    if scenario.noise_density_w_per_hz is None:
+        return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
+    if scenario.link.is_shannon:
+        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
+        return scenario.bandwidth_hz * noise_psd_nats(bandwidth_fraction, behind_gap) / np.log(2.0)
+    efficiency = scenario.link.efficiency_bps_hz(
+        band_snr(scenario, channel, gain, bandwidth_fraction)
+    )
+    return scenario.bandwidth_hz * bandwidth_fraction * efficiency
+
+
+def sending_rate_bps(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
+    """Rate that a client sends at: what `gain` supports, under `outage` what the believed gain
+    does; (..., K).
+    """
+    at = channel.believed_gain if scenario.link.packet_error == "outage" else gain
+    return rate_bps(scenario, channel, at, bandwidth_fraction)
+
+
+def packet_loss(
+    scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
+) -> Array:
+    """Probability that a packet sent at `gain` is lost; (..., K). A packet is sent 1 / (1 - q)
+    times on average.
+
+    `waterfall`: q = 1 - exp(-m sigma^2 W / (p h)), the noise sigma^2 W in the client's own band;
+    `outage`: 1 where `gain` supports less than the rate of the believed gain, else 0.
+    """
+    if scenario.link.packet_error == "waterfall":
+        return scenario.link.waterfall_loss(band_snr(scenario, channel, gain, bandwidth_fraction))
+    sent_bps = sending_rate_bps(scenario, channel, gain, bandwidth_fraction)
+    return np.asarray(
+        sent_bps > rate_bps(scenario, channel, gain, bandwidth_fraction), dtype=np.float64
+    )
+
+
+def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
+    """Goodput over the whole band that the server plans with: rate x (1 - q) at the believed gain;
+    (..., K).
+
+    Where the noise has a density b times this is no more than the goodput in a share b of the band,
+    because SNR / b is at least SNR: who is planned with it is never late for it.
+    """
+    whole = np.ones(())
+    loss = packet_loss(scenario, channel, channel.believed_gain, whole)
+    return full_band_rate_bps(scenario, channel, channel.believed_gain) * (1.0 - loss)
+
+
+def compute_s(scenario: Scenario, updates: Array) -> Array:
+    """Seconds to do `updates` weight updates, cycles_per_weight * updates / cpu_hz (eq. 11-12 of
+    [WFL]); (K,).
+    """
+    return scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
+
+
+def fixed_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds that a client spends whatever it prunes: fixed download and fixed work; (K,)."""
+    return fixed_download_s(scenario, demand) + compute_s(scenario, demand.fixed_updates)
+
+
+def prunable_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds, besides the upload, that shrink with (1 - pruning_ratio): prunable download and
+    work; (K,).
+    """
+    return prunable_download_s(scenario, demand) + compute_s(scenario, demand.prunable_updates)
+
+
+def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
+    """Seconds to receive the fixed bits and the `kept` fraction of the prunable ones; (K,).
+
+    Under `downlink_broadcast` all who receive anything receive the largest dense download, at the
+    slowest one's rate.
+    """
+    rate_bps = scenario.per_client("downlink_rate_bps")
+    if scenario.medium.downlink_broadcast:
+        dense_bits = demand.fixed_download_bits + demand.prunable_download_bits
+        receives = dense_bits > 0
+        return np.where(
+            receives, dense_bits.max() / rate_bps.min(where=receives, initial=np.inf), 0.0
+        )
+    return (demand.fixed_download_bits + kept * demand.prunable_download_bits) / rate_bps
+
+
+def fixed_download_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds to receive what does not shrink with pruning, all of a broadcast; (K,)."""
+    return download_s(scenario, demand, np.zeros(()))
+
+
+def prunable_download_s(scenario: Scenario, demand: Demand) -> Array:
+    """Seconds to receive what shrinks with (1 - pruning_ratio), nothing of a broadcast; (K,)."""
+    bits = np.zeros(()) if scenario.medium.downlink_broadcast else demand.prunable_download_bits
+    return bits / scenario.per_client("downlink_rate_bps")
+
+
+def upload_bits(demand: Demand, kept: Array) -> Array:
+    """Bits that a client uploads that keeps the fraction `kept`, none where it keeps nothing; (...,
+    K).
+    """
+    return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+
+
+def energy_j(
+    scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
+) -> Array:
+    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit; (..., K), joule.
+
+    Args:
+        scenario: The cell, which gives kappa.
+        channel: The round's channel, which open-loop power control follows.
+        cpu_hz: CPU frequency f of each client in the round, (K,).
+        cpu_s: Seconds that the client's CPU worked for it up to the round's end, (..., K).
+        transmit_s: Seconds that the client transmitted up to the round's end, (..., K).
+    """
+    cpu_w = scenario.effective_capacitance * cpu_hz**3
+    return cpu_w * cpu_s + transmit_power_w(scenario, channel) * transmit_s
+
+
+def busy_s(
+    download_s: Array, compute_s: Array, upload_s: Array, finish_s: Array, round_s: Array | float
+) -> tuple[Array, Array]:
+    """Seconds of CPU work and of transmission up to the end of a round.
+
+    A client downloads, computes and uploads in turn; one that is late stops at the round's end, and
+    one without a rate (an upload of inf s) transmits nothing.
+
+    Args:
+        download_s: Seconds of the download, (..., K).
+        compute_s: Seconds of the work after it, (..., K).
+        upload_s: Seconds of the upload after that, (..., K).
+        finish_s: Moment at which the client would finish, (..., K).
+        round_s: End of the round, broadcast against (..., K).
+
+    Returns:
+        CPU seconds and seconds of transmission, both (..., K).
+    """
+    left_s = round_s - download_s
+    late = finish_s > round_s
+    cpu_s = np.where(late, np.clip(left_s, 0.0, compute_s), compute_s)
+    transmit_s = np.where(late, np.clip(left_s - compute_s, 0.0, upload_s), upload_s)
+    return cpu_s, np.where(np.isfinite(upload_s), transmit_s, 0.0)
+
+
+class Shares(Protocol):
+    """What a formula reads of an `Allocation`; (..., K)."""
+
+    @property
+    def bandwidth_fraction(self) -> Array:
+        """Share of the band."""
+        ...
+
+    @property
+    def pruning_ratio(self) -> Array:
+        """Fraction removed."""
+        ...
+
+
+def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
+    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
+    kept = 1.0 - allocation.pruning_ratio
+    bits = upload_bits(demand, kept)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = sending_rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)
+        upload_s = np.where(bits > 0, bits / rate, 0.0)
+    return Phases(
+        download_s=download_s(scenario, demand, kept),
+        fixed_s=compute_s(scenario, demand.fixed_updates),
+        prunable_s=kept * compute_s(scenario, demand.prunable_updates),
+        upload_s=upload_s,
+    )

@@ -1,0 +1,68 @@
+"""The clients' CPUs within a round."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.scenario.processor import Array, Processor
+from wirelessfl.scenario.scenario import Scenario
+from wirelessfl.values import Demand
+
+
+def cpu_hz(scenario: Scenario, demand: Demand, allocation: Allocation, planned_s: Array) -> Array:
+    """CPU frequency of each client in a round; (K,).
+
+    Under `dvfs` the lowest one in [min_cpu_hz, cpu_hz] with which the client finishes at the
+    deadline as planned, f = C / (deadline - (T - C / cpu_hz)), C cycles of work and T = `planned_s`
+    (K,), when the client would finish at `cpu_hz` (the allocation's `latency_s`); the highest where
+    even that is late. `demand` is what was planned with. Energy kappa C f^2 falls with its square.
+    """
+    highest_hz = scenario.per_client("cpu_hz")
+    if scenario.processor.cpu != "dvfs":
+        return highest_hz
+    updates = demand.fixed_updates + (1.0 - allocation.pruning_ratio) * demand.prunable_updates
+    work_s = scenario.per_client("cycles_per_weight") * updates / highest_hz
+    room_s = scenario.deadline_s - (planned_s - work_s)
+    slowdown = np.divide(work_s, room_s, out=np.ones_like(work_s), where=room_s > 0)
+    return np.clip(slowdown * highest_hz, scenario.processor.min_cpu_hz, highest_hz)
+
+
+def work(
+    env: Any,
+    seconds: float,
+    processor: Processor,
+    generator: np.random.Generator,
+    note: Callable[[str], None] = lambda event: None,
+) -> Generator[Any, Any, None]:
+    """`seconds` of CPU time as a part of a client's SimPy process (`yield from work(...)`).
+
+    When `loaded`, background jobs hold the CPU first, in the order of their arrival, and training
+    gets what they leave: it takes seconds / (1 - utilisation) on average. `note` hears
+    "interrupted" and "resumed". Nobody plans with the load. The CPU is found idle, as it is left:
+    training ends only when no job is there, and Poisson arrivals have no memory, so that one work
+    after another is as one.
+    """
+    if processor.cpu != "loaded" or processor.background_rate_hz == 0:
+        yield env.timeout(seconds)
+        return
+    import simpy  # here, since whoever reads a scenario needs no events
+
+    from wirelessfl.cell.queueing import giving_way, poisson_jobs
+
+    cpu = simpy.PreemptiveResource(env)
+    jobs = env.process(
+        poisson_jobs(
+            env,
+            cpu,
+            rate_hz=processor.background_rate_hz,
+            service_s=processor.background_s,
+            generator=generator,
+        )
+    )
+    try:
+        yield from giving_way(env, cpu, seconds, note)
+    finally:
+        if jobs.is_alive:
+            jobs.interrupt()

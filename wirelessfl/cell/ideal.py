@@ -1,0 +1,87 @@
+"""A round in which nothing is lost and nobody waits for another: one chain of timeouts per client
+(SimPy).
+"""
+
+from typing import Any
+
+import numpy as np
+import simpy
+
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.cell.client import SERVER, Line
+from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
+from wirelessfl.cell.cpu import cpu_hz
+from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
+
+EVENTS = ("downloaded", "fixed work done", "prunable work done", "uploaded")
+
+
+def undisturbed(
+    scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation
+) -> RoundTiming:
+    """The round by timeouts alone; what `simulate` does when every feature of the cell is off."""
+    planned = phases(scenario, channel, demand, allocation)
+    highest_hz = hz = scenario.per_client("cpu_hz")
+    fixed_s, prunable_s = planned.fixed_s, planned.prunable_s
+    if scenario.processor.cpu == "dvfs":
+        hz = cpu_hz(scenario, demand, allocation, allocation.latency_s)
+        fixed_s, prunable_s = fixed_s * (highest_hz / hz), prunable_s * (highest_hz / hz)
+    trace, finish_s = _run(np.array([planned.download_s, fixed_s, prunable_s, planned.upload_s]))
+    delivered = finish_s <= scenario.deadline_s * ON_TIME
+    round_s = float(finish_s.max())
+    if not delivered.all():
+        round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
+        trace.append((scenario.deadline_s, SERVER, "deadline"))
+        trace.sort(key=lambda line: line[0])  # who is on time by rounding stands after the deadline
+    compute_s = fixed_s + prunable_s
+    cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
+    nobody = np.zeros(scenario.clients, dtype=np.bool_)
+    return RoundTiming(
+        download_s=planned.download_s,
+        compute_s=compute_s,
+        upload_s=planned.upload_s,
+        finish_s=finish_s,
+        delivered=delivered,
+        energy_j=energy_j(scenario, channel, hz, cpu_s, transmit_s),
+        round_s=round_s,
+        trace=tuple(trace),
+        lost=nobody,
+        earlier=nobody,
+        retransmissions=np.zeros(scenario.clients, dtype=np.int64),
+        band_utilisation=_utilisation(allocation.bandwidth_fraction, transmit_s, round_s),
+        backlog=Backlog.none(scenario.clients),
+    )
+
+
+def _utilisation(bandwidth_fraction: Array, transmit_s: Array, round_s: float) -> float:
+    """Fraction of band x time, until the round's end, in which clients transmit; 0 for a round
+    without an end.
+    """
+    if not 0.0 < round_s < np.inf:
+        return 0.0
+    return min(float(bandwidth_fraction @ transmit_s) / round_s, 1.0)
+
+
+def _run(seconds: Array) -> tuple[list[Line], Array]:
+    """The trace and the moments at which clients finish, from the seconds of their phases (4, K)."""
+    env = simpy.Environment()
+    trace: list[Line] = []
+    rows = seconds.T.tolist()
+    finish_s = [0.0] * len(rows)
+
+    def phase_ends(timeout: Any) -> None:
+        client, phase = timeout.value
+        now_s = env.now
+        trace.append((now_s, client, EVENTS[phase]))
+        if phase < 3:
+            simpy.Timeout(env, rows[client][phase + 1], (client, phase + 1)).callbacks.append(
+                phase_ends
+            )
+        else:
+            finish_s[client] = now_s
+
+    for client, row in enumerate(rows):
+        first = 0 if row[0] > 0 else 1
+        simpy.Timeout(env, row[first], (client, first)).callbacks.append(phase_ends)
+    env.run()
+    return trace, np.array(finish_s)

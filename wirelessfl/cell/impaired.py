@@ -1,0 +1,233 @@
+"""A round in which clients share, lose, drop out or come late: every client a SimPy process, over
+one band.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.cell.band import Band
+from wirelessfl.cell.client import PHASES, SERVER, Client, Line, Update, Work
+from wirelessfl.cell.closed_form import ON_TIME, compute_s, energy_j, phases, upload_bits
+from wirelessfl.cell.cpu import cpu_hz, work
+from wirelessfl.cell.packets import Packets
+from wirelessfl.rng import Streams
+from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
+
+_NO_DRAWS = np.random.default_rng(0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Figures:
+    """What has happened up to some moment; shape (K,)."""
+
+    spent_s: dict[str, Array]
+    cpu_s: Array
+    air_s: Array
+    lost: NDArray[np.bool_]
+    retransmissions: NDArray[np.int64]
+    keeps: NDArray[np.bool_]  # whose update of this round uploads anything
+    pending: NDArray[np.bool_]  # who has an update that is not through
+    open_s: Array  # its CPU seconds to come
+    open_bits: Array
+    band_s: float  # seconds times share of the band
+
+
+def disturbed(
+    scenario: Scenario,
+    channel: ChannelState,
+    demand: Demand,
+    allocation: Allocation,
+    rng: Streams,
+    backlog: Backlog,
+) -> RoundTiming:
+    """The round by events; what `simulate` does when a feature of the cell is on."""
+    env = simpy.Environment()
+    trace: list[Line] = []
+    packets = None
+    if scenario.link.packet_error != "none":
+        packets = [
+            Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)
+        ]
+
+    def note(client: int, event: str) -> None:
+        trace.append((env.now, client, event))
+
+    band = Band(env, scenario, channel, allocation.bandwidth_fraction, packets, note)
+    hz = cpu_hz(scenario, backlog.added_to(demand), allocation, allocation.latency_s)
+    download_s, updates = _to_do(scenario, channel, demand, allocation, backlog, hz)
+    clients = [
+        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, rng, k), note)
+        for k in range(scenario.clients)
+    ]
+    lives = [env.process(client.live()) for client in clients]
+    _drop_out(env, scenario, rng, lives)
+    look = partial(_look, clients, band, packets, allocation.pruning_ratio < 1.0)
+    server = env.process(_server(env, lives, scenario, trace, look))
+    env.run()
+    ended: Any = (
+        (np.inf, look()) if server.is_alive else server.value
+    )  # alive: somebody's upload is endless
+    round_s, at_end = ended
+    return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
+
+
+def _timing(
+    scenario: Scenario,
+    channel: ChannelState,
+    hz: Array,
+    trace: list[Line],
+    clients: list[Client],
+    round_s: float,
+    at_end: _Figures,
+    afterwards: _Figures,
+) -> RoundTiming:
+    """The record of the round, from its state at its end and that after the last client was
+    followed up.
+
+    Energy, retransmissions and the use of the band end with the round under every policy.
+    """
+    cut = scenario.deadline_policy == "late-next-round"  # open work is done in the next round
+    figures = at_end if cut else afterwards
+    finish_s = np.where(figures.lost, np.inf, [client.finish_s for client in clients])
+    delivered = finish_s <= scenario.deadline_s * ON_TIME
+    older_s = np.array(
+        [min((u.arrived_s for u in client.updates[:-1]), default=np.inf) for client in clients]
+    )
+    earlier = older_s <= round_s * ON_TIME if round_s < np.inf else older_s < np.inf
+    owes = figures.pending & ~np.where(figures.keeps, delivered, earlier) & cut
+    told = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
+    return RoundTiming(
+        download_s=figures.spent_s["download"],
+        compute_s=figures.spent_s["compute"],
+        upload_s=figures.spent_s["upload"],
+        finish_s=finish_s,
+        delivered=delivered,
+        energy_j=energy_j(scenario, channel, hz, at_end.cpu_s, at_end.air_s),
+        round_s=round_s,
+        trace=tuple(
+            sorted(told, key=lambda line: line[0])
+        ),  # who is on time by rounding stands after the deadline
+        lost=figures.lost,
+        earlier=earlier,
+        retransmissions=at_end.retransmissions,
+        band_utilisation=min(at_end.band_s / round_s, 1.0) if 0.0 < round_s < np.inf else 0.0,
+        backlog=Backlog(
+            pending=owes,
+            updates=np.where(
+                owes, figures.open_s * hz / scenario.per_client("cycles_per_weight"), 0.0
+            ),
+            upload_bits=np.where(owes, figures.open_bits, 0.0),
+        ),
+    )
+
+
+def _on_cpu(env: simpy.Environment, scenario: Scenario, rng: Streams, client: int) -> Work:
+    """Work on the client's processor."""
+    loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
+    generator = rng.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, generator=generator)
+
+
+def _to_do(
+    scenario: Scenario,
+    channel: ChannelState,
+    demand: Demand,
+    allocation: Allocation,
+    backlog: Backlog,
+    hz: Array,
+) -> tuple[list[float], list[tuple[Update, ...]]]:
+    """Seconds of each client's download, and its updates: the pending one, then this round's."""
+    planned = phases(scenario, channel, demand, allocation)
+    slower = scenario.per_client("cpu_hz") / hz
+    fixed_s, prunable_s = (
+        (planned.fixed_s * slower).tolist(),
+        (planned.prunable_s * slower).tolist(),
+    )
+    open_s = (compute_s(scenario, backlog.updates) * slower).tolist()
+    bits = upload_bits(demand, 1.0 - allocation.pruning_ratio).tolist()
+    updates: list[tuple[Update, ...]] = []
+    for k in range(scenario.clients):
+        stages = ((fixed_s[k], "fixed work done"), (prunable_s[k], "prunable work done"))
+        new = Update(stages, bits[k], "uploaded")
+        old = Update(((open_s[k], None),), float(backlog.upload_bits[k]), "late update arrived")
+        updates.append((old, new) if backlog.pending[k] else (new,))
+    return planned.download_s.tolist(), updates
+
+
+def _drop_out(
+    env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]
+) -> None:
+    """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has
+    finished by then.
+    """
+    if scenario.medium.dropout_probability == 0:
+        return
+
+    def vanish(life: simpy.Process, _: simpy.Event) -> None:
+        if life.is_alive:
+            life.interrupt()
+
+    for client, life in enumerate(lives):
+        drops, moment = rng.generator("dropout", client).random(2)
+        if drops < scenario.medium.dropout_probability:
+            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(partial(vanish, life))
+
+
+def _server(
+    env: simpy.Environment,
+    lives: list[simpy.Process],
+    scenario: Scenario,
+    trace: list[Line],
+    look: Callable[[], _Figures],
+) -> Generator[simpy.Event, None, tuple[float, _Figures]]:
+    """Wait as the deadline policy says; when the server goes on, and what had happened by then.
+
+    A client that finishes within rounding of the deadline is waited for, but the round has ended at
+    the deadline where another one is late.
+    """
+    yield env.all_of(lives) | env.timeout(scenario.deadline_s)
+    if any(life.is_alive for life in lives):
+        at_deadline = None if scenario.deadline_policy == "wait" else look()
+        yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
+        if any(life.is_alive for life in lives):
+            trace.append((scenario.deadline_s, SERVER, "deadline"))
+            if at_deadline is not None:
+                return scenario.deadline_s, at_deadline
+            yield env.all_of(lives)
+    return float(env.now), look()
+
+
+def _look(
+    clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
+) -> _Figures:
+    """What has happened up to now; `keeps` says whose update of this round uploads anything."""
+    band.settle()
+    for client in clients:
+        client.settle()
+    pending = [client.pending(bool(kept)) for client, kept in zip(clients, keeps, strict=True)]
+    open_bits = [
+        client.open_bits(update) if update else 0.0
+        for client, update in zip(clients, pending, strict=True)
+    ]
+    again = [packet.retransmissions for packet in packets] if packets else [0] * len(clients)
+    return _Figures(
+        spent_s={
+            phase: np.array([client.spent_s[phase] for client in clients]) for phase in PHASES
+        },
+        cpu_s=np.array([client.cpu_s for client in clients]),
+        air_s=band.air_s,
+        lost=np.array([client.lost for client in clients]),
+        retransmissions=np.array(again, dtype=np.int64),
+        keeps=keeps,
+        pending=np.array([update is not None for update in pending]),
+        open_s=np.array([update.open_s if update else 0.0 for update in pending]),
+        open_bits=np.array(open_bits),
+        band_s=float(band.band_s.sum()),
+    )

@@ -1,0 +1,140 @@
+"""Many rounds at once by formula, for sweeps over cells in which nothing is lost and nobody waits
+for another.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
+from wirelessfl.errors import InputError
+from wirelessfl.values import Array, ChannelState, Demand, Scenario
+
+_AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FastTimes:
+    """Seconds and joules of many rounds and who was on time, shape (..., K); `round_s` has shape
+    (...,).
+
+    The fields mean what they mean in `RoundTiming`.
+    """
+
+    download_s: Array
+    compute_s: Array
+    upload_s: Array
+    finish_s: Array
+    delivered: NDArray[np.bool_]
+    energy_j: Array
+    round_s: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Shares:
+    """What `phases` reads of an allocation."""
+
+    bandwidth_fraction: Array
+    pruning_ratio: Array
+
+
+def beyond_formula(scenario: Scenario) -> str | None:
+    """What a formula cannot follow in this cell, as "field must be ..., got ..."; None when there
+    is nothing.
+    """
+    fields = {
+        "packet_error": (scenario.link.packet_error, ("none",)),
+        "bands": (scenario.medium.bands, ("static",)),
+        "coherence_s": (scenario.medium.coherence_s, (None,)),
+        "dropout_probability": (scenario.medium.dropout_probability, (0,)),
+        "cpu": (scenario.processor.cpu, ("fixed", "dvfs")),
+        "deadline_policy": (scenario.deadline_policy, ("wait", "drop")),
+    }
+    for name, (value, allowed) in fields.items():
+        if value not in allowed:
+            wanted = "left out" if allowed == (None,) else " or ".join(map(str, allowed))
+            return f"scenario.{name} must be {wanted}, got {value}"
+    return None
+
+
+def round_times(
+    scenario: Scenario,
+    gain: ArrayLike,
+    demand: Demand,
+    bandwidth_fraction: ArrayLike,
+    pruning_ratio: ArrayLike,
+    *,
+    path_gain: ArrayLike | None = None,
+    participants: int | None = None,
+) -> FastTimes:
+    """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, eq. (16)-(18) of [WFL].
+
+    `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
+    broadcast to it, `demand` holds for every round. Open-loop power control follows `path_gain`,
+    `gain` unless given, and divides the band among `participants`, all K unless given. Equal to the
+    event path to 1e-12. Raises `InputError` for a cell with packet errors, a shared band, coherence
+    blocks, dropouts, a CPU that is not fixed or `late-next-round`, which have to be simulated, and
+    for shapes that do not fit.
+    """
+    needs_events = beyond_formula(scenario)
+    if (
+        scenario.processor.cpu != "fixed"
+    ):  # a scaled frequency follows from the plan, which is not known here
+        needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
+    if needs_events:
+        raise InputError(
+            f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate"
+        )
+    arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]
+    arrays.append(arrays[0] if path_gain is None else np.asarray(path_gain, dtype=np.float64))
+    clients = scenario.clients
+    try:
+        shape = np.broadcast_shapes((clients,), *(array.shape for array in arrays))
+    except ValueError:
+        shape = (0,)
+    if shape[-1] != clients:
+        got = ", ".join(str(array.shape) for array in arrays[:3])
+        raise InputError(
+            f"gain, bandwidth_fraction, pruning_ratio must fit (..., {clients}), got {got}"
+        )
+    rows = [np.broadcast_to(array, shape).reshape(-1, clients) for array in arrays]
+    per_client, round_s = np.empty((5, *rows[0].shape)), np.empty(len(rows[0]))
+    step = max(_AT_ONCE // clients, 1)
+    for start in range(0, len(round_s), step):
+        part = slice(start, start + step)
+        round_s[part] = _fill(
+            scenario, demand, [row[part] for row in rows], participants, per_client[:, part]
+        )
+    download_s, compute_s, upload_s, finish_s, energy_j = per_client.reshape(5, *shape)
+    return FastTimes(
+        download_s=download_s,
+        compute_s=compute_s,
+        upload_s=upload_s,
+        finish_s=finish_s,
+        delivered=finish_s <= scenario.deadline_s * ON_TIME,
+        energy_j=energy_j,
+        round_s=round_s.reshape(shape[:-1]),
+    )
+
+
+def _fill(
+    scenario: Scenario, demand: Demand, rows: list[Array], participants: int | None, out: Array
+) -> Array:
+    """Download, compute, upload, finish and energy of some rounds into `out` (5, R, K); when they
+    end, (R,).
+    """
+    gain, band, ratio, path_gain = rows
+    channel = ChannelState(
+        gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
+    )
+    planned = phases(scenario, channel, demand, _Shares(band, ratio))
+    out[0], out[2] = planned.download_s, planned.upload_s
+    np.add(planned.fixed_s, planned.prunable_s, out=out[1])
+    np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])
+    round_s = out[3].max(axis=-1)
+    if scenario.deadline_policy == "drop":
+        round_s = np.where(round_s <= scenario.deadline_s * ON_TIME, round_s, scenario.deadline_s)
+    cpu_s, transmit_s = busy_s(out[0], out[1], out[2], out[3], round_s[:, None])
+    out[4] = energy_j(scenario, channel, scenario.per_client("cpu_hz"), cpu_s, transmit_s)
+    return round_s

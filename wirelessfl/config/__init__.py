@@ -1,0 +1,1 @@
+"""Scenario files: reading, writing and overriding their fields."""

@@ -1,0 +1,144 @@
+"""The keys of a section: names and types of a dataclass's fields, from TOML values and back, one
+clear line each.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from wirelessfl.errors import InputError, check_number
+from wirelessfl.units import dbm_to_watt
+
+MAX_DBM = 300.0  # beyond any radio, within any float
+
+
+def known_fields(cls: Any) -> dict[str, Any]:
+    """Name and type of every key of a section: the fields of `cls`, those of nested dataclasses in
+    place of them.
+    """
+    hints = _hints(cls)
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        own = known_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint}
+        if twice := own.keys() & found.keys():
+            raise InputError(
+                f"{cls.__name__} has the field {min(twice)} twice: once of its own, once in what it holds"
+            )
+        found.update(own)
+    return found
+
+
+def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
+    """An object of dataclass `cls` from the keys of a section; `InputError` names section and
+    field.
+    """
+    types = known_fields(cls)
+    values = {}
+    for key, value in table.items():
+        field, value = _to_si(key, value, types, table, section)
+        if field not in types:
+            raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
+        values[field] = typed(f"{section}.{field}", types[field], value)
+    try:
+        return _nest(cls, values)
+    except InputError as error:
+        message = str(error)
+        if message.startswith(f"{section}."):
+            raise
+        raise InputError(
+            f"{section}.{message}" if message.split()[0] in types else f"{section}: {message}"
+        ) from None
+
+
+def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
+    """An object of `cls` from `values`; what they leave out is as in `start`, the default of the
+    field it goes to.
+    """
+    hints = _hints(cls)
+    arguments = {}
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[field.name]):
+            factory = field.default_factory
+            default = getattr(
+                start, field.name, None if factory is dataclasses.MISSING else factory()
+            )
+            arguments[field.name] = _nest(hints[field.name], values, default)
+        elif field.name in values:
+            arguments[field.name] = values[field.name]
+    return cls(**arguments) if start is None else dataclasses.replace(start, **arguments)
+
+
+def flat(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass as TOML values; None (TOML has none) is left out."""
+    table: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if dataclasses.is_dataclass(item):
+            table.update(flat(item))
+        elif item is not None:
+            table[field.name] = list(item) if isinstance(item, tuple) else item
+    return table
+
+
+def _to_si(
+    key: str, value: Any, types: Mapping[str, Any], table: Mapping[str, Any], section: str
+) -> tuple[str, Any]:
+    """A level in dBm as watt where the section has the field in watt; anything else as it is."""
+    watt = key.removesuffix("_dbm") + "_w"
+    if not key.endswith("_dbm") or watt not in types:
+        return key, value
+    if watt in table:
+        raise InputError(f"{section}.{key} and {section}.{watt} are the same field: give one")
+    level_dbm = typed(f"{section}.{key}", float | tuple[float, ...], value)
+    check_number(f"{section}.{key}", level_dbm, at_least=-MAX_DBM, at_most=MAX_DBM)
+    power_w = dbm_to_watt(level_dbm)
+    return watt, power_w.tolist()
+
+
+def typed(field: str, annotation: Any, value: Any) -> Any:
+    """`value` as `annotation` (a list as a tuple, a whole number as a float; never a string as a
+    number).
+    """
+    try:
+        return _adapter(annotation).validate_json(json.dumps(value), strict=True)
+    except (TypeError, ValidationError):
+        raise InputError(f"{field} must be {_type_name(annotation)}, got {value!r}") from None
+
+
+_hints = cache(
+    get_type_hints
+)  # of a class, for they never change; a study reads hundreds of experiments
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
+
+
+def _type_name(annotation: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+    if annotation in names:
+        return names[annotation]
+    text = str(annotation).replace("typing.", "").replace(" | None", "")
+    readable = {
+        "float | tuple[float, ...]": "a number or a list of numbers, one per client",
+        "tuple[float, float]": "a list of two numbers",
+        "tuple[str, ...]": "a list of strings",
+        "tuple[tuple[float, float], ...]": "a list of pairs of numbers",
+        "tuple[tuple[int, ...], ...]": "a list of lists of whole numbers",
+    }
+    if text.startswith("Literal["):
+        return "one of " + text.removeprefix("Literal[").removesuffix("]").replace("'", "")
+    return readable.get(text, text)
+
+
+def hint_at(name: str, known: Any) -> str:
+    """The nearest of the `known` names, or all of them, as the end of an error line."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else f"; there are {', '.join(known) or 'none'}"

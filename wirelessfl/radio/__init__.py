@@ -1,0 +1,1 @@
+"""Radio physics and tables of the standards: SNR, rate, numerology, CSI."""

@@ -1,0 +1,135 @@
+"""Radio physics that every room shares: signal-to-noise ratio and Shannon's rate."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.units import db_to_linear, linear_to_db
+
+Array = NDArray[np.float64]
+_MOST_SNR = 1e300  # the SNR in a band next to 0; the rate there has long underflowed
+_SMALL = (
+    0.05  # below this t / (1 + t) the slope is summed as a series, because its two terms cancel
+)
+_SERIES = 1.0 / np.arange(15, 1, -1)  # 1/15 ... 1/2, highest power first
+_NEWTON_STEPS = 6
+
+
+def snr(gain: ArrayLike, transmit_power_w: ArrayLike, noise_power_w: ArrayLike) -> Array:
+    """Linear signal-to-noise ratio h p / sigma^2; any shape, watt."""
+    return (
+        np.asarray(gain, dtype=np.float64)
+        * np.asarray(transmit_power_w)
+        / np.asarray(noise_power_w)
+    )
+
+
+def shannon_rate_bps(bandwidth_hz: ArrayLike, snr: ArrayLike) -> Array:
+    """B log2(1 + SNR) in bit/s, eq. (13) of [WFL] for the whole band; any shape, hertz.
+
+    The noise power of eq. (13) does not depend on the share of the band (erratum W6), so a client
+    with fraction b of the band has b times this rate.
+    """
+    return np.asarray(bandwidth_hz, dtype=np.float64) * np.log2(
+        1.0 + np.asarray(snr, dtype=np.float64)
+    )
+
+
+def thermal_noise_w(bandwidth_hz: ArrayLike, noise_figure_db: float = 0.0) -> Array:
+    """Thermal noise power in watt: -174 dBm/Hz + 10 log10(W / Hz) + noise figure; any shape."""
+    density_w_per_hz = 1e-3 * db_to_linear(-174.0 + noise_figure_db)
+    return density_w_per_hz * np.asarray(bandwidth_hz, dtype=np.float64)
+
+
+def open_loop_power_dbm(
+    path_loss_db: ArrayLike,
+    resource_blocks: ArrayLike,
+    alpha: ArrayLike,
+    p0_dbm: ArrayLike,
+    limit_dbm: ArrayLike,
+) -> Array:
+    """Open-loop power of the uplink in dBm, min(p0 + alpha PL + 10 log10 M, limit); any shape.
+
+    3GPP TS 38.213 section 7.1.1 without closed-loop corrections: p0 is the power wanted at the
+    receiver in each of the M resource blocks of 15 kHz sub-carriers (a block of wider ones counts
+    as 2^mu of them), alpha the share of the path loss that is made up for.
+    """
+    blocks_db = linear_to_db(resource_blocks)
+    wanted_dbm = (
+        np.asarray(p0_dbm)
+        + np.asarray(alpha) * np.asarray(path_loss_db, dtype=np.float64)
+        + blocks_db
+    )
+    return np.minimum(wanted_dbm, limit_dbm)
+
+
+def noise_psd_nats(band: ArrayLike, snr: ArrayLike) -> Array:
+    """b ln(1 + SNR / b): the rate in nat/s per hertz of the whole band when noise grows with the
+    band; any shape.
+
+    `band` is the fraction b of the band and `snr` = h p / (B N0) that over the whole band, so b B
+    log2(1 + SNR / b) is the rate in bit/s (erratum W7 of [WFL]). Increasing and concave in b, from
+    0 to its limit SNR.
+    """
+    band = np.asarray(band, dtype=np.float64)
+    return band * np.log1p(snr_in_band(band, snr))
+
+
+def noise_psd_slope(band: ArrayLike, snr: ArrayLike) -> Array:
+    """d/db of `noise_psd_nats`: m(t) = ln(1 + t) - t / (1 + t) with t = SNR / b; any shape, finite
+    at b = 0.
+    """
+    t = snr_in_band(band, snr)
+    part = t / (1.0 + t)
+    return part**2 * _per_square(t, part)
+
+
+def log_noise_psd_slope(t: Array) -> Array:
+    """ln m(t), for t whose m underflows too; any shape."""
+    part = t / (1.0 + t)
+    return 2.0 * np.log(part) + np.log(_per_square(t, part))
+
+
+def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
+    """The fraction b with b ln(1 + SNR / b) = nats, the inverse of `noise_psd_nats`; any shape, inf
+    from SNR on.
+
+    With kappa = nats / SNR and t = SNR / b it is the root of ln(1 + t) / t = kappa, that is t =
+    -W_{-1}(-kappa exp(-kappa)) / kappa - 1 with Lambert's W. In ln t the equation's logarithm is
+    concave and falling, so Newton's method comes down to the root from the upper bound of W_{-1} by
+    Chatzigeorgiou (2013).
+    """
+    nats, snr = np.broadcast_arrays(
+        np.asarray(nats, dtype=np.float64), np.asarray(snr, dtype=np.float64)
+    )
+    reachable = (nats > 0) & (nats < snr)
+    if not reachable.any():
+        return np.where(nats > 0, np.inf, 0.0)
+    kappa = np.clip(
+        np.where(reachable, nats, 0.5) / np.where(reachable, snr, 1.0),
+        1.0 / _MOST_SNR,
+        1.0 - 2**-53,
+    )
+    depth = np.maximum(kappa - 1.0 - np.log(kappa), 0.0)
+    t = (1.0 - kappa + np.sqrt(2.0 * depth) + depth) / kappa
+    for _ in range(_NEWTON_STEPS):
+        rate = np.log1p(t)
+        t = t * np.exp(np.log(rate / (t * kappa)) * rate / noise_psd_slope(1.0, t))
+    return np.where(reachable, snr / t, np.where(nats > 0, np.inf, 0.0))
+
+
+def snr_in_band(band: ArrayLike, snr: ArrayLike) -> Array:
+    """t = SNR / b, the signal-to-noise ratio inside the fraction b of the band, at most 1e300; any
+    shape.
+    """
+    snr = np.asarray(snr, dtype=np.float64)
+    return snr / np.maximum(band, np.maximum(snr, 1e-8) / _MOST_SNR)
+
+
+def _per_square(t: Array, part: Array) -> Array:
+    """m / part^2 with part = t / (1 + t): the sum over n >= 0 of part^n / (n + 2); any shape."""
+    large = np.maximum(part, _SMALL)
+    found = np.asarray((np.log1p(t) - part) / large**2)
+    small = part < _SMALL
+    if small.any():
+        found[small] = np.polyval(_SERIES, np.asarray(part)[small])
+    return found

@@ -1,0 +1,275 @@
+"""Run folders: what a run leaves behind, written so that a kill at any moment loses nothing.
+
+experiment.toml     the experiment, everything resolved: enough to run it again rounds.jsonl
+one `RoundRecord` per line checkpoint-N.npz    the complete state after round N (the last two are
+kept; plain arrays, no pickle) summary.json        written when the run is complete plots/
+pictures
+"""
+
+import dataclasses
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirelessfl.errors import InputError
+from wirelessfl.values import RoundRecord
+
+Arrays = dict[str, NDArray[Any]]
+KEPT_CHECKPOINTS = 2
+_FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: a temporary file beside it, flushed to disk, renamed over it."""
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Raise `InputError` when a folder `path` cannot be there because something on its way is a
+    file.
+    """
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{option} {path} cannot be a folder: {nearest} is a file")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's
+    packed state.
+
+    `experiment` names the experiment it belongs to, so that no other one goes on from it.
+    """
+
+    round: int
+    clock_s: float
+    arrays: Arrays
+    experiment: str = ""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def experiment_file(self) -> Path:
+        """The resolved experiment."""
+        return self.path / "experiment.toml"
+
+    @property
+    def rounds_file(self) -> Path:
+        """The record of every round."""
+        return self.path / "rounds.jsonl"
+
+    @property
+    def summary_file(self) -> Path:
+        """The summary of a complete run."""
+        return self.path / "summary.json"
+
+    @property
+    def plots(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "plots"
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Raise `InputError` when `path` exists and is not an empty folder."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"--out {path} exists and is not empty: choose another folder or add --resume"
+            )
+
+    @classmethod
+    def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
+        """Make a new run folder in one step, so that a half-made one never exists under its name.
+
+        Raises `InputError` when `path` exists and is not an empty folder, or cannot be made.
+        """
+        cls.check_free(path)
+        check_folder("--out", path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        except OSError as error:
+            raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
+        try:
+            half_made.chmod(0o755)
+            folder = cls(half_made)
+            folder.experiment_file.write_text(experiment_toml, encoding="utf-8")
+            folder.rounds_file.touch()
+            folder.plots.mkdir()
+            half_made.replace(path)
+        except BaseException as error:
+            shutil.rmtree(half_made, ignore_errors=True)
+            if isinstance(
+                error, OSError
+            ):  # the disk is full, or somebody else has made `path` meanwhile
+                raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
+            raise
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run folder; `InputError` when it is not one."""
+        if not path.is_dir():
+            raise InputError(f"{path} is not a run folder: no such folder")
+        folder = cls(path)
+        for file in (folder.experiment_file, folder.rounds_file):
+            if not file.is_file():
+                raise InputError(f"{path} is not a run folder: {file.name} is missing")
+        return folder
+
+    def remove_unused(self) -> None:
+        """Remove the folder when no round is recorded in it: what was refused in the first round
+        leaves nothing.
+        """
+        if not self.records():
+            shutil.rmtree(self.path)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes from writing here; `InputError` when one already does.
+
+        The lock is on the folder itself and leaves nothing behind; the system lifts it when its
+        holder dies.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows, where two processes must not be given the same folder
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"run folder {self.path} is in use by another process") from None
+            yield
+        finally:
+            os.close(handle)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The recorded rounds; a last line that was being written when the run was killed does not
+        count.
+        """
+        return list(self.each_record())
+
+    def each_record(self) -> Iterator[dict[str, Any]]:
+        """The recorded rounds one by one: those of many clients fill a memory when all are held at
+        once.
+        """
+        with self.rounds_file.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):  # torn
+                    return
+                yield self._record(number, line.removesuffix(b"\n"))
+
+    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            raise InputError(
+                f"{self.rounds_file} line {number} is damaged: {line[:60]!r}"
+            ) from None
+        whole = isinstance(record, dict) and record.keys() >= _FIELDS
+        if not whole or record["round"] != number:
+            raise InputError(
+                f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
+            )
+        return cast(dict[str, Any], record)
+
+    def append(self, record: RoundRecord) -> None:
+        """Add one round's line."""
+        with self.rounds_file.open("a", encoding="utf-8") as file:
+            file.write(_line(record.as_dict()))
+
+    def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
+        """Keep the first `count` records and drop the rest; `InputError` when fewer are there.
+
+        `evaluated_last=False` removes the last record's accuracy: a run that is made longer has no
+        evaluation where it once ended, unless one was due there.
+        """
+        records = self.records()
+        if len(records) < count:
+            raise InputError(
+                f"{self.rounds_file} holds {len(records)} rounds, its checkpoint {count}: the folder is damaged"
+            )
+        kept = records[:count]
+        if kept and not evaluated_last:
+            kept[-1] = {**kept[-1], "accuracy": None}
+        write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint atomically, after the rounds it stands for, and drop all but the last
+        two.
+        """
+        with self.rounds_file.open("rb") as file:
+            os.fsync(file.fileno())
+        target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
+        archive: dict[str, Any] = {
+            **checkpoint.arrays,
+            "__clock_s": np.float64(checkpoint.clock_s),
+            "__round": np.int64(checkpoint.round),
+            "__experiment": np.str_(checkpoint.experiment),
+        }
+        buffer = io.BytesIO()
+        np.savez(buffer, **archive)
+        write_atomically(target, buffer.getvalue())
+        for old in self.checkpoint_files()[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+
+    def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
+        """The newest checkpoint that can be read; a damaged one is named in one line and the one
+        before it is used.
+        """
+        files = self.checkpoint_files()
+        while files:
+            file = files.pop()
+            try:
+                # RuntimeError is what zipfile makes of damaged flags; from bytes, NumPy leaves no
+                # open file behind
+                with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
+                clock_s, round = float(arrays.pop("__clock_s")), int(arrays.pop("__round"))
+                experiment = str(arrays.pop("__experiment"))
+                if file.stem != f"checkpoint-{round:06d}":
+                    raise ValueError(f"it is that of round {round}")
+            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+                instead = "the one before it is used" if files else "the run starts over"
+                notify(f"checkpoint {file} is damaged; {instead}")
+                continue
+            return Checkpoint(round, clock_s, arrays, experiment)
+        return None
+
+    def checkpoint_files(self) -> list[Path]:
+        """The files of the checkpoints, oldest first."""
+        return sorted(
+            file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
+        )
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write `summary.json` atomically."""
+        write_atomically(self.summary_file, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(", ", ": ")) + "\n"

@@ -1,0 +1,1 @@
+"""The parts of a scenario: cell, link, processor and medium."""

@@ -1,0 +1,115 @@
+"""From signal-to-noise ratio to bits: the rate model, packet errors and transmit power of the
+uplink.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.errors import check_choice, check_count, check_number
+from wirelessfl.radio.nr_tables import EFFICIENCIES_BPS_HZ
+from wirelessfl.radio.numerology import check_spacing
+from wirelessfl.units import db_to_linear, dbm_to_watt
+
+Array = NDArray[np.float64]
+
+MOST_TRANSMISSIONS = (
+    1000  # of one packet: in an outage every one is lost, and every one is an event
+)
+RATE_MODELS = ("shannon", "cqi", "mcs")
+PACKET_ERRORS = ("none", "outage", "waterfall")
+POWER_CONTROLS = ("fixed", "open-loop")
+POWER_CLASSES = {
+    "none": np.inf,
+    "pc3": float(dbm_to_watt(23.0)),
+    "pc2": float(dbm_to_watt(26.0)),
+}  # most power, W
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """How a gain becomes bits per second; its fields stand in section `scenario` of a scenario
+    file.
+
+    `rate_model`: `shannon` is log2(1 + SNR / gap); `cqi` and `mcs` take the largest efficiency of
+    the NR table (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at most this, and send
+    nothing below the smallest. No model gives more than `max_bps_hz`.
+
+    **Differs:** the thresholds of a table are those of Shannon's rate behind the gap, not of measured block error
+    rates; a gap of 1 dB (QPSK) to 4 dB (64-QAM at rate 0.9) stands for NR's codes at one block in
+    ten lost. What is lost is `packet_error`'s.
+
+    `packet_error`: `outage`, the client sends at the rate of the gain that the server believes in
+    and a packet is lost when the actual gain supports less; `waterfall`, q = 1 - exp(-m / SNR) with
+    m = `waterfall_threshold`. A lost packet of `packet_bits` is sent again, at most
+    `max_transmissions` times in all; then the client gives up and its update is lost.
+
+    `power_control`: `open-loop` is min(p0 + alpha PL + 10 log10 M, limit) over M blocks of 180 kHz;
+    the limit is `transmit_power_w` or, where lower, that of the `power_class` (PC3 23 dBm, PC2 26
+    dBm).
+    """
+
+    rate_model: Literal["shannon", "cqi", "mcs"] = "shannon"
+    snr_gap_db: float = 0.0
+    max_bps_hz: float | None = None
+    subcarrier_spacing_hz: float = 15e3
+    packet_error: Literal["none", "outage", "waterfall"] = "none"
+    waterfall_threshold: float = 0.023
+    packet_bits: float = 12_000.0
+    max_transmissions: int = 8
+    power_control: Literal["fixed", "open-loop"] = "fixed"
+    power_class: Literal["none", "pc3", "pc2"] = "none"
+    p0_dbm: float = -90.0
+    path_loss_compensation: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_choice("scenario.rate_model", self.rate_model, RATE_MODELS)
+        check_number("scenario.snr_gap_db", self.snr_gap_db, at_least=0)
+        if self.max_bps_hz is not None:
+            check_number("scenario.max_bps_hz", self.max_bps_hz, above=0)
+        check_spacing("scenario.subcarrier_spacing_hz", self.subcarrier_spacing_hz)
+        check_choice("scenario.packet_error", self.packet_error, PACKET_ERRORS)
+        check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
+        check_number("scenario.packet_bits", self.packet_bits, at_least=1)
+        check_count("scenario.max_transmissions", self.max_transmissions)
+        check_number(
+            "scenario.max_transmissions", self.max_transmissions, at_most=MOST_TRANSMISSIONS
+        )
+        check_choice("scenario.power_control", self.power_control, POWER_CONTROLS)
+        check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
+        check_number("scenario.p0_dbm", self.p0_dbm)
+        check_number(
+            "scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1
+        )
+
+    @property
+    def snr_gap(self) -> float:
+        """The gap as a power ratio, 1 for Shannon's rate itself."""
+        return float(db_to_linear(self.snr_gap_db))
+
+    @property
+    def class_limit_w(self) -> float:
+        """Most power that the power class allows, W; inf without one."""
+        return POWER_CLASSES[self.power_class]
+
+    @property
+    def is_shannon(self) -> bool:
+        """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
+        return self.rate_model == "shannon" and self.max_bps_hz is None
+
+    def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
+        """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
+        supported = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
+        if self.rate_model != "shannon":
+            rows = EFFICIENCIES_BPS_HZ[self.rate_model]
+            supported = rows[np.searchsorted(rows, supported, side="right") - 1]
+        return np.minimum(supported, np.inf if self.max_bps_hz is None else self.max_bps_hz)
+
+    def waterfall_loss(self, snr: ArrayLike) -> Array:
+        """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at
+        SNR 0.
+        """
+        with np.errstate(divide="ignore"):
+            return -np.expm1(-self.waterfall_threshold / np.asarray(snr, dtype=np.float64))
