@@ -215,7 +215,7 @@ def test_the_energy_of_a_participant_is_that_of_a_round_over_the_participants(wi
 
 
 def test_a_dropped_upload_that_never_ends_has_an_energy(wirelessfl):
-    """Rates that the table gives as 0: the client transmits nothing, and the round still ends at the deadline."""
+    """A client at rate 0 transmits nothing, and the round still ends at the deadline."""
     cqi = ("rate_model=cqi", "deadline_policy=drop")
     settings = [text for name in cqi for text in ("--set", f"scenario.{name}")]
     rounds = ("--rounds", 20, "--set", "channel.csi=mean", "--set", "channel.antennas=1")

@@ -57,7 +57,7 @@ def test_no_client_spends_more_than_its_power_over_the_round(
     st.sampled_from(sorted(BY_FORMULA)),
 )
 def test_many_rounds_at_once_cost_what_each_costs_as_events(seed, clients, policy, option):
-    """Vectorised, by timeouts and on the event path (coherence blocks of a still channel): one energy, bounded."""
+    """Vectorised, by timeouts and on the event path: one energy, bounded."""
     scenario, channel, demand = make_case(seed, clients, policy)
     scenario = changed(scenario, deadline_s=0.02, **BY_FORMULA[option])
     allocation = random_allocation(seed, scenario, channel, demand)
@@ -113,7 +113,7 @@ def test_a_client_without_a_rate_transmits_nothing(extra, policy):
 
 
 def test_blocks_sent_again_after_the_end_of_the_round_do_not_count():
-    """Packets of 0.1 s that are always lost: ten transmissions by the deadline, the first of each packet not again."""
+    """Packets of 0.1 s that are always lost: ten losses by the deadline, each sent again."""
     changes = {
         "packet_error": "outage",
         "packet_bits": 2e5,
@@ -137,7 +137,7 @@ def test_the_utilisation_of_the_band_is_that_of_transmissions():
 
 
 def test_the_end_of_the_round_does_not_move_the_end_of_an_upload():
-    """10 000 packets of 1 kbit, more than are looked ahead at, followed to 10 s although the round ends at 25 ms."""
+    """10 000 packets of 1 kbit, followed to 10 s although the round ends at 25 ms."""
     changes = {"packet_error": "waterfall", "waterfall_threshold": 1e-12, "packet_bits": 1e3}
     for policy in POLICIES:
         timing = cell.simulate(

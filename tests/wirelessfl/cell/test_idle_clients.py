@@ -85,7 +85,7 @@ def the_round(clients, changes, policy):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS)
 def test_idle_clients_change_no_number_of_a_round(changes, policy):
-    """Three clients alone, and the same three among six that sit out: plan and round are equal to the last bit."""
+    """Three clients alone and among six that sit out: plan and round are equal to the last bit."""
     (alone, timing), (among, crowded) = (
         the_round(clients, changes, policy) for clients in (ACTIVE, ALL)
     )
