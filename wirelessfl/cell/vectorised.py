@@ -68,7 +68,7 @@ def round_times(
     path_gain: ArrayLike | None = None,
     participants: int | None = None,
 ) -> FastTimes:
-    """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, eq. (16)-(18) of [WFL].
+    """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, [WFL] eq. (16)-(18).
 
     `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
     broadcast to it, `demand` holds for every round. Open-loop power control follows `path_gain`,
