@@ -47,6 +47,6 @@ def write_search(
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "trials.csv", trial_records(found))
-    write_atomically(folder / "best.toml", to_toml(repeats[0]).encode())
+    write_atomically(folder / "best.toml", to_toml(repeats[0], folder=folder).encode())
     write_atomically(folder / "search.json", (strict_json.dumps(report, indent=2) + "\n").encode())
     return report
