@@ -2,8 +2,8 @@
 less noise.
 
 With b its fraction of the band a client's rate is R(b) = b B log2(1 + h p / (b B N0)) instead of
-[WFL] eq. (13) (erratum W7), increasing and concave in b, or with another link R(b) = b B eta(SNR /
-b) times the fraction of packets that get through. Everything else is the problem of
+[WFL] eq. (13) ([WFL] erratum W7), increasing and concave in b, or with another link R(b) =
+b B eta(SNR / b) times the fraction of packets that get through. Everything else is the problem of
 `wirelessfl.allocation`, whose band fraction is replaced by the speed, R(b) over the largest rate
 that a share of the band has.
 """

@@ -119,7 +119,7 @@ class Link:
         """b eta(SNR / b): rate in bit/s per hertz of the whole band over a share b, for noise with
         a density; any shape.
 
-        `snr` is the linear one over the whole band (erratum W7 of [WFL]). With a table a wider
+        `snr` is the linear one over the whole band ([WFL] erratum W7). With a table a wider
         share may carry less, where it takes SNR / b below a row: a client leaves no part of its
         share empty.
         """
