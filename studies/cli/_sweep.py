@@ -46,7 +46,8 @@ def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterat
     from studies.runner.sweep import worker_processes
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
-    total, jobs = sum(experiment.run.rounds for experiment in runs.values()), min(jobs, len(runs))
+    total = sum(experiment.run.rounds for experiment in runs.values())
+    jobs = min(jobs, len(runs))
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -117,7 +117,8 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
         there, with_rounds=False
     ):
         return
-    asked, found = config.to_tables(experiment), config.to_tables(there)
+    asked = config.to_tables(experiment)
+    found = config.to_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
             ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
@@ -135,7 +136,8 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     from wirelessfl.planning import check_before_start
     from wirelessfl.records.run_folder import RunFolder
 
-    settings, clients = experiment.run, experiment.scenario.clients
+    settings = experiment.run
+    clients = experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
@@ -174,7 +176,8 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
-    done, rounds = len(folder.records()), experiment.run.rounds
+    done = len(folder.records())
+    rounds = experiment.run.rounds
     if done > rounds:
         raise InputError(
             f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"

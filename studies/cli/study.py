@@ -78,7 +78,9 @@ def study(
     check_folder("--results", results)
     setting = Setting(scale, learning_rate, settings)
     module = plugins.load("studies", name)
-    experiments, searches, found = setting.experiments(module), setting.searches(module), None
+    experiments = setting.experiments(module)
+    searches = setting.searches(module)
+    found = None
     if searches:
         from studies.search.search import find_best
 

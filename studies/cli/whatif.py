@@ -71,7 +71,8 @@ def whatif(
         scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
     )
     sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
-    result, found = sweep.run(), sweep.breakpoints()
+    result = sweep.run()
+    found = sweep.breakpoints()
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:

@@ -25,12 +25,10 @@ class Columns:
     @classmethod
     def of(cls, records: Records) -> "Columns":
         """The small columns of the records, in one pass."""
-        rounds, numbers, same, other = (
-            0,
-            dict[str, list[Any]](),
-            dict[str, tuple[list[Any], int]](),
-            set[str](),
-        )
+        rounds = 0
+        numbers = dict[str, list[Any]]()
+        same = dict[str, tuple[list[Any], int]]()
+        other = set[str]()
         for record in records:
             rounds += 1
             for name, value in flat(record):

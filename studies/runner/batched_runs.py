@@ -35,7 +35,9 @@ def stack_key(experiment: Experiment) -> Hashable | None:
     The algorithm decides, where the cell delivers every update in its round: everybody takes part,
     is waited for and loses nothing.
     """
-    algorithm, run, scenario = experiment.algorithm, experiment.run, experiment.scenario
+    algorithm = experiment.algorithm
+    run = experiment.run
+    scenario = experiment.scenario
     if not isinstance(algorithm, Stackable) or not run.train or run.participants is not None:
         return None
     if scenario.deadline_policy != "wait" or beyond_formula(scenario) is not None:

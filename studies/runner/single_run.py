@@ -39,7 +39,8 @@ class RoundCounter:
         file = RunFolder(self.path).rounds_file
         size = file.stat().st_size if file.exists() else 0
         if size < self._seen:
-            self.rounds, self._seen = 0, 0
+            self.rounds = 0
+            self._seen = 0
         if size > self._seen:
             with file.open("rb") as content:
                 content.seek(self._seen)

@@ -22,7 +22,8 @@ def write_search(
 
     `best.toml` is the first of the repeated experiments, ready to be run.
     """
-    best, repeats = found.chosen[label], found.experiments[label]
+    best = found.chosen[label]
+    repeats = found.experiments[label]
     again = Sample(
         tuple(
             METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats

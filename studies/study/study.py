@@ -80,7 +80,8 @@ class Setting:
         rate not above 0.
         """
         check_choice("--scale of this study", self.scale, scales_of(study))
-        planned, changes = study.experiments(self.scale), self._tables()
+        planned = study.experiments(self.scale)
+        changes = self._tables()
         if not changes:
             return planned
         trained = any(experiment.run.train for seeds in planned.values() for experiment in seeds)

@@ -9,14 +9,12 @@ from studies.report.results import Run, Sample, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP = (
-    "FedAvg",
-    "FedProx",
-    "PruneFL",
-    "FedMP",
-    "DapperFL",
-    "CA-HFP",
-)
+FEDAVG = "FedAvg"
+FEDPROX = "FedProx"
+PRUNEFL = "PruneFL"
+FEDMP = "FedMP"
+DAPPERFL = "DapperFL"
+CA_HFP = "CA-HFP"
 SCHEMES = (FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 PRUNING = (PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 

@@ -44,7 +44,10 @@ RANKED = {
     CA_HFP: "ca-hfp",
 }  # algorithms that take a ratio for each client
 SCHEMES = (FEDAVG, *PRUNING)
-CPU_HZ, DISTANCE_M, POWER_W, DOWNLINK_BPS = 3e9, 300.0, 0.631, 100e6  # of the fastest class
+CPU_HZ = 3e9
+DISTANCE_M = 300.0
+POWER_W = 0.631
+DOWNLINK_BPS = 100e6  # of the fastest class
 
 
 def label_of(rank: str, name: str) -> str:

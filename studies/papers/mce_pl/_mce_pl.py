@@ -14,10 +14,18 @@ from studies.report.results import Run, Runs, Sample, Table, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-MCE_PL, IND_MASK = "MCE-PL", "ind-mask"
-IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU = "ind-weipru", "avr-weipru", "par-weipru"
-DSGD, FL, DSGDPROX, LOTTERY, DIS_PFL = "DSGD", "FL", "DSGDProx", "LotteryDSGD", "Dis-PFL"
-MASKS, PRUNED = (MCE_PL, IND_MASK), (IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU)
+MCE_PL = "MCE-PL"
+IND_MASK = "ind-mask"
+IND_WEIPRU = "ind-weipru"
+AVR_WEIPRU = "avr-weipru"
+PAR_WEIPRU = "par-weipru"
+DSGD = "DSGD"
+FL = "FL"
+DSGDPROX = "DSGDProx"
+LOTTERY = "LotteryDSGD"
+DIS_PFL = "Dis-PFL"
+MASKS = (MCE_PL, IND_MASK)
+PRUNED = (IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU)
 ALGORITHMS: Mapping[str, str] = {
     MCE_PL: "mce-pl",
     IND_MASK: "ind-mask",

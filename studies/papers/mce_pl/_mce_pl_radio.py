@@ -12,7 +12,9 @@ from wirelessfl.config.scenario_file import Tables, from_tables, merge, to_table
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import plan
 
-SHORT, MIDDLE, LONG = "short deadline", "middle deadline", "long deadline"
+SHORT = "short deadline"
+MIDDLE = "middle deadline"
+LONG = "long deadline"
 # Those at which the allocated ratios have the mean of the paper's list, one half, and four fifths.
 DEADLINES_S = {
     "small": {SHORT: 0.01, MIDDLE: 0.0129, LONG: 0.0168},
@@ -26,12 +28,16 @@ CAP = 0.95
 EQUAL_BANDS, BALANCED, RING = (
     f"{SHORT}, {what}" for what in ("equal bands", "one ratio, best bands", "ring")
 )
-SHORT_HALF, MIDDLE_HALF = f"{SHORT}, at most a half", f"{MIDDLE}, at most a half"
+SHORT_HALF = f"{SHORT}, at most a half"
+MIDDLE_HALF = f"{MIDDLE}, at most a half"
 ONCE = "list from the allocation, waits"
 AT_MOST_HALF = {SHORT_HALF: SHORT, MIDDLE_HALF: MIDDLE}
-LIST, ONE, HALF = "paper's list, waits", "its mean for all, waits", "a half for all, waits"
+LIST = "paper's list, waits"
+ONE = "its mean for all, waits"
+HALF = "a half for all, waits"
 DEADLINES = (SHORT, MIDDLE, LONG)
-ALLOCATED, GIVEN = (*DEADLINES, *AT_MOST_HALF, EQUAL_BANDS, BALANCED, RING), (LIST, ONE, HALF, ONCE)
+ALLOCATED = (*DEADLINES, *AT_MOST_HALF, EQUAL_BANDS, BALANCED, RING)
+GIVEN = (LIST, ONE, HALF, ONCE)
 METHODS = {
     EQUAL_BANDS: "equal",
     BALANCED: "max-min",

@@ -23,7 +23,8 @@ from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
 from wirelessfl.experiment import Experiment
 
-WEIGHTS, KEEP_RATIOS = "weights", (0.1, 0.3, 0.5)
+WEIGHTS = "weights"
+KEEP_RATIOS = (0.1, 0.3, 0.5)
 AS_WELL = 0.03  # of accuracy
 STARTS: Mapping[str, str] = {"small": "fan-in", "paper": "unit-uniform"}
 # Of weights and of masks: small as elsewhere. The paper has 0.01 and 1; from U(-1, 1) weights go

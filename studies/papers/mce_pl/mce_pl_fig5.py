@@ -28,12 +28,10 @@ from studies.report.results import Claim, Runs, Sample, Table, Verdict
 from wirelessfl.experiment import Experiment
 
 LABELS = 3
-LOTTERY_3, LOTTERY_5, MCE_3, MCE_5 = (
-    f"{LOTTERY} (0.3)",
-    f"{LOTTERY} (0.5)",
-    f"{MCE_PL} (0.3)",
-    f"{MCE_PL} (0.5)",
-)
+LOTTERY_3 = f"{LOTTERY} (0.3)"
+LOTTERY_5 = f"{LOTTERY} (0.5)"
+MCE_3 = f"{MCE_PL} (0.3)"
+MCE_5 = f"{MCE_PL} (0.5)"
 SHOWN = (LOTTERY_3, LOTTERY_5, DSGD, DSGDPROX, MCE_3, MCE_5)
 AS_PRINTED = (LOTTERY_3, DSGD, DSGDPROX, MCE_5)
 LESS = 10.0  # "far less traffic"; 32 bits against 1 make it 32 where nothing is pruned

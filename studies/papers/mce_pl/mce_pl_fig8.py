@@ -35,7 +35,8 @@ from studies.report.claims import Check, above, compare
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
 from wirelessfl.experiment import Experiment
 
-MCE_FIL, IND_FIL = with_fil(MCE_PL), with_fil(IND_MASK)
+MCE_FIL = with_fil(MCE_PL)
+IND_FIL = with_fil(IND_MASK)
 SHOWN = (MCE_PL, IND_MASK, MCE_FIL, IND_FIL)
 AGENTS = (2, 4, 8, 6)  # as the paper numbers them, from 1: they keep 0.4, 0.2, 0.2 and 0.1
 MIDDLE = 20  # filters
@@ -58,7 +59,8 @@ class Kept:
             return None
         layout = run.algorithm.method.spec().build_model()[1]
         convolutions = [entry for entry in layout.parameters if len(entry.shape) == 4]
-        state, first = found.arrays, convolutions[0]
+        state = found.arrays
+        first = convolutions[0]
         masks = np.unpackbits(state["own_mask"], axis=-1, count=int(state["own_mask__bits"])).view(
             np.bool_
         )
@@ -193,7 +195,8 @@ def figure(runs: Runs, figure: Any) -> None:
                     0.5, 0.5, "no checkpoint", ha="center", va="center", transform=panel.transAxes
                 )
                 continue
-            picture, most = tiled(kept.kernels[agent - 1]), float(np.abs(kept.kernels).max())
+            picture = tiled(kept.kernels[agent - 1])
+            most = float(np.abs(kept.kernels).max())
             panel.imshow(picture, cmap="RdBu", vmin=-most, vmax=most, interpolation="nearest")
             panel.set_facecolor("0.6")
             panel.set_xlabel(

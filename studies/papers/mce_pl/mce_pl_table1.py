@@ -26,7 +26,9 @@ from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Runs, Table, Verdict
 from wirelessfl.experiment import Experiment
 
-DENSE, SPARSE, KEEP_RATIOS = (DSGD, FL, DSGDPROX), (LOTTERY, IND_MASK, MCE_PL), (0.3, 0.5)
+DENSE = (DSGD, FL, DSGDPROX)
+SPARSE = (LOTTERY, IND_MASK, MCE_PL)
+KEEP_RATIOS = (0.3, 0.5)
 PAPER = {  # 3, 4 and 5 labels
     "DSGD": (0.6218, 0.5811, 0.5660),
     "FL": (0.6112, 0.6097, 0.6072),
@@ -109,7 +111,8 @@ def _above(higher: str, lower: str) -> Check:
     """One row above another at every number of labels."""
 
     def check(table: Table) -> Verdict:
-        figures, holds = [], True
+        figures = []
+        holds = True
         for labels in labels_of(table):
             verdict = compare(
                 *(table.sample(row(labels, name), "accuracy") for name in (higher, lower))

@@ -16,9 +16,15 @@ from studies.search.search import Search
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-FINAL_TOPK, FEDHT, FEDIHT, ASP = "Final-TopK", "FedHT", "FedIHT", "Accelerated-Server-Pruning"
-RANDPROX, LOCAL, SPARSE_PROXSKIP = "RandProx-l1", "Sparse-ProxSkip-Local", "Sparse-ProxSkip"
-PROPOSED, BASELINES = (LOCAL, SPARSE_PROXSKIP), (FINAL_TOPK, FEDHT, FEDIHT, ASP, RANDPROX)
+FINAL_TOPK = "Final-TopK"
+FEDHT = "FedHT"
+FEDIHT = "FedIHT"
+ASP = "Accelerated-Server-Pruning"
+RANDPROX = "RandProx-l1"
+LOCAL = "Sparse-ProxSkip-Local"
+SPARSE_PROXSKIP = "Sparse-ProxSkip"
+PROPOSED = (LOCAL, SPARSE_PROXSKIP)
+BASELINES = (FINAL_TOPK, FEDHT, FEDIHT, ASP, RANDPROX)
 METHODS = (*BASELINES, *PROPOSED)
 ALGORITHMS: Mapping[str, str] = {
     FINAL_TOPK: "final-topk",
@@ -63,7 +69,8 @@ TASK: Mapping[str, Any] = {
 }
 # Where the paper looks it does not say: from 2 / L_max = 8e-5, beyond which the largest client
 # diverges, downwards.
-_RATES, _RATES_WITHOUT_CONTROL = LogUniform(1e-5, 8e-5), LogUniform(1e-6, 1e-4)
+_RATES = LogUniform(1e-5, 8e-5)
+_RATES_WITHOUT_CONTROL = LogUniform(1e-6, 1e-4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +162,8 @@ def fixed(scale: str, algorithm: str, **training: Any) -> list[Experiment]:
     """An algorithm with settings that are given, as many rounds as the scale's local steps have
     room for.
     """
-    experiments, steps = (
-        _experiments(scale, {"algorithm": algorithm, **training}),
-        BUDGETS[scale].local_steps,
-    )
+    experiments = _experiments(scale, {"algorithm": algorithm, **training})
+    steps = BUDGETS[scale].local_steps
     return (
         experiments
         if steps is None

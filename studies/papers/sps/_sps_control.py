@@ -9,8 +9,10 @@ from studies.report.curves import COLOURS, LINES, Array
 from studies.report.results import Run, Runs
 from wirelessfl.experiment import Experiment
 
-ASP_MODIFIED, MODIFIED = f"{ASP}-modified", f"{SPARSE_PROXSKIP}-modified"
-KEEPING, VIOLATING = (SPARSE_PROXSKIP, ASP_MODIFIED), (ASP, MODIFIED)
+ASP_MODIFIED = f"{ASP}-modified"
+MODIFIED = f"{SPARSE_PROXSKIP}-modified"
+KEEPING = (SPARSE_PROXSKIP, ASP_MODIFIED)
+VIOLATING = (ASP, MODIFIED)
 ALGORITHMS = {
     SPARSE_PROXSKIP: "sparse-proxskip",
     ASP_MODIFIED: "accelerated-server-pruning-modified",

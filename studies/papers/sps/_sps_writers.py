@@ -145,7 +145,8 @@ def lead(
             key=lambda pair: sign * pair[1].mean,
         )
 
-    (mine, ours), (rival, theirs) = first(names), first(others)
+    mine, ours = first(names)
+    rival, theirs = first(others)
     verdict = compare(ours, theirs) if larger else compare(theirs, ours)
     return Verdict(
         verdict.holds,

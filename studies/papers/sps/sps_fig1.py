@@ -15,7 +15,8 @@ from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict, ov
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 
-BLOG, CIFAR = "BlogFeedback", "CIFAR-10"
+BLOG = "BlogFeedback"
+CIFAR = "CIFAR-10"
 T = TypeVar("T")
 
 

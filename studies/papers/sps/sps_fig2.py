@@ -49,7 +49,8 @@ def at(run: Run, field: str, mbits: float) -> float:
     """The last value that was measured before a client had uploaded more than that; the first one
     if none was.
     """
-    values, sent = run.series(field), upload_mbits(run)
+    values = run.series(field)
+    sent = upload_mbits(run)
     measured = np.flatnonzero(~np.isnan(values))
     before = measured[sent[measured] <= mbits * (1 + 1e-9)]
     return float(values[before[-1] if before.size else measured[0]])

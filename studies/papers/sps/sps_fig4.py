@@ -68,7 +68,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "clip_norm": 50.0,
     },
 }
-ROUNDS, SEEDS = {"small": 6, "paper": 500}, {"small": (0, 1), "paper": (0, 1, 2)}
+ROUNDS = {"small": 6, "paper": 500}
+SEEDS = {"small": (0, 1), "paper": (0, 1, 2)}
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:

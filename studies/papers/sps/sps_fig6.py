@@ -84,7 +84,8 @@ def _larger(name: str) -> Check:
 
 
 def _wins(keeping: str, violating: str) -> tuple[Claim, Claim]:
-    better, worse = label_of(keeping, AT), label_of(violating, AT)
+    better = label_of(keeping, AT)
+    worse = label_of(violating, AT)
     return (
         Claim(f"{keeping} is more accurate than {violating}", above("accuracy", better, worse)),
         Claim(f"{keeping} has a lower loss than {violating}", above("loss", worse, better)),

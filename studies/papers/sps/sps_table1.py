@@ -78,7 +78,8 @@ def table(runs: Runs) -> Table:
 
 
 def _row(label: str, seeds: list[Any]) -> dict[str, Any]:
-    found, (r2, loss, exact_r2, exact_loss) = accuracy_columns(seeds), _CELLS[label]
+    found = accuracy_columns(seeds)
+    r2, loss, exact_r2, exact_loss = _CELLS[label]
     return {
         "method": label,
         "r2": found["r2"],
@@ -195,7 +196,8 @@ def figure(runs: Runs, figure: Any) -> None:
     sparsities = sparsities_of(found)
     figure.set_size_inches(2.5 + 2.2 * len(sparsities), 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(sparsities))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(sparsities))
     for index, name in enumerate(METHODS):
         samples = [found.sample(label_of(name, sparsity), "r2") for sparsity in sparsities]
         axes.bar(

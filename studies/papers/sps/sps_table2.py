@@ -115,10 +115,8 @@ def _cheaper(rival: str, times: float) -> Check:
     """At R^2 0.2 it needs at most 1 / `times` of the rival's bits, or the rival never gets there."""
 
     def check(table: Table) -> Verdict:
-        mine, theirs = (
-            cost(table, SPARSE_PROXSKIP, THRESHOLDS[0]),
-            cost(table, rival, THRESHOLDS[0]),
-        )
+        mine = cost(table, SPARSE_PROXSKIP, THRESHOLDS[0])
+        theirs = cost(table, rival, THRESHOLDS[0])
         if mine is None or theirs is None:
             return Verdict(
                 mine is not None, f"{SPARSE_PROXSKIP}: {mine or '-'}, {rival}: {theirs or '-'}"
@@ -166,7 +164,8 @@ def figure(runs: Runs, figure: Any) -> None:
     found = table(runs)
     figure.set_size_inches(8.0, 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(THRESHOLDS))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(THRESHOLDS))
     for index, name in enumerate(METHODS):
         costs = [cost(found, name, r2) for r2 in THRESHOLDS]
         axes.bar(

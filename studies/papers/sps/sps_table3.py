@@ -113,7 +113,8 @@ def _cheaper(rival: str, times: float) -> Check:
     def check(table: Table) -> Verdict:
         ratios = {}
         for accuracy in THRESHOLDS:
-            mine, theirs = cost(table, SPARSE_PROXSKIP, accuracy), cost(table, rival, accuracy)
+            mine = cost(table, SPARSE_PROXSKIP, accuracy)
+            theirs = cost(table, rival, accuracy)
             if mine is not None and theirs is not None:
                 ratios[accuracy] = theirs.mean / mine.mean
         figures = ", ".join(
@@ -152,7 +153,8 @@ def figure(runs: Runs, figure: Any) -> None:
     found = table(runs)
     figure.set_size_inches(8.0, 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(THRESHOLDS))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(THRESHOLDS))
     for index, name in enumerate(METHODS):
         costs = [cost(found, name, accuracy) for accuracy in THRESHOLDS]
         axes.bar(

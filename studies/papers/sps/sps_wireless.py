@@ -37,14 +37,17 @@ FIXED_WAITS = "one K, waits for all"
 DENSE = "dense, waits for all"
 WAITING = (FIXED_WAITS, DENSE)
 
-CLIENTS, SPARSITY = 20, 0.6
+CLIENTS = 20
+SPARSITY = 0.6
 # A local step takes 0.94 ms, ten of them about half of the deadline; dense uploads of all would
 # take 45 ms.
-DEADLINE_S, PROBABILITY = 0.02, 0.1
+DEADLINE_S = 0.02
+PROBABILITY = 0.1
 CYCLES_PER_WEIGHT = 360.0  # of a step: 6 operations for each of 111 samples, about two a cycle
 ROUNDS = {"small": 60, "paper": 1000}
 SEEDS = {"small": (0, 1, 2), "paper": (0, 1, 2, 3, 4)}
-CAP, SELECTED_CAP = 0.99, 0.8  # who would have to prune more than the second is left out
+CAP = 0.99
+SELECTED_CAP = 0.8  # who would have to prune more than the second is left out
 
 _FROM_ALLOCATION: Tables = {
     "allocation": {"method": "exact", "max_pruning_ratio": CAP},
@@ -102,7 +105,8 @@ def _arrived(run: Run, label: str) -> Any:
 
 def _computing_s(run: Run) -> Any:
     """Seconds that the slowest client computes, round by round."""
-    scenario, algorithm = run.experiment.scenario, run.algorithm
+    scenario = run.experiment.scenario
+    algorithm = run.algorithm
     expected_s = formula.compute_s(scenario, algorithm.demand(scenario.clients).fixed_updates).max()
     return run.series("extra.local_steps") * expected_s / algorithm.descent.expected_steps
 
@@ -111,7 +115,8 @@ def _with_steps(run: Run) -> float:
     """Correlation over rounds of a round's steps and its mean ratio; 0 where one of them never
     changes.
     """
-    steps, ratio = run.series("extra.local_steps"), run.series("pruning_ratio").mean(axis=1)
+    steps = run.series("extra.local_steps")
+    ratio = run.series("pruning_ratio").mean(axis=1)
     return (
         float(np.corrcoef(steps, ratio)[0, 1]) if np.ptp(steps) > 0 and np.ptp(ratio) > 0 else 0.0
     )
@@ -124,7 +129,8 @@ def _when(run: Run, accuracy: float) -> float:
 
 def _in_time(run: Run, seconds: float) -> float:
     """The last accuracy that was measured by then, the first one of all if none was."""
-    accuracy, clock_s = run.series("accuracy"), run.series("clock_s")
+    accuracy = run.series("accuracy")
+    clock_s = run.series("clock_s")
     measured = np.flatnonzero(~np.isnan(accuracy))
     before = measured[clock_s[measured] <= seconds]
     return float(accuracy[before[-1] if before.size else measured[0]])

@@ -19,7 +19,10 @@ SEEDS = (0, 1, 2)
 RUN = {"small": {"rounds": 30, "eval_every": 2}, "paper": {"rounds": 100, "eval_every": 5}}
 DIGITS = Path(__file__).parent / "presets" / "digits.toml"
 POLICIES = ("wait", "drop", "late-next-round")
-TRUTH, ESTIMATE, QUANTILE, MEAN = "truth", "estimate", "5 % quantile", "mean"
+TRUTH = "truth"
+ESTIMATE = "estimate"
+QUANTILE = "5 % quantile"
+MEAN = "mean"
 BELIEFS: dict[str, dict[str, Any]] = {
     TRUTH: {"csi": "perfect"},
     ESTIMATE: {"csi": "estimate", "estimate_error_db": 2.0},

@@ -35,7 +35,8 @@ def test_mask_bits_are_counted_sent_and_on_time(wirelessfl, tmp_path):
         ).status
         == 0
     )
-    plain, mask = records(tmp_path / "plain"), records(tmp_path / "mask")
+    plain = records(tmp_path / "plain")
+    mask = records(tmp_path / "mask")
     uploads = column(mask, "pruning_ratio") < 1
     assert uploads.any()
     assert column(mask, "latency_s").max() <= DEADLINE_S * (1 + 1e-9)

@@ -99,9 +99,11 @@ def test_what_fil_changes_is_its_threshold_alone():
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_the_runs_of_fig5_are_those_of_table1(scale):
-    first, second = table1.experiments(scale), fig5.experiments(scale)
+    first = table1.experiments(scale)
+    second = fig5.experiments(scale)
     for name in fig5.SHOWN:
-        mine, theirs = second[name], first[common.row(3, name)]
+        mine = second[name]
+        theirs = first[common.row(3, name)]
         assert list(map(experiment_hash, mine)) == list(map(experiment_hash, theirs))
 
 
@@ -123,7 +125,8 @@ def test_agents_of_fig4_are_alone_and_share_no_label():
 
 
 def test_a_server_has_the_traffic_of_both_directions():
-    agents, server = run_of([0.5] * 4, traffic_mb=8.0), run_of([0.5] * 4)
+    agents = run_of([0.5] * 4, traffic_mb=8.0)
+    server = run_of([0.5] * 4)
     np.testing.assert_allclose(common.sent_mb(agents), 8.0)
     np.testing.assert_allclose(common.sent_mb(agents, "broadcast"), 2.0)
     both = server.series("uplink_bits") + server.series("downlink_bits")

@@ -97,7 +97,8 @@ def test_claims_of_fig6():
 
 def test_traffic_by_every_way_of_counting():
     experiments = fig7.experiments("small")
-    entries, ratios = 77_968, common.SETTINGS["small"].ratios
+    entries = 77_968
+    ratios = common.SETTINGS["small"].ratios
     masks = experiments[common.MCE_PL][1]
     degrees = masks.algorithm.graph.adjacency_matrix(10, 1).sum(axis=1)
     unicast, broadcast = fig7.iteration_mb(masks, "printed")
@@ -105,7 +106,8 @@ def test_traffic_by_every_way_of_counting():
         (degrees.sum() * entries / 8e6, 10 * entries / 8e6)
     )
 
-    convolutions, dense = 65_200, 12_768
+    convolutions = 65_200
+    dense = 12_768
     ones = np.array(
         [ratio * convolutions + 0.9 * dense for ratio in ratios]
     )  # and less than one for each layer
@@ -162,7 +164,8 @@ def checkpointed(tmp_path):
 def test_masks_of_a_checkpoint(checkpointed):
     path, masks, weights = checkpointed
     kept = fig8.Kept.of(Run.read(path))
-    first, convolutions = masks[:, :1200], masks[:, :65_200]
+    first = masks[:, :1200]
+    convolutions = masks[:, :65_200]
     np.testing.assert_array_equal(kept.masks, convolutions)
     np.testing.assert_array_equal(kept.kernels.reshape(10, -1), first * weights[:1200])
     pairs = [

@@ -163,7 +163,8 @@ def test_curves_skip_rounds_without_a_measurement():
 
 
 def test_another_learning_rate_makes_other_runs_and_another_folder():
-    printed, second = Setting("paper"), Setting("paper", 0.01)
+    printed = Setting("paper")
+    second = Setting("paper", 0.01)
     for label, seeds in second.experiments(wfl_fig4).items():
         for seed, other in zip(seeds, printed.experiments(wfl_fig4)[label], strict=True):
             assert to_tables(seed)["training"]["learning_rate"] == 0.01
