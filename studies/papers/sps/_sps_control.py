@@ -1,5 +1,6 @@
-"""What Fig. 7 and 8 of [SPS] share: methods that keep the sum of the control variates at 0, and
-methods that do not.
+"""The methods of Fig. 7 and 8 of [SPS].
+
+Two keep the sum of the control variates at 0, two do not.
 """
 
 from typing import Any
@@ -19,10 +20,8 @@ ALGORITHMS = {
     ASP: "accelerated-server-pruning",
     MODIFIED: "sparse-proxskip-modified",
 }
-STEP = {
-    "learning_rate": 7e-5,
-    "probability": 0.01,
-}  # 1.8 / L_max; not searched: all take the same steps
+# The rate is 1.8 / L_max; neither is searched, so that all methods take the same steps.
+STEP = {"learning_rate": 7e-5, "probability": 0.01}
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
@@ -31,16 +30,21 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def control(run: Run, name: str) -> Array:
-    """A quantity of every round that methods with control variates record: `sum_control`, `norm`,
-    ...
-    """
+    """A quantity that methods with control variates record, (rounds,), such as `sum_control`."""
     values: Array = run.series(f"extra.{name}")
     return values
 
 
 def draw(axes: Any, runs: Runs, name: str, axis: str) -> None:
-    """The first seed's curve of each method, on a logarithmic axis: rounds of other seeds have
-    other lengths.
+    """Draw the first seed's curve of each method on a logarithmic axis.
+
+    Rounds of other seeds have other lengths, so seeds are not averaged.
+
+    Args:
+        axes: Matplotlib axes.
+        runs: Label -> one run per seed.
+        name: The recorded quantity.
+        axis: The label of the vertical axis.
     """
     for index, (label, seeds) in enumerate(runs.items()):
         values = control(seeds[0], name)

@@ -4,14 +4,14 @@ refuse.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers import studies as synthetic
 
 from studies.papers.mce_pl import _mce_pl as common
 from studies.papers.mce_pl import mce_pl_fig4 as fig4
 from studies.papers.mce_pl import mce_pl_fig5 as fig5
 from studies.papers.mce_pl import mce_pl_table1 as table1
 from studies.papers.mce_pl import mce_pl_table2 as table2
-from studies.report.results import Run, Sample, Table
+from studies.report.results import Sample, Table
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 
 
@@ -38,20 +38,12 @@ def run_of(accuracies, traffic_mb=None, clients=2):
     """A run evaluated where `accuracies` are not None; with a graph if it has `traffic_mb` of every
     round.
     """
-    records = [
-        made_up_record(number, clients).as_dict() for number in range(1, len(accuracies) + 1)
-    ]
     extra = (
         {}
         if traffic_mb is None
         else {"traffic_unicast_mb": traffic_mb, "traffic_broadcast_mb": traffic_mb / 4}
     )
-    return Run(
-        [
-            record | {"accuracy": accuracy} | {"extra": extra}
-            for record, accuracy in zip(records, accuracies, strict=True)
-        ]
-    )
+    return synthetic.run_of(accuracies, clients=clients, extra=extra)
 
 
 def test_the_settings_that_the_paper_prints():
@@ -133,12 +125,6 @@ def test_a_server_has_the_traffic_of_both_directions():
     np.testing.assert_allclose(common.sent_mb(server), both.sum(axis=1) / 8e6)
     found = common.costs([agents, agents])
     assert found["total_unicast_mb"].values == (32.0, 32.0)
-
-
-def test_the_reported_accuracy_is_the_mean_of_the_last_three_evaluations():
-    run = run_of([None, 0.9, None, 0.2, 0.4, None, 0.6])
-    assert common.accuracy(run) == pytest.approx(0.4)
-    assert common.accuracy_columns([run])["best_accuracy"].values == (0.9,)
 
 
 def test_accuracy_over_traffic_is_read_where_it_was_measured():

@@ -4,7 +4,7 @@ their claims take.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.papers.sps import _sps as common
 from studies.papers.sps import _sps_control as controlled
@@ -62,7 +62,7 @@ def failed(study, rows, label, **cells):
 
 def run_of(accuracies, bits=2e6):
     """A run of two clients that was evaluated in every round; clients upload `bits` and nothing."""
-    records = [made_up_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
+    records = [synthetic_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
     return Run(
         [
             record | {"accuracy": accuracy, "loss": 1 - accuracy, "uplink_bits": [bits, 0.0]}
@@ -141,7 +141,7 @@ def test_curves_are_compared_where_the_cheapest_run_ends():
 
 
 def test_samples_are_shares_of_the_work():
-    record = made_up_record(1, 3).as_dict() | {"flops": [1e6, 2e6, 4e6]}
+    record = synthetic_record(1, 3).as_dict() | {"flops": [1e6, 2e6, 4e6]}
     np.testing.assert_array_equal(
         fig5.samples(Run([record])), np.round(fig5.SAMPLES * np.array([1, 2, 4]) / 7)
     )

@@ -4,7 +4,7 @@ claims.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.papers.sps import _sps as names
 from studies.papers.sps import _sps_control as controlled
@@ -60,7 +60,7 @@ def failed(study, rows, label, **cells):
 
 def run_of(accuracies, bits=1e6, **fields):
     """A run of two clients that was evaluated in every round."""
-    records = [made_up_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
+    records = [synthetic_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
     return Run(
         [
             record
