@@ -10,7 +10,7 @@ from helpers import plugin_folder
 from studies.runner import batched_runs as stacked
 from studies.runner import single_run as single
 from studies.runner.batched_runs import stack_key, stacks
-from studies.runner.sweep import attempt, folder_of, sweep
+from studies.runner.sweep import folder_of, run_all, sweep
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import from_tables, to_toml
 from wirelessfl.errors import DivergenceError, InputError
@@ -121,7 +121,7 @@ def test_a_run_that_diverges_says_so_and_the_others_are_recorded(tmp_path):
     bad = experiment(3.0)
     failures = {}
     with ThreadPoolExecutor(1) as executor:
-        attempt([bad, good], tmp_path, executor=executor, on_failure=failures.__setitem__)
+        run_all([bad, good], tmp_path, executor=executor, on_failure=failures.__setitem__)
     assert list(failures) == [folder_of(bad, tmp_path)]
     (error,) = failures.values()
     assert isinstance(error, DivergenceError)
