@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from studies.report.results import Run, Sample, over_seeds
 
-# Evaluations in the reported mean: [CA-HFP] does not say which round it reports (erratum C18).
+# Evaluations in the reported mean: the paper does not say which round it reports
+# ([CA-HFP] erratum C18).
 LAST = 10
 
 

@@ -49,7 +49,7 @@ class LearningSetup:
 
 
 # The printed values of [CA-HFP], and our reading where none are printed: gradients clipped at 10
-# (erratum C17), one model tested on the whole test set.
+# ([CA-HFP] erratum C17), one model tested on the whole test set.
 _LOCAL = {
     "partition": "dirichlet",
     "tested_on": "whole",

@@ -1,4 +1,4 @@
-"""Fig. 3 of [CA-HFP]: accuracy over the rounds of four schemes, half of the filters pruned."""
+"""[CA-HFP] Fig. 3: accuracy over the rounds of four schemes, half of the filters pruned."""
 
 from typing import Any
 

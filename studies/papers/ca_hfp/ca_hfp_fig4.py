@@ -1,4 +1,4 @@
-"""Fig. 4 of [CA-HFP]: accuracy over the pruning ratio for the four pruning schemes."""
+"""[CA-HFP] Fig. 4: accuracy over the pruning ratio for the four pruning schemes."""
 
 from typing import Any
 

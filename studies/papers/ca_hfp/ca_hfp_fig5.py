@@ -1,4 +1,4 @@
-"""Fig. 5 of [CA-HFP]: communication and computation of a whole training over the pruning ratio."""
+"""[CA-HFP] Fig. 5: communication and computation of a whole training over the pruning ratio."""
 
 from typing import Any
 

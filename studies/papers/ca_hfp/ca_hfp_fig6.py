@@ -1,4 +1,4 @@
-"""Fig. 6 of [CA-HFP]: completion time and accuracy by rank.
+"""[CA-HFP] Fig. 6: completion time and accuracy by rank.
 
 Ranks pair slow devices with large ratios.
 """

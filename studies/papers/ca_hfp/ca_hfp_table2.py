@@ -1,4 +1,4 @@
-"""Table II of [CA-HFP]: scores that select the filters, and the benefit of reconstruction."""
+"""[CA-HFP] Table II: scores that select the filters, and the benefit of reconstruction."""
 
 from itertools import product
 from typing import Any
@@ -20,8 +20,8 @@ MEANS = {"reconstruction": "residual", "mean over holders": "holders", "zeros": 
 RANK = "rank-2"
 ALPHAS = {"small": (0.1, 1.0), "paper": (0.1, 1.0, 10.0)}
 # "l1" with reconstruction is FedMP, for which Table I prints other figures, 76.87 in place of 86.81
-# (erratum C12). Columns: CIFAR-10 with alpha 0.1, 1 and 10, then CIFAR-100. The paper does not
-# define its "w/o" rows further.
+# ([CA-HFP] erratum C12). Columns: CIFAR-10 with alpha 0.1, 1 and 10, then CIFAR-100. The paper does
+# not define its "w/o" rows further.
 PAPER = {
     ("l1", "reconstruction"): (54.83, 86.81, 88.69, 45.96, 46.23, 49.11),
     ("l1", "mean over holders"): (54.74, 84.34, 84.55, 44.14, 45.94, 46.91),

@@ -45,7 +45,7 @@ FIGURE_LABELS: Mapping[str, int] = {"small": 5, "paper": 4}
 LAST_EVALUATIONS = 3
 
 # Section V-C, agents 1 to 20. Section V-D, on agents 2, 4, 6 and 8, shows that these are the kept
-# fractions (erratum M3).
+# fractions ([MCE-PL] erratum M3).
 HETEROGENEOUS = (
     *(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.4, 0.2),
     *(0.4, 0.2, 0.3, 0.3, 0.4, 0.3, 0.1, 0.1, 0.3, 0.3),

@@ -1,4 +1,4 @@
-"""Fig. 4 of [MCE-PL]: three isolated agents learn masks of random weights, or the weights.
+"""[MCE-PL] Fig. 4: three isolated agents learn masks of random weights, or the weights.
 
 Each agent has all images of its three labels. In the paper weights start from U(-1, 1); at small
 scale from the usual U(+-1 / sqrt(fan-in)), since in 60 updates from U(-1, 1), where losses begin at

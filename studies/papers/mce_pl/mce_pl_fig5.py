@@ -1,7 +1,7 @@
-"""Fig. 5 of [MCE-PL]: accuracy over traffic, three labels per agent.
+"""[MCE-PL] Fig. 5: accuracy over traffic, three labels per agent.
 
-The paper compares LotteryDSGD that keeps 0.3 with MCE-PL that keeps 0.5 (erratum M11); here both
-are drawn with both ratios.
+The paper compares LotteryDSGD that keeps 0.3 with MCE-PL that keeps 0.5 ([MCE-PL] erratum M11);
+here both are drawn with both ratios.
 
 All claims hold at small scale, where schemes that average weights have learnt little after 60
 iterations; only against LotteryDSGD with both keeping 0.3 is the lead of MCE-PL beyond chance.

@@ -1,4 +1,4 @@
-"""Fig. 6 of [MCE-PL]: accuracy over iterations under different retention ratios.
+"""[MCE-PL] Fig. 6: accuracy over iterations under different retention ratios.
 
 At small scale MCE-PL, ind-mask and ind-weipru end within chance of each other, with MCE-PL first.
 The claim that ind-mask is slower at first than ind-weipru does not hold: masks learn at a rate of

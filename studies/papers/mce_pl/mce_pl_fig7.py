@@ -1,4 +1,4 @@
-"""Fig. 7 of [MCE-PL]: accuracy over traffic under different retention ratios.
+"""[MCE-PL] Fig. 7: accuracy over traffic under different retention ratios.
 
 The table gives the traffic of an iteration by three ways of counting, with a copy for every
 neighbour as the paper counts, and broadcast once to all of them:

@@ -1,4 +1,4 @@
-"""Fig. 8 and 9 of [MCE-PL]: kernels that four agents keep, and the similarity of their masks.
+"""[MCE-PL] Fig. 8 and 9: kernels that four agents keep, and the similarity of their masks.
 
 The figures show w m of the middle 20 filters of the first convolution; the table measures what the
 paper describes: the intersection over union of two agents' masks, and the number of filters with

@@ -1,4 +1,4 @@
-"""Table I of [MCE-PL]: accuracy where all agents keep the same fraction, by labels of an agent."""
+"""[MCE-PL] Table I: accuracy where all agents keep the same fraction, by labels of an agent."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Table II of [MCE-PL]: accuracy under different retention ratios, and the effect of Fil.
+"""[MCE-PL] Table II: accuracy under different retention ratios, and the effect of Fil.
 
 The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL; here both are run
 without Fil and with it, so that they are compared at equal settings and equal retention.

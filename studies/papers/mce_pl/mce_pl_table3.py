@@ -1,4 +1,4 @@
-"""Table III of [MCE-PL]: accuracy of MCE-PL and traffic of an iteration on four topologies.
+"""[MCE-PL] Table III: accuracy of MCE-PL and traffic of an iteration on four topologies.
 
 At small scale all claims hold; a ring sends a third of the traffic of a graph with p = 0.7.
 """

@@ -1,4 +1,4 @@
-"""Fig. 1 of [SPS]: R^2 on BlogFeedback and accuracy of a ResNet, both over the upload.
+"""[SPS] Fig. 1: R^2 on BlogFeedback and accuracy of a ResNet, both over the upload.
 
 The runs are those of Fig. 2 and 4.
 """

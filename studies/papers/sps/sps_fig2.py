@@ -1,4 +1,4 @@
-"""Fig. 2 of [SPS]: R^2 and training loss over the upload, BlogFeedback at 90 %, runs of Table 2."""
+"""[SPS] Fig. 2: R^2 and training loss over the upload, BlogFeedback at 90 %, runs of Table 2."""
 
 from typing import Any
 

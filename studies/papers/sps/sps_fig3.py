@@ -1,4 +1,4 @@
-"""Fig. 3 of [SPS]: accuracy and loss over the upload, images by writer at 99 %, runs of Table 4.
+"""[SPS] Fig. 3: accuracy and loss over the upload, images by writer at 99 %, runs of Table 4.
 
 MNIST by writer is used in place of FEMNIST.
 """

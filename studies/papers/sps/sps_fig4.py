@@ -1,4 +1,4 @@
-"""Fig. 4 of [SPS]: accuracy and loss of ResNet-18 on CIFAR-10 at 90 %.
+"""[SPS] Fig. 4: accuracy and loss of ResNet-18 on CIFAR-10 at 90 %.
 
 Ten clients, with a Dirichlet partition of 0.3 and log-normal sizes. At `small` scale the network is
 a ResNet-20 of a quarter of the inner width on 1,000 images, six rounds of eight steps on average,

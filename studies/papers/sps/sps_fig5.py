@@ -1,4 +1,4 @@
-"""Fig. 5 of [SPS]: number of samples of the 554 clients of BlogFeedback."""
+"""[SPS] Fig. 5: number of samples of the 554 clients of BlogFeedback."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,9 +1,9 @@
-"""Fig. 6 of [SPS]: effect of the sum of the control variates, images by writer at 90 %.
+"""[SPS] Fig. 6: effect of the sum of the control variates, images by writer at 90 %.
 
 MNIST by writer is used in place of FEMNIST. Sparse-ProxSkip, Accelerated-Server-Pruning and the two
 variants of Appendix D, which exchange the input of line 12: the modified first method loses the sum
 of 0, the modified second one gains it. As printed "Sparse-ProxSkip-modified" would prune nothing
-(erratum S15): here the average is taken of TopK, and line 12 gets the trained model.
+([SPS] erratum S15): here the average is taken of TopK, and line 12 gets the trained model.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Fig. 7 of [SPS]: norm of the sum of the control variates, and their mean norm, over rounds.
+"""[SPS] Fig. 7: norm of the sum of the control variates, and their mean norm, over rounds.
 
 On BlogFeedback. "Sparse-ProxSkip-modified" prunes the average and not the input of line 12: taken
-as printed it would prune nothing (erratum S15).
+as printed it would prune nothing ([SPS] erratum S15).
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Fig. 8 of [SPS]: norms of model and mean local gradient, and training loss, runs of Fig. 7.
+"""[SPS] Fig. 8: norms of model and mean local gradient, and training loss, runs of Fig. 7.
 
 It is proven that with a sum other than 0 the optimum is no fixed point; that such runs diverge is
-observed (erratum S16).
+observed ([SPS] erratum S16).
 """
 
 from typing import Any

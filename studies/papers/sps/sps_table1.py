@@ -1,11 +1,12 @@
-"""Table 1 of [SPS]: test R^2 and training loss of seven methods on BlogFeedback, three sparsities.
+"""[SPS] Table 1: test R^2 and training loss of seven methods on BlogFeedback, three sparsities.
 
 `reduced` has 20 random-search trials per cell, 14 anywhere and 6 around the best of these, judged
 by R^2 on the 5,240 validation rows, and repeats the best with five seeds; p is searched in [1/1000,
 1/20] at a budget of 10,000 local steps a run and 4,000 a trial, which is not enough to converge.
-Errata: the ridge is 500 once for all clients and the loss the sum over clients with it (S7; the
-paper's covers all 52,397 rows, ours the 47,157 training rows, so they are not comparable); the
-server of FedIHT does not prune (S8); the evaluated model is TopK of the last one communicated (S9).
+Errata: the ridge is 500 once for all clients and the loss the sum over clients with it ([SPS]
+erratum S7; the paper's covers all 52,397 rows, ours the 47,157 training rows, so they are not
+comparable); the server of FedIHT does not prune ([SPS] erratum S8); the evaluated model is TopK of
+the last one communicated ([SPS] erratum S9).
 """
 
 from collections.abc import Iterable

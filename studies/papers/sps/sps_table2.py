@@ -1,4 +1,4 @@
-"""Table 2 of [SPS]: upload of a client until R^2 is 0.2, 0.225 and 0.25, BlogFeedback at 90 %.
+"""[SPS] Table 2: upload of a client until R^2 is 0.2, 0.225 and 0.25, BlogFeedback at 90 %.
 
 The runs of Table 1. Costs are million bits of one client, 32 for each value and none for its index,
 by which the paper's numbers are whole rounds: 8,992 bits in a dense one, 896 in a sparse one. A

@@ -1,4 +1,4 @@
-"""Table 3 of [SPS]: upload of a client until accuracies of 80 to 85 %, images by writer at 90 %.
+"""[SPS] Table 3: upload of a client until accuracies of 80 to 85 %, images by writer at 90 %.
 
 The runs of Table 4; MNIST by writer is used in place of FEMNIST, and 75 % is added for methods that
 reach no more in few rounds. Costs are million bits, 32 for each value and none for its index. The

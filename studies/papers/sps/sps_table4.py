@@ -1,4 +1,4 @@
-"""Table 4 of [SPS]: test accuracy over sparsity, logistic regression on images by writer.
+"""[SPS] Table 4: test accuracy over sparsity, logistic regression on images by writer.
 
 MNIST by writer is used in place of FEMNIST: its ten classes are easier than the 62, so that the
 printed accuracies are listed for reference only. At `small` scale there are three of the five

@@ -1,4 +1,4 @@
-"""Fig. 5 of [WFL]: the proposed scheme under thresholds of 15 to 30 ms, on Fashion-MNIST."""
+"""[WFL] Fig. 5: the proposed scheme under thresholds of 15 to 30 ms, on Fashion-MNIST."""
 
 from typing import Any
 

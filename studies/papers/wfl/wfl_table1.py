@@ -1,4 +1,4 @@
-"""Table I of [WFL]: latency of a round per scheme, from channel and allocation alone."""
+"""[WFL] Table I: latency of a round per scheme, from channel and allocation alone."""
 
 from typing import Any
 
