@@ -17,7 +17,7 @@ from wirelessfl.errors import check_number
 
 @dataclass(frozen=True, kw_only=True)
 class Cvxpy:
-    """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is
+    """The optimum of [WFL] eq. (34) by CVXPY and Clarabel, whose relative tolerance is
     `tolerance`.
 
     In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x

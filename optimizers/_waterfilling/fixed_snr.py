@@ -5,7 +5,7 @@ headers), the largest kept fraction that meets the deadline is
 
     x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,
 
-eq. (40) of [WFL] with S_k = c and e = 0,
+[WFL] eq. (40) with S_k = c and e = 0,
 
 increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part
 with at least the band e / c or not at all; here everybody takes part (mode `all`), or nobody of

@@ -13,6 +13,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -85,11 +86,12 @@ def run(
     if there is not None:
         _check_same(experiment, there, path)
     with own_folder(path) as mine:
-        summary = _run(experiment, mine, there is not None, data_root)
+        recorded = [config.recorded_inputs(of) for of in (tables, there or {})]
+        summary = _run(experiment, mine, there is not None, data_root, recorded)
     if mine != path:
         return
     if as_json:
-        click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
+        print_json({"folder": str(path), **summary})
     else:
         _report(path, experiment)
 
@@ -117,7 +119,7 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
         there, with_rounds=False
     ):
         return
-    asked, found = config.to_tables(experiment), config.to_tables(there)
+    asked, found = config.identity_tables(experiment), config.identity_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
             ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
@@ -128,9 +130,12 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
                 )
 
 
-def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
-    from wirelessfl.config.scenario_file import to_toml
+def _run(
+    experiment: Any, path: Path, resumed: bool, data_root: Path | None, recorded: list[Any]
+) -> dict[str, Any]:
+    from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
+    from wirelessfl.input_files import check_contents
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
     from wirelessfl.records.run_folder import RunFolder
@@ -143,6 +148,10 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         _notify(f"nobody has a share of the band in round 1: {first.reason}")
     if not resumed:
         RunFolder.check_free(path)
+    inputs = input_contents(experiment, data_root)
+    for files in recorded:
+        check_contents("section [inputs]", files, inputs)
+    toml = to_toml(experiment, folder=path, inputs=inputs)
     trainer = (
         experiment.algorithm.trainer(
             clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
@@ -151,10 +160,10 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         else NoTraining(demand)
     )
     try:
-        folder = RunFolder.open(path) if resumed else RunFolder.create(path, to_toml(experiment))
+        folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
-                _finish(folder, experiment, trainer)
+                _finish(folder, experiment, trainer, toml, inputs)
             except InputError:
                 if not resumed:
                     folder.remove_unused()
@@ -168,8 +177,8 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     return summary
 
 
-def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
-    from wirelessfl.config.scenario_file import experiment_hash, to_toml
+def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) -> None:
+    from wirelessfl.config.scenario_file import experiment_hash
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
@@ -182,7 +191,7 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
 
     def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
         def on_start() -> None:
-            write_atomically(folder.experiment_file, to_toml(experiment).encode())
+            write_atomically(folder.experiment_file, toml.encode())
             show_progress()
 
         identity = experiment_hash(experiment, with_rounds=False)
@@ -191,6 +200,7 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
             trainer,
             folder,
             identity=identity,
+            inputs=inputs,
             on_start=on_start,
             on_round=on_round,
             notify=_notify,

@@ -3,7 +3,6 @@ are read from.
 """
 
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from studies.report.columns import Columns, Records, read_column
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.config.scenario_file import INPUTS, from_tables, read_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder
@@ -144,7 +143,9 @@ class Run:
         """What was run, as its folder says."""
         if self.folder is None:
             raise InputError("records that come from no run folder tell of no experiment")
-        return from_tables(tomllib.loads(self.folder.experiment_file.read_text(encoding="utf-8")))
+        tables = read_tables(self.folder.experiment_file)
+        tables.pop(INPUTS, None)  # of files that may have gone since
+        return from_tables(tables)
 
     @property
     def algorithm(self) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from studies.runner.single_run import finish, is_complete, opened, record, run_lock, runtime_of
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
 from wirelessfl.cell.vectorised import beyond_formula
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.config.scenario_file import from_tables, input_contents
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import check_feasible
@@ -124,7 +124,8 @@ def _record(
     data_root: Path | None,
     pictures: bool,
 ) -> list[str]:
-    folder = opened(path, toml)
+    inputs = input_contents(experiment, data_root)
+    folder = opened(path, experiment, inputs)
     if folder.checkpoint_files():  # of the ordinary loop, which was here meanwhile
         return finish(path, toml, data_root, pictures=pictures)
     # One checkpoint, after the last round that there is: of a run that diverged it is the last good
@@ -133,7 +134,7 @@ def _record(
         experiment, run=replace(experiment.run, checkpoint_every=max(1, len(run.rounds)))
     )
     try:
-        return record(at_the_end, Replay(run), folder, pictures=pictures)
+        return record(at_the_end, Replay(run), folder, inputs, pictures=pictures)
     except _NotAsTrained:
         folder.keep_rounds(0)
         return finish(path, toml, data_root, pictures=pictures)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.views.run.figures import draw_run
-from wirelessfl.config.scenario_file import experiment_hash, from_tables
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.input_files import Contents
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
@@ -74,14 +75,15 @@ def finish(
 ) -> list[str]:
     """`run_to_end` for who holds the folder's lock."""
     experiment = from_tables(tomllib.loads(experiment_toml))
-    folder = opened(path, experiment_toml)
-    if is_complete(path, experiment):
+    if path.exists() and is_complete(RunFolder.open(path).path, experiment):
         return []
+    inputs = input_contents(experiment, data_root)
+    folder = opened(path, experiment, inputs)
     check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
     try:
         trainer = _trainer(experiment, data_root)
         try:
-            return record(experiment, trainer, folder, pictures=pictures)
+            return record(experiment, trainer, folder, inputs, pictures=pictures)
         finally:
             trainer.close()
     except InputError:
@@ -89,19 +91,28 @@ def finish(
         raise
 
 
-def opened(path: Path, experiment_toml: str) -> RunFolder:
+def opened(path: Path, experiment: Experiment, inputs: Contents) -> RunFolder:
     """The run folder that is there, or a new one."""
-    return RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
+    if path.exists():
+        return RunFolder.open(path)
+    return RunFolder.create(path, to_toml(experiment, folder=path, inputs=inputs))
 
 
 def record(
-    experiment: Experiment, trainer: Trainer | NoTraining, folder: RunFolder, *, pictures: bool
+    experiment: Experiment,
+    trainer: Trainer | NoTraining,
+    folder: RunFolder,
+    inputs: Contents,
+    *,
+    pictures: bool,
 ) -> list[str]:
     """Drive the round loop to its end, and draw the run; what a person should know, line by line."""
     notes: list[str] = []
     identity = experiment_hash(experiment, with_rounds=False)
     with folder.in_use():
-        run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
+        run_rounds(
+            experiment, trainer, folder, identity=identity, inputs=inputs, notify=notes.append
+        )
     if pictures:
         draw_run(folder)
     return notes

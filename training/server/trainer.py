@@ -58,8 +58,8 @@ class ServerTrainer:
     def step(
         self, state: ServerState, pruning_ratio: Array, delivery: Delivery
     ) -> tuple[ServerState, StepMetrics]:
-        """One round: local programs, then the mean over holders (15) of what has arrived; ratios
-        (K,).
+        """One round: local programs, then the mean over holders ([WFL] eq. (15)) of what has
+        arrived; ratios (K,).
 
         Who does not take part stays as it is and costs nothing. A client that keeps nothing (ratio
         1) takes its personal steps only and uploads nothing. A client whose upload is not delivered

@@ -31,11 +31,12 @@ class SubModelMethod:
     (`score`).
 
     `reconstruct` says how the server averages models of different filters: `residual` puts each
-    back into a copy of w_t, then w_{t+1} = sum_k p_k w_k, (4) of [CA-HFP]; `holders` averages every
-    number over those who hold it, and keeps it where nobody does; `zero-fill` takes 0 for what a
-    client does not hold, (5) and (13). p_k counts samples where `weighted`. With `dense_download`
-    the whole model is sent to everybody. `bandit` and `time` serve the ratios of that name. With a
-    `fusion` clients score the filters themselves, of a model that they have trained before.
+    back into a copy of w_t, then w_{t+1} = sum_k p_k w_k, [CA-HFP] eq. (4); `holders` averages
+    every number over those who hold it, and keeps it where nobody does; `zero-fill` takes 0 for
+    what a client does not hold, [CA-HFP] eq. (5) and (13). p_k counts samples where `weighted`.
+    With `dense_download` the whole model is sent to everybody. `bandit` and `time` serve the ratios
+    of that name. With a `fusion` clients score the filters themselves, of a model that they have
+    trained before.
     """
 
     task: Task

@@ -32,7 +32,7 @@ class FilterRatios:
     weights.
 
     `whole_groups` names groups of the model's filters of which no client leaves out any, whoever
-    decides. The ResNet row of Table I of [CA-HFP] has the size of ResNet-32 without half of the
+    decides. The ResNet row of [CA-HFP] Table I has the size of ResNet-32 without half of the
     filters within every block but two of 32.
 
     **Differs:** the paper does not say which of its ten clients has which ratio; the order is ours.

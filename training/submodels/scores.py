@@ -27,13 +27,14 @@ FilterScores = Mapping[str, Floats]
 class FilterScore:
     """The importance of a filter: the sum over its weights w and its bias of one of these.
 
-    `curvature`: h w^2, which is (14) of [CA-HFP] late in training, when gradients vanish. `taylor`:
-    h w^2 / 2 - g w, the growth of the loss by (14) when w is set to 0 (q = 1). `paper`: g w + h
-    w^2, as (15) is printed. `l1`: |w|. `delta`: |sum_k p_k Delta_k| of the last round that held the
-    filter. `random`. Gradient g and diagonal curvature h come from what the clients upload anyway:
-    `curvature = "fisher"` is the clients' mean of (Delta / (eta' tau))^2, `"secant"` |g - g'| / |w
-    - w'| from round to round, both as running means with factor `score_momentum`. `"exact-fisher"`
-    has the clients send mean squared mini-batch gradients, which doubles the upload: a reference.
+    `curvature`: h w^2, which is [CA-HFP] eq. (14) late in training, when gradients vanish.
+    `taylor`: h w^2 / 2 - g w, the growth of the loss by [CA-HFP] eq. (14) when w is set to 0 (q =
+    1). `paper`: g w + h w^2, as [CA-HFP] eq. (15) is printed. `l1`: |w|. `delta`: |sum_k p_k
+    Delta_k| of the last round that held the filter. `random`. Gradient g and diagonal curvature h
+    come from what the clients upload anyway: `curvature = "fisher"` is the clients' mean of (Delta
+    / (eta' tau))^2, `"secant"` |g - g'| / |w - w'| from round to round, both as running means with
+    factor `score_momentum`. `"exact-fisher"` has the clients send mean squared mini-batch
+    gradients, which doubles the upload: a reference.
 
     The first `random_rounds` rounds keep random filters. With `score_scope = "client"` every client
     is scored by its own Delta alone, and the server holds estimates for each. `score_bn` counts the
@@ -41,10 +42,10 @@ class FilterScore:
 
     With "fisher", h w^2 is (g w)^2 summed over clients: the squared first-order score.
 
-    **Differs:** [CA-HFP] leaves open how g and h are estimated "from local model variations" (the estimators are ours),
-    and (15) has lost the minus and the 1/2 of (14). A weight that nobody has held yet counts with
-    the mean estimate of its tensor: with an estimate of 0 what the first, random masks left out
-    would stay out for good.
+    **Differs:** [CA-HFP] leaves open how g and h are estimated "from local model variations" (the
+    estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of [CA-HFP] eq. (14).
+    A weight that nobody has held yet counts with the mean estimate of its tensor: with an estimate
+    of 0 what the first, random masks left out would stay out for good.
     """
 
     score: ScoreName = "curvature"

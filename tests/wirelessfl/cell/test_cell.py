@@ -19,7 +19,9 @@ cases = st.tuples(st.integers(0, 2**32), st.integers(1, 7))
 @CHECKED
 @given(cases)
 def test_a_round_is_the_formula(case):
-    """finish_s is T_k of (16)-(17) of [WFL] written out here, round_s their maximum (18), to 1e-12."""
+    """finish_s is T_k of [WFL] eq. (16)-(17) written out here, round_s their maximum
+    [WFL] eq. (18), to 1e-12.
+    """
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
@@ -215,12 +217,9 @@ def test_an_infeasible_client_finishes_with_its_fixed_work(policy):
     np.testing.assert_array_equal(timing.finish_s, fixed_s)
     np.testing.assert_array_equal(timing.upload_s, [0, 0])
     assert not timing.delivered[0]
+    worked_s = fixed_s if policy == "wait" else np.minimum(fixed_s, scenario.deadline_s)
     np.testing.assert_allclose(
-        timing.energy_j,
-        1e-28
-        * scenario.per_client("cycles_per_weight")
-        * demand.fixed_updates
-        * scenario.per_client("cpu_hz") ** 2,
+        timing.energy_j, 1e-28 * scenario.per_client("cpu_hz") ** 3 * worked_s
     )
 
 

@@ -1,4 +1,4 @@
-"""FedAlt with partial pruning: Algorithm 1 of [WFL]; without pruning its Only Personalisation."""
+"""FedAlt with partial pruning: [WFL] Algorithm 1; without pruning its Only Personalisation."""
 
 from dataclasses import dataclass, field
 
@@ -14,19 +14,21 @@ class FedAlt(ServerBased):
     """Alternating updates of a personal part v (convolutions) and a pruned shared part u (fully
     connected layers).
 
-    In a round client k takes `personal_steps` on v_k with u fixed (8), `importance_steps` trial
-    steps on u that rank its weights by |u' - u| (6), prunes the ceil(rho_k N_u) least important
-    ones (9), and takes `shared_steps` on what is left with v_k fixed (10). The server averages
-    every weight over its holders (15).
+    In a round client k takes `personal_steps` on v_k with u fixed ([WFL] eq. (8)),
+    `importance_steps` trial steps on u that rank its weights by |u' - u| ([WFL] eq. (6)), prunes
+    the ceil(rho_k N_u) least important ones ([WFL] eq. (9)), and takes `shared_steps` on what is
+    left with v_k fixed ([WFL] eq. (10)). The server averages every weight over its holders
+    ([WFL] eq. (15)).
 
     `importance_steps = 0` is Only Personalisation: nothing is pruned, and a pruning ratio between 0
     and 1 is an `InputError`. `personal_learning_rate` is `learning_rate` unless given.
-    `count_mask_bits` adds N_u bits to an upload: the bitmap that (14) leaves out.
+    `count_mask_bits` adds N_u bits to an upload: the bitmap that [WFL] eq. (14) leaves out.
 
     A round asks for tau_v N_v + tau_hat_u N_u fixed weight updates, and for tau_u N_u updates and
     32 N_u bits that shrink with the ratio.
 
-    **Differs:** the ranking runs over all tensors of u, biases included, at the dense u; the paper does not say.
+    **Differs:** the ranking runs over all tensors of u, biases included, at the dense u; the paper
+    does not say.
     """
 
     task: Task = field(default_factory=Task)

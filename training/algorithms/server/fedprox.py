@@ -21,11 +21,11 @@ class FedProx(ServerBased):
     early. The demand without data is the expected one. Everything else is as in `fedavg`; with mu =
     0 and the fractions (1,) it is `fedavg` bit for bit.
 
-    Table I of [CA-HFP] charges FedProx half of the work of federated averaging: `work_fractions =
+    [CA-HFP] Table I charges FedProx half of the work of federated averaging: `work_fractions =
     [0.25, 0.5, 0.75]`.
 
-    **Differs:** the paper gives neither mu nor the draw; 0.01 and these fractions are our reading. A part of an epoch
-    is made of full batches.
+    **Differs:** the paper gives neither mu nor the draw; 0.01 and these fractions are our reading.
+    A part of an epoch is made of full batches.
     """
 
     task: Task = field(default_factory=Task)

@@ -11,12 +11,12 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class FedSim(ServerBased):
-    """Simultaneous updates of a personal part v and a pruned shared part u (Fig. 3 of [WFL]).
+    """Simultaneous updates of a personal part v and a pruned shared part u ([WFL] Fig. 3).
 
-    In a round client k ranks u by `importance_steps` trial steps (6), prunes the ceil(rho_k N_u)
-    least important weights (9), and takes `local_steps` in which u (masked) and v_k move by one
-    gradient at (u, v_k). The server averages every weight of u over its holders (15). The other
-    fields are those of `FedAlt`.
+    In a round client k ranks u by `importance_steps` trial steps ([WFL] eq. (6)), prunes the
+    ceil(rho_k N_u) least important weights ([WFL] eq. (9)), and takes `local_steps` in which u
+    (masked) and v_k move by one gradient at (u, v_k). The server averages every weight of u over
+    its holders ([WFL] eq. (15)). The other fields are those of `FedAlt`.
 
     `personal_learning_rate = 0` is federated averaging of u with v fixed. With as many steps on
     each part, FedAlt evaluates twice as many gradients. A round asks for tau N_v + tau_hat_u N_u

@@ -11,7 +11,7 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class PruningOnly(ServerBased):
-    """Federated averaging of the whole model w, pruned per client: (6), (9), (10), (15) of [WFL]
+    """Federated averaging of the whole model w, pruned per client: [WFL] eq. (6), (9), (10), (15)
     with w for u.
 
     In a round client k ranks all N = N_u + N_v weights by `importance_steps` trial steps, prunes

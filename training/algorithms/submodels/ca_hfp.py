@@ -18,21 +18,22 @@ class CaHfp(SubModelBased):
     """Every client trains a compact model of the filters that matter; the server puts it back into
     the whole one.
 
-    In round t the server scores the filters of w_t (`score` and its kin, see `FilterScore`), leaves out
-    of every layer the lowest share that client k's ratio says (`ratios`, see `FilterRatios`), kept =
-    max(1, round((1 - rho) O)), and sends the compact model: the filters kept, of the next layer the
-    channels that read them, their batch norm. The client takes `local_steps` or `local_epochs` of
-    SGD on it (3) and sends it back; `reconstruct` says how the models are averaged: `residual`
-    fills them up with w_t (4), so that w_{t+1} = w_t + sum_k p_k m_k Delta_k, `holders` and
-    `zero-fill` are the two readings of "without reconstruction".
+    In round t the server scores the filters of w_t (`score` and its kin, see `FilterScore`), leaves
+    out of every layer the lowest share that client k's ratio says (`ratios`, see `FilterRatios`),
+    kept = max(1, round((1 - rho) O)), and sends the compact model: the filters kept, of the next
+    layer the channels that read them, their batch norm. The client takes `local_steps` or
+    `local_epochs` of SGD on it ([CA-HFP] eq. (3)) and sends it back; `reconstruct` says how the
+    models are averaged: `residual` fills them up with w_t ([CA-HFP] eq. (4)), so that w_{t+1} = w_t
+    + sum_k p_k m_k Delta_k, `holders` and `zero-fill` are the two readings of "without
+    reconstruction".
 
     With `ratios = "allocation"` the pruning ratio of the network is a share of bits and cycles, not
     of filters: a client gets the largest uniform structure of which both fit. With ratios of its
     own the network sees fixed bits.
 
-    **Differs:** the theory of [CA-HFP] has an error e_t (13) of numbers set to 0; with reconstruction it cancels.
-    The momentum starts at 0 in every round, and running statistics of batch norm are averaged like
-    weights; the paper says neither.
+    **Differs:** the theory of [CA-HFP] has an error e_t ([CA-HFP] eq. (13)) of numbers set to 0;
+    with reconstruction it cancels. The momentum starts at 0 in every round, and running statistics
+    of batch norm are averaged like weights; the paper says neither.
     """
 
     task: Task = field(default_factory=Task)
