@@ -13,6 +13,7 @@ from studies.cli.search import search
 from studies.cli.simulate import simulate
 from studies.cli.study import study
 from studies.cli.whatif import whatif
+from wirelessfl import __version__
 
 EXAMPLES = """\b
 Examples:
@@ -30,7 +31,7 @@ Examples:
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="wirelessfl")
+@click.version_option(__version__, prog_name="wirelessfl")
 def cli() -> None:
     """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models
     under them.

@@ -8,7 +8,6 @@ import click
 
 from studies.cli._processes import is_first
 
-PRESETS = Path(__file__).parent.parent / "presets"
 DEFAULT_PRESET = "digits"
 
 scenario_argument = click.argument("scenario", required=False)
@@ -36,18 +35,10 @@ def print_json(value: Any) -> None:
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
-    """The tables of a TOML file or of a shipped preset."""
-    from wirelessfl.config.scenario_file import read_tables
-    from wirelessfl.errors import InputError
+    """The tables of a preset or of a TOML file, imported when a command needs them."""
+    from studies.presets import scenario_tables as tables
 
-    presets = {file.stem: file for file in sorted(PRESETS.glob("*.toml"))}
-    if scenario in presets:
-        return read_tables(presets[scenario])
-    if scenario.endswith(".toml") or Path(scenario).exists():
-        return read_tables(Path(scenario))
-    raise InputError(
-        f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}"
-    )
+    return tables(scenario)
 
 
 def changed(

@@ -168,6 +168,9 @@ def worker_processes(jobs: int) -> Iterator[Executor]:
     interrupted.
     """
     others = set(multiprocessing.active_children())
+    before = os.environ.get("PYTHONSAFEPATH")
+    # The children start by `-c`, which looks for modules in the working directory first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
@@ -180,6 +183,10 @@ def worker_processes(jobs: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown()
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _begin_worker() -> None:
