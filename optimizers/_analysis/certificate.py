@@ -9,12 +9,10 @@ from optimizers._analysis.joint_certificate import certify_joint
 from optimizers._analysis.residuals import Certificate, check_shapes, relative_distance
 from optimizers._exclusion import without_clients
 from optimizers._joint.problem import JointAllocation, JointProblem
-from optimizers._waterfilling.curve import Curve, latency_price
+from optimizers._waterfilling.curve import TOUCHING, Curve, latency_price
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
-
-_TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 
 
 @overload
@@ -95,11 +93,10 @@ def _primal_residual(
 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
     gain = curve.marginal_gain(band)
-    at_floor = band <= curve.floor * (1.0 + _TOUCHING)
-    at_top = band >= curve.ceiling * (1.0 - _TOUCHING)
+    at_floor = band <= curve.floor * (1.0 + TOUCHING)
     distance = relative_distance(
         np.broadcast_to(price, gain.shape),
-        np.where(at_top, -np.inf, gain),
+        np.where(curve.at_edge(band), -np.inf, gain),
         np.where(at_floor, np.inf, gain),
     )
     return np.where(curve.uses_band, distance, 0.0).max(axis=-1)
@@ -118,7 +115,7 @@ def _complementarity(
     missed = np.where(curve.excluded, 0.0, curve.weight * np.abs(curve.kept(band) - kept))
     needed = np.maximum(problem.min_bandwidth, problem.entry_bandwidth)
     taken = np.where(curve.excluded, 0.0, needed).sum(axis=-1, keepdims=True)
-    fits = left_out & (taken + needed <= 1.0 - _TOUCHING)
+    fits = left_out & (taken + needed <= 1.0 - TOUCHING)
     missed = np.where(fits, curve.weight, missed)
     return np.maximum(spare, missed.max(axis=-1))
 

@@ -95,13 +95,13 @@ class Problem(Protocol):
         ...
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """Rate at each fraction of the band over the rate at the whole band, so that uploads take
+        """Rate at each fraction of the band over the best rate within it, so that uploads take
         upload_s / speed.
         """
         ...
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The fraction of the band that gives `speed`, inf when none does."""
+        """The smallest fraction of the band that gives `speed`, inf when none does."""
         ...
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
@@ -130,12 +130,15 @@ def kept_fraction(pruning_ratio: Array, exact_kept: Array | None) -> Array:
     return np.where(np.abs(kept - exact_kept) <= _LAST_DIGITS, exact_kept, kept)
 
 
+def client_fields(problem: Any) -> list[str]:
+    """The fields of a problem with a value per client: all but `bandwidth_hz` and `link`."""
+    return [field.name for field in fields(problem) if field.name not in ("bandwidth_hz", "link")]
+
+
 def broadcast_fields(problem: Any) -> None:
-    """Hold every field of a problem but `bandwidth_hz` as a float64 array of the same shape (...,
-    K), or raise.
-    """
+    """Hold each of `client_fields` as a float64 array of the same shape (..., K), or raise."""
     arrays = {}
-    for name in (field.name for field in fields(problem) if field.name != "bandwidth_hz"):
+    for name in client_fields(problem):
         arrays[name] = values_within_range(name, getattr(problem, name))
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))

@@ -11,13 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from wirelessfl.radio.numerology import resource_block_hz
-from wirelessfl.radio.snr_and_rate import (
-    noise_psd_nats,
-    open_loop_power_dbm,
-    shannon_rate_bps,
-    snr,
-    snr_in_band,
-)
+from wirelessfl.radio.snr_and_rate import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
@@ -41,15 +35,16 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
     log10(2^mu M), that limit), 3GPP TS 38.213 section 7.1.1, with 2^mu the sub-carrier spacing over
     15 kHz and PL from `channel.path_gain` (from the believed gain where a channel gives none).
 
-    **Differs:** M is the whole number of resource blocks in an equal share of the band, at least 1, not in the share
-    that the client is then given: the power has to be known before the band is divided.
+    **Differs:** M is the whole number of resource blocks in an equal share of the band among the
+    participants of the round, at least 1, not in the share that the client is then given: the power
+    has to be known before the band is divided.
     """
     link = scenario.link
     limit_w = np.minimum(scenario.per_client("transmit_power_w"), link.class_limit_w)
     if link.power_control == "fixed":
         return limit_w
     path_gain = channel.believed_gain if channel.path_gain is None else channel.path_gain
-    share_hz = scenario.bandwidth_hz / scenario.clients
+    share_hz = scenario.bandwidth_hz / (channel.participants or scenario.clients)
     block_hz = resource_block_hz(link.subcarrier_spacing_hz)
     narrow_blocks = max(int(share_hz / block_hz), 1) * block_hz / resource_block_hz(15e3)
     path_loss_db = -linear_to_db(np.maximum(path_gain, np.finfo(np.float64).tiny))
@@ -83,9 +78,6 @@ def band_snr(
 
 def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
     """Rate at `gain` over the whole band, [WFL] eq. (13) for Shannon's rate; (..., K)."""
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
     return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
         full_band_snr(scenario, channel, gain)
     )
@@ -98,18 +90,12 @@ def rate_bps(
 
     b times the rate over the whole band where the noise power is fixed ([WFL] eq. (13)), b B
     eta(SNR / b) with the link's efficiency eta where the noise has a density ([WFL] erratum W7).
-    With a table a wider share may then carry less, where it takes SNR / b below a row: a client
-    leaves no part of its share empty.
+    Plan, closed form and events all use this rate.
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return scenario.bandwidth_hz * noise_psd_nats(bandwidth_fraction, behind_gap) / np.log(2.0)
-    efficiency = scenario.link.efficiency_bps_hz(
-        band_snr(scenario, channel, gain, bandwidth_fraction)
-    )
-    return scenario.bandwidth_hz * bandwidth_fraction * efficiency
+    over_all = full_band_snr(scenario, channel, gain)
+    return scenario.bandwidth_hz * scenario.link.share_bps_hz(bandwidth_fraction, over_all)
 
 
 def sending_rate_bps(
@@ -140,11 +126,8 @@ def packet_loss(
 
 
 def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
-    """Goodput over the whole band that the server plans with: rate x (1 - q) at the believed gain;
-    (..., K).
-
-    Where the noise has a density b times this is no more than the goodput in a share b of the band,
-    because SNR / b is at least SNR: who is planned with it is never late for it.
+    """Goodput over the whole band at the believed gain, rate x (1 - q), to plan with at fixed noise
+    power; (..., K).
     """
     whole = np.ones(())
     loss = packet_loss(scenario, channel, channel.believed_gain, whole)
@@ -202,6 +185,47 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
     K).
     """
     return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+
+
+def energy_j(
+    scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
+) -> Array:
+    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit; (..., K), joule.
+
+    Args:
+        scenario: The cell, which gives kappa.
+        channel: The round's channel, which open-loop power control follows.
+        cpu_hz: CPU frequency f of each client in the round, (K,).
+        cpu_s: Seconds that the client's CPU worked for it up to the round's end, (..., K).
+        transmit_s: Seconds that the client transmitted up to the round's end, (..., K).
+    """
+    cpu_w = scenario.effective_capacitance * cpu_hz**3
+    return cpu_w * cpu_s + transmit_power_w(scenario, channel) * transmit_s
+
+
+def busy_s(
+    download_s: Array, compute_s: Array, upload_s: Array, finish_s: Array, round_s: Array | float
+) -> tuple[Array, Array]:
+    """Seconds of CPU work and of transmission up to the end of a round.
+
+    A client downloads, computes and uploads in turn; one that is late stops at the round's end, and
+    one without a rate (an upload of inf s) transmits nothing.
+
+    Args:
+        download_s: Seconds of the download, (..., K).
+        compute_s: Seconds of the work after it, (..., K).
+        upload_s: Seconds of the upload after that, (..., K).
+        finish_s: Moment at which the client would finish, (..., K).
+        round_s: End of the round, broadcast against (..., K).
+
+    Returns:
+        CPU seconds and seconds of transmission, both (..., K).
+    """
+    left_s = round_s - download_s
+    late = finish_s > round_s
+    cpu_s = np.where(late, np.clip(left_s, 0.0, compute_s), compute_s)
+    transmit_s = np.where(late, np.clip(left_s - compute_s, 0.0, upload_s), upload_s)
+    return cpu_s, np.where(np.isfinite(upload_s), transmit_s, 0.0)
 
 
 class Shares(Protocol):
