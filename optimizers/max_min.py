@@ -89,7 +89,11 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
         uses, prunable_s + upload_s, 1.0
     )
     room_s = np.maximum(slack_s - prunable_s * kept, least_s)
-    band = problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0))
+    # At most the whole band, from which the kept fraction came: rounding may ask for more than any
+    # band gives where noise grows with it.
+    band = np.minimum(
+        problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0)), 1.0
+    )
     above = uses & (band > curve.floor)
     gain = np.where(above, curve.marginal_gain(np.where(above, band, curve.floor)), 1.0)
     return np.where(above, band, curve.floor), np.where(
