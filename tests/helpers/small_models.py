@@ -15,8 +15,9 @@ from training.structure.layout import Layout
 
 
 class NormCnn(nn.Module):
-    """A convolution and a linear layer, each with batch norm behind it; `widths` = {"hidden":
-    channels kept of 6}.
+    """A convolution and a linear layer, each followed by batch norm.
+
+    `widths` = {"hidden": channels kept of 6}.
     """
 
     groups: ClassVar[tuple[Group, ...]] = (

@@ -1,8 +1,7 @@
-"""An algorithm from outside the repository that a search can tune: its accuracy is highest where
-its rate is 0.1.
+"""An external algorithm that a search can tune: its accuracy is highest at a rate of 0.1.
 
-It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers
-of its trainer.
+It knows the lengths of its rounds in advance, and trains batched runs with the numbers of its
+trainer.
 """
 
 from collections.abc import Hashable, Iterator, Sequence

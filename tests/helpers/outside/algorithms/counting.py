@@ -1,6 +1,4 @@
-"""An algorithm from outside the repository: no learning, a few numbers whose every bit depends on
-the past.
-"""
+"""An external algorithm without learning; every bit of its state depends on the past."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -51,7 +49,7 @@ class State:
 
 
 class CountingTrainer:
-    """`seen` lists what `step` was given, `evaluated` the rounds after which `evaluate` was called."""
+    """`seen` lists the arguments of `step`, `evaluated` the rounds of `evaluate`."""
 
     def __init__(self, *, demand: Demand, seed: int) -> None:
         self.first_demand = demand
