@@ -23,7 +23,7 @@ TOO_MUCH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class BowlTask:
     """The nested part of the settings."""
 
     evaluate_on: Literal["test", "validation"] = "test"
@@ -33,7 +33,7 @@ class Task:
 class Bowl:
     """Diverges in its third round with rates above 1; loses 0.05 from validation to test."""
 
-    task: Task = field(default_factory=Task)
+    task: BowlTask = field(default_factory=BowlTask)
     learning_rate: float = 0.01
     probability: float = 0.25
     stacked: bool = False

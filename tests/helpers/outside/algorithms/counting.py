@@ -12,7 +12,7 @@ from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class CountingTask:
     """The nested part of the settings."""
 
     model: str = "none"
@@ -25,7 +25,7 @@ class Task:
 class Counting:
     """Asks for what [WFL] Algorithm 1 asks for on the 21,840-parameter CNN."""
 
-    task: Task = field(default_factory=Task)
+    task: CountingTask = field(default_factory=CountingTask)
     steps: int = 5
     rates: tuple[float, ...] = (0.1, 0.2)
 
