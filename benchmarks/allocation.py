@@ -194,7 +194,7 @@ def fixed_snr(shape, repeats, few):
 def noise_psd(clients, repeats):
     c, a, s = instance(clients, (clients,))
     snr = np.random.default_rng(clients).uniform(1.0, 100.0, clients)
-    bits = s * 1e6 * np.log2(1.0 + snr)
+    bits = s * 1e6 * np.log1p(snr) / np.log(2.0)
     problem = optimizers.NoisePsdProblem(
         deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=bits, snr=snr, bandwidth_hz=1e6
     )

@@ -90,7 +90,7 @@ def plain_all_of(scenario, demand, gain, band, ratio):
     ).tolist()
     bits = demand.fixed_upload_bits + kept * demand.prunable_upload_bits
     snr = gain * scenario.per_client("transmit_power_w") / scenario.noise_power_w
-    upload_s = (bits / (band * scenario.bandwidth_hz * np.log2(1 + snr))).tolist()
+    upload_s = (bits / (band * scenario.bandwidth_hz * np.log1p(snr) / np.log(2))).tolist()
     env = simpy.Environment()
 
     def client(k):

@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem
 
 CYCLES_S = 360 / 3e9  # cycles per weight and step over cycles per second
@@ -65,8 +66,7 @@ def changed(p: AllocationProblem, **changes: Any) -> AllocationProblem:
 
 def client_subset(p: AllocationProblem, order: np.ndarray) -> AllocationProblem:
     """`p` with its clients reordered or some of them removed."""
-    names = [field.name for field in fields(p) if field.name != "bandwidth_hz"]
-    return replace(p, **{name: getattr(p, name)[..., order] for name in names})
+    return replace(p, **{name: getattr(p, name)[..., order] for name in client_fields(p)})
 
 
 Draw = Callable[[np.random.Generator, int], AllocationProblem]
