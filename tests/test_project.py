@@ -1,4 +1,4 @@
-"""Files of the project beside the code: version, licence, typing markers, supported Pythons."""
+"""Files of the project outside the code: version, licence, typing markers, supported Pythons."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What the commands share: which scenario is meant, and what was changed on the command line."""
+"""Arguments that several commands share: the scenario and the changes to it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,17 @@ def print_json(value: Any) -> None:
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
-    """The tables of a preset or of a TOML file, imported when a command needs them."""
+    """The sections of a TOML file or of a preset.
+
+    Args:
+        scenario: A file, or the name of a preset.
+
+    Returns:
+        Section -> field -> value.
+
+    Raises:
+        InputError: There is no such file or preset.
+    """
     from studies.presets import scenario_tables as tables
 
     return tables(scenario)
@@ -44,7 +54,16 @@ def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
 def changed(
     tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any
 ) -> dict[str, dict[str, Any]]:
-    """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
+    """Apply every `--set` and every given option to the sections of a scenario.
+
+    Args:
+        tables: Section -> field -> value.
+        settings: Texts `section.field=value`.
+        fields: Options by `section__field`; None where the option was not given.
+
+    Returns:
+        The changed sections.
+    """
     from wirelessfl.config.scenario_file import merge, parse_setting
 
     changes: dict[str, dict[str, Any]] = {}
@@ -61,8 +80,12 @@ def changed(
 def with_progress(
     total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
 ) -> None:
-    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown
-    from `on_start` on.
+    """Run `work(on_start, on_round)` with a progress bar.
+
+    Args:
+        total: Number of rounds of the bar.
+        done: Number of rounds that are complete.
+        work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
     """
     from rich.console import Console
     from rich.progress import (

@@ -80,6 +80,25 @@ def test_noise_of_a_given_density_is_swept_over_bands():
     assert asked.breakpoints() == {}
 
 
+@pytest.mark.parametrize(
+    ("varied", "error"),
+    [
+        ("scenario.max_bps_hz=2,100", "none"),
+        ("scenario.snr_gap_db=0,4", "none"),
+        ("scenario.waterfall_threshold=0.01,0.5", "waterfall"),
+    ],
+)
+def test_fields_of_the_link_are_swept_as_they_are_planned(varied, error):
+    tables = scenario_tables("physical")
+    radio = {**tables["scenario"], "packet_error": error}
+    asked = sweep(varied, draws=2, scenario=radio, channel=tables["channel"])
+    found = asked.run()
+    for index, value in enumerate(asked.axes[0].values):
+        ratios, _ = by_hand(asked, [value])
+        np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
+    assert found.measured["mean_ratio"][0].mean() != found.measured["mean_ratio"][1].mean()
+
+
 @pytest.mark.parametrize("rate_model", ["shannon", "mcs"])
 def test_open_loop_power_over_drops_is_swept_as_it_is_planned(rate_model):
     """A level that stays one, and a field two dataclasses deep."""
