@@ -13,7 +13,7 @@ from optimizers import Breakpoint, WhatIf
 from studies.views.whatif.units import label_of, shown
 
 MOST_ROWS = 100
-SearchResult = Mapping[float | None, Sequence[Breakpoint]]
+FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
@@ -24,7 +24,7 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 }
 
 
-def print_what_if(result: WhatIf, found: SearchResult) -> None:
+def print_what_if(result: WhatIf, found: FoundBreakpoints) -> None:
     """Means and standard errors per point, then where the active set of the mean channel changes."""
     console = Console()
     draws = next(iter(result.measured.values())).shape[-1]
@@ -50,7 +50,7 @@ def print_what_if(result: WhatIf, found: SearchResult) -> None:
         console.print(_changes(list(result.axes), found))
 
 
-def as_dict(result: WhatIf, found: SearchResult) -> dict[str, Any]:
+def as_dict(result: WhatIf, found: FoundBreakpoints) -> dict[str, Any]:
     """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
@@ -98,7 +98,7 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
     return printed
 
 
-def _changes(names: list[str], found: SearchResult) -> Table:
+def _changes(names: list[str], found: FoundBreakpoints) -> Table:
     others = [label_of(name) for name in names[1:]]
     title = "where the active set of the mean channel changes"
     printed = Table(*others, label_of(names[0]), "client", "from", "to", title=title)
