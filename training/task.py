@@ -15,6 +15,7 @@ from training.data.dataset import Dataset
 from training.data.federated import FederatedData
 from training.data.frame import framed, framed_shape
 from training.data.subset import first_share, subset
+from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
@@ -143,6 +144,22 @@ class Task:
             )
         samples = max(1, int(samples * self.train_fraction))
         return -(-samples // (self.batch_size * (1 if natural else clients)))
+
+    def epoch_steps(self, clients: int, program: Program) -> list[int]:
+        """Nominal steps of each client's epoch, as far as a program needs them.
+
+        Args:
+            clients: Number of clients K.
+            program: The clients' local training.
+
+        Returns:
+            `nominal_epoch` for each of the K clients, 0 for a program without epochs.
+
+        Raises:
+            InputError: The program has epochs and the number of samples is not known in advance.
+        """
+        steps = self.nominal_epoch(clients) if in_epochs(program) else 0
+        return [steps] * clients
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
         """The data set divided over `clients` clients, the same for the same seed.

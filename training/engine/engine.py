@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,25 @@ from training.torch_settings import deterministic, keep_freed_memory, one_thread
 from wirelessfl.errors import InputError
 
 
+class ModelTask(Protocol):
+    """The part of a learning task that an engine is made for: `training.task.Task` has it."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model's plug-in."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """Shape of the inputs, number of classes and width that the model is made for."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a mini-batch."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
     """What an engine is made of besides data, small enough to be sent to another process.
@@ -45,6 +64,31 @@ class EngineSpec:
     precision: str = "float32"
     deterministic: bool = False
     form: Form = field(default_factory=Form)
+
+    @classmethod
+    def of(
+        cls, task: ModelTask, *, personalised: bool = False, device: str = "cpu"
+    ) -> "EngineSpec":
+        """The engine for the model and the mini-batches of a task.
+
+        Args:
+            task: The learning task, such as a `training.task.Task`.
+            personalised: Whether the model's personal sub-modules stay with the clients.
+            device: Name of the torch device.
+
+        Returns:
+            A specification in float32, not deterministic on CUDA.
+
+        Raises:
+            InputError: The model cannot be made for the task's data set.
+        """
+        return cls(
+            model=task.model,
+            form=task.form,
+            personalised=personalised,
+            batch_size=task.batch_size,
+            device=device,
+        )
 
     def build_model(self) -> tuple[nn.Module, Layout]:
         """A new model and its layout, with an empty personal part unless `personalised`."""

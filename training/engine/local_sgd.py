@@ -1,7 +1,8 @@
-"""What algorithms of local SGD share: the checks of their fields, and the phase that these fields
-stand for.
+"""Local SGD as fields that algorithms inherit: their defaults, their checks, and the phase that
+they describe.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,94 @@ import numpy as np
 from training.engine.program import Train
 from wirelessfl.errors import InputError, check_count, check_number
 
-MOST_RATE = float(np.finfo(np.float32).max)  # weights are float32: a step by more has no number
+MOST_RATE = float(np.finfo(np.float32).max)  # weights are float32: a larger step overflows
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSteps:
+    """Fields of every algorithm with local steps: learning rate and length of the local training.
+
+    An algorithm inherits them, gives other defaults by declaring a field again, and calls
+    `super().__post_init__()` where it has checks of its own.
+
+    Attributes:
+        learning_rate: Step size eta, above 0.
+        local_steps: Mini-batch steps in a round, at least 0.
+        local_epochs: Passes over a client's samples in a round, at least 1; takes the place of
+            `local_steps` unless None.
+    """
+
+    learning_rate: float = 0.01
+    local_steps: int = 5
+    local_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        check_rate("learning_rate", self.learning_rate)
+        check_count("training.local_steps", self.local_steps, at_least=0)
+        if self.local_epochs is not None:
+            check_count("training.local_epochs", self.local_epochs)
+
+    @property
+    def phase_steps(self) -> int | None:
+        """`local_steps`, or None where the length is given in `local_epochs`."""
+        return self.local_steps if self.local_epochs is None else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSgd(LocalSteps):
+    """Fields of local SGD on the whole model: those of `LocalSteps` and of the optimiser.
+
+    Attributes:
+        momentum: Heavy-ball factor within [0, 1]; the momentum starts at 0 in every round.
+        weight_decay: Factor of w that is added to every gradient, at least 0.
+        clip_norm: Largest Euclidean norm of a gradient, above 0; no limit if None.
+
+    Example:
+        >>> LocalSgd(local_epochs=2, momentum=0.9).phase().epochs
+        2
+    """
+
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("training.weight_decay", self.weight_decay, at_least=0)
+        check_number("training.momentum", self.momentum, at_least=0, at_most=1)
+        if self.clip_norm is not None:
+            check_number("training.clip_norm", self.clip_norm, above=0)
+
+    def phase(
+        self,
+        *,
+        proximal: float = 0.0,
+        feature_penalty: float = 0.0,
+        sum_gradients: bool = False,
+    ) -> Train:
+        """The local training as a phase on the whole model.
+
+        Args:
+            proximal: Factor mu of the proximal term, see `Train`.
+            feature_penalty: Factor of the feature norm, see `Train`.
+            sum_gradients: Whether the gradients are summed along the way, see `Train`.
+
+        Returns:
+            A phase `Train` on the shared part, which is all of a model that is not personalised.
+        """
+        return Train(
+            part="shared",
+            steps=self.phase_steps,
+            epochs=self.local_epochs,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            stream="batches/shared",
+            proximal=proximal,
+            feature_penalty=feature_penalty,
+            sum_gradients=sum_gradients,
+        )
 
 
 def check_rate(name: str, rate: float | None) -> None:
