@@ -27,9 +27,7 @@ class Method(Protocol):
 class TrainerType(Protocol):
     """Class of the trainers of one family of methods."""
 
-    def __call__(
-        self, method: Any, /, *, clients: int, seed: int, runtime: Runtime
-    ) -> Trainer:
+    def __call__(self, method: Any, /, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
         """A trainer of `method`, see `MethodBased.trainer`."""
         ...
 

@@ -87,9 +87,7 @@ class GlobalMaskMethod:
         if rule.count_reconfiguration_bits and not alone:
             if rule.due(round_index):
                 upload += BITS_PER_WEIGHT * size
-            if round_index and (
-                rule.due(round_index - 1) or round_index == rule.initial_rounds
-            ):
+            if round_index and (rule.due(round_index - 1) or round_index == rule.initial_rounds):
                 download += size
         active = rule.training(round_index, clients)
         return Demand(
