@@ -1,21 +1,21 @@
-"""Speed of local training against the loops that people write, Flower and pfl; masked and compact
-steps; top-k; masks.
+"""Speed of local training against common loops, Flower and pfl; masks, sub-models and top-k.
 
-    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents] [--peers
-    naive,lean,flower,pfl]
-                                  [--device cuda] [--data-root FOLDER] [--out benchmarks/results]
+    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents]
+                                  [--peers naive,lean,flower,pfl] [--device cuda]
+                                  [--data-root FOLDER] [--out benchmarks/results]
 
-rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the mean.
-Every method has the
-          same data, batches, start and hyper-parameters and runs in a process of its own, in turn
-          with the others; the losses of the first two rounds are compared.
-overhead  a round of the same messages in which nobody trains; ours goes through channel,
-allocation, cell and step. masks     a step of masked and of compact networks through the engine,
-laying out and back included, one thread. topk      exact masks of the largest of 15 million
-numbers. agents    an iteration of 20 agents that learn masks of fixed weights ([MCE-PL]: a step,
-the new mask, the mean of those
-          of two neighbours) through the engine, against autograd with torch.topk, and those masks
-          alone; one thread.
+    rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the
+              mean. All methods have the same data, batches, start and hyper-parameters; each runs
+              in a process of its own, in turn with the others, and the losses of the first two
+              rounds are compared
+    overhead  a round of the same messages without training; ours goes through channel,
+              allocation, cell and step
+    masks     a step of masked and of compact networks through the engine, layout included, one
+              thread
+    topk      exact masks of the largest of 15 million values
+    agents    an iteration of 20 agents that learn masks of fixed weights ([MCE-PL]: a step, the
+              new mask, the mean of two neighbours' masks) through the engine, against autograd with
+              torch.topk, and those masks alone; one thread
 
 Times are medians, the first round does not count. CPU time is that of a method's processes
 together; where others share the machine it says more than the wall clock. Flower and pfl live in

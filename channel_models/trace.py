@@ -1,37 +1,48 @@
-"""Recorded gains, played back round by round."""
+"""Recorded links, played back round by round."""
 
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from channel_models._csi import Csi
-from channel_models._trace_file import read
-from wirelessfl.errors import InputError
+from channel_models._trace_file import Format, read, stamp
+from channel_models._trace_units import LinkBudget, guess_at
+from wirelessfl.errors import InputError, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
 KINDS = (".csv", ".npz")
+_ROUNDED_UP = 1.0 + 1e-9  # the start of round 3 x 0.7 s is not before a row at 2.1 s
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Linear power gains recorded per round and client in `file` (see `_trace_file.read`), the same
-    for every seed.
+    """Links recorded in `file` (see `_trace_file.read`), the same for every seed; a gain of 0 is no
+    link.
 
-    A scenario of fewer clients takes the first ones. After its last round the trace starts over
-    with `repeat`, and is an error without. What a trace has as mean, quantile and path gain is its
-    average, or its empirical quantile, over its rounds: it does not tell path loss from fading. The
-    gain holds for the whole round.
+    A scenario of fewer clients takes the first ones. A row is a round; with a column `time_s` a row
+    holds until the next one begins, over rounds, `round_interval_s` apart (the scenario's deadline
+    unless given), and over the coherence blocks of a round. After its end the trace starts over
+    with `repeat`, and is an error without. The mean, quantile and path gain of a trace are its
+    average, or its empirical quantile, over its time: it does not tell path loss from fading.
+
+    A recorded SNR or rate stands for the gain with which the scenario's whole band, noise and fixed
+    transmit power have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
     """
 
     file: str = ""
     repeat: bool = False
+    form: Format = field(default_factory=Format)
+    round_interval_s: float | None = None
     csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
         if self.file and Path(self.file).suffix not in KINDS:
             raise InputError(f"channel.file must end in {' or '.join(KINDS)}, got {self.file!r}")
+        if self.round_interval_s is not None:
+            check_number("channel.round_interval_s", self.round_interval_s, above=0)
 
     @classmethod
     def example(cls, folder: Path) -> "Trace":
@@ -44,38 +55,147 @@ class Trace:
         return cls(file=str(file), repeat=True)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """What was recorded in the round, the file's first in round 0; `InputError` when there is
-        nothing.
+        """The links recorded for the round, the file's first in round 0; `InputError` after the
+        last one.
         """
-        rows = self._rows(scenario)
-        if rng.round >= len(rows) and not self.repeat:
-            raise InputError(
-                f"channel.file {self.file}: holds {len(rows)} rounds, got round {rng.round + 1}: "
-                f"set channel.repeat = true to start over"
+        played = self._played(scenario)
+        self._check_reaches(played, scenario, rng.round)
+        coherence_s = scenario.medium.coherence_s or 0.0
+
+        def block_gain(block: int) -> Array:
+            row = played.row_at(
+                self._start(played, scenario, rng.round), block * coherence_s, self.repeat
             )
-        gain, mean = rows[rng.round % len(rows)], rows.mean(axis=0)
+            return played.gain[row, : scenario.clients]
 
-        def quantile(outage: float) -> Array:
-            return np.quantile(rows, outage, axis=0, method="inverted_cdf")
-
+        mean = played.mean[: scenario.clients]
         return self.csi.state(
-            gain, rng, mean=mean, quantile=quantile, path_gain=mean, block_gain=lambda block: gain
+            block_gain(0),
+            rng,
+            mean=mean,
+            quantile=lambda outage: played.quantile(outage)[: scenario.clients],
+            path_gain=mean,
+            block_gain=block_gain,
         )
 
     def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Mean over the rounds of the trace; (K,)."""
-        return self._rows(scenario).mean(axis=0)
+        """Mean over the time of the trace; (K,)."""
+        return self._played(scenario).mean[: scenario.clients]
 
-    def _rows(self, scenario: Scenario) -> Array:
-        """Gains (rounds, K) of the scenario's clients."""
+    def period(self, scenario: Scenario) -> int | None:
+        """The number of rounds after which the trace starts over; None where it does not."""
+        if not self.repeat:
+            return None
+        played = self._played(scenario)
+        return int(np.ceil(played.length / self._step(played, scenario) - 1e-9))
+
+    def _check_reaches(self, played: "_Played", scenario: Scenario, round: int) -> None:
+        start = self._start(played, scenario, round)
+        if self.repeat or start * _ROUNDED_UP < played.length:
+            return
+        found = f"{played.length:g} s" if played.is_timed else f"{len(played.gain)} rounds"
+        at = f" at {start:g} s" if played.is_timed else ""
+        raise InputError(
+            f"channel.file {self.file}: holds {found}, got round {round + 1}{at}: "
+            f"set channel.repeat = true to start over"
+        )
+
+    def _start(self, played: "_Played", scenario: Scenario, round: int) -> float:
+        return round * self._step(played, scenario)
+
+    def _step(self, played: "_Played", scenario: Scenario) -> float:
+        """What a round is long, in seconds or rows."""
+        return (self.round_interval_s or scenario.deadline_s) if played.is_timed else 1.0
+
+    def _played(self, scenario: Scenario) -> "_Played":
+        """The gains of the scenario's clients."""
         if not self.file:
             raise InputError(
                 f"channel.file must name a recorded trace ({' or '.join(KINDS)}), got ''"
             )
-        rows = read(self.file)
-        if rows.shape[1] < scenario.clients:
+        levels = read(self.file, self.form)
+        clients = levels.level.shape[1]
+        if clients < scenario.clients:
             raise InputError(
                 f"channel.file {self.file}: must hold at least {scenario.clients} clients (scenario.clients), "
-                f"got {rows.shape[1]}"
+                f"got {clients}"
             )
-        return rows[:, : scenario.clients]
+        return _converted(
+            self.file, *stamp(self.file), self.form, LinkBudget.of(scenario, levels.unit)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Played:
+    """Gains (rows, K) and the seconds at which they begin and end, (rows + 1,), None where a row is
+    a round.
+    """
+
+    gain: Array
+    edges_s: Array | None
+
+    @property
+    def is_timed(self) -> bool:
+        return self.edges_s is not None
+
+    @property
+    def length(self) -> float:
+        """Seconds, or rows."""
+        return float(len(self.gain) if self.edges_s is None else self.edges_s[-1])
+
+    @cached_property
+    def mean(self) -> Array:
+        """Over time; (K,)."""
+        return (
+            self.gain.mean(axis=0)
+            if self.edges_s is None
+            else np.average(self.gain, 0, np.diff(self.edges_s))
+        )
+
+    def quantile(self, outage: float) -> Array:
+        """The gain that is not exceeded for the fraction `outage` of the time; (K,)."""
+        ordered, until = self._ordered
+        place = np.array([np.searchsorted(column, outage * column[-1]) for column in until.T])
+        return ordered[place, np.arange(ordered.shape[1])]
+
+    @cached_property
+    def _ordered(self) -> tuple[Array, Array]:
+        """Each client's gains from the least on, and the time of gains up to each; (rows, K)."""
+        order = np.argsort(self.gain, axis=0, kind="stable")
+        lasts = np.ones(len(self.gain)) if self.edges_s is None else np.diff(self.edges_s)
+        return np.take_along_axis(self.gain, order, axis=0), np.cumsum(lasts[order], axis=0)
+
+    def row_at(self, start: float, later_s: float, repeat: bool) -> int:
+        """The row that holds `later_s` seconds after the `start` of a round, in seconds or rows."""
+        if self.edges_s is None:
+            return int(start) % len(self.gain)
+        time_s = (start + later_s) * _ROUNDED_UP
+        if repeat:
+            time_s %= self.length
+        row = int(np.searchsorted(self.edges_s, time_s, side="right")) - 1
+        return min(max(row, 0), len(self.gain) - 1)
+
+
+@lru_cache(maxsize=8)
+def _converted(
+    file: str, changed_ns: int, size: int, form: Format, budget: LinkBudget | None
+) -> _Played:
+    """The gains of a file; converted once as long as neither the file nor the link budget changes."""
+    levels = read(file, form)
+    gain = levels.level
+    if budget is not None:
+        level = gain[:, : len(budget.snr_at_gain_1)]
+        gain = budget.gain(level, levels.unit)
+        for row, client in np.argwhere(~(gain <= 1.0))[:1]:
+            raise InputError(
+                f"channel.file {file}: {levels.unit} of client {client} must be what a gain of at most 1 gives in this "
+                f"scenario, got a gain of {gain[row, client]:g}{guess_at(level, levels.unit)}"
+            )
+        gain.setflags(write=False)
+    return _Played(gain, None if levels.begins_s is None else _edges_s(levels.begins_s))
+
+
+def _edges_s(begins_s: Array) -> Array:
+    """Where the rows begin, and where the last one ends: it lasts as long as the rows usually do."""
+    usual_s = float(np.median(np.diff(begins_s))) if len(begins_s) > 1 else np.inf
+    return np.append(begins_s, begins_s[-1] + usual_s)

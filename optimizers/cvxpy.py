@@ -17,15 +17,15 @@ from wirelessfl.errors import check_number
 
 @dataclass(frozen=True, kw_only=True)
 class Cvxpy:
-    """The optimum of eq. (34) of [WFL] by CVXPY and Clarabel, whose relative tolerance is
+    """The optimum of [WFL] eq. (34) by CVXPY and Clarabel, whose relative tolerance is
     `tolerance`.
 
     In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
     is b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S +
     T_c A0 / S^2, so
 
-        max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,   v y >= x^2,   y + T_c x
-        / S <= 1,
+        max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,
+                                   v y >= x^2,   y + T_c x / S <= 1,
                                    1 - cap <= x <= 1.
 
     With a noise spectral density the bands stay variables, and the first limit becomes A0/S + G (x

@@ -13,7 +13,7 @@ from wirelessfl.allocation.problem import Problem
 class EqualCommon:
     """b_k = 1/K and the same rho for all: the mean over clients of the ratios that `Equal` gives.
 
-    This reading of "Equal Resource Pruning" reproduces Table I of [WFL]: clients that would need
+    This reading of "Equal Resource Pruning" reproduces [WFL] Table I: clients that would need
     more than the mean ratio finish after the deadline. Shapes (..., K). A client with S_k < 0 gets
     no band and rho = 1, and does not count in the mean. Prices are 0.
     """

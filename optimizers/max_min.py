@@ -17,7 +17,7 @@ class MaxMin:
     """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k;
     shapes (..., K).
 
-    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), eq. (40) of [WFL]
+    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), [WFL] eq. (40)
     turned round, or the band of that speed where noise grows with the band; either is increasing
     and convex in x. So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left
     over; a client whose cap asks for more keeps that instead. Newton's method comes down to the

@@ -10,13 +10,14 @@ _PIECE = 1 << 18  # numbers that are added in one go: 2 MB stay in the cache
 
 
 def mean_over_holders(previous: Vector, updates: Iterable[tuple[Vector, Mask]]) -> Vector:
-    """u_j = mean of u_kj over the clients k that hold coordinate j: eq. (15) of [WFL]; shape (N,)
+    """u_j = mean of u_kj over the clients k that hold coordinate j: [WFL] eq. (15); shape (N,)
     float32.
 
     `updates` are (vector, mask) of the clients that delivered, each (N,), and are let go of one by
     one. No data-size weights. Sums run in float64 and in the order given.
 
-    **Differs:** the paper says nothing about a coordinate that nobody holds; it keeps its `previous` value.
+    **Differs:** the paper says nothing about a coordinate that nobody holds; it keeps its
+    `previous` value.
     """
     return weighted_mean_over_holders(previous, ((vector, mask, 1.0) for vector, mask in updates))
 

@@ -25,7 +25,7 @@ class Graph:
     holds it.
 
     `graph`: `erdos-renyi`, every pair is joined with `edge_probability`, drawn again until it is
-    connected (0.5 in Section V of [MCE-PL]); `ring`, agent k talks to k - 1 and k + 1; `complete`,
+    connected (0.5 in [MCE-PL] Section V); `ring`, agent k talks to k - 1 and k + 1; `complete`,
     everybody to everybody; `given`, the 0/1 matrix `adjacency`, one row per agent.
 
     Raises `InputError` for an adjacency that is not square, not of 0 and 1, with self-loops, not

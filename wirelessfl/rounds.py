@@ -74,13 +74,11 @@ def run_round(
     """
     settings, scenario = experiment.run, experiment.scenario
     here, planned, timing = on_air(experiment, trainer.demand(state), backlog, round)
-    stuck = (
-        ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
-    )  # what is owed may go on later
-    if (
-        scenario.deadline_policy != "wait"
-    ):  # a fade may keep a client from finishing, a plan may not
-        stuck &= ~np.isfinite(planned.allocation.latency_s)
+    # Open work of a pending update may go on in a later round.
+    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
+    # A fade or a missing link may keep a client from finishing, a plan may not.
+    if scenario.deadline_policy != "wait":
+        stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
     if stuck.any():
         raise InputError(
             f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"

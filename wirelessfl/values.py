@@ -243,8 +243,9 @@ class RoundRecord:
     finished (null: never, because its update was `lost` or had no rate in this round), `planned_s`
     when it would have finished had the channel been what the server believed, `delivered` whether
     it finished within the deadline, `earlier` whether its late update of an earlier round joined
-    this one. `accuracy` is null in rounds without an evaluation, `loss` in runs without training;
-    `extra` holds the method's own quantities.
+    this one. `accuracy` is null in rounds without an evaluation, `loss` in runs without training,
+    `energy_j` where an upload never ends; `extra` holds the method's own quantities, null where one
+    is not finite.
     """
 
     round: int
@@ -267,7 +268,7 @@ class RoundRecord:
     uplink_bits: list[float]
     downlink_bits: list[float]
     flops: list[float]
-    energy_j: list[float]
+    energy_j: list[float | None]
     extra: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from training.structure.layout import Layout
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
-from wirelessfl import plugins
+from wirelessfl import plugins, strict_json
 
 PEAK_FLOPS = {
     "H200": {"float32": 67e12, "bfloat16": 989e12},
@@ -230,7 +230,7 @@ def write(rows, about, found, out):
             {name: _short(value) for name, value in asdict(row).items()} for row in rows
         )
     described = {"parts": about, "targets": [asdict(target) for target in found]}
-    (out / "training.json").write_text(json.dumps(described) + "\n")
+    (out / "training.json").write_text(strict_json.dumps(described) + "\n")
     draw(rows, out)
     return described
 

@@ -9,15 +9,16 @@ and the optimum V changes with any parameter as L does at fixed x, b, lambda, nu
 between its bounds has dL/dx = 0, so nu = w b / (a b + s); one that stands at its floor or ceiling
 has dL/db = 0, so nu = lambda b^2 / (s x + e). All derivatives are then products:
 
-    dV/d(deadline_s) = nu = -dV/d(fixed_s),    dV/d(prunable_s) = -nu x, dV/ds = -nu x / b,    dV/de
-    = -nu / b,    and with s = bits / rate:    dV/d(bits) = (dV/ds) / rate.
+    dV/d(deadline_s) = nu = -dV/d(fixed_s),    dV/d(prunable_s) = -nu x,
+    dV/ds = -nu x / b,    dV/de = -nu / b,
+    and with s = bits / rate:    dV/d(bits) = (dV/ds) / rate.
 
 Rate, gain, power and CPU frequency follow by the chain rule, for relative changes (per unit of the
 natural logarithm):
 
     dV/d ln r = -(s dV/ds + e dV/de);    dV/d ln f = nu (fixed_s + a x), as all work is cycles / f;
-    dV/d ln h = dV/d ln p = (dV/d ln r) SNR / ((1 + SNR) ln(1 + SNR)), the elasticity of r = B
-    log2(1 + SNR),
+    dV/d ln h = dV/d ln p = (dV/d ln r) SNR / ((1 + SNR) ln(1 + SNR)),
+        the elasticity of r = B log2(1 + SNR),
 
 with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and power go together) to
 1 / ln(SNR).

@@ -5,8 +5,8 @@ A client that keeps x computes c = c0 + c1 x cycles at f hertz and uploads for t
 watt, in T seconds: the deadline less `waiting_s`, so T and c are linear in x. The lowest f is the
 cheapest, so f = max(f_min, c / (T - tau)), and deadline, f <= f_max and energy leave
 
-    tau*(x) = max tau  subject to  c <= f_max (T - tau),  kappa max(c f_min^2, c^3 / (T - tau)^2) +
-    p tau <= E,
+    tau*(x) = max tau  subject to  c <= f_max (T - tau),
+                                   kappa max(c f_min^2, c^3 / (T - tau)^2) + p tau <= E,
 
 concave and decreasing, because c^3 / t^2 is jointly convex. It is the least of three bounds: T - c
 / f_max; the line (E - kappa c f_min^2) / p; and T - t with kappa c^3 / t^2 + p (T - t) = E, a

@@ -5,7 +5,7 @@ Per client k, with x = 1 - pruning_ratio the kept fraction, b its fraction of th
 frequency and c = fixed_cycles + x prunable_cycles,
 
     upload_s  = x upload_bits / (b rate_bps),
-    latency_s = fixed_s + x prunable_s + c / f + upload_s,      eq. (11)-(17) of [WFL]
+    latency_s = fixed_s + x prunable_s + c / f + upload_s,      [WFL] eq. (11)-(17)
     energy_j  = capacitance c f^2 + power_w upload_s.
 """
 

@@ -3,10 +3,10 @@ library has them.
 
 The level mu = 1 / sqrt(lambda) is found on detached numbers. Around the optimum the clients inside
 their bounds (I) and those at their ceiling (C) stay the same, and there the optimum has a closed
-form, eq. (47) of [WFL] with bounds:
+form, [WFL] eq. (47) with bounds:
 
-    mu = (1 - sum_C s / (c - a) + sum_I s / a) / sum_I sqrt(w c s) / a,      b_I = (mu sqrt(w c s) -
-    s) / a.
+    mu = (1 - sum_C s / (c - a) + sum_I s / a) / sum_I sqrt(w c s) / a,
+    b_I = (mu sqrt(w c s) - s) / a.
 
 Where clients with a = 0 stand on their step, mu = sqrt(s / (w c)) is theirs and they share what the
 others leave. Differentiating that closed form is differentiating sum b(mu) = 1 implicitly: no
@@ -29,7 +29,7 @@ def waterfill(
     """Optimal `bandwidth_fraction`, `pruning_ratio` (..., K) and `price` (...,) of plain arrays,
     without checks.
 
-    max sum_k w_k min(1, c_k b_k / (a_k b_k + s_k)) over sum_k b_k <= 1 (eq. 34 of [WFL] with the
+    max sum_k w_k min(1, c_k b_k / (a_k b_k + s_k)) over sum_k b_k <= 1 ([WFL] eq. (34) with the
     ratio inserted); c = `slack_s`, a = `prunable_s`, s = `upload_s` over the whole band, all in
     seconds, w = `weight`. Arguments are numbers or arrays of one library that broadcast to (...,
     K); what comes back is of the same library and device and differentiable with respect to all of

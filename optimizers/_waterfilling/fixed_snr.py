@@ -3,8 +3,9 @@
 With c = `slack_s`, a = `prunable_s`, s = `upload_s` and e = `fixed_upload_s` (mask, indices,
 headers), the largest kept fraction that meets the deadline is
 
-    x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,    eq. (40) of [WFL] with S_k = c and e =
-    0,
+    x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,
+
+[WFL] eq. (40) with S_k = c and e = 0,
 
 increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part
 with at least the band e / c or not at all; here everybody takes part (mode `all`), or nobody of

@@ -2,10 +2,10 @@
 
 With g = `snr` and t = g / b the client's speed v(b) = b ln(1 + t) / ln(1 + g) is increasing and
 concave in b, and the kept fraction x is that of `optimizers._reduced` with v in place of b,
-increasing and concave in v; so x is concave in b (erratum W7 of [WFL]). Its marginal gain
+increasing and concave in v; so x is concave in b ([WFL] erratum W7). Its marginal gain
 
-    w x'(b) = w (c s + a e) v'(b) / (a v + s)^2,    v'(b) = m(t) / ln(1 + g),    m(t) = ln(1 + t) -
-    t / (1 + t),
+    w x'(b) = w (c s + a e) v'(b) / (a v + s)^2,
+    v'(b) = m(t) / ln(1 + g),    m(t) = ln(1 + t) - t / (1 + t),
 
 falls strictly from infinity at b = 0: no client with something to gain is left without band, and
 every price has one band. In logarithms, with u = ln t, b = g exp(-u) and theta = ln(price), the

@@ -1,9 +1,9 @@
 """Clipped water-filling: the exact maximum of sum w x(b) over sum b <= 1, floor <= b <= ceiling.
 
 The optimum gives every client the band at which its marginal gain w (c s + a e) / (a b + s)^2 has
-fallen to one common price lambda, clipped to its bounds (KKT conditions of [WFL], eq. 34-37, with
-the bounds that eq. 47 drops, erratum W3). In the water level mu = 1 / sqrt(lambda) the gain reaches
-the price at
+fallen to one common price lambda, clipped to its bounds (KKT conditions of [WFL] eq. (34)-(37),
+with the bounds that [WFL] eq. (47) drops, [WFL] erratum W3). In the water level mu = 1 /
+sqrt(lambda) the gain reaches the price at
 
     mu(b) = (a b + s) / sqrt(w (c s + a e)),
 

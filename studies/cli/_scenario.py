@@ -28,6 +28,13 @@ data_root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
+def print_json(value: Any) -> None:
+    """Print `value` as JSON, null for numbers that are not finite."""
+    from wirelessfl import strict_json
+
+    click.echo(strict_json.dumps(value, indent=2))
+
+
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
     """The tables of a TOML file or of a shipped preset."""
     from wirelessfl.config.scenario_file import read_tables

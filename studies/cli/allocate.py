@@ -2,7 +2,6 @@
 certificate.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -72,7 +72,7 @@ def allocate(
         output.write_figure(plot_file, draw_schemes(planned, scenario or DEFAULT_PRESET))
     if as_json:
         found: dict[str, Any] = {name: scheme_as_dict(plan) for name, plan in planned.items()}
-        click.echo(json.dumps(found if compare else next(iter(found.values())), indent=2))
+        print_json(found if compare else next(iter(found.values())))
         return
     from studies.views.allocation.tables import print_allocation, print_schemes
 

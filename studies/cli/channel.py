@@ -1,11 +1,10 @@
 """`wirelessfl channel`: what a channel model does to the clients of a scenario."""
 
-import json
 from pathlib import Path
 
 import click
 
-from studies.cli._scenario import json_option, set_option
+from studies.cli._scenario import json_option, print_json, set_option
 
 EXAMPLES = """\b
 Examples:
@@ -55,11 +54,7 @@ def channel(
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
-        click.echo(
-            json.dumps(
-                {"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()}, indent=2
-            )
-        )
+        print_json({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()})
         return
     from studies.views.channel.tables import print_channel
 

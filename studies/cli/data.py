@@ -1,6 +1,5 @@
 """`wirelessfl data`: which data sets there are, how to get them, how they lie on the clients."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -39,7 +39,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
     rows = listed(data_root)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     from studies.views.data.tables import print_datasets
 
@@ -91,7 +91,7 @@ def show(
 
         output.write_figure(plot_file, draw_partition(seen))
     if as_json:
-        click.echo(json.dumps(seen.as_dict(), indent=2))
+        print_json(seen.as_dict())
         return
     from studies.views.data.tables import print_partition
 

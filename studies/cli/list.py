@@ -1,10 +1,8 @@
 """`wirelessfl list`: every plug-in by kind."""
 
-import json
-
 import click
 
-from studies.cli._scenario import json_option
+from studies.cli._scenario import json_option, print_json
 
 
 @click.command("list", epilog="\b\nExample:\n  wirelessfl list --json\n")
@@ -15,7 +13,7 @@ def list_plugins(as_json: bool) -> None:
 
     found = {kind: plugins.names(kind) for kind in plugins.KINDS}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.console import Console
     from rich.table import Table

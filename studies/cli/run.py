@@ -13,6 +13,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -89,7 +90,7 @@ def run(
     if mine != path:
         return
     if as_json:
-        click.echo(json.dumps({"folder": str(path), **summary}, indent=2))
+        print_json({"folder": str(path), **summary})
     else:
         _report(path, experiment)
 

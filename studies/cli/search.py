@@ -2,7 +2,6 @@
 not the test's.
 """
 
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from studies.cli._scenario import (
     changed,
     data_root_option,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -167,7 +167,7 @@ def search(
     )
     report = write_search(folder, out, name, one, found)
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     print_trials(found)
     print_best(report)

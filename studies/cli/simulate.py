@@ -1,6 +1,5 @@
 """`wirelessfl simulate`: the cell alone over many rounds, and a picture of one of them."""
 
-import json
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -78,7 +78,7 @@ def simulate(
 
         output.write_figure(timeline, draw_timeline(found[0], Path(name).stem))
     if as_json:
-        click.echo(json.dumps(summary(found[0]), indent=2))
+        print_json(summary(found[0]))
         return
     from studies.views.simulation.tables import print_simulation
 

@@ -1,13 +1,12 @@
 """`wirelessfl study`: a table or figure of a paper, from its experiments to its claims."""
 
-import json
 import os
 from functools import partial
 from pathlib import Path
 
 import click
 
-from studies.cli._scenario import data_root_option, json_option, set_option
+from studies.cli._scenario import data_root_option, json_option, print_json, set_option
 from studies.cli._sweep import sweep_under_bar, try_with_progress
 
 EXAMPLES = """\b
@@ -100,7 +99,7 @@ def study(
             "table": table_records(table),
             "claims": claims,
         }
-        click.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
     from studies.study.study import headline
     from studies.study.tables import print_study

@@ -1,6 +1,5 @@
 """`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
 
-import json
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
+    print_json,
     scenario_argument,
     scenario_tables,
     set_option,
@@ -81,6 +81,6 @@ def whatif(
         title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"
         output.write_figure(plot_file, draw_what_if(result, found, title))
     if as_json:
-        click.echo(json.dumps(as_dict(result, found), indent=2))
+        print_json(as_dict(result, found))
         return
     print_what_if(result, found)

@@ -6,7 +6,8 @@ import numpy as np
 
 from studies.report.results import Run, Sample, over_seeds
 
-# evaluations in the reported mean: the paper does not say which round it reports (erratum C18)
+# evaluations in the reported mean: the paper does not say which round it reports
+# ([CA-HFP] erratum C18)
 LAST = 10
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from studies.runner.sweep import Progress, attempt
+from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
@@ -41,7 +42,7 @@ def try_all(
             return
         diverged[path.name] = " ".join(str(error).split())
         write_atomically(
-            root / FILE, (json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode()
+            root / FILE, (strict_json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode()
         )
 
     attempt(

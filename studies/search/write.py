@@ -1,6 +1,5 @@
 """What a search came to as files: trials.csv, best.toml and search.json."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from studies.report.results import Sample
 from studies.runner.single_run import folder_of
 from studies.search.search import METRICS, Search, SearchResult
 from studies.search.tables import trial_records
+from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import to_tables, to_toml
 from wirelessfl.records.run_folder import RunFolder, write_atomically
 
@@ -48,5 +48,5 @@ def write_search(
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "trials.csv", trial_records(found))
     write_atomically(folder / "best.toml", to_toml(repeats[0]).encode())
-    write_atomically(folder / "search.json", (json.dumps(report, indent=2) + "\n").encode())
+    write_atomically(folder / "search.json", (strict_json.dumps(report, indent=2) + "\n").encode())
     return report

@@ -3,7 +3,6 @@ command.json.
 """
 
 import io
-import json
 import math
 import platform
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from studies.report.results import Cell, Experiments, Runs, Sample, Table
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
 from studies.study.study import Setting, Study, describe, headline
+from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.records.run_folder import write_atomically
 
@@ -45,7 +45,7 @@ def write_results(
         write_records(folder / "trials.csv", trial_records(found))
     if describe(experiments)["learning_rates"]:
         write_records(folder / "curves.csv", curve_rows(runs))
-    command = json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
+    command = strict_json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
     write_atomically(folder / "command.json", command.encode())
     _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
     return table

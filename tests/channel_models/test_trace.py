@@ -92,36 +92,40 @@ def test_mean_and_quantile_are_those_of_the_file(tmp_path):
     np.testing.assert_array_equal(believed["quantile"], GAIN[1])
 
 
+POSSIBLE = "must be a number from 0 to 1 (0 or empty: no link)"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1e-11,2e-11\n1e-11,nan\n", ": row 2: gain must be a finite number above 0, got 'nan'"),
+        ("1e-11,2e-11\n1e-11,nan\n", ": row 2: a value must be a finite number, got 'nan'"),
+        ("1e-11,2e-11\n\n-1e-11,70\n", f": row 3: gain of client 0 {POSSIBLE}, got -1e-11"),
+        ("1e-11,2e-11\n1e-12,two\n", ": row 2: a value must be a finite number, got 'two'"),
+        ("1,2\n1,inf\n", ": row 2: a value must be a finite number, got 'inf'"),
         (
-            "1e-11,2e-11\n\n-1e-11,2\n",
-            ": row 3: gain must be a finite number above 0, got '-1e-11'",
+            "1e-9,two\n",
+            ": row 1: the first line must be numbers, or a header that names columns, got 'two'",
         ),
-        ("1e-11,0\n", ": row 1: gain must be a finite number above 0, got '0'"),
-        ("gain_0,gain_1\n1,2\n", ": row 1: gain must be a finite number above 0, got 'gain_0'"),
-        ("1,2\n1,inf\n", ": row 2: gain must be a finite number above 0, got 'inf'"),
-        ("1,2\n1\n", ": row 2: a round must be 2 gains as the first row, got 1"),
-        ("1\n2\n", ": must hold at least 2 clients (scenario.clients), got 1"),
+        ("1,1\n1\n", ": row 2: a row must be 2 cells as the first row, got 1"),
+        ("1\n1\n", ": must hold at least 2 clients (scenario.clients), got 1"),
         ("", " must hold at least one round, got none"),
+        ("# nothing yet\n", " must hold at least one round, got none"),
         ("round,client,gain\n", " must hold at least one round, got none"),
-        (
-            "round,client,gain\n1,0,1\n1,1,\n",
-            ": row 3: gain must be a finite number above 0, got ''",
-        ),
         (
             "round,client,gain\n0,0,1\n",
             ": row 2: round must be a whole number of at least 1, got '0'",
         ),
         (
+            "round,client,gain\n1.5,0,1\n",
+            ": row 2: round must be a whole number of at least 1, got '1.5'",
+        ),
+        (
             "round,client,gain\n1,-1,1\n",
             ": row 2: client must be a whole number of at least 0, got '-1'",
         ),
-        ("round,client,gain\n1,0\n", ": row 2: a row must be round,client,gain, got 1,0"),
+        ("round,client,gain\n1,0\n", ": row 2: a row must be 3 cells as the header, got 2"),
         (
-            "round,client,gain\n1,0,1\n1,0,2\n",
+            "round,client,gain\n1,0,1\n1,0,1\n",
             ": row 3: round and client must be there once, got round 1, client 0 again",
         ),
         (
@@ -131,6 +135,52 @@ def test_mean_and_quantile_are_those_of_the_file(tmp_path):
         (
             "round,client,gain\n1,0,1\n999999999,1,1\n",
             " must hold every client in every round, got no round 1, client 1",
+        ),
+        (
+            "time_s,client,gain\n1,a,1\n1,a,1\n",
+            ": row 3: time_s and client must be there once, got 0 s after the first, client 0 again",
+        ),
+        ("time_s,a,b\n1,1,1\n1,1,1\n", ": row 3: time_s must be there once, got 1 again"),
+        ("time_s,a,b\n,1,1\n", ": row 2: time_s must be a finite number, got ''"),
+        ("round,time_s,a\n1,1,1\n", " must have a column round or time_s, got both"),
+        ("client,gain\n0,1\n", " must have a column round or time_s beside client, got none"),
+        ("round,a,a\n1,1,1\n", " must name each column once, got a twice"),
+        ("gain,snr_db\n1,1\n", " must have values in one unit, got columns in gain, snr_db"),
+        (
+            "113,96\n104,99\n",
+            f": row 1: gain of client 0 {POSSIBLE}, got 113; the values look like path_loss_db: set channel.unit",
+        ),
+        (
+            "-113,-96\n",
+            f": row 1: gain of client 0 {POSSIBLE}, got -113; the values look like rsrp_dbm or gain_db: set channel.unit",
+        ),
+        (
+            "-3,21\n",
+            f": row 1: gain of client 0 {POSSIBLE}, got -3; the values look like snr_db: set channel.unit",
+        ),
+        (
+            "2e6,5e4\n",
+            f": row 1: gain of client 0 {POSSIBLE}, got 2e+06; the values look like rate_kbps or rate_bps: set channel.unit",
+        ),
+        (
+            "path_loss_db,path_loss_db_2\n-98,-113\n",
+            ": row 2: path_loss_db of client 0 must be a number from 0 to 400 (0 or empty: no link), got -98; the values look like rsrp_dbm or gain_db: set channel.unit",
+        ),
+        (
+            "snr_db_0,snr_db_1\n1000,3\n",
+            ": row 2: snr_db of client 0 must be a number from -100 to 100 (empty: no link), got 1000",
+        ),
+        (
+            "rate_bps_0,rate_bps_1\n1000,-3\n",
+            ": row 2: rate_bps of client 1 must be a number of at least 0 (0 or empty: no link), got -3",
+        ),
+        (
+            "1,1e-9,2e-9\n2,1e-9,1e-9\n3,1e-9,1e-9\n",
+            ": row 1: the first column must be a client's, got 1, 2, 3 ..., row numbers: name the columns in a header",
+        ),
+        (
+            "n,a,b\n0,1e-9,2e-9\n1,1e-9,1e-9\n2,1e-9,1e-9\n",
+            ": row 2: the first column must be a client's, got 0, 1, 2 ..., row numbers: name the columns in a header",
         ),
     ],
 )
@@ -147,21 +197,29 @@ def test_a_bad_csv_file_is_one_line(text, message, tmp_path):
     [
         (
             {"gain": [[1.0, 2.0], [1.0, np.nan]]},
-            ": row 2: gain of client 1 must be a finite number above 0, got nan",
+            ": row 2: gain of client 1 must be a finite number, got nan",
         ),
-        ({"gain": [[1, 0]]}, ": row 1: gain of client 1 must be a finite number above 0, got 0"),
-        ({"gains": [[1.0]]}, " must hold numbers gain of shape (rounds, clients), got none"),
+        (
+            {"gain": [[1, 2]]},
+            f": row 1: gain of client 1 {POSSIBLE}, got 2; the values look like snr_db: set channel.unit",
+        ),
+        ({"gain": [[1, 1]], "time_s": [[1.0]]}, ": time_s must be 1 numbers, got shape (1, 1)"),
+        (
+            {"gain": [[1, 1]], "snr_db": [[1, 1]]},
+            " must hold numbers of one unit of shape (rounds, clients), got none",
+        ),
+        ({"gains": [[1.0]]}, " must hold numbers of one unit of shape (rounds, clients), got none"),
         (
             {"gain": [1.0, 2.0]},
-            " must hold numbers gain of shape (rounds, clients), got float64 of shape (2,)",
+            " must hold numbers of one unit of shape (rounds, clients), got float64 of shape (2,)",
         ),
         (
             {"gain": [["a"]]},
-            " must hold numbers gain of shape (rounds, clients), got <U1 of shape (1, 1)",
+            " must hold numbers of one unit of shape (rounds, clients), got <U1 of shape (1, 1)",
         ),
         (
             {"gain": np.zeros((0, 2))},
-            " must hold numbers gain of shape (rounds, clients), got float64 of shape (0, 2)",
+            " must hold numbers of one unit of shape (rounds, clients), got float64 of shape (0, 2)",
         ),
         ({"gain": [[1.0]]}, ": must hold at least 2 clients (scenario.clients), got 1"),
     ],

@@ -14,6 +14,11 @@ from studies.cli import main
 COMMAND = (sys.executable, "-c", "from studies.cli import main; main()")
 
 
+def strict_json(text: str) -> Any:
+    """The value of a JSON text; a test fails on `NaN` and `Infinity`, which JSON does not have."""
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -23,7 +28,7 @@ class Ended:
     err: str
 
     def json(self) -> Any:
-        return json.loads(self.out)
+        return strict_json(self.out)
 
 
 def call(

@@ -37,7 +37,7 @@ def residuals(certificate):
 
 
 def closed_form(p):
-    """Eq. (47) of [WFL], bounds ignored."""
+    """[WFL] eq. (47), bounds ignored."""
     root, band_s, work_s = np.sqrt(p.slack_s * p.upload_s), p.upload_s, p.prunable_s
     level = (1 + (band_s / work_s).sum()) / (root / work_s).sum()
     return (root * level - band_s) / work_s
@@ -273,7 +273,7 @@ def test_a_cap_binds_for_the_last_client_at_15_ms():
 def test_the_papers_slack_misses_the_deadline_by_the_importance_latency():
     as_printed = solve(
         scenario_s(fixed_s=PERSONAL_S)
-    )  # eq. (39) forgets the importance step, erratum W1
+    )  # [WFL] eq. (39) forgets the importance step, [WFL] erratum W1
     latency_s = scenario_s().latency_s(as_printed.bandwidth_fraction, as_printed.pruning_ratio)
     assert 1e3 * latency_s.max() == pytest.approx(26.99, abs=0.005)
     np.testing.assert_allclose(latency_s, 0.025 + IMPORTANCE_S, rtol=1e-12)
@@ -285,7 +285,7 @@ def test_scarce_compute_starves_the_far_clients():
     a = solve(p)
     assert list(a.status) == ["unpruned"] * 7 + ["active"] + ["starved"] * 2
     assert a.pruning_ratio[7] == pytest.approx(0.975, abs=1e-3)
-    assert closed_form(p).min() < 0  # what eq. (47) would have given
+    assert closed_form(p).min() < 0  # what [WFL] eq. (47) would have given
 
 
 def test_the_closed_form_is_the_water_filling_where_no_bound_is_active():
@@ -323,7 +323,7 @@ def test_more_rate_earns_band_only_where_upload_outweighs_compute():
         0.3,
         1.0,
         6.0,
-    ):  # Remark 2 of [WFL] holds only for large factors (erratum W8)
+    ):  # [WFL] Remark 2 holds only for large factors ([WFL] erratum W8)
         p = scenario_s(
             fixed_s=0.0, prunable_s=cycles_factor * 0.009936, deadline_s=0.01 + 0.01 * cycles_factor
         )

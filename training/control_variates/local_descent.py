@@ -19,8 +19,8 @@ GRADIENTS = ("minibatch", "full")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalDescent:
-    """Local steps w <- w - gamma (g_i(w) - h_i), gamma = `learning_rate`: line 6 of Algorithm 1 of
-    [SPS].
+    """Local steps w <- w - gamma (g_i(w) - h_i), gamma = `learning_rate`:
+    [SPS] Algorithm 1, line 6.
 
     After a step the clients communicate with `probability` p, all or none. A *round* goes from one
     communication to the next: its number of steps is drawn once for all clients from the stream
@@ -72,7 +72,7 @@ class LocalDescent:
         return steps_of_round(streams, self.probability, self.coin)
 
     def program(self, steps: int, prox: Prox | None = None) -> Program:
-        """The round as phases for the engine; `prox` is line 7."""
+        """The round as phases for the engine; `prox` is [SPS] Algorithm 1, line 7."""
         phase = Train(
             part="shared",
             steps=steps,

@@ -44,8 +44,8 @@ class LocalSteps(Protocol):
         """`steps` of w <- prox_i(w - gamma (g_i(w) - h_i)) from `start` (size,) for each of
         `clients`, in their order.
 
-        `control` (K, d) and `proxes` (K) are those of all clients. Lines 6 and 7 of Algorithm 1 of
-        [SPS].
+        `control` (K, d) and `proxes` (K) are those of all clients. [SPS] Algorithm 1, lines 6 and
+        7.
         """
         ...
 

@@ -53,7 +53,7 @@ class SoftThresholdRule:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateRules:
-    """Which lines of Algorithm 1 of [SPS] a method has; without any it is ProxSkip (Scaffnew).
+    """Which lines of [SPS] Algorithm 1 a method has; without any it is ProxSkip (Scaffnew).
 
     `every_step`: the prox of line 7, after each local step. `upload`: that of line 9, on what is
     sent. `server`: that of line 11, on the mean of what was sent. `control`: whether there are
@@ -90,7 +90,9 @@ class UpdateRules:
         return self.every_step is self.upload is self.server is None
 
     def sent(self, trained: Floats, kept: NDArray[np.int64]) -> Floats:
-        """Line 9: what clients send of `trained` wh_i (K, d), who prune to `kept` (K,) weights."""
+        """[SPS] Algorithm 1, line 9: what clients send of `trained` wh_i (K, d), who prune to
+        `kept` (K,) weights.
+        """
         return per_client(self.upload, trained, kept)
 
     def exchange(
@@ -162,7 +164,7 @@ class ControlVariateMethod:
         return np.array([keep_count(float(ratio), size) for ratio in ratios], dtype=np.int64)
 
     def scale(self, steps: int) -> float:
-        """p / gamma of line 12 after a round of `steps`."""
+        """p / gamma of [SPS] Algorithm 1, line 12 after a round of `steps`."""
         probability = 1.0 / steps if self.pieces.counted_steps else self.descent.probability
         return probability / self.descent.learning_rate
 

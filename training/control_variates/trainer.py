@@ -1,4 +1,4 @@
-"""Server-based training with control variates: Algorithm 1 of [SPS], one round from one
+"""Server-based training with control variates: [SPS] Algorithm 1, one round from one
 communication to the next.
 """
 
@@ -26,11 +26,11 @@ class ControlVariateTrainer:
 
     `steps` takes the place of the local steps that the method asks for.
 
-    **Differs:** [SPS] has all clients in every round (Theorem 1). Here who is not delivered, late ones too, is left out
-    of the mean of lines 10 and 11 for good, keeps its h_i, and starts the next round from the new
-    model; the h_i of the others move by their distance from their own mean, so that the sum of all
-    h_i stays 0. Line 19 prunes the last model that was communicated: between two communications the
-    clients' models differ.
+    **Differs:** [SPS] has all clients in every round ([SPS] Appendix C). Here who is not delivered,
+    late ones too, is left out of the mean of lines 10 and 11 for good, keeps its h_i, and starts
+    the next round from the new model; the h_i of the others move by their distance from their own
+    mean, so that the sum of all h_i stays 0. [SPS] Algorithm 1, line 19 prunes the last model that
+    was communicated: between two communications the clients' models differ.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class LogisticGradients:
     """f_i(w) = -(N / n) sum_j log p_j + l2 / 2 |w|^2 over the samples j of client i, n of all N
     clients together.
 
-    Section 5.2 of [SPS]. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2
+    [SPS] Section 4.2. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2
     |w|^2. Full local gradients; inputs are pixels as the engine sees them, and every weight has the
     ridge, biases too.
 

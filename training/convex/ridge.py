@@ -40,7 +40,7 @@ class RidgeGradients:
     """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 of N clients; the last of A's d columns is
     1.
 
-    Section 5.1 of [SPS] with `ridge` = alpha / 2 = 500 by default: see `loss`. A_i has as many rows
+    [SPS] Section 4.1 with `ridge` = alpha / 2 = 500 by default: see `loss`. A_i has as many rows
     as client i has samples, but a rank of 28 on average with the 554 clients of BlogFeedback, as
     its first 50 columns are constant within a client and most others 0. So a gradient through V_i
     is 4 r d operations: 18 million for all clients in
@@ -56,7 +56,8 @@ class RidgeGradients:
     computed once. So that their weights are true ties for TopK, not decided by rounding, which
     differs with the size of the stack.
 
-    **Differs:** [SPS] writes alpha / 4 |w|^2 for each client, which as printed would be a ridge of N alpha / 2.
+    **Differs:** [SPS] writes alpha / 4 |w|^2 for each client, which as printed would be a ridge of
+    N alpha / 2.
     """
 
     def __init__(self, data: FederatedData, *, ridge: float, dtype: np.dtype[Any]) -> None:

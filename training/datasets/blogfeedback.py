@@ -29,7 +29,7 @@ class BlogFeedback:
     Features are scaled to [0, 1] by least and greatest value of the training rows: (x - low) /
     (high - low), without clipping of the others, and 0 for a column that is constant there. Targets
     are not scaled. The natural clients are the blogs, told apart by the first 50 columns: 554 of
-    them, section 5.1 of [SPS].
+    them, [SPS] Appendix B.
     """
 
     split_seed: int = 0

@@ -21,7 +21,7 @@ def initial_weights(cohort: ClientPool, seed: int, weight_init: WeightInit) -> V
     """The weights w that never change, biases and first running statistics with them, (size,).
 
     `fan-in` is the model's own seeded start, U(+-1 / sqrt(fan-in)) in the layers of torch. In
-    `unit-uniform` weights with a mask are U(-1, 1) (Section V-A of [MCE-PL]); in `signed-constant`
+    `unit-uniform` weights with a mask are U(-1, 1) ([MCE-PL] Section V-A); in `signed-constant`
     they are +-sqrt(2 / fan-in) with the signs of `fan-in` (Ramanujan et al. 2020). Biases stay.
     """
     vector = cohort.initial_vector(seed)

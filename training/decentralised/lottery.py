@@ -29,7 +29,7 @@ from wirelessfl.values import Demand
 @dataclass(frozen=True, kw_only=True)
 class Lottery(PeerMethod):
     """Agents whose masks lose the smallest weights whenever the averaged model under them is good
-    enough: M-9.
+    enough: [MCE-PL] M-9.
 
     An agent holds its `vector` (size,), the mean of its neighbourhood, its `mask` (parameter_size,)
     and its `keep_ratio`, the share that is left by its own count; the initial `weights` are common.

@@ -1,4 +1,4 @@
-"""Decentralised learning of masks: M-1 of [MCE-PL], and what is left of it without neighbours."""
+"""Decentralised learning of masks: [MCE-PL] M-1, and what is left of it without neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,8 +39,9 @@ class MaskLearning(PeerMethod):
 
     An agent holds `scores` and `mask`, (parameter_size,), and `buffers`, its running statistics; w
     is common. `train` is the local work, whose shares `keep` fills in. With `exchange` agents send
-    their masks and take steps (16)-(19) of M-1 with the mean of those they have, where
-    `fine_tune_rate` is the rate of (17); without it z stays as trained.
+    their masks and take steps [MCE-PL] [MCE-PL] eq. (16)-(19) [MCE-PL] M-1 with the mean of those
+    they have, where `fine_tune_rate` is the rate of [MCE-PL] eq. (17); without it z stays as
+    trained.
     """
 
     task: Task
@@ -118,7 +119,7 @@ class MaskLearning(PeerMethod):
         return self.keep.takes_part(pruning_ratio)
 
     def work(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
-        """Steps 1-3 of M-1 under the masks last heard, (14)-(16)."""
+        """Steps 1-3 of [MCE-PL] M-1 under the masks last heard, [MCE-PL] eq. (14)-(16)."""
         return LocalWork(
             client=place.agent,
             vector=np.concatenate([place.common["weights"], own["buffers"]]),
@@ -148,7 +149,9 @@ class MaskLearning(PeerMethod):
         )
 
     def mix(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
-        """Steps 5 and 6 of M-1, (17)-(19), by the new masks; the gradient is the stored one."""
+        """Steps 5 and 6 of [MCE-PL] M-1, [MCE-PL] eq. (17)-(19), by the new masks; the gradient
+        is the stored one.
+        """
         neighbours = self._mean(inbox, own)
         if neighbours is None:
             return own

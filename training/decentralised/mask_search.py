@@ -27,7 +27,8 @@ from wirelessfl.values import Demand
 
 @dataclass(frozen=True, kw_only=True)
 class MaskSearch(PeerMethod):
-    """Agents that train under masks of a fixed size and move these masks after training: M-10.
+    """Agents that train under masks of a fixed size and move these masks after training:
+    [MCE-PL] M-10.
 
     An agent holds its `vector` (size,), the mean of its neighbourhood under its new `mask`
     (parameter_size,), and the trained `model` (size,) under the old one, by which it is judged.

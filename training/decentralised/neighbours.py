@@ -56,7 +56,7 @@ class Peers:
 
 
 def mean_mask(masks: Iterable[Mask], size: int) -> Vector:
-    """M = (1 / |N_i|) sum_j m_j (11) of [MCE-PL], (size,); 0 where there is no mask at all."""
+    """M = (1 / |N_i|) sum_j m_j [MCE-PL] eq. (11), (size,); 0 where there is no mask at all."""
     counts, number = np.zeros(size, dtype=np.uint16), 0
     for mask in masks:
         counts += mask

@@ -1,6 +1,4 @@
-"""Decentralised training of weights that every agent prunes to its own size: M-3 to M-5 of
-[MCE-PL].
-"""
+"""Decentralised training of weights that every agent prunes to its own size: [MCE-PL] M-3 to M-5."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -22,10 +22,10 @@ class Retention:
     own size.
 
     `keep_ratio` is r of all agents, `keep_ratios` r_i of each. Of a layer of n weights n - floor((1
-    - r) n) stay (3); fully connected layers keep `fc_keep` of theirs where it is given (0.9 in the
-    official code of [MCE-PL], whatever r is). Biases and running statistics have no mask. An output
-    filter with at most `filter_threshold` ones is cut (Fil; 20 in the code's baselines and 0 in its
-    MCE-PL; no number in the paper).
+    - r) n) stay ([MCE-PL] eq. (3)); fully connected layers keep `fc_keep` of theirs where it is
+    given (0.9 in the official code of [MCE-PL], whatever r is). Biases and running statistics have
+    no mask. An output filter with at most `filter_threshold` ones is cut (Fil; 20 in the code's
+    baselines and 0 in its MCE-PL; no number in the paper).
 
     With `retention = "allocation"` r_i = `keep_at_most` (1 - the pruning ratio that the network
     gives agent i in this round), rounded down to whole weights; agents with ratio 1 sit out. What

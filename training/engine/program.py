@@ -16,7 +16,7 @@ from wirelessfl.rng import Streams
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """SGD on one part of the model, the other part fixed: eq. (8), (10) of [WFL], for `steps` or
+    """SGD on one part of the model, the other part fixed: [WFL] eq. (8), (10), for `steps` or
     for `epochs`.
 
     In every step g = gradient of the mini-batch loss + `proximal` (w - w_start) with the weights at
@@ -30,7 +30,7 @@ class Train:
     to what is differentiated, f being the features that the model's last layer reads; the loss that
     comes back is without it, as it is without the proximal term. With `sum_gradients` the loss
     gradients along the way, also those of masked weights, add up to `LocalResult.sums["gradient"]`.
-    A `prox` is applied to what is trained after every step (line 7 of Algorithm 1 of [SPS]), with
+    A `prox` is applied to what is trained after every step ([SPS] Algorithm 1, line 7), with
     the phase's learning rate.
 
     Mini-batches come from the random stream `stream`. Steps take full batches only (of all samples
@@ -59,8 +59,8 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Prune:
-    """Prune the shared part by the importance I = |u' - u| of `steps` trial steps: eq. (6), (9) of
-    [WFL].
+    """Prune the shared part by the importance I = |u' - u| of `steps` trial steps: [WFL] eq. (6),
+    (9).
 
     u' is thrown away. With pruning ratio 0 every weight is kept and, as nothing else depends on
     them, the trial steps are left out.
@@ -93,17 +93,17 @@ class Accumulate:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMask:
-    """Straight-through training of real scores z that choose a mask of the fixed weights w: M-1 of
-    [MCE-PL].
+    """Straight-through training of real scores z that choose a mask of the fixed weights w:
+    [MCE-PL] M-1.
 
-    Per layer y = z + mean|z| sign(z) M (11) with M the mean mask of the neighbours, m = the n -
-    floor((1 - keep) n) largest |y| (3), less every output filter with at most `filter_threshold`
-    ones (Fil). A step takes the gradient of the loss at v = w m and hands it through: G = dL/dv w
-    sign(z) + `group_lasso` z / |z_filter| (4)-(9), (15), z <- z - `learning_rate` (G +
-    `weight_decay` z) (14). `keep` has one share for each tensor of weights (of two axes or more) in
-    the layout's order; other tensors have no mask and stay. The result has z as `scores`, the mask
-    of the last y (16), and the last G as `sums["score_gradient"]`, which (17) uses again after the
-    exchange of masks.
+    Per layer y = z + mean|z| sign(z) M ([MCE-PL] eq. (11)) with M the mean mask of the neighbours,
+    m = the n - floor((1 - keep) n) largest |y| ([MCE-PL] eq. (3)), less every output filter with at
+    most `filter_threshold` ones (Fil). A step takes the gradient of the loss at v = w m and hands
+    it through: G = dL/dv w sign(z) + `group_lasso` z / |z_filter| ([MCE-PL] eq. (4)-(9), (15)), z
+    <- z - `learning_rate` (G + `weight_decay` z) ([MCE-PL] eq. (14)). `keep` has one share for each
+    tensor of weights (of two axes or more) in the layout's order; other tensors have no mask and
+    stay. The result has z as `scores`, the mask of the last y ([MCE-PL] eq. (16)), and the last G
+    as `sums["score_gradient"]`, which ([MCE-PL] eq. (17)) uses again after the exchange of masks.
     """
 
     keep: tuple[float, ...]
@@ -121,8 +121,8 @@ class TrainMask:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPruned:
-    """Training of weights w that are pruned in every forward pass and stay dense themselves: M-3 of
-    [MCE-PL].
+    """Training of weights w that are pruned in every forward pass and stay dense themselves:
+    [MCE-PL] M-3.
 
     A step takes the gradient of the loss at v = w m, m the largest |w| of each layer as in
     `TrainMask`, and hands it to all weights, w <- w - `learning_rate` (g + `weight_decay` w): what

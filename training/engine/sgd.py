@@ -125,7 +125,7 @@ def descend(run: Run, phase: Train) -> None:
 
 
 def prune(run: Run, phase: Prune) -> None:
-    """Zero the least important weights of the shared part: eq. (6), (9); ratio 0 keeps all."""
+    """Zero the least important weights of the shared part: [WFL] eq. (6), (9); ratio 0 keeps all."""
     layout = run.network.layout
     shared, buffers = (
         run.network.vector[..., layout.shared],

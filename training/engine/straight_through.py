@@ -84,8 +84,8 @@ def mask_of(
     phase: TrainMask | TrainPruned,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Fil[Thres(agg(z, M))] (3), (11), (16): 1 where a weight is kept, and everywhere outside the
-    masked layers.
+    """Fil[Thres(agg(z, M))] ([MCE-PL] eq. (3), (11), (16)): 1 where a weight is kept, and
+    everywhere outside the masked layers.
 
     `out` is a mask of the same layers that is written over.
     """

@@ -8,8 +8,7 @@ from wirelessfl.errors import check_count, check_number
 
 
 def prune_count(pruning_ratio: float, size: int) -> int:
-    """ceil(pruning_ratio * size): rounding up, so that the latency threshold holds (W-1.5 of
-    [WFL]).
+    """ceil(pruning_ratio * size): rounding up, so that the latency threshold holds ([WFL] W-1.5).
 
     A relative 1e-12 is taken off first, or the rounding error of the product would now and then
     prune one more.
@@ -18,7 +17,7 @@ def prune_count(pruning_ratio: float, size: int) -> int:
 
 
 def retained_count(keep: float, size: int) -> int:
-    """size - floor((1 - keep) size): what Thres of [MCE-PL] (3) keeps of a layer.
+    """size - floor((1 - keep) size): what Thres of [MCE-PL] eq. (3) keeps of a layer.
 
     The rounding error of the product, a relative 1e-12, keeps no weight more.
     """
@@ -26,7 +25,7 @@ def retained_count(keep: float, size: int) -> int:
 
 
 def keep_count(pruning_ratio: float, size: int) -> int:
-    """K = size - ceil(pruning_ratio size) = floor((1 - pruning_ratio) size), W-1.5 of [WFL] and K
+    """K = size - ceil(pruning_ratio size) = floor((1 - pruning_ratio) size), [WFL] W-1.5 and K
     of TopK in [SPS].
 
     Without the rounding error of the product, see `prune_count`. Raises `InputError` for a ratio

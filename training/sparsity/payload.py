@@ -67,8 +67,8 @@ def most_bits(kept: Sequence[int], sizes: Sequence[int], mode: str) -> float:
 
 
 def retained_counts(keep: Sequence[float], sizes: Sequence[int]) -> list[int]:
-    """n - floor((1 - keep) n) of each layer: the ones of a mask before filters are cut, (3) of
-    [MCE-PL].
+    """n - floor((1 - keep) n) of each layer: the ones of a mask before filters are cut,
+    [MCE-PL] eq. (3).
     """
     return [retained_count(share, size) for share, size in zip(keep, sizes, strict=True)]
 
@@ -128,8 +128,8 @@ def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
     """Exact payload of one client's kept weights, 32 bits each, and with `count_mask_bits` one bit
     per weight more.
 
-    The bitmap tells the server which weights these are; [WFL] leaves it out (eq. 14). Who keeps
-    nothing sends nothing.
+    The bitmap tells the server which weights these are; [WFL] leaves it out ([WFL] eq. (14)). Who
+    keeps nothing sends nothing.
     """
     kept = int(np.count_nonzero(mask))
     return float(BITS_PER_WEIGHT * kept + (mask.size if count_mask_bits and kept else 0))

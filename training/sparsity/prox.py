@@ -18,7 +18,7 @@ Values = TypeVar("Values", NDArray[Any], Tensor)
 
 
 class Prox(Protocol):
-    """What lines 7, 9 and 11 of Algorithm 1 of [SPS] do to weights after a step."""
+    """What [SPS] Algorithm 1, lines 7, 9 and 11 do to weights after a step."""
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
         """New weights for `values` (..., d); `rate` of the step is a number or an array (..., 1)."""
@@ -30,7 +30,7 @@ class TopK:
     """Keep exactly min(K, d) weights of greatest magnitude, K = `kept`; among equals those of
     lowest index stay.
 
-    The projection onto vectors with K weights, line 9 of Algorithm 1 of [SPS]; no rate changes it.
+    The projection onto vectors with K weights, [SPS] Algorithm 1, line 9; no rate changes it.
     What is kept is unchanged, the rest is 0. What is not a number counts as greatest and stays, all
     of it: a divergence is not hidden.
     """

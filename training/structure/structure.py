@@ -162,7 +162,7 @@ class Structure:
     def profiled(self, sub: SubModel) -> int:
         """Operations of one sample's forward pass as the profiler thop counts them: 1 per
         multiply-accumulate, 4 per output of a batch norm. Times 128 samples they are the "FLOPs" of
-        Table I of [CA-HFP].
+        [CA-HFP] Table I.
         """
         norms = [name for name in self.positions if len(self._weights[f"{name}.weight"].shape) == 1]
         outputs = (

@@ -2,7 +2,7 @@
 takes less noise.
 
 With b its fraction of the band a client's rate is R(b) = b B log2(1 + h p / (b B N0)) instead of
-eq. (13) of [WFL] (erratum W7): increasing and concave in b. Everything else is the problem of
+[WFL] eq. (13) ([WFL] erratum W7): increasing and concave in b. Everything else is the problem of
 `wirelessfl.allocation`, whose band fraction is replaced by the speed R(b) / R(1).
 """
 

@@ -6,7 +6,7 @@ Per client k, with x = 1 - pruning_ratio the kept fraction and b its fraction of
     T_k(b, x) = fixed_s + x (prunable_s + upload_bits / (b rate_bps)) + fixed_upload_bits / (b
     rate_bps),
 
-eq. (16)-(17) of [WFL] with the importance latency of eq. (12) inside `fixed_s`.
+[WFL] eq. (16)-(17) with the importance latency of [WFL] eq. (12) inside `fixed_s`.
 """
 
 from dataclasses import dataclass
@@ -63,8 +63,8 @@ class AllocationProblem:
 
     @cached_property
     def slack_s(self) -> Array:
-        """S_k = deadline_s - fixed_s, what is left for the prunable part (eq. 39 of [WFL], erratum
-        W1); (..., K).
+        """S_k = deadline_s - fixed_s, what is left for the prunable part ([WFL] eq. (39),
+        [WFL] erratum W1); (..., K).
         """
         return np.asarray(self.deadline_s) - np.asarray(self.fixed_s)
 

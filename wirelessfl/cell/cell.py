@@ -2,7 +2,7 @@
 band (SimPy).
 
 The cell takes what was allocated and what the channel really was, and says what happened. Without
-losses or contention it equals max_k T_k of eq. (16)-(18) of [WFL].
+losses or contention it equals max_k T_k of [WFL] eq. (16)-(18).
 """
 
 from wirelessfl.allocation.allocation import Allocation

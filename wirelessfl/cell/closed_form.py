@@ -82,7 +82,7 @@ def band_snr(
 
 
 def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
-    """Rate at `gain` over the whole band, eq. (13) of [WFL] for Shannon's rate; (..., K)."""
+    """Rate at `gain` over the whole band, [WFL] eq. (13) for Shannon's rate; (..., K)."""
     if scenario.link.is_shannon:
         behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
         return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
@@ -96,10 +96,10 @@ def rate_bps(
 ) -> Array:
     """Rate at `gain` over a share b of the band, without packet errors; (..., K).
 
-    b times the rate over the whole band where the noise power is fixed (eq. 13 of [WFL]), b B
-    eta(SNR / b) with the link's efficiency eta where the noise has a density (erratum W7). With a
-    table a wider share may then carry less, where it takes SNR / b below a row: a client leaves no
-    part of its share empty.
+    b times the rate over the whole band where the noise power is fixed ([WFL] eq. (13)), b B
+    eta(SNR / b) with the link's efficiency eta where the noise has a density ([WFL] erratum W7).
+    With a table a wider share may then carry less, where it takes SNR / b below a row: a client
+    leaves no part of its share empty.
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
@@ -152,8 +152,8 @@ def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
 
 
 def compute_s(scenario: Scenario, updates: Array) -> Array:
-    """Seconds to do `updates` weight updates, cycles_per_weight * updates / cpu_hz (eq. 11-12 of
-    [WFL]); (K,).
+    """Seconds to do `updates` weight updates, cycles_per_weight * updates / cpu_hz
+    ([WFL] eq. (11)-(12)); (K,).
     """
     return scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
 

@@ -67,7 +67,7 @@ def round_times(
     *,
     path_gain: ArrayLike | None = None,
 ) -> FastTimes:
-    """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, eq. (16)-(18) of [WFL].
+    """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, [WFL] eq. (16)-(18).
 
     `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
     broadcast to it, `demand` holds for every round. `path_gain` is what open-loop power control

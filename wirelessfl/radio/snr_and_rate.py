@@ -24,10 +24,10 @@ def snr(gain: ArrayLike, transmit_power_w: ArrayLike, noise_power_w: ArrayLike) 
 
 
 def shannon_rate_bps(bandwidth_hz: ArrayLike, snr: ArrayLike) -> Array:
-    """B log2(1 + SNR) in bit/s, eq. (13) of [WFL] for the whole band; any shape, hertz.
+    """B log2(1 + SNR) in bit/s, [WFL] eq. (13) for the whole band; any shape, hertz.
 
-    The noise power of eq. (13) does not depend on the share of the band (erratum W6), so a client
-    with fraction b of the band has b times this rate.
+    The noise power of [WFL] eq. (13) does not depend on the share of the band ([WFL] erratum W6),
+    so a client with fraction b of the band has b times this rate.
     """
     return np.asarray(bandwidth_hz, dtype=np.float64) * np.log2(
         1.0 + np.asarray(snr, dtype=np.float64)
@@ -67,7 +67,7 @@ def noise_psd_nats(band: ArrayLike, snr: ArrayLike) -> Array:
     band; any shape.
 
     `band` is the fraction b of the band and `snr` = h p / (B N0) that over the whole band, so b B
-    log2(1 + SNR / b) is the rate in bit/s (erratum W7 of [WFL]). Increasing and concave in b, from
+    log2(1 + SNR / b) is the rate in bit/s ([WFL] erratum W7). Increasing and concave in b, from
     0 to its limit SNR.
     """
     band = np.asarray(band, dtype=np.float64)

@@ -1,9 +1,10 @@
 """Run folders: what a run leaves behind, written so that a kill at any moment loses nothing.
 
-experiment.toml     the experiment, everything resolved: enough to run it again rounds.jsonl
-one `RoundRecord` per line checkpoint-N.npz    the complete state after round N (the last two are
-kept; plain arrays, no pickle) summary.json        written when the run is complete plots/
-pictures
+experiment.toml    the resolved experiment: enough to run it again
+rounds.jsonl       one `RoundRecord` per line
+checkpoint-N.npz   the complete state after round N (plain arrays, no pickle; the last two stay)
+summary.json       written when the run is complete
+plots/             pictures
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl import strict_json
 from wirelessfl.errors import InputError
 from wirelessfl.values import RoundRecord
 
@@ -268,8 +270,8 @@ class RunFolder:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json` atomically."""
-        write_atomically(self.summary_file, (json.dumps(summary, indent=2) + "\n").encode())
+        write_atomically(self.summary_file, (strict_json.dumps(summary, indent=2) + "\n").encode())
 
 
 def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, separators=(", ", ": ")) + "\n"
+    return strict_json.dumps(record) + "\n"

@@ -6,7 +6,10 @@ import numpy as np
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The summary of a run from its records: plain numbers, simulated seconds."""
+    """The summary of a run from its records: plain numbers, simulated seconds.
+
+    `energy_j` is NaN where a record has no energy of a client.
+    """
     accuracies = [record["accuracy"] for record in records if record["accuracy"] is not None]
     latencies = [
         second for record in records for second in record["latency_s"] if second is not None
@@ -31,5 +34,5 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         "uplink_bits": float(np.sum([record["uplink_bits"] for record in records])),
         "downlink_bits": float(np.sum([record["downlink_bits"] for record in records])),
         "flops": float(np.sum([record["flops"] for record in records])),
-        "energy_j": float(np.sum([record["energy_j"] for record in records])),
+        "energy_j": float(np.array([record["energy_j"] for record in records], np.float64).sum()),
     }

@@ -118,8 +118,8 @@ class Scenario:
 
     @property
     def noise_density_w_per_hz(self) -> float | None:
-        """Spectral density of the noise; None when its power is fixed, whatever the band (eq. 13 of
-        [WFL]).
+        """Spectral density of the noise; None when its power is fixed, whatever the band
+        ([WFL] eq. (13)).
         """
         if self.noise_figure_db is not None:
             return float(thermal_noise_w(1.0, self.noise_figure_db))

@@ -43,8 +43,8 @@ class Setting:
         return f"{self.network}, {self.data}, alpha {alpha:g}"
 
 
-# What [CA-HFP] prints, and where it prints nothing our reading: gradients clipped at 10 (erratum
-# C17), one model tested on the whole test set.
+# What [CA-HFP] prints, and where it prints nothing our reading: gradients clipped at 10
+# ([CA-HFP] erratum C17), one model tested on the whole test set.
 _LOCAL = {
     "partition": "dirichlet",
     "tested_on": "whole",

@@ -1,4 +1,4 @@
-"""Fig. 3 of [CA-HFP]: accuracy over the rounds of the four schemes that prune, half of the filters
+"""[CA-HFP] Fig. 3: accuracy over the rounds of the four schemes that prune, half of the filters
 gone.
 """
 

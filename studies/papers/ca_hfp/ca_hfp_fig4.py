@@ -1,4 +1,4 @@
-"""Fig. 4 of [CA-HFP]: accuracy over the pruning ratio, of the four schemes that prune."""
+"""[CA-HFP] Fig. 4: accuracy over the pruning ratio, of the four schemes that prune."""
 
 from typing import Any
 

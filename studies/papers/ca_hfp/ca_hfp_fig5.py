@@ -1,4 +1,4 @@
-"""Fig. 5 of [CA-HFP]: what communication and computation of a whole training cost, over the pruning
+"""[CA-HFP] Fig. 5: what communication and computation of a whole training cost, over the pruning
 ratio.
 """
 

@@ -1,4 +1,4 @@
-"""Fig. 6 of [CA-HFP]: completion time and accuracy over the ranks, which pair slow devices with
+"""[CA-HFP] Fig. 6: completion time and accuracy over the ranks, which pair slow devices with
 large ratios.
 """
 

@@ -1,4 +1,4 @@
-"""Table I of [CA-HFP]: accuracy, size and FLOPs of six schemes under label skew, half of the
+"""[CA-HFP] Table I: accuracy, size and FLOPs of six schemes under label skew, half of the
 filters pruned.
 """
 
@@ -25,11 +25,11 @@ from studies.report.results import Claim, Runs, Sample, Table, Verdict
 from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 
-RATIO = 0.5  # its sizes are those of this ratio in every layer (erratum C15)
+RATIO = 0.5  # its sizes are those of this ratio in every layer ([CA-HFP] erratum C15)
 CLOSE = 0.04  # the paper's own largest gap between CA-HFP and FedAvg is 0.0384
 # Columns: Fashion-MNIST, CIFAR-10, CIFAR-100, each with alpha 0.1, 1 and 10. Likely misprints:
-# DapperFL on CIFAR-100 with VGG16 (erratum C13), FedProx on Fashion-MNIST with VGG16 and alpha 10
-# (C14).
+# DapperFL on CIFAR-100 with VGG16 ([CA-HFP] erratum C13), FedProx on Fashion-MNIST with VGG16 and
+# alpha 10 ([CA-HFP] erratum C14).
 PAPER = {
     "VGG16": {
         FEDAVG: (89.02, 93.09, 93.30, 73.57, 92.66, 92.92, 49.21, 59.79, 61.46),

@@ -1,4 +1,4 @@
-"""Table II of [CA-HFP]: which filters to keep, and what reconstruction is worth."""
+"""[CA-HFP] Table II: which filters to keep, and what reconstruction is worth."""
 
 from itertools import product
 from typing import Any
@@ -20,7 +20,7 @@ MEANS = {"reconstruction": "residual", "mean over holders": "holders", "zeros": 
 RANK = "rank-2"
 ALPHAS = {"small": (0.1, 1.0), "paper": (0.1, 1.0, 10.0)}
 # "l1" with reconstruction is FedMP, for which Table I prints other figures, 76.87 in place of 86.81
-# (erratum C12).
+# ([CA-HFP] erratum C12).
 # CIFAR-10 with alpha 0.1, 1 and 10, then CIFAR-100; "w/o" is told no closer; None: diverged, or
 # blank
 PAPER = {

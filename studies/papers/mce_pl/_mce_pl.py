@@ -41,7 +41,7 @@ FIGURE_LABELS: Mapping[str, int] = {
 LAST = 3  # evaluations in the reported mean; the paper does not say which iteration it reports
 
 # Section V-C, agents 1 to 20. What Section V-D says of agents 2, 4, 6 and 8 shows that it is what
-# is kept (erratum M3).
+# is kept ([MCE-PL] erratum M3).
 HETEROGENEOUS = (
     *(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.4, 0.2),
     *(0.4, 0.2, 0.3, 0.3, 0.4, 0.3, 0.1, 0.1, 0.3, 0.3),

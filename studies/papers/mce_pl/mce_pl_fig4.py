@@ -1,4 +1,4 @@
-"""Fig. 4 of [MCE-PL]: three agents alone learn masks of random weights as well as the weights
+"""[MCE-PL] Fig. 4: three agents alone learn masks of random weights as well as the weights
 themselves.
 
 Each agent has all images of its three labels. In the paper weights start from U(-1, 1); at small

@@ -1,7 +1,7 @@
-"""Fig. 5 of [MCE-PL]: accuracy over what has been sent, three labels per agent.
+"""[MCE-PL] Fig. 5: accuracy over what has been sent, three labels per agent.
 
-The paper compares LotteryDSGD that keeps 0.3 with MCE-PL that keeps 0.5 (erratum M11); here both
-are drawn with both.
+The paper compares LotteryDSGD that keeps 0.3 with MCE-PL that keeps 0.5 ([MCE-PL] erratum M11);
+here both are drawn with both.
 
 All claims hold at small scale, where whoever averages weights has learnt little after 60
 iterations; that MCE-PL ends higher is beyond chance only against LotteryDSGD with both keeping 0.3.

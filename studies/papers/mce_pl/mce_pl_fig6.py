@@ -1,4 +1,4 @@
-"""Fig. 6 of [MCE-PL]: accuracy over iterations where agents keep different shares.
+"""[MCE-PL] Fig. 6: accuracy over iterations where agents keep different shares.
 
 At small scale MCE-PL, ind-mask and ind-weipru end within chance of each other, MCE-PL first. That
 ind-mask is slower at first than ind-weipru does not hold: masks learn at a rate of 100 here, the

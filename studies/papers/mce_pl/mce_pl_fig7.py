@@ -1,4 +1,4 @@
-"""Fig. 7 of [MCE-PL]: accuracy over what has been sent, where agents keep different shares.
+"""[MCE-PL] Fig. 7: accuracy over what has been sent, where agents keep different shares.
 
 The table has what an iteration takes by three ways of counting, with a copy for every neighbour as
 the paper counts, and broadcast once to all of them:

@@ -1,5 +1,5 @@
-"""Fig. 8 and 9 of [MCE-PL]: which kernels of the first convolution four agents keep, and how alike
-all masks are.
+"""[MCE-PL] Fig. 8 and Fig. 9: which kernels of the first convolution four agents keep, and how
+alike all masks are.
 
 The figures show w m of the middle 20 filters; the table puts numbers to what the paper sees in
 them: the intersection over union of two agents' masks, and how many filters keep anything. The

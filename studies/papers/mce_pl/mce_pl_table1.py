@@ -1,4 +1,4 @@
-"""Table I of [MCE-PL]: accuracy of the schemes where all agents keep the same share, over the
+"""[MCE-PL] Table I: accuracy of the schemes where all agents keep the same share, over the
 labels of an agent.
 """
 

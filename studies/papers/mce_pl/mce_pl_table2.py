@@ -1,4 +1,4 @@
-"""Table II of [MCE-PL]: accuracy where agents keep different shares, and what Fil does to MCE-PL
+"""[MCE-PL] Table II: accuracy where agents keep different shares, and what Fil does to MCE-PL
 and ind-mask.
 
 The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL; here both are

@@ -1,4 +1,4 @@
-"""Table III of [MCE-PL]: accuracy of MCE-PL on four topologies, and what an iteration sends on
+"""[MCE-PL] Table III: accuracy of MCE-PL on four topologies, and what an iteration sends on
 each.
 
 At small scale all claims hold; a ring sends a third of what a graph with p = 0.7 does.

@@ -59,7 +59,7 @@ TASK: Mapping[str, Any] = {
     "model": "linear",
     "partition": "natural",
     "gradients": "full",
-    "ridge": 500.0,  # alpha / 2 once for all clients, which fits the printed R^2 (erratum S7)
+    "ridge": 500.0,  # alpha / 2 once for all clients, which fits the printed R^2 ([SPS] erratum S7)
 }
 # Where the paper looks it does not say: from 2 / L_max = 8e-5, beyond which the largest client
 # diverges, downwards.

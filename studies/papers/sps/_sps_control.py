@@ -1,4 +1,4 @@
-"""What Fig. 7 and 8 of [SPS] share: methods that keep the sum of the control variates at 0, and
+"""What [SPS] Fig. 7 and Fig. 8 share: methods that keep the sum of the control variates at 0, and
 methods that do not.
 """
 

@@ -1,4 +1,4 @@
-"""Fig. 1 of [SPS]: R^2 over the upload on BlogFeedback, accuracy over the upload of a ResNet; runs
+"""[SPS] Fig. 1: R^2 over the upload on BlogFeedback, accuracy over the upload of a ResNet; runs
 of Fig. 2 and 4.
 """
 

@@ -1,4 +1,4 @@
-"""Fig. 2 of [SPS]: R^2 and training loss over what a client has uploaded, BlogFeedback at 90 %, the
+"""[SPS] Fig. 2: R^2 and training loss over what a client has uploaded, BlogFeedback at 90 %, the
 runs of Table 2.
 """
 

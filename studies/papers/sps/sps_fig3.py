@@ -1,4 +1,4 @@
-"""Fig. 3 of [SPS]: accuracy and loss over what a client has uploaded, images by writer at 99 %; the
+"""[SPS] Fig. 3: accuracy and loss over what a client has uploaded, images by writer at 99 %; the
 runs of Table 4.
 
 MNIST by writer stands in for FEMNIST.

@@ -1,4 +1,4 @@
-"""Fig. 4 of [SPS]: accuracy and loss of ResNet-18 on CIFAR-10 at 90 %, ten clients, Dirichlet 0.3,
+"""[SPS] Fig. 4: accuracy and loss of ResNet-18 on CIFAR-10 at 90 %, ten clients, Dirichlet 0.3,
 log-normal sizes.
 
 At `small` scale it is a ResNet-20 of a quarter of the inner width on 1,000 images, six rounds of

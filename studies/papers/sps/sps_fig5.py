@@ -1,4 +1,4 @@
-"""Fig. 5 of [SPS]: how many samples the 554 clients of BlogFeedback have."""
+"""[SPS] Fig. 5: how many samples the 554 clients of BlogFeedback have."""
 
 from dataclasses import replace
 from typing import Any

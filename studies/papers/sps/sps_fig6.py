@@ -1,10 +1,10 @@
-"""Fig. 6 of [SPS]: what the sum of the control variates decides, images by writer at 90 %; MNIST
+"""[SPS] Fig. 6: what the sum of the control variates decides, images by writer at 90 %; MNIST
 stands in for FEMNIST.
 
 Sparse-ProxSkip, Accelerated-Server-Pruning and the two variants of Appendix D that swap what line
 12 sees: the first modified loses the sum of 0, the second gets it. As printed
-"Sparse-ProxSkip-modified" would prune nothing (erratum S15): here TopK is what is averaged, and
-line 12 has what was trained.
+"Sparse-ProxSkip-modified" would prune nothing ([SPS] erratum S15): here TopK is what is averaged,
+and [SPS] Algorithm 1, line 12 has what was trained.
 """
 
 from typing import Any

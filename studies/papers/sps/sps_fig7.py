@@ -1,7 +1,7 @@
-"""Fig. 7 of [SPS]: norm of the sum of the control variates, and their mean norm, over rounds.
+"""[SPS] Fig. 7: norm of the sum of the control variates, and their mean norm, over rounds.
 
-On BlogFeedback. "Sparse-ProxSkip-modified" prunes what is averaged and not what line 12 sees: taken
-as printed it would prune nothing (erratum S15).
+On BlogFeedback. "Sparse-ProxSkip-modified" prunes what is averaged and not what
+[SPS] Algorithm 1, line 12 sees: taken as printed it would prune nothing ([SPS] erratum S15).
 """
 
 from typing import Any

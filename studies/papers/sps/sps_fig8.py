@@ -1,8 +1,8 @@
-"""Fig. 8 of [SPS]: norms of the model and of its mean local gradient, and training loss, the runs
+"""[SPS] Fig. 8: norms of the model and of its mean local gradient, and training loss, the runs
 of Fig. 7.
 
 What is proven of a sum that is not 0 is that the optimum is no fixed point; that runs blow up is
-observed (erratum S16).
+observed ([SPS] erratum S16).
 """
 
 from typing import Any

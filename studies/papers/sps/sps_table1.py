@@ -1,13 +1,13 @@
-"""Table 1 of [SPS]: test R^2 and training loss on BlogFeedback, seven methods at 80, 90 and 95 %
+"""[SPS] Table 1: test R^2 and training loss on BlogFeedback, seven methods at 80, 90 and 95 %
 sparsity.
 
 `reduced` has 20 random-search trials per cell, 14 anywhere and 6 around the best of these, judged
 by R^2 on the 5,240 validation rows, and repeats the best with five seeds; p is searched in [1/1000,
 1/20] at a budget of 10,000 local steps a run and 4,000 a trial, which is not enough to converge.
-Errata: the ridge is 500 once for all clients and the loss the sum over clients with it (S7; the
-paper's is of all 52,397 rows, ours of the 47,157 that are trained on, so they are not to be
-compared); the server of FedIHT does not prune (S8); what counts is TopK of the last model that was
-communicated (S9).
+Errata: the ridge is 500 once for all clients and the loss the sum over clients with it
+([SPS] erratum S7; the paper's is of all 52,397 rows, ours of the 47,157 that are trained on, so
+they are not to be compared); the server of FedIHT does not prune ([SPS] erratum S8); what counts is
+TopK of the last model that was communicated ([SPS] erratum S9).
 """
 
 from collections.abc import Iterable

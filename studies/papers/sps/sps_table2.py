@@ -1,4 +1,4 @@
-"""Table 2 of [SPS]: million bits that a client uploads until R^2 is 0.2, 0.225 and 0.25,
+"""[SPS] Table 2: million bits that a client uploads until R^2 is 0.2, 0.225 and 0.25,
 BlogFeedback at 90 %.
 
 The runs of Table 1. Bits are those of one client, 32 for each value and none for its place, by

@@ -1,4 +1,4 @@
-"""Table 3 of [SPS]: what a client uploads until the accuracy is 80, 82.5 and 85 %, images by writer
+"""[SPS] Table 3: what a client uploads until the accuracy is 80, 82.5 and 85 %, images by writer
 at 90 %.
 
 The runs of Table 4; MNIST by writer stands in for FEMNIST, and 75 % is added for methods that get

@@ -1,4 +1,4 @@
-"""Table 4 of [SPS]: test accuracy over sparsity, logistic regression on images by writer.
+"""[SPS] Table 4: test accuracy over sparsity, logistic regression on images by writer.
 
 MNIST by writer stands in for FEMNIST: its ten classes are easier than the 62, so that the printed
 accuracies, which stand beside, are none to be met. At `small` scale there are three of the five

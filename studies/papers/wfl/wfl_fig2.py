@@ -1,4 +1,4 @@
-"""Fig. 2 of [WFL]: loss and test accuracy under fixed pruning ratios, on MNIST and Fashion-MNIST."""
+"""[WFL] Fig. 2: loss and test accuracy under fixed pruning ratios, on MNIST and Fashion-MNIST."""
 
 from typing import Any
 

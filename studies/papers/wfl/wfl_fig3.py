@@ -1,4 +1,4 @@
-"""Fig. 3 of [WFL]: alternating (FedAlt) against simultaneous (FedSim) updates of the two parts of
+"""[WFL] Fig. 3: alternating (FedAlt) against simultaneous (FedSim) updates of the two parts of
 the model.
 """
 
@@ -16,8 +16,8 @@ EQUAL_UPDATES = "FedSim, 5 steps"
 EQUAL_GRADIENTS = "FedSim, 10 steps"
 
 # FedAlt's 5 + 5 steps update every weight 5 times and evaluate 10 gradients; FedSim can match one
-# of the two. With 10 steps its updates cost twice the cycles in (11)-(17), so the same threshold
-# leaves it fewer weights.
+# of the two. With 10 steps its updates cost twice the cycles in [WFL] eq. (11)-(17), so the same
+# threshold leaves it fewer weights.
 SCHEMES: dict[str, Tables] = {
     FEDALT: {},
     EQUAL_UPDATES: {"training": {"algorithm": "fedsim", "local_steps": 5}},

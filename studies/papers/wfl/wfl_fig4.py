@@ -1,4 +1,4 @@
-"""Fig. 4 of [WFL]: loss, accuracy and communication of the four schemes on Fashion-MNIST."""
+"""[WFL] Fig. 4: loss, accuracy and communication of the four schemes on Fashion-MNIST."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Fig. 5 of [WFL]: the proposed scheme under latency thresholds of 15, 20, 25 and 30 ms, on
+"""[WFL] Fig. 5: the proposed scheme under latency thresholds of 15, 20, 25 and 30 ms, on
 Fashion-MNIST.
 """
 

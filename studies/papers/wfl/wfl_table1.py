@@ -1,4 +1,4 @@
-"""Table I of [WFL]: latency of a round per scheme, from channel and allocation alone (nothing is
+"""[WFL] Table I: latency of a round per scheme, from channel and allocation alone (nothing is
 trained).
 """
 

@@ -21,6 +21,7 @@ from wirelessfl.units import linear_to_db
 from wirelessfl.values import Array, ChannelState, Scenario
 
 PERCENTILES = (5, 50, 95)
+NO_LINK_DB = 2000.0  # beyond any link; the least float has -3,077 dB
 SECTIONS = ("channel", "scenario")
 
 
@@ -93,8 +94,9 @@ class ChannelView:
         return dict(found[0](distance_m)) if found else {}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One client a row: plain numbers, None where the model does not know."""
+        """One client a row: plain numbers, None where the model does not know or there is no link."""
         spread = np.percentile(self.fading_db, PERCENTILES, axis=0)
+        linked = (self.mean_gain > 0).any(axis=0)
         return [
             {
                 "client": client,
@@ -102,16 +104,21 @@ class ChannelView:
                 "line_of_sight": None
                 if self.line_of_sight is None
                 else bool(self.line_of_sight[client]),
-                "path_loss_db": float(self.path_loss_db[client]),
-                "mean_gain_db": float(in_db(self.mean_gain[0, client])),
-                "snr_db": float(self.snr_db[client]),
+                "path_loss_db": _level(self.path_loss_db[client]),
+                "mean_gain_db": _level(in_db(self.mean_gain[0, client])),
+                "snr_db": _level(self.snr_db[client]),
                 **{
-                    f"fading_{p}_db": float(spread[number, client])
+                    f"fading_{p}_db": _level(spread[number, client] if linked[client] else np.inf)
                     for number, p in enumerate(PERCENTILES)
                 },
             }
             for client in range(self.scenario.clients)
         ]
+
+
+def _level(value_db: float) -> float | None:
+    """A level in dB, None for that of no link."""
+    return float(value_db) if abs(value_db) < NO_LINK_DB else None
 
 
 def in_db(ratio: Array) -> Array:

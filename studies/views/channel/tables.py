@@ -29,9 +29,7 @@ def print_channel(view: ChannelView) -> None:
         cells = [_number(row["distance_m"])]
         cells += [("yes" if row["line_of_sight"] else "no")] if sight else []
         cells += [_number(row[name]) for name in ("path_loss_db", "mean_gain_db", "snr_db")]
-        cells += [
-            f"{round(row[f'fading_{percent}_db'], 1) + 0.0:+.1f}" for percent in PERCENTILES
-        ]  # no -0.0
+        cells += [_fading(row[f"fading_{percent}_db"]) for percent in PERCENTILES]
         table.add_row(str(row["client"]), *cells)
     console = Console()
     console.print(table)
@@ -40,6 +38,10 @@ def print_channel(view: ChannelView) -> None:
         f"gain in dB over the mean gain that so many of {rounds} rounds fall short of",
         soft_wrap=True,
     )
+
+
+def _fading(value: float | None) -> str:
+    return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _number(value: Any) -> str:

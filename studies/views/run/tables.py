@@ -45,7 +45,7 @@ def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Ta
         "uplink": f"{summary['uplink_bits'] / 1e6:.2f} Mbit",
         "downlink": f"{summary['downlink_bits'] / 1e6:.2f} Mbit",
         "training": f"{summary['flops'] / 1e9:.2f} GFLOP",
-        "energy": f"{summary['energy_j']:.2f} J",
+        "energy": "none" if summary["energy_j"] is None else f"{summary['energy_j']:.2f} J",
     }
     for quantity, value in rows.items():
         table.add_row(quantity, value)

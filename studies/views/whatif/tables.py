@@ -51,12 +51,12 @@ def print_what_if(result: WhatIf, found: SearchResult) -> None:
 
 
 def as_dict(result: WhatIf, found: SearchResult) -> dict[str, Any]:
-    """The table as columns of plain numbers (null where there is none), and the breakpoints."""
+    """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
         "axes": {name: values.tolist() for name, values in result.axes.items()},
         "draws": next(iter(result.measured.values())).shape[-1],
-        "table": {name: _plain(values) for name, values in result.table().items()},
+        "table": {name: values.tolist() for name, values in result.table().items()},
         "breakpoints": [
             {
                 names[0]: point.value,
@@ -108,10 +108,3 @@ def _changes(names: list[str], found: SearchResult) -> Table:
             value = f"{shown(names[0], np.asarray(point.value)):.6g}"
             printed.add_row(*second, value, str(point.client), point.before, point.after)
     return printed
-
-
-def _plain(values: Any) -> list[Any]:
-    return [
-        None if isinstance(item, float) and not math.isfinite(item) else item
-        for item in values.tolist()
-    ]

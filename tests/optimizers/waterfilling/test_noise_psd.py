@@ -216,7 +216,7 @@ def test_a_wrong_price_and_a_wrong_band_are_seen():
 
 def test_anchor_of_scenario_s():
     """Mean ratio 0.574 against 0.575 with fixed noise, bands 0.156 ... 0.048 instead of 0.151 ...
-    0.025 (W7).
+    0.025 ([WFL] erratum W7).
     """
     a = solve(scenario_psd())
     assert a.pruning_ratio.mean() == pytest.approx(0.574, abs=6e-4)

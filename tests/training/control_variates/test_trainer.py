@@ -1,4 +1,4 @@
-"""Algorithm 1 of [SPS] for all its methods, against itself written out; what is sent, lost and
+"""[SPS] Algorithm 1 for all its methods, against itself written out; what is sent, lost and
 resumed.
 """
 

@@ -349,7 +349,7 @@ def _threshold(task, data, kept, ridge, steps=3000):
     return best, current
 
 
-# Section 4.2.1 of the notes on [SPS]: R^2 of the dense optimum, of its TopK, of iterative hard
+# The task of [SPS] Section 4.1: R^2 of the dense optimum, of its TopK, of iterative hard
 # thresholding.
 OPTIMA = {
     500: (0.271, (0.274, 0.267, 0.249), (0.275, 0.272, 0.276)),

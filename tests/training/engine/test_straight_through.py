@@ -36,7 +36,7 @@ def ours(item, **fields):
 
 
 class HandThrough(torch.autograd.Function):
-    """Thres of (3): torch.topk's mask of |y|, whose gradient is handed through."""
+    """Thres of [MCE-PL] eq. (3): torch.topk's mask of |y|, whose gradient is handed through."""
 
     @staticmethod
     def forward(ctx, magnitude, keep, threshold):

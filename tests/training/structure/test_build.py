@@ -62,7 +62,7 @@ def test_pool_before_relu_is_relu_before_pool(model):
         ("vgg16", 15_119_690),  # 15.120 M
         ("resnet18", 11_173_962),
         ("resnet20", 272_474),
-        ("resnet32", 466_906),  # Table I of [CA-HFP]
+        ("resnet32", 466_906),  # [CA-HFP] Table I
         ("alexnet-like", 1_227_530),
     ],
 )
@@ -80,7 +80,7 @@ def test_what_the_masks_of_mce_pl_choose_from():
 @pytest.mark.parametrize(
     ("name", "digit", "ratio", "parameters", "printed_gflops"),
     [
-        ("vgg16", 0.01, 0.0, 15_119_690, 40.28),  # printed in Table I of [CA-HFP]: 15.1 M, 40.3 G
+        ("vgg16", 0.01, 0.0, 15_119_690, 40.28),  # printed in [CA-HFP] Table I: 15.1 M, 40.3 G
         ("vgg16", 0.01, 0.25, 8_615_482, 22.74),
         ("vgg16", 0.01, 0.5, 3_949_866, 10.18),  # printed: 3.95 M, 10.2 G
         ("vgg16", 0.01, 0.75, 1_122_842, 2.61),

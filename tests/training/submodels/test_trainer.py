@@ -121,7 +121,7 @@ def test_a_round_by_hand(task, reconstruct):
         "holders": before + np.divide(moved, weight, out=np.zeros_like(moved), where=weight > 0),
         "zero-fill": before
         - (1 - weight) * before
-        + moved,  # (5) with e_t = sum_k p_k (1 - m_k) w_t of (13)
+        + moved,  # [CA-HFP] eq. (5) with e_t = sum_k p_k (1 - m_k) w_t of [CA-HFP] eq. (13)
     }
     np.testing.assert_allclose(new, expected[reconstruct], rtol=1e-5, atol=1e-7)
     if reconstruct != "zero-fill":

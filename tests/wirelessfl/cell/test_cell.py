@@ -19,7 +19,9 @@ cases = st.tuples(st.integers(0, 2**32), st.integers(1, 7))
 @CHECKED
 @given(cases)
 def test_a_round_is_the_formula(case):
-    """finish_s is T_k of (16)-(17) of [WFL] written out here, round_s their maximum (18), to 1e-12."""
+    """finish_s is T_k of [WFL] eq. (16)-(17) written out here, round_s their maximum
+    [WFL] eq. (18), to 1e-12.
+    """
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)

@@ -12,8 +12,8 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratedServerPruning(ControlVariateBased):
-    """`proxskip` whose server prunes the mean to TopK before the control variates use it: line 11
-    of [SPS].
+    """`proxskip` whose server prunes the mean to TopK before the control variates use it:
+    [SPS] Algorithm 1, line 11.
 
     After one round sum_i h_i = (N p / gamma) (TopK(w_bar) - w_bar): on a pruned coordinate the mean
     of the h_i goes to that of the gradients, which then tends to stay pruned; on one that is kept

@@ -1,5 +1,5 @@
-"""Accelerated-Server-Pruning whose control variates see the mean before it is pruned (Appendix D of
-[SPS]).
+"""Accelerated-Server-Pruning whose control variates see the mean before it is pruned
+([SPS] Appendix D).
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +14,14 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratedServerPruningModified(ControlVariateBased):
-    """`accelerated-server-pruning` with line 12 before line 11: Appendix D of [SPS].
+    """`accelerated-server-pruning` with [SPS] Algorithm 1, line 12 before line 11:
+    [SPS] Appendix D.
 
     h_i <- h_i + (p / gamma) (w_bar - wh_i) with the mean w_bar, so sum_i h_i = 0; then clients go
     on from TopK(w_bar). Uploads are dense, the downlink has K weights besides the mean.
 
-    **Differs:** clients need the mean itself for line 12, and [SPS] counts no downlink: as there, that of the pruned
-    model is counted alone.
+    **Differs:** clients need the mean itself for line 12, and [SPS] counts no downlink: as there,
+    that of the pruned model is counted alone.
     """
 
     task: Task = field(default_factory=Task)

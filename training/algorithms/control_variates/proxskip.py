@@ -10,8 +10,8 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Proxskip(ControlVariateBased):
-    """Gradient steps corrected by h_i, communication with probability p: Algorithm 1 of [SPS]
-    without lines 7, 9, 11.
+    """Gradient steps corrected by h_i, communication with probability p: [SPS] Algorithm 1 without
+    lines 7, 9, 11.
 
     Client i takes w_i <- w_i - gamma (g_i(w_i) - h_i); when the common coin shows heads the server
     averages, w_bar = (1/N) sum_j w_j, and h_i <- h_i + (p / gamma) (w_bar - w_i), so that sum_i h_i

@@ -13,14 +13,15 @@ from wirelessfl.errors import check_number
 @dataclass(frozen=True, kw_only=True)
 class RandproxL1(ControlVariateBased):
     """Local steps followed by soft thresholding, w_i <- soft(w_i - gamma (g_i - h_i), gamma
-    lambda): line 7 of [SPS].
+    lambda): [SPS] Algorithm 1, line 7.
 
     Converges to the minimum of (1/N) sum_i f_i(w) + lambda |w|_1 with lambda = `l1`, with `l1 = 0`
     as `proxskip`. The uploads are as sparse as they happen to be and are counted so; the demand of
     a round is by those of the round before. What is evaluated is TopK of the mean; choose `l1` so
     that about K weights are left in the end.
 
-    **Differs:** the objective of [SPS] is printed without lambda; here it multiplies |w|_1 beside the mean of the f_i.
+    **Differs:** the objective of [SPS] is printed without lambda; here it multiplies |w|_1 beside
+    the mean of the f_i.
     """
 
     task: Task = field(default_factory=Task)

@@ -1,5 +1,5 @@
-"""Sparse-ProxSkip: what is uploaded is pruned, and the control variates know it (Algorithm 1 of
-[SPS]).
+"""Sparse-ProxSkip: what is uploaded is pruned, and the control variates know it
+([SPS] Algorithm 1).
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from training.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class SparseProxskip(ControlVariateBased):
-    """`proxskip` whose clients send TopK(wh_i): line 9 of Algorithm 1 of [SPS].
+    """`proxskip` whose clients send TopK(wh_i): [SPS] Algorithm 1, line 9.
 
     Exactly K of all weights go up, among equals those of lowest index; the mean w_bar has up to
     min(d, N K), so the downlink is less sparse. Line 12 uses what was sent, h_i <- h_i + (p /

@@ -1,4 +1,4 @@
-"""Sparse-ProxSkip-Local: the local model is pruned after every step (Algorithm 1 of [SPS])."""
+"""Sparse-ProxSkip-Local: the local model is pruned after every step ([SPS] Algorithm 1)."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from training.task import Task
 @dataclass(frozen=True, kw_only=True)
 class SparseProxskipLocal(ControlVariateBased):
     """`proxskip` whose clients prune after every local step, w_i <- TopK(w_i - gamma (g_i - h_i)):
-    line 7 of [SPS].
+    [SPS] Algorithm 1, line 7.
 
     So a local model has K weights at any time, gradients and h_i are dense. What is sent has K
     weights as well, and line 12 keeps sum_i h_i = 0. With p = 1 it is `sparse-proxskip`.

@@ -1,5 +1,5 @@
-"""Sparse-ProxSkip whose control variates do not know of the pruning: a counterexample (Appendix D
-of [SPS]).
+"""Sparse-ProxSkip whose control variates do not know of the pruning: a counterexample
+([SPS] Appendix D).
 """
 
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from training.task import Task
 @dataclass(frozen=True, kw_only=True)
 class SparseProxskipModified(ControlVariateBased):
     """`sparse-proxskip` with h_i <- h_i + (p / gamma) (w_bar - wh_i), wh_i as it was before TopK:
-    Appendix D of [SPS].
+    [SPS] Appendix D.
 
     The mean is that of the pruned models, so sum_i h_i is 0 no longer as soon as something is
     pruned: the clients descend with a bias.
 
-    **Differs:** taken literally, the line that the appendix changes has no effect, as line 10 overwrites what it makes;
-    averaging TopK(wh_i) and keeping wh_i in line 12 is our reading, which breaks the sum as the
-    figure shows.
+    **Differs:** taken literally, the line that the appendix changes has no effect, as
+    [SPS] Algorithm 1, line 10 overwrites what it makes; averaging TopK(wh_i) and keeping wh_i in
+    line 12 is our reading, which breaks the sum as the figure shows.
     """
 
     task: Task = field(default_factory=Task)

@@ -13,17 +13,17 @@ from wirelessfl.graph import Graph
 
 @dataclass(frozen=True, kw_only=True)
 class AvrWeipru(PeerBased):
-    """Agents train and prune weights and average the pruned models of their neighbourhood: M-4 of
-    [MCE-PL].
+    """Agents train and prune weights and average the pruned models of their neighbourhood:
+    [MCE-PL] M-4.
 
     Local SGD as in `ind-weipru`, the largest weights of each layer are sent, w_i <- (w_i + sum_j
     w_j m_j) / (|N_i| + 1) over all entries, zeros included, then the agent prunes again and is
     judged. `payload` counts 32 bits for each weight kept (`nonzero`) or for all (`values`), biases
     included; `count_mask_bits` adds a bitmap.
 
-    **Differs:** whether an agent is in its own mean is not said; it is, with all of its weights under
-    `pruning = "straight-through"` (so that without neighbours this is `ind-weipru`), with the kept
-    ones under `hard`.
+    **Differs:** whether an agent is in its own mean is not said; it is, with all of its weights
+    under `pruning = "straight-through"` (so that without neighbours this is `ind-weipru`), with the
+    kept ones under `hard`.
     """
 
     task: Task = field(default_factory=Task)

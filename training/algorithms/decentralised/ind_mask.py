@@ -13,12 +13,12 @@ from wirelessfl.graph import Graph
 
 @dataclass(frozen=True, kw_only=True)
 class IndMask(PeerBased):
-    """Straight-through training of scores z of the common fixed weights w, without neighbours: M-2
-    of [MCE-PL].
+    """Straight-through training of scores z of the common fixed weights w, without neighbours:
+    [MCE-PL] M-2.
 
-    m = Fil[Thres(z)], z <- z - `learning_rate` dL/dv w sign(z) (14)-(15): `mce-pl` without an
-    exchange, whose fields it has. Nothing is sent; the `graph` is that of the methods it is
-    compared with.
+    m = Fil[Thres(z)], z <- z - `learning_rate` dL/dv w sign(z) ([MCE-PL] eq. (14)-(15)): `mce-pl`
+    without an exchange, whose fields it has. Nothing is sent; the `graph` is that of the methods it
+    is compared with.
     """
 
     task: Task = field(default_factory=Task)

@@ -15,7 +15,7 @@ from wirelessfl.graph import Graph
 
 @dataclass(frozen=True, kw_only=True)
 class IndWeipru(PeerBased):
-    """SGD on weights of which each layer's largest are kept, without neighbours: M-3 of [MCE-PL].
+    """SGD on weights of which each layer's largest are kept, without neighbours: [MCE-PL] M-3.
 
     With `pruning = "straight-through"`, as in the official code, the loss sees w m and its gradient
     moves all weights: what is pruned can come back. `hard` overwrites what is pruned by 0 after the

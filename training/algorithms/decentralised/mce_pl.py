@@ -21,12 +21,12 @@ class McePl(PeerBased):
     """Every agent learns which of the common fixed random weights w to keep, guided by its
     neighbours' masks.
 
-    Algorithm 1 of [MCE-PL]: an agent trains scores z by straight-through steps on w m (14)-(15),
-    sends the mask m of y = agg(z, M) under the *old* masks M of its neighbours (16), hears their
-    new ones, takes one more step by the
-    *stored* gradient where neighbours keep weights, z <- z - `fine_tune_rate` G M (17), and has the
-    mask of agg(z, M) (18)-(19), by which it is judged. `fine_tune_rate` is the learning rate unless
-    given; that step has no decay.
+    [MCE-PL] Algorithm 1: an agent trains scores z by straight-through steps on w m
+    ([MCE-PL] eq. (14)-(15)), sends the mask m of y = agg(z, M) under the *old* masks M of its
+    neighbours ([MCE-PL] eq. (16)), hears their new ones, takes one more step by the *stored*
+    gradient where neighbours keep weights, z <- z - `fine_tune_rate` G M ([MCE-PL] eq. (17)), and
+    has the mask of agg(z, M) ([MCE-PL] eq. (18)-(19)), by which it is judged. `fine_tune_rate` is
+    the learning rate unless given; that step has no decay.
 
     w is one array for all agents, drawn by `weight_init`; z starts the same for all, and so do the
     neighbours' masks, one Bernoulli sample with `initial_neighbour_keep` in convolutions and
@@ -34,9 +34,9 @@ class McePl(PeerBased):
     `training.mask_bits`). An agent that sits out keeps its state; neighbours go on with the mask
     that they last had from it.
 
-    **Differs:** R(z) of (5)-(9), `group_lasso` times the sum of the norms of filters, is 0 unless given, as in the
-    official code, which has `weight_decay` 5e-4 and rates of 10 in its place: presets
-    `mce-pl-paper`, `mce-pl-code`.
+    **Differs:** R(z) of [MCE-PL] eq. (5)-(9), `group_lasso` times the sum of the norms of filters,
+    is 0 unless given, as in the official code, which has `weight_decay` 5e-4 and rates of 10 in its
+    place: presets `mce-pl-paper`, `mce-pl-code`.
     """
 
     task: Task = field(default_factory=Task)

@@ -13,8 +13,7 @@ from wirelessfl.graph import Graph
 
 @dataclass(frozen=True, kw_only=True)
 class ParWeipru(PeerBased):
-    """Agents train and prune weights and average each entry over those who keep it: M-5 of
-    [MCE-PL].
+    """Agents train and prune weights and average each entry over those who keep it: [MCE-PL] M-5.
 
     As `avr-weipru`, but the mean of an entry is over the agents of the closed neighbourhood whose
     mask keeps it. What nobody keeps stays as it is: dense under `pruning = "straight-through"`, 0

@@ -1,4 +1,4 @@
-"""FedAlt with partial pruning: Algorithm 1 of [WFL]; without pruning its Only Personalisation."""
+"""FedAlt with partial pruning: [WFL] Algorithm 1; without pruning its Only Personalisation."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ class FedProx(FedAvg):
     drawn, so the cell sees which clients finish early. The demand without data is the expected one.
     With mu = 0 and the fractions (1,) it equals `fedavg` bit for bit.
 
-    Table I of [CA-HFP] charges FedProx half of the work of federated averaging: `work_fractions =
+    [CA-HFP] Table I charges FedProx half of the work of federated averaging: `work_fractions =
     [0.25, 0.5, 0.75]`.
 
     **Differs:** the paper states neither mu nor the draw; 0.01 and these fractions are our reading.

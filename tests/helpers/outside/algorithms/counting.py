@@ -25,7 +25,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Counting:
-    """Asks for what Algorithm 1 of [WFL] asks for on the 21,840-parameter CNN."""
+    """Asks for what [WFL] Algorithm 1 asks for on the 21,840-parameter CNN."""
 
     task: Task = field(default_factory=Task)
     steps: int = 5

@@ -1,4 +1,4 @@
-"""MCE-PL against Algorithm 1 of [MCE-PL] written out for three agents, and what its paper promises."""
+"""MCE-PL against [MCE-PL] Algorithm 1 written out for three agents, and what its paper promises."""
 
 from dataclasses import replace
 
