@@ -21,7 +21,7 @@ NONE, ALL = np.zeros(CLIENTS), Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a
+    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `StepRunner` of a
     `ControlVariateTrainer`.
     """
 
@@ -52,7 +52,7 @@ class Quadratics:
         rows, targets = self.features.reshape(-1, SIZE), self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
-    def start(self, seed: int) -> np.ndarray:
+    def initial_vector(self, seed: int) -> np.ndarray:
         """The same number everywhere."""
         return np.full(SIZE, self._start)
 
@@ -92,7 +92,7 @@ def start(
 ) -> tuple[ControlVariateTrainer, ControlVariateState]:
     """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
     algorithm = replace(algorithm, descent=descent)
-    steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
+    steps = Quadratics(descent.learning_rate, control=algorithm.method.rules.control, **fields)
     trainer = ControlVariateTrainer(
         algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps
     )

@@ -40,7 +40,7 @@ class ServerMethod:
 
     @property
     def draws_work(self) -> bool:
-        """Whether clients do different fractions of the program."""
+        """True if clients do different fractions of the program."""
         return self.work_fractions != (1.0,)
 
     def program_of(self, client: int, streams: Streams, epoch_steps: int) -> Program:

@@ -61,7 +61,7 @@ class Reconfigure:
             )
 
     def due(self, round_index: int) -> bool:
-        """Whether the mask changes after a round.
+        """True if the mask changes after a round.
 
         Args:
             round_index: Index of the round, from 0.

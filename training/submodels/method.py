@@ -101,7 +101,7 @@ class SubModelMethod:
 
     @property
     def by_bandit(self) -> bool:
-        """Whether bandits choose the ratios."""
+        """True if bandits choose the ratios."""
         return self.ranks.ratios == "bandit"
 
     def filter_ratios(

@@ -31,7 +31,7 @@ class FilterRatios:
     A fraction of the filters is not that fraction of the weights: half of the filters of VGG16 hold
     74 % of its weights.
 
-    The ResNet row of Table I of [CA-HFP] has the size of ResNet-32 without half of the filters
+    The ResNet row of [CA-HFP] Table I has the size of ResNet-32 without half of the filters
     within every block but two of 32: `whole_groups`.
 
     **Differs:** the paper does not say which of its ten clients has which ratio; the order is ours.

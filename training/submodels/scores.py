@@ -30,7 +30,7 @@ class FilterScore:
     * `curvature`: h w^2, which is [CA-HFP] eq. (14) late in training, when gradients vanish.
     * `taylor`: h w^2 / 2 - g w, the growth of the loss by [CA-HFP] eq. (14) when w is set to 0
       (q = 1).
-    * `paper`: g w + h w^2, [CA-HFP] eq. (15) literally as it is printed in the paper.
+    * `paper`: g w + h w^2, [CA-HFP] eq. (15) in the form printed in the paper.
     * `l1`: |w|, the magnitude.
     * `delta`: |sum_k p_k Delta_k|, the absolute change (Delta_k = w_k - w_t) of the weights by the
       last round in which the filter was held.
@@ -43,7 +43,7 @@ class FilterScore:
     squared first-order score.
 
     **Differs:** [CA-HFP] leaves open how g and h are estimated "from local model variations" (the
-    estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of eq. (14). A weight
+    estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of [CA-HFP] eq. (14). A weight
     that has never been held counts with the mean estimate of its tensor: with an estimate of 0 the
     filters that the first, random masks omit would be excluded permanently.
 
@@ -77,22 +77,22 @@ class FilterScore:
 
     @property
     def uses_gradient(self) -> bool:
-        """Whether the score needs an estimate of g, in itself or for the secant."""
+        """True if the score needs an estimate of g, in itself or for the secant."""
         return self.uses_secant or self.score in ("paper", "taylor")
 
     @property
     def uses_curvature(self) -> bool:
-        """Whether h is part of the score."""
+        """True if h is part of the score."""
         return self.score in ("curvature", "paper", "taylor")
 
     @property
     def uses_secant(self) -> bool:
-        """Whether h is estimated by the secant."""
+        """True if h is estimated by the secant."""
         return self.uses_curvature and self.curvature == "secant"
 
     @property
     def asks_clients(self) -> bool:
-        """Whether clients measure and send squared gradients."""
+        """True if clients measure and send squared gradients."""
         return self.uses_curvature and self.curvature == "exact-fisher"
 
 
@@ -129,7 +129,7 @@ class Scorer:
 
     @property
     def learns(self) -> bool:
-        """Whether the score needs estimates at all."""
+        """True if the score needs estimates at all."""
         return self.score.score not in ("l1", "random")
 
     def observe(self, weights: Vector, effective_rate: float) -> RoundStatistics:

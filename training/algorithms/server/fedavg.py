@@ -16,7 +16,7 @@ class FedAvg(LocalSgd, ServerBased):
     Running statistics of batch norm are averaged with the weights. Nothing is personal and nothing
     is pruned: a round demands as many fixed updates of N weights as there are steps, and 32 bits
     for each value, up and down. A client without bandwidth (ratio 1) is idle in the round;
-    non-participating clients and those whose upload is lost are excluded from both sums. The
+    non-participating clients and clients whose upload is lost are excluded from both sums. The
     accuracy is the mean over clients of that of the global model on their test samples.
 
     Attributes:

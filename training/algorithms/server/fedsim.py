@@ -11,7 +11,7 @@ from wirelessfl.errors import check_count
 
 @dataclass(frozen=True, kw_only=True)
 class FedSim(ImportancePruned):
-    """Simultaneous updates of a personal part v and a pruned shared part u: Fig. 3 of [WFL].
+    """Simultaneous updates of a personal part v and a pruned shared part u: [WFL] Fig. 3.
 
     In a round client k ranks u by `importance_steps` trial steps, [WFL] eq. (6), prunes the
     ceil(rho_k N_u) least important weights, [WFL] eq. (9), and takes `local_steps` in which u
