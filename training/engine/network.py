@@ -127,7 +127,7 @@ class Network:
         """BatchNorm by the batch's own statistics (which move the running ones) or by the running
         ones.
         """
-        if self.layout.parameter_size < self.layout.size:  # no other layer knows the difference
+        if self.layout.batch_norm:  # no other layer knows the difference
             self.model.train(mode)
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:
