@@ -35,7 +35,7 @@ def train_stacked(
     """Train runs together: their local steps are one program.
 
     The rest of each run is done by its `ControlVariateTrainer`. Runs whose seeds draw other clients
-    have gradients of their own; those whose seeds only number the same clients differently share
+    have gradients of their own; runs whose seeds only number the same clients differently share
     them. The values are those of a trainer alone up to rounding, as sums of matrix products depend
     on their number.
 

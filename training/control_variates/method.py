@@ -153,7 +153,8 @@ class ControlVariateMethod:
         check_choice("training.payload", self.payload, get_args(SparseEncoding))
         if self.allocated and not self.rules.sends_kept:
             raise InputError(
-                "training.sparsity_from must be 'given' in an algorithm whose uploads are not pruned"
+                "training.sparsity_from must be 'given' in an algorithm whose uploads are not "
+                "pruned"
             )
 
     def spec(self) -> EngineSpec:

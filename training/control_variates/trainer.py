@@ -267,7 +267,7 @@ class ControlVariateTrainer(StateTrainer[ControlVariateState]):
         return np.concatenate([TopK(self._model_kept)(shared[:size]), shared[size:]])
 
     def _nonzero(self, state: ControlVariateState) -> int | None:
-        """Nonzero weights of the model of the coming download; None (all) before the first round."""
+        """Nonzero weights of the model that is sent next; None (all) before the first round."""
         return int(np.count_nonzero(state.shared[: self._size])) if state.round else None
 
 

@@ -98,7 +98,7 @@ class PeerState:
     def _permanent(self) -> dict[str, NDArray[Any]]:
         """The arrays of every state of a run, of constant shapes: all but messages in transit.
 
-        The prefix "heard" of the last messages is that of checkpoints since the first version.
+        The prefixes are those of existing checkpoints.
         """
         kinds = (("own", self.rows), ("common", self.common), ("heard", self.last_received))
         return {

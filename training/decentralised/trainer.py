@@ -142,7 +142,7 @@ class PeerTrainer(StateTrainer[PeerState]):
     def _outcomes(
         self, state: PeerState, contexts: Mapping[int, AgentContext], costs: RoundCosts
     ) -> Iterator[tuple[int, LocalOutcome]]:
-        """Agents in order with the outcome of their local work; its costs are recorded meanwhile."""
+        """Agents in order with the outcome of their work; its costs are recorded meanwhile."""
         in_progress: dict[int, LocalWork] = {}
 
         def works() -> Iterator[LocalWork]:

@@ -43,9 +43,9 @@ class FilterScore:
     squared first-order score.
 
     **Differs:** [CA-HFP] leaves open how g and h are estimated "from local model variations" (the
-    estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of [CA-HFP] eq. (14). A weight
-    that has never been held counts with the mean estimate of its tensor: with an estimate of 0 the
-    filters that the first, random masks omit would be excluded permanently.
+    estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of [CA-HFP] eq. (14).
+    A weight that has never been held counts with the mean estimate of its tensor: with an estimate
+    of 0 the filters that the first, random masks omit would be excluded permanently.
 
     Attributes:
         score: Name of the score.
