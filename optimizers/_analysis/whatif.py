@@ -3,7 +3,7 @@ batched call.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
 from wirelessfl.correlated_mean import standard_error
 from wirelessfl.errors import InputError, check_choice, check_number
@@ -194,9 +195,9 @@ def _in_draws(problem: Any) -> Any:
     """The problem with one batch axis, its draws; given rates make the hertz differ along the grid,
     so they go.
     """
-    names = (field.name for field in fields(problem) if field.name != "bandwidth_hz")
     changes: dict[str, Any] = {
-        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names
+        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1]))
+        for name in client_fields(problem)
     }
     if isinstance(problem, AllocationProblem):
         changes["bandwidth_hz"] = None

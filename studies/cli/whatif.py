@@ -1,4 +1,4 @@
-"""`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
+"""`wirelessfl whatif`: allocations for other values of one or two fields of a scenario."""
 
 from pathlib import Path
 
@@ -46,12 +46,14 @@ DRAWS = 100
     "the channel draws positions, else 1].",
 )
 @set_option
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table to this file."
+)
 @click.option(
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @json_option
 def whatif(
@@ -78,7 +80,8 @@ def whatif(
     )
     asked = next((count for count in (draws, drops) if count is not None), DRAWS)
     sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), asked, drops)
-    result, found = sweep.run(), sweep.breakpoints()
+    result = sweep.run()
+    found = sweep.breakpoints()
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:

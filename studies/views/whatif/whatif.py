@@ -3,7 +3,7 @@ solutions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
 from typing import Any, cast
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
 from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.whatif.vary import Vary
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import Problem
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
@@ -26,6 +27,13 @@ PER_POINT = {
     "scenario.deadline_s": "deadline_s",
     "allocation.max_pruning_ratio": "max_pruning_ratio",
 }
+# Fields that decide rates under a noise density and are one number in a problem.
+RATE_FIELDS = (
+    "scenario.bandwidth_hz",
+    "scenario.snr_gap_db",
+    "scenario.max_bps_hz",
+    "scenario.waterfall_threshold",
+)
 MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes some 50 bytes to the end
 BATCH = 2_000_000  # clients in one call, which bounds the memory
 MOST_CURVES = 10  # values of the second field up to which breakpoints are looked for
@@ -215,12 +223,12 @@ class Sweep:
 def _splits(axis: Vary, problem: Problem) -> bool:
     """Whether problems at different values of the field cannot be solved in one call.
 
-    The hertz of the band decide the rates of a problem with noise density, and a problem has one
-    band; with a given rate they only decide how missing band is told.
+    The hertz of the band and the link decide the rates of a problem with noise density, and a
+    problem has one of each; with a given rate the hertz only decide how missing band is told.
     """
     other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
-    other_band = axis.name == "scenario.bandwidth_hz" and not isinstance(problem, AllocationProblem)
-    return axis.name == "scenario.clients" or other_allocator or other_band
+    other_rate = axis.name in RATE_FIELDS and not isinstance(problem, AllocationProblem)
+    return axis.name == "scenario.clients" or other_allocator or other_rate
 
 
 def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experiment:
@@ -271,7 +279,7 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
     cells: list[Any] = [cell(_at(experiment, axes, point)) for point in points[first]]
     stacked: dict[str, Any] = {
         name: np.stack([getattr(built, name) for built in cells])[cell_of.ravel()]
-        for name in _arrays(cells[0])
+        for name in client_fields(cells[0])
     }
     for column, axis in enumerate(axes):
         if axis.name in PER_POINT:
@@ -279,10 +287,6 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
     if len({built.bandwidth_hz for built in cells}) > 1:
         stacked["bandwidth_hz"] = None
     return cast(Problem, replace(cells[0], **stacked))
-
-
-def _arrays(problem: Any) -> list[str]:
-    return [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
@@ -312,7 +316,9 @@ def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:
         problem: Any = _problem(experiment, (axis,), values[:, None], cell)
         return cast(
             Problem,
-            replace(problem, **{name: getattr(problem, name)[:, 0] for name in _arrays(problem)}),
+            replace(
+                problem, **{name: getattr(problem, name)[:, 0] for name in client_fields(problem)}
+            ),
         )
 
     return at
