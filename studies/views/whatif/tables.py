@@ -14,7 +14,7 @@ from studies.views.whatif.units import label_of, shown
 from studies.views.whatif.whatif import Sweep
 
 MOST_ROWS = 100
-Found = Mapping[float | None, Sequence[Breakpoint]]
+FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
@@ -25,7 +25,7 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 }
 
 
-def print_what_if(result: WhatIf, found: Found, sweep: Sweep) -> None:
+def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
     """Means and standard errors per point, then where the active set of the mean channel changes."""
     console = Console()
     table = result.table()
@@ -51,7 +51,7 @@ def print_what_if(result: WhatIf, found: Found, sweep: Sweep) -> None:
         console.print(_changes(list(result.axes), found, sweep.has_drops))
 
 
-def as_dict(result: WhatIf, found: Found, sweep: Sweep) -> dict[str, Any]:
+def as_dict(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> dict[str, Any]:
     """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
@@ -101,7 +101,7 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
     return printed
 
 
-def _changes(names: list[str], found: Found, has_drops: bool) -> Table:
+def _changes(names: list[str], found: FoundBreakpoints, has_drops: bool) -> Table:
     others = [label_of(name) for name in names[1:]]
     mean = "mean channel of the first drop" if has_drops else "mean channel"
     title = f"where the active set of the {mean} changes"
