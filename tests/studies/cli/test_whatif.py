@@ -1,4 +1,4 @@
-"""What-if analysis of scenarios, in Python and from the command line."""
+"""Sensitivity of scenarios to one or two fields, in Python and from the command line."""
 
 import csv
 import json
@@ -34,9 +34,7 @@ def read(file):
 
 
 def by_hand(asked, points):
-    """The mean pruning ratio of every draw, planned round by round by the round loop's own
-    function.
-    """
+    """The mean pruning ratio of every draw, planned round by round by the round loop's function."""
     experiment = asked.experiment
     for axis, value in zip(asked.axes, points, strict=True):
         experiment = axis.of(experiment, value)
