@@ -1,6 +1,4 @@
-"""Small ridge problems whose clients' local steps are plain loops, for methods with control
-variates.
-"""
+"""Small ridge problems with local steps as plain loops, for methods with control variates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,8 +22,9 @@ ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a
-    `ControlVariateTrainer`.
+    """`LocalSteps` of a `ControlVariateTrainer` in float64.
+
+    f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Quadratics:
         )
 
     def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
-        """grad f_i."""
+        """The gradient of f_i at `weights`."""
         rows = self.features[client]
         return rows.T @ (rows @ weights - self.targets[client]) + self.ridge / CLIENTS * weights
 
@@ -87,7 +86,7 @@ class Quadratics:
         return float(steps)
 
     def close(self) -> None:
-        """Nothing."""
+        """Release nothing."""
 
 
 RATE = 1.0 / Quadratics(0.0).smoothness
@@ -109,7 +108,7 @@ def start(
 def run(
     algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
 ) -> tuple[ControlVariateState, StepMetrics]:
-    """The state after so many rounds, and the costs of the last one."""
+    """The state after `count` rounds, and the costs of the last one."""
     trainer, state = start(algorithm, descent, **fields)
     for _ in range(rounds):
         state, metrics = trainer.step(state, NONE, ALL)

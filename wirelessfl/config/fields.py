@@ -7,7 +7,8 @@ import difflib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -108,7 +109,7 @@ def typed(field: str, annotation: Any, value: Any) -> Any:
     try:
         return _adapter(annotation).validate_json(json.dumps(value), strict=True)
     except (TypeError, ValidationError):
-        raise InputError(f"{field} must be {_type_name(annotation)}, got {value!r}") from None
+        raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}") from None
 
 
 _hints = cache(
@@ -121,8 +122,12 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _type_name(annotation: Any) -> str:
+def type_name(annotation: Any) -> str:
+    """Type of a field in words."""
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+    if isinstance(annotation, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        annotation = kinds[0] if len(kinds) == 1 else annotation
     if annotation in names:
         return names[annotation]
     text = str(annotation).replace("typing.", "").replace(" | None", "")

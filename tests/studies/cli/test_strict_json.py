@@ -1,4 +1,4 @@
-"""JSON that any parser reads: files and `--json` of the commands, with clients that have no link."""
+"""Strict JSON in files and from `--json` of the commands, also for clients without a link."""
 
 import ast
 import math
