@@ -142,6 +142,7 @@ PLAIN = {
     r"\bso many(?:th)?\b": "the number",
     r"\bcomes? to\b": "is, amounts to",
     r"\bas (?:it is|they are)\b": "unchanged",
+    r"\b(?:beside|behind)\b": "next to, after",
     r"\bleft out\b": "excluded, omitted",
     r"\b(?:rooms?|wings?|floors?(?!\())\b": "packages, layers",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from gate import Gate
-from work import Setting
+from work import WorkItem
 
 from channel_models.static import Static
 from optimizers import Exact
@@ -25,7 +25,7 @@ from wirelessfl.values import Backlog, Delivery, Scenario
 class Prepared(Task):
     """The prepared data in place of a data set and its partition."""
 
-    setting: Setting
+    setting: WorkItem
     made: dict
 
     @property
@@ -97,7 +97,7 @@ def steps(trainer, state, clients):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
     made = setting.load()
     work = setting.work

@@ -1,6 +1,4 @@
-"""Small ridge problems whose clients' local steps are plain loops, for methods with control
-variates.
-"""
+"""Small ridge problems with local steps as plain loops, for methods with control variates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -49,7 +47,7 @@ class Quadratics:
         )
 
     def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
-        """grad f_i."""
+        """The gradient of f_i at `weights`."""
         rows = self.features[client]
         return rows.T @ (rows @ weights - self.targets[client]) + self.ridge / CLIENTS * weights
 
@@ -87,7 +85,7 @@ class Quadratics:
         return float(steps)
 
     def close(self) -> None:
-        """Nothing."""
+        """Release nothing."""
 
 
 RATE = 1.0 / Quadratics(0.0).smoothness
@@ -109,7 +107,7 @@ def start(
 def run(
     algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
 ) -> tuple[ControlVariateState, StepMetrics]:
-    """The state after so many rounds, and the costs of the last one."""
+    """The state after `count` rounds, and the costs of the last one."""
     trainer, state = start(algorithm, descent, **fields)
     for _ in range(rounds):
         state, metrics = trainer.step(state, NONE, ALL)
