@@ -39,7 +39,11 @@ def by_hand(asked, points):
     for axis, value in zip(asked.axes, points, strict=True):
         experiment = axis.of(experiment, value)
     demand = experiment.algorithm.demand(experiment.scenario.clients)
-    rounds = [plan(experiment, demand, number).allocation for number in range(asked.draws)]
+    rounds = [
+        plan(replace(experiment, run=replace(experiment.run, seed=seed)), demand, number).allocation
+        for seed in asked.seeds
+        for number in range(asked.rounds)
+    ]
     return [a.pruning_ratio.mean() for a in rounds], [float(a.bandwidth_price) for a in rounds]
 
 
