@@ -51,7 +51,7 @@ def test_brute_force_finds_no_larger_set(objective):
         assert needed(p)[chosen].sum() <= 1 + 1e-15
         assert np.all(
             needed(p)[a.left_out] + needed(p)[chosen].sum() > 1
-        )  # nobody is left out who would still fit
+        )  # no client is excluded that would still fit
         sizes.append(chosen.mean())
         if chosen.any():
             among = client_subset(p, np.flatnonzero(chosen))
