@@ -21,8 +21,6 @@ from wirelessfl.radio.snr_and_rate import (
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
-ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
-
 
 @dataclass(frozen=True, eq=False)
 class Phases:

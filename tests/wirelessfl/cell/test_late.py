@@ -10,7 +10,7 @@ from wirelessfl.cell import cell
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.rng import Streams
 from wirelessfl.rounds import delivery
-from wirelessfl.values import Backlog
+from wirelessfl.values import ON_TIME, Backlog
 
 LATE = {"deadline_policy": "late-next-round", "deadline_s": 1.0}
 
@@ -158,8 +158,8 @@ def test_who_finishes_at_the_last_moment_owes_nothing():
     """In the event in which the server looks, the bits are through and the client has not heard of
     it yet.
     """
-    timing = cell.simulate(*by_hand(0.0, formula.ON_TIME * 1e6, **LATE))
-    assert timing.finish_s.tolist() == [formula.ON_TIME]
+    timing = cell.simulate(*by_hand(0.0, ON_TIME * 1e6, **LATE))
+    assert timing.finish_s.tolist() == [ON_TIME]
     assert timing.delivered.tolist() == [True]
     assert owed(timing) == [[False], [0.0], [0.0]]
 
