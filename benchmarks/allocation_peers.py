@@ -1,5 +1,4 @@
-"""What a user would pick instead of `optimizers`: every peer takes (c, a, s) of shape (K,) and
-returns bands (K,).
+"""Alternatives to `optimizers`: every peer takes (c, a, s) of shape (K,) and returns bands (K,).
 
 c = slack, a = prunable work, s = upload time over the whole band, all in seconds; weights are 1.
 """
@@ -40,9 +39,7 @@ def cvxpy_from_scratch(c, a, s):
 
 
 class CvxpyResolve:
-    """The same cone programme with parameters (DPP): compiled on the first call, then only its
-    numbers change.
-    """
+    """The same cone program with parameters (DPP), compiled on the first call."""
 
     def __init__(self, clients):
         self.parameters = [cp.Parameter(clients, nonneg=True) for _ in range(4)]
@@ -56,8 +53,9 @@ class CvxpyResolve:
 
 
 def cvxpy_qp(c, a, s):
-    """min sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max, the same minimiser where the
-    band is scarce.
+    """The minimiser of sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max.
+
+    It is the same minimiser where the band is scarce.
     """
     slope, low = np.sqrt(c * s) / a, np.sqrt(s / c)
     top = np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
@@ -87,7 +85,8 @@ def slsqp(c, a, s):
         "fun": lambda band: 1.0 - band.sum(),
         "jac": lambda band: -np.ones_like(band),
     }
-    bounds, start = [(0.0, 1.0)] * c.size, np.full(c.size, 1.0 / c.size)
+    bounds = [(0.0, 1.0)] * c.size
+    start = np.full(c.size, 1.0 / c.size)
     settings = {"maxiter": 1000, "ftol": 1e-12}
     return minimize(
         value,
@@ -126,7 +125,8 @@ def _curvature(c, a, s, band):
 
 def bisection(c, a, s, steps=100):
     """Bisection on the price, as papers' code does; also takes batches (..., K)."""
-    root, top = np.sqrt(c * s), np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
+    root = np.sqrt(c * s)
+    top = np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
     low, high = np.zeros((*c.shape[:-1], 1)), np.max(c / s, axis=-1, keepdims=True)
     for _ in range(steps):
         price = 0.5 * (low + high)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced
 from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.noise_psd import NoisePsdCurve
+from optimizers._waterfilling.pieces import fill_pieces
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
@@ -40,7 +42,12 @@ class ProportionalFairness:
     def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
         curve = curve_of(problem)
-        band, price = _closed_form(curve) if isinstance(curve, Reduced) else log_sum(curve)
+        if isinstance(curve, Reduced):
+            band, price = _closed_form(curve)
+        elif isinstance(curve, NoisePsdCurve) and not curve.problem.is_shannon:
+            band, price = fill_pieces(curve, log_utility=True)
+        else:
+            band, price = log_sum(curve)
         kept = curve.kept(band)
         counts = kept > _LEAST_KEPT
         weight = np.where(counts, curve.weight / np.where(counts, kept, 1.0), 0.0)

@@ -34,12 +34,8 @@ def allocation_problem(
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
     client, (K,).
 
-    Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
-
-    **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
-    a smaller share brings: it plans with the goodput per hertz of the whole band, an
-    `AllocationProblem`. Efficiency and success only rise with the SNR, so nobody is late for it;
-    what such a plan leaves is time, not lateness.
+    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a share sees
+    SNR / b; the gap of Shannon's rate divides its SNR.
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -51,14 +47,12 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if (
-        scenario.noise_density_w_per_hz is not None
-        and link.is_shannon
-        and link.packet_error != "waterfall"
-    ):
-        snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if scenario.noise_density_w_per_hz is None:
+        return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if link.plans_shannon:
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
-    return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    return NoisePsdProblem(snr=snr, link=link, **common)
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:

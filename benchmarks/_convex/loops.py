@@ -1,4 +1,4 @@
-"""What a user would write instead: loops over clients."""
+"""Alternatives that a user would write: loops over clients."""
 
 import numpy as np
 import torch
@@ -15,15 +15,18 @@ def _tensors(data, dtype=torch.float64):
 
 def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
     """A call that gives weights (K, d) after `steps` local steps of one run."""
-    own, samples = _tensors(data), sum(map(len, data.train_index))
-    clients, classes = len(own), data.classes
+    own = _tensors(data)
+    samples = sum(map(len, data.train_index))
+    clients = len(own)
+    classes = data.classes
     size = (own[0][0].shape[1] + 1) * classes
     rng = np.random.default_rng(0)
     start = torch.from_numpy(0.1 * rng.normal(size=size))
     control = torch.from_numpy(rng.normal(size=(clients, size)))
 
     def loss(weights, inputs, targets):
-        matrix, bias = weights[:-classes].view(classes, -1), weights[-classes:]
+        matrix = weights[:-classes].view(classes, -1)
+        bias = weights[-classes:]
         output = torch.nn.functional.linear(inputs, matrix, bias)
         if model == "linear":
             return (
@@ -51,8 +54,10 @@ def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
 
 
 def forms(data, runs, dtype):
-    """Name -> a call that takes one gradient of all clients for `runs` runs, client by client, in
-    one form each.
+    """One gradient of all clients for `runs` runs, client by client, in several forms.
+
+    Returns:
+        Name -> a call that computes the gradients.
     """
     own = [
         (np.concatenate([inputs.numpy(), np.ones((len(inputs), 1))], axis=1), targets.numpy())

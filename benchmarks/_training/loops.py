@@ -1,5 +1,6 @@
-"""The loops that people write: naive (a deep copy and a DataLoader for each client) and lean (one
-model, tensors).
+"""Common training loops.
+
+Naive: a deep copy and a DataLoader for each client. Lean: one model, and tensors.
 """
 
 import copy
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from gate import Gate
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
-from work import PlainCnn, Setting, lean_epoch, normalised, rows
+from work import PlainCnn, WorkItem, lean_epoch, normalised, rows
 
 from training.data.torchvision_shim import torchvision
 from wirelessfl import plugins
@@ -20,11 +21,9 @@ class Photographs(Dataset):
     """A client's data set as torchvision's: a PIL image, transformed whenever it is read."""
 
     def __init__(self, images, labels, transform):
-        self._images, self._labels, self._transform = (
-            images.permute(0, 2, 3, 1).numpy(),
-            labels.tolist(),
-            transform,
-        )
+        self._images = images.permute(0, 2, 3, 1).numpy()
+        self._labels = labels.tolist()
+        self._transform = transform
 
     def __len__(self):
         return len(self._labels)
@@ -50,7 +49,9 @@ def data_sets(setting, made):
 
 
 def naive_round(setting, made, sets, model, round):
-    work, states, losses = setting.work, [], []
+    work = setting.work
+    states = []
+    losses = []
     for client in range(work.clients):
         local = copy.deepcopy(model)
         optimizer = torch.optim.SGD(
@@ -66,7 +67,8 @@ def naive_round(setting, made, sets, model, round):
             for images, labels in DataLoader(
                 sets[client], batch_size=work.batch_size, sampler=order
             ):
-                images, labels = images.to(setting.device), labels.to(setting.device)
+                images = images.to(setting.device)
+                labels = labels.to(setting.device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(local(images), labels)
                 loss.backward()
@@ -84,7 +86,8 @@ def naive_round(setting, made, sets, model, round):
 
 
 def lean_round(setting, made, data, model, round):
-    work, (inputs, labels) = setting.work, data
+    work = setting.work
+    inputs, labels = data
     numbers = [
         tensor.detach() for tensor in model.state_dict().values() if tensor.is_floating_point()
     ]
@@ -105,7 +108,7 @@ def lean_round(setting, made, data, model, round):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
     made = setting.load()
     model = (

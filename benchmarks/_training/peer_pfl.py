@@ -1,5 +1,6 @@
-"""The same rounds by pfl: its backend, its federated averaging, its loop; a callback waits between
-the rounds.
+"""The same rounds by pfl: its backend, its federated averaging, its loop.
+
+A callback waits between the rounds.
 """
 
 from functools import partial
@@ -16,11 +17,11 @@ from pfl.data.federated_dataset import FederatedDataset
 from pfl.hyperparam import NNTrainHyperParams
 from pfl.metrics import Metrics
 from pfl.model.pytorch import PyTorchModel
-from work import PlainCnn, Setting, normalised, rows
+from work import PlainCnn, WorkItem, normalised, rows
 
 
 class Model(PlainCnn):
-    """The CNN with what pfl asks of a module; the losses are kept to be compared."""
+    """The CNN with the methods that pfl requires; the losses are kept for comparison."""
 
     def __init__(self):
         super().__init__()
@@ -35,13 +36,13 @@ class Model(PlainCnn):
         return {}
 
 
-class Clients:
-    """Every client in order, round after round; a client's samples in the order of the round's
-    batches.
-    """
+class PflClients:
+    """All clients in order, round after round, with samples in the order of the batches."""
 
     def __init__(self, setting):
-        self._made, self._work, self._drawn = setting.load(), setting.work, 0
+        self._made = setting.load()
+        self._work = setting.work
+        self._drawn = 0
         self._inputs, self._labels = normalised(self._made), self._made["labels"].clone()
 
     def draw(self):
@@ -56,10 +57,12 @@ class Clients:
 
 
 class Wait(TrainingProcessCallback):
-    """Stops the loop until the next round is wanted."""
+    """Stops the loop until the next round is requested."""
 
     def __init__(self, gate, model, setting):
-        self._gate, self._model, self._setting = gate, model, setting
+        self._gate = gate
+        self._model = model
+        self._setting = setting
 
     def on_train_begin(self, *, model):
         self._gate.opens()
@@ -73,9 +76,10 @@ class Wait(TrainingProcessCallback):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
-    work, module = setting.work, Model()
+    work = setting.work
+    module = Model()
     module.load_state_dict(setting.load()["start"])
     model = PyTorchModel(
         model=module,
@@ -84,7 +88,7 @@ def main():
         ),
         central_optimizer=torch.optim.SGD(module.parameters(), lr=1.0),
     )
-    clients = Clients(setting)
+    clients = PflClients(setting)
     data = FederatedDataset(clients.data, clients.draw)
     FederatedAveraging().run(
         algorithm_params=NNAlgorithmParams(

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizers._waterfilling.curve import Curve
+from optimizers._waterfilling.curve import TOUCHING, Curve
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import InputError
-
-_TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,8 +76,8 @@ def _primal_residual(problem: Problem, curve: Curve, band: Array, ratio: Array) 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
     gain = curve.marginal_gain(band)
     excess = gain - price
-    at_floor = band <= curve.floor * (1.0 + _TOUCHING)
-    at_top = band >= curve.ceiling * (1.0 - _TOUCHING)
+    at_floor = band <= curve.floor * (1.0 + TOUCHING)
+    at_top = curve.at_edge(band)
     excess = np.where(at_floor, np.maximum(excess, 0.0), excess)
     excess = np.where(at_top, np.minimum(excess, 0.0), excess)
     size = np.maximum(gain, price)

@@ -1,9 +1,10 @@
 """What every solver asks of an allocation problem once each client prunes as little as its band
 allows.
 
-The largest kept fraction x_k(b) that meets the deadline is increasing and concave in the band b,
-for every rate model, so the problem becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k
-<= b_k <= ceiling_k.
+The largest kept fraction x_k(b) that meets the deadline is a function of the band b, so the problem
+becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k. It is increasing
+and concave, but for a table of efficiencies seen by noise with a density, whose pieces
+`optimizers._waterfilling.pieces` searches.
 """
 
 from typing import Protocol
@@ -15,6 +16,7 @@ from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
 
 ROUNDING = 1e-14  # a band this close (relative) to a bound is at the bound
+TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 # excess of the summed floors that is rounding; a tenth of what `Allocation.status` forgives
 FITTING = 1e-13
 
@@ -42,6 +44,12 @@ class Curve(Protocol):
     def excluded(self) -> NDArray[np.bool_]: ...
     @property
     def uses_band(self) -> NDArray[np.bool_]: ...
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether a little more band is of no use, to a relative distance of 1e-12: the ceiling, or
+        the end of a row.
+        """
+        ...
 
     def kept(self, band: Array) -> Array:
         """x(b); 0 for clients that take no part."""

@@ -1,4 +1,4 @@
-"""`wirelessfl run`: the main job, from the channel to the trained model."""
+"""`wirelessfl run`: a run from the channel to the trained model."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Examples:
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
-@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
+@click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
     "--executor",
@@ -57,10 +57,8 @@ def run(
 ) -> None:
     """Run SCENARIO and leave a run folder.
 
-    \b
-    It is a TOML file or a preset:
-    digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code,
-    sps-blog.
+    SCENARIO is a TOML file or one of the presets digits, physical, wfl-mnist, wfl-fmnist, mce-pl-
+    paper, mce-pl-code and sps-blog.
     """
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
@@ -68,7 +66,7 @@ def run(
     there = _stored(out) if resume and out else None
     if resume and out and there is None and scenario is None:
         raise InputError(
-            f"--resume {out}: no run is there to go on with; give a SCENARIO to start one"
+            f"--resume {out}: the folder holds no run to resume; give a SCENARIO to start one"
         )
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
     tables = changed(
@@ -97,7 +95,7 @@ def run(
 
 
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
-    """The experiment of the folder to go on with; None when there is nothing there yet."""
+    """The experiment of the folder to resume; None when the folder is empty or missing."""
     from wirelessfl.config.scenario_file import read_tables
     from wirelessfl.records.run_folder import RunFolder, check_folder
 
@@ -108,8 +106,10 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
-    """Raise `InputError` that names the first field in which `experiment` is not the one in the
-    folder.
+    """Check that the experiment is the one in the folder, apart from its rounds.
+
+    Raises:
+        InputError: They differ; the message names the first different field.
     """
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
@@ -119,14 +119,15 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
         there, with_rounds=False
     ):
         return
-    asked, found = config.identity_tables(experiment), config.identity_tables(there)
+    asked = config.identity_tables(experiment)
+    found = config.identity_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
             ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
             if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
-                    f"--resume {out}: another experiment is there: {section}.{field} is {table.get(field)!r} there, "
-                    f"{asked[section].get(field)!r} here"
+                    f"--resume {out}: the folder holds another experiment: {section}.{field} is "
+                    f"{table.get(field)!r} there, {asked[section].get(field)!r} here"
                 )
 
 
@@ -140,12 +141,13 @@ def _run(
     from wirelessfl.planning import check_before_start
     from wirelessfl.records.run_folder import RunFolder
 
-    settings, clients = experiment.run, experiment.scenario.clients
+    settings = experiment.run
+    clients = experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
     if sends and not first.bandwidth_fraction.any():
-        _notify(f"nobody has a share of the band in round 1: {first.reason}")
+        _notify(f"no client has any bandwidth in round 1: {first.reason}")
     if not resumed:
         RunFolder.check_free(path)
     inputs = input_contents(experiment, data_root)
@@ -183,7 +185,8 @@ def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) 
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
-    done, rounds = len(folder.records()), experiment.run.rounds
+    done = len(folder.records())
+    rounds = experiment.run.rounds
     if done > rounds:
         raise InputError(
             f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"

@@ -1,4 +1,4 @@
-"""`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
+"""`wirelessfl whatif`: allocations for other values of one or two fields of a scenario."""
 
 from pathlib import Path
 
@@ -21,6 +21,7 @@ Examples:
       --vary scenario.bandwidth_hz=10e6,20e6,40e6 --draws 200 --plot whatif.pdf
   wirelessfl whatif --vary scenario.transmit_power_dbm=10:30:11 --method equal --csv power.csv
 """
+DRAWS = 100
 
 
 @click.command(epilog=EXAMPLES)
@@ -36,24 +37,31 @@ Examples:
 @click.option(
     "--draws",
     type=int,
-    default=100,
-    show_default=True,
-    help="Channel draws, the same for every point.",
+    help="Channel draws, the same for every point [100, or --drops].",
+)
+@click.option(
+    "--drops",
+    type=int,
+    help="Drops that the draws are spread over, positions drawn anew in each [as many as draws where "
+    "the channel draws positions, else 1].",
 )
 @set_option
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table to this file."
+)
 @click.option(
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @json_option
 def whatif(
     scenario: str | None,
     varied: tuple[str, ...],
     method: str | None,
-    draws: int,
+    draws: int | None,
+    drops: int | None,
     settings: tuple[str, ...],
     csv_file: Path | None,
     plot_file: Path | None,
@@ -70,17 +78,19 @@ def whatif(
     tables = changed(
         scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
     )
-    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
-    result, found = sweep.run(), sweep.breakpoints()
+    asked = next((count for count in (draws, drops) if count is not None), DRAWS)
+    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), asked, drops)
+    result = sweep.run()
+    found = sweep.breakpoints()
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:
         from studies.views.whatif.figures import draw_what_if
 
         allocator = tables.get("allocation", {}).get("method", "exact")
-        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"
+        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {sweep.sampled} channel draws in {len(sweep.seeds)} drops"
         output.write_figure(plot_file, draw_what_if(result, found, title))
     if as_json:
-        print_json(as_dict(result, found))
+        print_json(as_dict(result, found, sweep))
         return
-    print_what_if(result, found)
+    print_what_if(result, found, sweep)

@@ -1,4 +1,4 @@
-"""What every algorithm promises, in this repository or from outside."""
+"""Contract of every algorithm, built-in or external."""
 
 from dataclasses import fields, is_dataclass, replace
 
@@ -80,9 +80,8 @@ def test_a_round_gives_a_new_state_and_its_costs(name):
     for array in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
         assert array.shape == (K,)
         assert np.all(array >= 0)
-    assert np.all(
-        np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0
-    )  # who prunes more sends no more
+    # A client that prunes more sends no more.
+    assert np.all(np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0)
     demand = trainer.demand(state)
     assert np.all(
         metrics.uplink_bits
@@ -97,15 +96,14 @@ def test_is_a_function_of_the_seed(name):
         trainer, state = start(name, seed)
         for _ in range(2):
             state, metrics = trainer.step(state, ratios(name), ALL)
-        packed, accuracy = trainer.pack(state), trainer.evaluate(state)
+        packed = trainer.pack(state)
+        accuracy = trainer.evaluate(state)
         trainer.close()
         return packed, metrics.loss, accuracy
 
-    (one, *numbers), (again, *numbers_again), (other, *_) = (
-        two_rounds(0),
-        two_rounds(0),
-        two_rounds(1),
-    )
+    one, *numbers = two_rounds(0)
+    again, *numbers_again = two_rounds(0)
+    other, *_ = two_rounds(1)
     assert equal(one, again)
     assert numbers == numbers_again
     assert not equal(one, other)
@@ -120,10 +118,8 @@ def test_packed_state_is_complete(name):
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in packed.values())
     fresh, _ = start(name)
     restored = fresh.unpack({key: array.copy() for key, array in packed.items()})
-    (one, metrics), (other, metrics_again) = (
-        trainer.step(state, ratios(name), ALL),
-        fresh.step(restored, ratios(name), ALL),
-    )
+    one, metrics = trainer.step(state, ratios(name), ALL)
+    other, metrics_again = fresh.step(restored, ratios(name), ALL)
     assert equal(trainer.pack(one), fresh.pack(other))
     assert metrics.loss == metrics_again.loss
     trainer.close()

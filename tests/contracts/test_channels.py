@@ -1,3 +1,5 @@
+"""Contract of every channel model, built-in or external."""
+
 import numpy as np
 import pytest
 from helpers import plugin_folder
@@ -32,7 +34,9 @@ class Broken:
     """A channel that breaks one clause of the contract; every clause is kept without a fault."""
 
     def __init__(self, fault="", clients_interact=False):
-        self.fault, self.calls, self.clients_interact = fault, 0, clients_interact
+        self.fault = fault
+        self.calls = 0
+        self.clients_interact = clients_interact
 
     def sample(self, scenario, rng):
         self.calls += 1
@@ -96,7 +100,7 @@ def test_contract_catches(fault):
 
 def test_clients_that_interact_may_depend_on_company_and_on_nothing_else():
     class Neighbours(Broken):
-        """Everybody's gain is larger in larger company."""
+        """All gains are larger with more clients."""
 
         def draw(self, scenario, rng, stream):
             return super().draw(scenario, rng, stream) * scenario.clients

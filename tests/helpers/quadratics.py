@@ -1,6 +1,4 @@
-"""Small ridge problems whose clients' local steps are plain loops, for methods with control
-variates.
-"""
+"""Small ridge problems with local steps as plain loops, for methods with control variates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,21 +13,28 @@ from training.structure.layout import Layout
 from wirelessfl.protocols import Runtime
 from wirelessfl.values import Delivery, StepMetrics
 
-CLIENTS, SIZE, ROWS = 4, 6, 9
+CLIENTS = 4
+SIZE = 6
+ROWS = 9
 SEED = 2  # its first rounds have 10, 4, 10, 1 and 7 steps with p = 0.2
-NONE, ALL = np.zeros(CLIENTS), Delivery.all(CLIENTS)
+NONE = np.zeros(CLIENTS)
+ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a
-    `ControlVariateTrainer`.
+    """`LocalSteps` of a `ControlVariateTrainer` in float64.
+
+    f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2.
     """
 
     def __init__(
         self, rate: float, *, control: bool = True, ridge: float = 0.5, start: float = 0.0
     ) -> None:
         rng = np.random.default_rng(7)
-        self.rate, self.ridge, self._control, self._start = rate, ridge, control, start
+        self.rate = rate
+        self.ridge = ridge
+        self._control = control
+        self._start = start
         self.features = rng.normal(size=(CLIENTS, ROWS, SIZE))
         self.targets = rng.normal(size=(CLIENTS, ROWS)) + 2 * np.arange(CLIENTS)[:, None]
         self.layout = Layout((), 0, SIZE, 0, SIZE)
@@ -43,13 +48,14 @@ class Quadratics:
         )
 
     def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
-        """grad f_i."""
+        """The gradient of f_i at `weights`."""
         rows = self.features[client]
         return rows.T @ (rows @ weights - self.targets[client]) + self.ridge / CLIENTS * weights
 
     def optimum(self) -> np.ndarray:
         """The minimum of the sum, in closed form."""
-        rows, targets = self.features.reshape(-1, SIZE), self.targets.reshape(-1)
+        rows = self.features.reshape(-1, SIZE)
+        targets = self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
     def start(self, seed: int) -> np.ndarray:
@@ -80,7 +86,7 @@ class Quadratics:
         return float(steps)
 
     def close(self) -> None:
-        """Nothing."""
+        """Release nothing."""
 
 
 RATE = 1.0 / Quadratics(0.0).smoothness
@@ -102,7 +108,7 @@ def start(
 def run(
     algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
 ) -> tuple[ControlVariateState, StepMetrics]:
-    """The state after so many rounds, and the costs of the last one."""
+    """The state after `count` rounds, and the costs of the last one."""
     trainer, state = start(algorithm, descent, **fields)
     for _ in range(rounds):
         state, metrics = trainer.step(state, NONE, ALL)

@@ -92,13 +92,13 @@ class Problem(Protocol):
         ...
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """Rate at each fraction of the band over the rate at the whole band, so that uploads take
+        """Rate at each fraction of the band over the best rate within it, so that uploads take
         upload_s / speed.
         """
         ...
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The fraction of the band that gives `speed`, inf when none does."""
+        """The smallest fraction of the band that gives `speed`, inf when none does."""
         ...
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
@@ -112,12 +112,15 @@ def ratio(numerator: Array, denominator: Array) -> Array:
         return np.where(numerator == 0, 0.0, numerator / denominator)
 
 
+def client_fields(problem: Any) -> list[str]:
+    """The fields of a problem with a value per client: all but `bandwidth_hz` and `link`."""
+    return [field.name for field in fields(problem) if field.name not in ("bandwidth_hz", "link")]
+
+
 def broadcast_fields(problem: Any) -> None:
-    """Hold every field of a problem but `bandwidth_hz` as a float64 array of the same shape (...,
-    K), or raise.
-    """
+    """Hold each of `client_fields` as a float64 array of the same shape (..., K), or raise."""
     arrays = {}
-    for name in (field.name for field in fields(problem) if field.name != "bandwidth_hz"):
+    for name in client_fields(problem):
         value = getattr(problem, name)
         try:
             arrays[name] = np.asarray(value, dtype=np.float64)

@@ -1,10 +1,9 @@
-"""The command line as a person meets it: what it leaves, prints and refuses."""
+"""The command line as a user sees it: its files, its output and its error messages."""
 
 import json
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -456,7 +455,8 @@ def test_help_has_examples_and_imports_nothing_heavy():
         "import sys; sys.argv = ['wirelessfl', '--help']\n"
         "from studies.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('torch', 'numpy', 'matplotlib', 'cvxpy', 'rich', 'pydantic') if name in sys.modules])"
+        "heavy = ('torch', 'numpy', 'matplotlib', 'cvxpy', 'rich', 'pydantic')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Examples:" in ended.stdout
@@ -470,10 +470,10 @@ def test_help_has_examples_and_imports_nothing_heavy():
 
 
 def test_presets_are_valid_and_of_the_paper():
-    from studies.cli._scenario import PRESETS
+    from studies.presets import preset_files
     from wirelessfl.config.scenario_file import from_tables, read_tables
 
-    found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
+    found = {file.stem: from_tables(read_tables(file)) for file in preset_files().values()}
     assert set(found) == {
         "digits",
         "physical",

@@ -1,6 +1,4 @@
-"""A run that is killed at a random moment and resumed gives byte for byte the rounds of an
-uninterrupted one.
-"""
+"""A run killed at a random moment and resumed gives the same bytes as an uninterrupted run."""
 
 import random
 import time
@@ -25,7 +23,7 @@ LIMIT_S = 120
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """`rounds.jsonl` of a run that nobody disturbs."""
+    """`rounds.jsonl` of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     assert start(*ARGUMENTS, "--out", "run", folder=folder).wait(LIMIT_S) == 0
     return (folder / "run" / "rounds.jsonl").read_bytes()
@@ -43,7 +41,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     chance = random.Random(moment)
     path = tmp_path / "run"
     process = start(*ARGUMENTS, "--out", path, folder=tmp_path)
-    target, deadline = chance.randrange(ROUNDS), time.monotonic() + LIMIT_S
+    target = chance.randrange(ROUNDS)
+    deadline = time.monotonic() + LIMIT_S
     while _rounds(path) < target and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     time.sleep(chance.uniform(0.0, 0.08))  # about the length of a round: anywhere within it

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.small_models import Logistic
+from helpers.small_models import SmallLogistic
 
 from training.algorithms.server.fedavg import FedAvg
 from training.algorithms.submodels.ca_hfp import CaHfp
@@ -409,7 +409,7 @@ def test_the_network_may_not_prune_whose_ratios_are_its_own():
 
 
 def test_a_model_without_groups_is_one_line(monkeypatch):
-    class Plain(Logistic):
+    class Plain(SmallLogistic):
         classes = 10
         personal = ()
 

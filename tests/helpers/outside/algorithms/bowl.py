@@ -1,8 +1,7 @@
-"""An algorithm from outside the repository that a search can tune: its accuracy is highest where
-its rate is 0.1.
+"""An external algorithm that a search can tune: its accuracy is highest at a rate of 0.1.
 
-It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers
-of its trainer.
+It knows the lengths of its rounds in advance, and trains batched runs with the numbers of its
+trainer.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -19,11 +18,12 @@ from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
-BEST, TOO_MUCH = 0.1, 1.0
+BEST = 0.1
+TOO_MUCH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class BowlTask:
     """The nested part of the settings."""
 
     evaluate_on: Literal["test", "validation"] = "test"
@@ -33,7 +33,7 @@ class Task:
 class Bowl:
     """Diverges in its third round with rates above 1; loses 0.05 from validation to test."""
 
-    task: Task = field(default_factory=Task)
+    task: BowlTask = field(default_factory=BowlTask)
     learning_rate: float = 0.01
     probability: float = 0.25
     stacked: bool = False
@@ -74,7 +74,8 @@ class Bowl:
 
 
 def _train(run: StackedRun, trainer: "BowlTrainer") -> TrainedRun:
-    state, rounds = trainer.init(run.seed), []
+    state = trainer.init(run.seed)
+    rounds = []
     for round in range(run.rounds):
         demand = trainer.demand(state)
         try:
@@ -90,7 +91,9 @@ class BowlTrainer:
     """Its state: one number a client, and the number of rounds."""
 
     def __init__(self, settings: Bowl, clients: int, seed: int) -> None:
-        self.settings, self.clients, self.seed = settings, clients, seed
+        self.settings = settings
+        self.clients = clients
+        self.seed = seed
 
     def init(self, seed: int) -> tuple[int, Array]:
         return 0, Streams(seed).generator("start").random(self.clients)

@@ -1,6 +1,4 @@
-"""The experiments of [MCE-PL] as printed and as its official code runs them: what they share and
-every difference.
-"""
+"""The experiments of [MCE-PL] as printed and as in its official code, and their differences."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -58,7 +56,8 @@ def test_every_difference_is_a_field():
 
 def test_the_printed_one():
     algorithm: Any = PAPER.algorithm
-    task, keep = algorithm.task, algorithm.keep
+    task = algorithm.task
+    keep = algorithm.keep
     assert keep == Retention(keep_ratios=RATIOS, filter_threshold=20)
     assert (algorithm.learning_rate, algorithm.group_lasso, algorithm.weight_decay) == (
         1.0,
