@@ -161,7 +161,7 @@ def test_every_erratum_has_an_entry(paper, count):
 
 
 def defines(file: Path, name: str) -> bool:
-    """Whether a module defines `function`, `Class`, `Class.method`, `Class.field` or a constant."""
+    """True if a module defines a function, class, method, field or constant of this name."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
     for part in name.split("."):
         found = [node for node in body if part in _names(node)]

@@ -22,9 +22,8 @@ ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """`LocalSteps` of a `ControlVariateTrainer` in float64.
-
-    f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2.
+    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `StepRunner` of a
+    `ControlVariateTrainer`.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Quadratics:
         targets = self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
-    def start(self, seed: int) -> np.ndarray:
+    def initial_vector(self, seed: int) -> np.ndarray:
         """The same number everywhere."""
         return np.full(SIZE, self._start)
 
@@ -98,7 +97,7 @@ def start(
 ) -> tuple[ControlVariateTrainer, ControlVariateState]:
     """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
     algorithm = replace(algorithm, descent=descent)
-    steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
+    steps = Quadratics(descent.learning_rate, control=algorithm.method.rules.control, **fields)
     trainer = ControlVariateTrainer(
         algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps
     )

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.units import dbm_to_watt
 
 MAX_DBM = 300.0  # beyond any radio, within any float
@@ -33,6 +34,18 @@ def known_fields(cls: Any) -> dict[str, Any]:
             )
         found.update(own)
     return found
+
+
+@cache
+def file_fields(cls: Any) -> tuple[str, ...]:
+    """The names of the keys of a section that name a file (metadata `INPUT_FILE`)."""
+    hints, found = _hints(cls), list[str]()
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[field.name]):
+            found += file_fields(hints[field.name])
+        elif field.metadata.get(INPUT_FILE):
+            found.append(field.name)
+    return tuple(found)
 
 
 def build(cls: Any, section: str, table: dict[str, Any]) -> Any:

@@ -19,10 +19,10 @@ from typing import Any
 import tomli_w
 
 from wirelessfl import plugins
-from wirelessfl.config.fields import build, flat, hint_at, known_fields, typed
+from wirelessfl.config.fields import build, file_fields, flat, hint_at, known_fields, typed
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
-from wirelessfl.input_files import Contents, FileContent, check_contents, data_files, file_fields
+from wirelessfl.input_files import Contents, FileContent, check_contents, data_files
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]
@@ -65,12 +65,12 @@ def _with_paths(tables: Tables, change: Callable[[str], str]) -> Tables:
     return changed
 
 
-def _file_fields(section: str, table: Mapping[str, Any]) -> list[str]:
+def _file_fields(section: str, table: Mapping[str, Any]) -> tuple[str, ...]:
     key = SELECTORS[section][0]
     try:
-        return list(file_fields(plugin_class(section, table.get(key, DEFAULTS[section]))()))
-    except InputError:  # what is unknown is refused where an experiment is made of it
-        return []
+        return file_fields(plugin_class(section, table.get(key, DEFAULTS[section])))
+    except InputError:  # an unknown plug-in is refused where an experiment is made of it
+        return ()
 
 
 def check_sections(tables: Mapping[str, Any]) -> Tables:
