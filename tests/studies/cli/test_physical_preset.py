@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from studies.cli._scenario import PRESETS
+from studies.presets import scenario_tables
 from wirelessfl.cell import closed_form as formula
-from wirelessfl.config.scenario_file import from_tables, read_tables
+from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.planning import plan
 from wirelessfl.radio.numerology import resource_blocks
 from wirelessfl.values import ON_TIME
 
 
 def planned(seed, rounds=10):
-    experiment = from_tables(read_tables(PRESETS / "physical.toml"))
+    experiment = from_tables(scenario_tables("physical"))
     experiment = replace(experiment, run=replace(experiment.run, seed=seed))
     demand = experiment.algorithm.demand(experiment.scenario.clients)
     return experiment.scenario, demand, [plan(experiment, demand, round) for round in range(rounds)]
