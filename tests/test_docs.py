@@ -41,7 +41,7 @@ COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
 def test_the_snippets_run(file, tmp_path, monkeypatch):
-    """Those of one page run one after another."""
+    """The snippets of one page run one after another."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for snippet in blocks(file, "python"):

@@ -9,7 +9,7 @@ import pytest
 from helpers.cli import call, strict_json
 from helpers.studies import synthetic_record
 
-from wirelessfl import strict_json as writer
+from wirelessfl.records import strict_json as writer
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.summary import summarise
 
