@@ -1,6 +1,4 @@
-"""Local SGD as fields that algorithms inherit: their defaults, their checks, and the phase that
-they describe.
-"""
+"""Local SGD as fields that algorithms inherit: defaults, checks, and the phase they describe."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -141,10 +139,7 @@ def check_momentum(momentum: float) -> None:
 
 
 def local_sgd(algorithm: Any, **more: Any) -> Train:
-    """The phase of local SGD on the whole model that the fields checked by `check_sgd` stand for.
-
-    `more` are further fields of `Train`.
-    """
+    """The phase of local SGD that fields checked by `check_sgd` describe; see `LocalSgd.phase`."""
     return Train(
         part="shared",
         steps=algorithm.local_steps if algorithm.local_epochs is None else None,
