@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format lint types contract clean
+.PHONY: demo test coverage check format lint types contract clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
@@ -10,6 +10,9 @@ demo: .venv/installed  ## train on the embedded digits and show the result
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/python -m pytest -q -n auto
+
+coverage: .venv/installed  ## the test suite, with the lines and branches that no test runs
+	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term-missing
 
 check: format lint types contract test  ## everything that must hold before a change lands
 

@@ -88,7 +88,8 @@ def compiled_core(arrays, stream=False):
     flat = [np.ascontiguousarray(array).reshape(-1, array.shape[-1]) for array in arrays]
     band, ratio = np.empty((2, *flat[0].shape))
     price, deadline_price = np.empty((2, flat[0].shape[0]))
-    done, weight = np.empty(flat[0].shape[0], dtype=bool), np.ones_like(flat[0])
+    done = np.empty(flat[0].shape[0], dtype=bool)
+    weight = np.ones_like(flat[0])
 
     def call():
         if stream:
@@ -102,7 +103,8 @@ def compiled_core(arrays, stream=False):
 
 def methods(arrays):
     """Name -> a call that returns the bands, for arrays (K,) or (G, K)."""
-    problem, clients = problem_of(*arrays), arrays[0].shape[-1]
+    problem = problem_of(*arrays)
+    clients = arrays[0].shape[-1]
     calls = {
         "exact": lambda: waterfill(*arrays)[0],
         "exact, solve(problem)": lambda: Exact(compiled=False).solve(problem).bandwidth_fraction,

@@ -87,7 +87,8 @@ def slsqp(c, a, s):
         "fun": lambda band: 1.0 - band.sum(),
         "jac": lambda band: -np.ones_like(band),
     }
-    bounds, start = [(0.0, 1.0)] * c.size, np.full(c.size, 1.0 / c.size)
+    bounds = [(0.0, 1.0)] * c.size
+    start = np.full(c.size, 1.0 / c.size)
     settings = {"maxiter": 1000, "ftol": 1e-12}
     return minimize(
         value,
@@ -126,7 +127,8 @@ def _curvature(c, a, s, band):
 
 def bisection(c, a, s, steps=100):
     """Bisection on the price, as papers' code does; also takes batches (..., K)."""
-    root, top = np.sqrt(c * s), np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
+    root = np.sqrt(c * s)
+    top = np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)
     low, high = np.zeros((*c.shape[:-1], 1)), np.max(c / s, axis=-1, keepdims=True)
     for _ in range(steps):
         price = 0.5 * (low + high)

@@ -111,7 +111,8 @@ def plain_all_of(scenario, demand, gain, band, ratio):
 def methods(clients):
     """Name -> (a call, how many rounds it is)."""
     scenario, demand, gains = case(clients)
-    band, ratio = np.full(clients, 1 / clients), np.full(clients, 0.5)
+    band = np.full(clients, 1 / clients)
+    ratio = np.full(clients, 0.5)
     blocks = 10 ** np.random.default_rng(1).uniform(-12, -11, (64, clients))
     blocks[0] = gains[0]
     channel = ChannelState(
@@ -135,7 +136,8 @@ def methods(clients):
     answers = [call() for call, _ in calls.values()]
     np.testing.assert_allclose(answers, answers[0], rtol=1e-12)
     if clients <= MOST_DISTURBED:
-        disturbed, streams = with_every_feature(scenario), Streams(0)
+        disturbed = with_every_feature(scenario)
+        streams = Streams(0)
         every = (lambda: cell.simulate(disturbed, channel, demand, allocation, rng=streams), 1)
         calls["events, every feature"] = every
     return calls
@@ -143,7 +145,8 @@ def methods(clients):
 
 def seconds(call):
     """Seconds per call, over as many calls as take a while."""
-    count, start = 0, time.perf_counter()
+    count = 0
+    start = time.perf_counter()
     while (spent := time.perf_counter() - start) < _LEAST_S:
         call()
         count += 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from channel_models._trace_units import AUTO, MOST_REFERENCE_DBM, UNITS, guess_at, unit_in
 from wirelessfl.errors import InputError, check_choice, check_number
@@ -387,7 +388,7 @@ def _every(file: str, rows: list[Row], rounds: Array, client: Array, level: Arra
     return level[[place[key] for key in every]].reshape(count, -1)
 
 
-def _in_time(file: str, lines: Sequence[int], time_s: Array) -> tuple[Array, Array]:
+def _in_time(file: str, lines: Sequence[int], time_s: Array) -> tuple[NDArray[np.intp], Array]:
     """The order of the rows in time, and when each begins, the first at 0."""
     if not np.isfinite(time_s).all():
         raise _bad(

@@ -10,6 +10,7 @@ from channel_models._csi import Csi
 from channel_models._trace_file import Format, read, stamp
 from channel_models._trace_units import LinkBudget, guess_at
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 
@@ -32,7 +33,7 @@ class Trace:
     transmit power have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
     """
 
-    file: str = ""
+    file: str = field(default="", metadata=INPUT_FILE)
     repeat: bool = False
     form: Format = field(default_factory=Format)
     round_interval_s: float | None = None

@@ -1,18 +1,157 @@
-"""Every Python snippet of the documentation runs; those of one file run one after another."""
+"""The documentation is true: snippets run, commands parse, the README shows real output."""
 
+import csv
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+from helpers.cli import call
 
-DOCS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+from studies.cli import cli
+from studies.cli._scenario import DEFAULT_PRESET, changed, scenario_tables
+from wirelessfl import plugins
+from wirelessfl.config.scenario_file import from_tables
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.stem)
+def blocks(file: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in `language`; an empty one for blocks without a language."""
+    text = file.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [body for name, body in fenced if name == language]
+
+
+def commands(file: Path) -> list[str]:
+    """Every `wirelessfl ...` in a fenced or indented block, without comments."""
+    text = file.read_text(encoding="utf-8")
+    indented = re.findall(
+        r"(?:^    .*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M
+    )
+    code = "\n".join([*blocks(file, ""), *indented]).replace("\\\n", " ")
+    return re.findall(r"^ *(wirelessfl .*?)(?: +#.*)?$", code, re.MULTILINE)
+
+
+COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file)})
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
 def test_the_snippets_run(file, tmp_path, monkeypatch):
+    """Those of one page run one after another."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for snippet in re.findall(
-        r"^```python\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    ):
+    for snippet in blocks(file, "python"):
         exec(compile(snippet, str(file), "exec"), names)
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 30
+
+
+@pytest.mark.parametrize(("page", "text"), COMMANDS, ids=[text[:70] for _, text in COMMANDS])
+def test_the_commands_are_understood(page, text):
+    """Options, presets, plug-ins and fields of a command exist and have possible values."""
+    name, *arguments = shlex.split(text)[1:]
+    with cli.make_context("wirelessfl", [name], resilient_parsing=True) as parent:
+        command = cli.get_command(parent, name)
+        assert command is not None
+        while isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
+        context = command.make_context(name, arguments, parent=parent)
+    given = context.params
+    if name == "study":
+        plugins.load("studies", given["name"])
+    elif "settings" in given:
+        base = scenario_tables(given.get("scenario") or DEFAULT_PRESET)
+        method = given.get("method")
+        from_tables(changed(base, given["settings"], allocation__method=method))
+
+
+def shown(file: Path, start: str) -> list[list[str]]:
+    """The words of each line of the block of a page that begins with `start`."""
+    (block,) = [body for body in blocks(file, "") if body.lstrip().startswith(start)]
+    return [line.split() for line in block.splitlines() if re.search(r"\d", line)]
+
+
+def test_the_readme_shows_what_the_what_if_prints(capsys, monkeypatch):
+    (command,) = [text for text in commands(README) if " whatif " in text]
+    ended = call(capsys, monkeypatch, *shlex.split(command)[1:])
+    printed = [line.split() for line in ended.out.splitlines()]
+    for row in shown(README, "bandwidth (MHz)"):
+        assert row in printed
+
+
+def test_the_readme_shows_what_the_run_prints(capsys, monkeypatch, tmp_path):
+    """All but the accuracy, which takes the training: channel, allocation and cell give the rest."""
+    monkeypatch.chdir(tmp_path)
+    (command,) = [text for text in commands(README) if " run " in text]
+    ended = call(capsys, monkeypatch, *shlex.split(command)[1:], "--set", "run.train=false")
+    printed = [line.split() for line in ended.out.splitlines()]
+    rows = [row for row in shown(README, "│") if "accuracy," not in row]
+    assert len(rows) >= 4
+    for row in rows:
+        assert row in printed
+
+
+def test_the_readme_shows_the_committed_study():
+    table = ROOT / "studies" / "results" / "wfl-fig5-paper" / "table.csv"
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        ratio, accuracy, error = (
+            f"{float(row[name]):.3f}"
+            for name in ("mean_ratio", "accuracy", "accuracy_standard_error")
+        )
+        assert f"| {row['threshold']} | {ratio} | {accuracy} ± {error} |" in README.read_text(
+            "utf-8"
+        )
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_links_lead_to_files_and_headings(file):
+    text = re.sub(r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.S | re.M)
+    for target, heading in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", text):
+        page = file.parent / target if target else file
+        assert page.exists(), f"{file.name}: {target}"
+        if heading:
+            names = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in names}
+            assert heading in slugs, f"{file.name}: {target}#{heading}"
+
+
+# Words of everyday speech where the field has a term, or a clause in place of a noun.
+PLAIN = {
+    r"\b(?:no|some|every)body\b": "no client, any client, all clients",
+    r"\bwho (?:is|are|was) (?:late|on time|not)\b": "late clients",
+    r"\bthose who\b": "the holders, the clients that",
+    r"\b(?:hears?|heard)\b": "receive, last received",
+    r"\blet(?:s|ting)? go of\b": "release, close",
+    r"\bby hand\b": "manually, reference implementation",
+    r"\bmade-up\b": "synthetic",
+    r"\bmend(?:s|ed|ing)?\b": "fix, repair",
+    r"\bon (?:the air|its way|their way)\b": "transmitted, in transit",
+    r"\bout of the question\b": "rejected",
+    r"\bso many(?:th)?\b": "the number",
+    r"\bcomes? to\b": "is, amounts to",
+    r"\bas (?:it is|they are)\b": "unchanged",
+    r"\bleft out\b": "excluded, omitted",
+    r"\b(?:rooms?|wings?|floors?(?!\())\b": "packages, layers",
+}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_pages_use_the_terms_of_the_field(file):
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", file.read_text(encoding="utf-8"), flags=re.S | re.M)
+    words = " ".join(text.split())
+    found = {
+        match[0]: use for rule, use in PLAIN.items() for match in re.finditer(rf"(?i){rule}", words)
+    }
+    assert found == {}

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -16,6 +15,7 @@ import pytest
 from helpers import plugin_folder
 from helpers.contracts import check_settings, check_signatures
 
+import wirelessfl
 from wirelessfl import plugins
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel
 
@@ -60,16 +60,6 @@ def test_the_packages_are_the_installed_ones(tmp_path):
     assert [importlib.import_module(name).__file__ for name in PACKAGES] == [
         str(ROOT / name / "__init__.py") for name in PACKAGES
     ]
-
-
-def test_every_package_is_listed_for_installation():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    there = [
-        ".".join(file.parent.relative_to(ROOT).parts)
-        for name in PACKAGES
-        for file in _inits(ROOT / name)
-    ]
-    assert sorted(listed) == sorted(there)
 
 
 def _inits(folder):
@@ -120,3 +110,84 @@ def test_a_plugin_from_outside_is_held_to_the_same(monkeypatch, kind, name):
     cls = plugins.load(kind, name)
     check_settings(cls)
     check_signatures(cls, PROTOCOLS[kind])
+
+
+def user_folder(tmp_path):
+    """A folder with modules of the user that have names of our packages."""
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "__init__.py").write_text("raise SystemExit('user code was run')\n")
+    for name in ("optimizers.py", "torch.py"):
+        (tmp_path / name).write_text("raise SystemExit('user code was run')\n")
+    return tmp_path
+
+
+def test_the_command_line_does_not_see_the_working_directory(tmp_path):
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "wirelessfl"), "allocate", "--json"],
+        cwd=user_folder(tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)
+
+
+def test_a_package_that_is_hidden_is_named_with_both_paths(tmp_path):
+    folder = user_folder(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", "import wirelessfl"], cwd=folder, capture_output=True, text=True
+    )
+    last = done.stderr.splitlines()[-1]
+    assert str(folder / "optimizers.py") in last
+    assert str(ROOT / "optimizers" / "__init__.py") in last
+    done = subprocess.run(
+        [sys.executable, "-m", "wirelessfl", "list"], cwd=folder, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {last.removeprefix('ImportError: ')}\n"
+
+
+def test_worker_processes_do_not_see_the_working_directory(tmp_path):
+    """The workers of a run and of a sweep are started where the user's modules lie."""
+    code = (
+        "import os, sys; sys.path.remove('')\n"
+        "import json, torch\n"
+        "from studies.runner.sweep import worker_processes\n"
+        "if __name__ == '__main__':\n"
+        "    with worker_processes(1) as pool:\n"
+        "        names = pool.submit(os.getcwd).result()\n"
+        "    print(json.dumps(['' in sys.path, os.environ.get('PYTHONSAFEPATH')]))\n"
+    )
+    folder = user_folder(tmp_path)
+    (folder / "multiprocessing.py").write_text("raise SystemExit('user code was run')\n")
+    assert python(code, folder) == [False, None]
+    run = (
+        "import sys; sys.path.remove('')\n"
+        "import json\n"
+        "from studies.cli import cli\n"
+        "cli(['run', '--set', 'run.executor=workers', '--set', 'run.workers=2', '--rounds', '1',"
+        " '--out', 'out', '--json'], standalone_mode=False)\n"
+    )
+    assert python(run, folder)["rounds"] == 1
+
+
+def test_public_names_are_imported_when_they_are_used(tmp_path):
+    code = (
+        "import json, sys, wirelessfl as wfl\n"
+        "light = 'numpy' not in sys.modules\n"
+        "found = {name: getattr(wfl, name) is not None for name in wfl.__all__}\n"
+        "print(json.dumps([light, all(found.values()), sorted(found) == sorted(dir(wfl))]))"
+    )
+    assert python(code, tmp_path) == [True, True, True]
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = wirelessfl.nothing
+
+
+def test_a_run_by_the_python_interface(tmp_path):
+    out = tmp_path / "run"
+    settings = {"run": {"rounds": 2, "eval_every": 2}}
+    done = wirelessfl.run(settings, out)
+    assert [record["round"] for record in done.records] == [1, 2]
+    assert [record for record in wirelessfl.load(out).records] == list(done.records)
+    assert wirelessfl.read(settings).run.rounds == 2
+    assert wirelessfl.list_plugins("datasets")["datasets"][:2] == ["blogfeedback", "cifar10"]

@@ -126,6 +126,11 @@ class Task:
         check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
 
+    def input_files(self, data_root: Path | None) -> dict[str, Path]:
+        """The files of the data set, by name; none of one that is embedded or has no card."""
+        files = {} if self._card is None else self._card.files(data_root)
+        return {f"$WIRELESSFL_DATA/{name}": file for name, file in files.items()}
+
     def nominal_epoch(self, clients: int) -> int:
         """Steps of an epoch of each of `clients` clients with as many samples, before the data are
         read.

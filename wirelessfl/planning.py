@@ -86,6 +86,8 @@ def plan(
     The others get no band and ratio 0; their `demand` must be nothing.
     """
     channel = experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, round))
+    if here is not None:
+        channel = replace(channel, participants=int(here.sum()))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
     allocation = _solve(experiment.allocator, problem, here)
     for name in ("bandwidth_fraction", "pruning_ratio"):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wirelessfl.cell import cell
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.input_files import Contents, check_same_files
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
 from wirelessfl.protocols import Trainer
@@ -34,6 +35,7 @@ def run_rounds(
     folder: RunFolder,
     *,
     identity: str = "",
+    inputs: Contents | None = None,
     on_start: Callable[[], None] = lambda: None,
     on_round: Callable[[RoundRecord], None] = lambda record: None,
     notify: Callable[[str], None] = lambda line: None,
@@ -41,11 +43,12 @@ def run_rounds(
     """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
 
     `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
-    is refused. `on_start` is called once the folder was found good, `on_round` after every new
+    is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
+    the run reads. `on_start` is called once the folder was found good, `on_round` after every new
     round; `notify` hears what a person should know, one line each.
     """
-    settings = experiment.run
-    start, clock_s, state, backlog = _restore(experiment, identity, trainer, folder, notify)
+    settings, files = experiment.run, inputs or {}
+    start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
     for round in range(start, settings.rounds):
@@ -55,7 +58,9 @@ def run_rounds(
         done = round + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
             folder.save_checkpoint(
-                Checkpoint(done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity)
+                Checkpoint(
+                    done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity, files
+                )
             )
         on_round(record)
     folder.write_summary(summarise(folder.records()))
@@ -173,6 +178,7 @@ def _finite(second: float) -> float | None:
 def _restore(
     experiment: Experiment,
     identity: str,
+    inputs: Contents,
     trainer: Trainer | NoTraining,
     folder: RunFolder,
     notify: Callable[[str], None],
@@ -187,6 +193,7 @@ def _restore(
             notify(f"{folder.path} has lost its checkpoints: the run starts over")
         folder.keep_rounds(0)
         return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
+    check_same_files(folder.path, checkpoint.inputs, inputs)
     if checkpoint.experiment != identity:
         raise InputError(
             f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "

@@ -33,12 +33,14 @@ class ChannelState:
     `path_gain` is the part of it without small-scale fading, which open-loop power control follows
     (the believed gain when not given). `block_gain(b)` gives the gain (K,) in coherence block b =
     0, 1, ... of the round, a pure function with block_gain(0) equal to `gain`; without it the gain
-    holds for the whole round.
+    holds for the whole round. `participants` is the number of clients among which the band of the
+    round is divided, all K when not given; channel models leave it out.
     """
 
     gain: Array
     believed_gain: Array
     path_gain: Array | None = None
+    participants: int | None = None
     block_gain: Callable[[int], Array] | None = None
 
     @classmethod
@@ -198,8 +200,9 @@ class RoundTiming:
     deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
     nobody. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier` says
     whose pending update of an earlier round arrived in time, `backlog` what is owed after this
-    round (both only under `late-next-round`). `retransmissions` counts blocks that were sent again;
-    `band_utilisation` is the share of band x time, up to `round_s`, on which somebody sent.
+    round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
+    again) and `band_utilisation` (the share of band x time on which somebody sent) count up to
+    `round_s`: no client spends more than (P + kappa f^3) round_s.
     `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of
     time.
     """

@@ -15,15 +15,18 @@ def _tensors(data, dtype=torch.float64):
 
 def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
     """A call that gives weights (K, d) after `steps` local steps of one run."""
-    own, samples = _tensors(data), sum(map(len, data.train_index))
-    clients, classes = len(own), data.classes
+    own = _tensors(data)
+    samples = sum(map(len, data.train_index))
+    clients = len(own)
+    classes = data.classes
     size = (own[0][0].shape[1] + 1) * classes
     rng = np.random.default_rng(0)
     start = torch.from_numpy(0.1 * rng.normal(size=size))
     control = torch.from_numpy(rng.normal(size=(clients, size)))
 
     def loss(weights, inputs, targets):
-        matrix, bias = weights[:-classes].view(classes, -1), weights[-classes:]
+        matrix = weights[:-classes].view(classes, -1)
+        bias = weights[-classes:]
         output = torch.nn.functional.linear(inputs, matrix, bias)
         if model == "linear":
             return (

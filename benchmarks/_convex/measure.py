@@ -76,7 +76,8 @@ def loop(task, data, model, prox, steps, rate):
     gradients = full_gradients(data, model)
     reference = stacked(task, gradients, prox, 1, steps, rate)
     call = autograd_round(data, model, PROXES[prox], steps, rate)
-    made, wanted = call(), reference.call()[0]
+    made = call()
+    wanted = reference.call()[0]
     error = np.abs(made - wanted).max() / np.abs(wanted).max()
     assert error < 1e-9, f"{prox}: the loop and the stack differ by {error:g}"
     return Case(task, prox, "autograd loop", "float64", 1, steps, call)
@@ -118,7 +119,8 @@ def measure(made, repeats):
     times = [[] for _ in made]
     for repeat in range(repeats + 1):
         for case, spent in zip(made, times, strict=True):
-            cpu, wall = time.process_time(), time.perf_counter()
+            cpu = time.process_time()
+            wall = time.perf_counter()
             case.call()
             if repeat:
                 spent.append((time.process_time() - cpu, time.perf_counter() - wall))

@@ -23,7 +23,9 @@ from training.structure.build import Form, build
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 
-AGENTS, KEEP, RATE = 20, 0.5, 1.0
+AGENTS = 20
+KEEP = 0.5
+RATE = 1.0
 ALPHAS = (2e-5, 1e-4, 1e-4)
 NO_NORM = ("lrn",)
 # Batch, width, parts left out, repeats: 434,302 weights to choose from, and all 1,227,328.
@@ -76,7 +78,8 @@ class NaiveAgent(nn.Module):
     def __init__(self, weights, biases, scores, without):
         super().__init__()
         self.layers = nn.ModuleList(map(Masked, weights, scores))
-        self.biases, self.without = biases, without
+        self.biases = biases
+        self.without = without
 
     def forward(self, hidden):
         for layer, alpha, padding in zip(self.layers[:3], ALPHAS, (0, 0, 1), strict=True):
@@ -118,7 +121,8 @@ class Case:
     def start(self):
         """Weights and scores of one network each, and the layout."""
         torch.manual_seed(0)
-        (model, layout), scores = self.spec.build_model(), build(self.work.model, self.form)
+        model, layout = self.spec.build_model()
+        scores = build(self.work.model, self.form)
         return layout, layout.flatten(model), layout.flatten(scores)
 
 
@@ -129,16 +133,19 @@ def naive(case, losses):
     scores = [
         start[e.slice].view(e.shape).to(case.device) for e in layout.parameters if len(e.shape) > 1
     ]
-    weights, biases = [t for t in tensors if t.ndim > 1], [t for t in tensors if t.ndim == 1]
+    weights = [t for t in tensors if t.ndim > 1]
+    biases = [t for t in tensors if t.ndim == 1]
     agents = [
         NaiveAgent(weights, biases, scores, case.form.without).to(case.device)
         for _ in range(AGENTS)
     ]
     optimizers = [torch.optim.SGD(agent.parameters(), lr=RATE) for agent in agents]
-    inputs, labels = normalised(case.made).to(case.device), case.made["labels"].to(case.device)
+    inputs = normalised(case.made).to(case.device)
+    labels = case.made["labels"].to(case.device)
 
     def iteration():
-        total, masks = 0.0, []
+        total = 0.0
+        masks = []
         for number, (agent, optimizer) in enumerate(zip(agents, optimizers, strict=True)):
             batch = rows(case.made, number, len(losses) + 1)[: case.work.batch_size].to(case.device)
             optimizer.zero_grad()
@@ -165,10 +172,8 @@ def ours(case, losses):
     executor = make_executor(case.spec, case.data, runtime, round_flops=0.0)
     layers = sum(len(entry.shape) > 1 for entry in layout.parameters)
     phase = TrainMask(keep=(KEEP,) * layers, learning_rate=RATE, stream=STREAM, steps=1)
-    scores, neighbours = (
-        [start.numpy()] * AGENTS,
-        [np.zeros(layout.size, dtype=np.float32)] * AGENTS,
-    )
+    scores = [start.numpy()] * AGENTS
+    neighbours = [np.zeros(layout.size, dtype=np.float32)] * AGENTS
 
     def work(number):
         return LocalWork(
@@ -199,7 +204,8 @@ def agents(options):
     """
     torch.set_num_threads(1)
     for batch, width, without, repeats in CASES[: 2 if options.quick else None]:
-        case, losses = Case.of(batch, Form(width=width, without=without), options.device), ([], [])
+        case = Case.of(batch, Form(width=width, without=without), options.device)
+        losses = ([], [])
         calls = {"naive, torch.topk": naive(case, losses[0]), "ours, loop": ours(case, losses[1])}
         name = f"alexnet-like {width:g}, {AGENTS} agents, batch {batch}" + (
             ", no lrn" if without else ""

@@ -95,7 +95,8 @@ def main(arguments, description):
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results")
     options = parser.parse_args(arguments)
-    start, rows = time.perf_counter(), []
+    start = time.perf_counter()
+    rows = []
     for part in options.parts:
         load = os.getloadavg()[0]
         found = []

@@ -48,7 +48,8 @@ def environment(peer, cache):
 
 def _environment(peer, cache):
     folder = cache / peer
-    python, done = folder / "bin" / "python", folder / "versions.json"
+    python = folder / "bin" / "python"
+    done = folder / "versions.json"
     if not done.exists():
         print(
             f"making an environment for {peer} (up to {MOST_S // 60} minutes)",

@@ -20,11 +20,9 @@ class Photographs(Dataset):
     """A client's data set as torchvision's: a PIL image, transformed whenever it is read."""
 
     def __init__(self, images, labels, transform):
-        self._images, self._labels, self._transform = (
-            images.permute(0, 2, 3, 1).numpy(),
-            labels.tolist(),
-            transform,
-        )
+        self._images = images.permute(0, 2, 3, 1).numpy()
+        self._labels = labels.tolist()
+        self._transform = transform
 
     def __len__(self):
         return len(self._labels)
@@ -50,7 +48,9 @@ def data_sets(setting, made):
 
 
 def naive_round(setting, made, sets, model, round):
-    work, states, losses = setting.work, [], []
+    work = setting.work
+    states = []
+    losses = []
     for client in range(work.clients):
         local = copy.deepcopy(model)
         optimizer = torch.optim.SGD(
@@ -66,7 +66,8 @@ def naive_round(setting, made, sets, model, round):
             for images, labels in DataLoader(
                 sets[client], batch_size=work.batch_size, sampler=order
             ):
-                images, labels = images.to(setting.device), labels.to(setting.device)
+                images = images.to(setting.device)
+                labels = labels.to(setting.device)
                 optimizer.zero_grad()
                 loss = F.cross_entropy(local(images), labels)
                 loss.backward()
@@ -84,7 +85,8 @@ def naive_round(setting, made, sets, model, round):
 
 
 def lean_round(setting, made, data, model, round):
-    work, (inputs, labels) = setting.work, data
+    work = setting.work
+    inputs, labels = data
     numbers = [
         tensor.detach() for tensor in model.state_dict().values() if tensor.is_floating_point()
     ]

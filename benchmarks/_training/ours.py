@@ -33,7 +33,8 @@ class Prepared(Task):
         return Form()
 
     def load(self, *, clients, seed, data_root):
-        made, samples = self.made, self.setting.work.samples
+        made = self.made
+        samples = self.setting.work.samples
         index = tuple(torch.arange(k * samples, (k + 1) * samples) for k in range(clients))
         return FederatedData(
             train_images=made["images"],
@@ -76,16 +77,20 @@ def whole_rounds(trainer, state, clients, seed):
         algorithm=None,
         run=RunSettings(rounds=10**9, eval_every=10**9, seed=seed),
     )
-    backlog, clock_s, round = Backlog.none(clients), 0.0, 0
+    backlog = Backlog.none(clients)
+    clock_s = 0.0
+    round = 0
     while True:
         state, backlog, record = run_round(experiment, trainer, state, backlog, round, clock_s)
-        clock_s, round = record.clock_s, round + 1
+        clock_s = record.clock_s
+        round = round + 1
         yield record.loss
 
 
 def steps(trainer, state, clients):
     """Rounds of training alone."""
-    ratios, delivery = np.zeros(clients), Delivery.all(clients)
+    ratios = np.zeros(clients)
+    delivery = Delivery.all(clients)
     while True:
         state, metrics = trainer.step(state, ratios, delivery)
         yield metrics.loss
@@ -94,7 +99,8 @@ def steps(trainer, state, clients):
 def main():
     setting = Setting.from_command_line()
     torch.set_num_threads(setting.threads)
-    made, work = setting.load(), setting.work
+    made = setting.load()
+    work = setting.work
     runtime = Runtime(
         device=setting.device,
         executor=setting.method,

@@ -36,7 +36,8 @@ def clients(line):
         from work import lean_epoch, rows
 
         setting, made, inputs, labels, model = client_data(line)
-        arrays, metrics = message.content["arrays"], {"num-examples": setting.work.samples}
+        arrays = message.content["arrays"]
+        metrics = {"num-examples": setting.work.samples}
         if not setting.empty:
             model.load_state_dict(arrays.to_torch_state_dict())
             order = rows(

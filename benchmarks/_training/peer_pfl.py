@@ -41,7 +41,9 @@ class Clients:
     """
 
     def __init__(self, setting):
-        self._made, self._work, self._drawn = setting.load(), setting.work, 0
+        self._made = setting.load()
+        self._work = setting.work
+        self._drawn = 0
         self._inputs, self._labels = normalised(self._made), self._made["labels"].clone()
 
     def draw(self):
@@ -59,7 +61,9 @@ class Wait(TrainingProcessCallback):
     """Stops the loop until the next round is wanted."""
 
     def __init__(self, gate, model, setting):
-        self._gate, self._model, self._setting = gate, model, setting
+        self._gate = gate
+        self._model = model
+        self._setting = setting
 
     def on_train_begin(self, *, model):
         self._gate.opens()
@@ -75,7 +79,8 @@ class Wait(TrainingProcessCallback):
 def main():
     setting = Setting.from_command_line()
     torch.set_num_threads(setting.threads)
-    work, module = setting.work, Model()
+    work = setting.work
+    module = Model()
     module.load_state_dict(setting.load()["start"])
     model = PyTorchModel(
         model=module,

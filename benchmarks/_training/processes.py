@@ -16,7 +16,8 @@ from report import Row
 from work import Setting
 
 FOLDER = Path(__file__).parent
-MOST_START_S, MOST_ROUND_S = 180, 300
+MOST_START_S = 180
+MOST_ROUND_S = 300
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Process:
             rounds=rounds,
         )
         python = environment(method.peer, options.cache)[0] if method.peer else sys.executable
-        self.name, self.answers = method.name, []
+        self.name = method.name
+        self.answers = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
             [python, str(FOLDER / method.script), setting.to_command_line()],
@@ -107,7 +109,9 @@ def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up
     A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row
     with the reason.
     """
-    rounds, processes, absent = repeats + warm_up, [], {}
+    rounds = repeats + warm_up
+    processes = []
+    absent = {}
 
     def attempt(method, act):
         try:
@@ -142,7 +146,8 @@ def _rows(part, work, processes, absent):
     rows = []
     for process in processes:
         base = processes[0]
-        wall_s, cpu_s = process.median("wall_s"), process.median("cpu_s")
+        wall_s = process.median("wall_s")
+        cpu_s = process.median("cpu_s")
         rows.append(
             Row(
                 part=part,

@@ -18,7 +18,8 @@ PEAK_FLOPS = {
     "H100": {"float32": 67e12, "bfloat16": 989e12},
 }
 MOST_GAP = 1e-2  # of losses, relative; the same work gives less
-OVERHEAD_S, TOP_K_S = 0.15, 0.025
+OVERHEAD_S = 0.15
+TOP_K_S = 0.025
 COMPACT = {("cnn", "50%"): 3.3, ("vgg16", "50%"): 3.3, ("resnet20", "50%"): 1.3}
 COMPACT |= {("cnn", "75%"): 6.0, ("vgg16", "75%"): 10.0, ("resnet20", "75%"): 1.5}
 SPEEDUP = {"cnn": 1.4, "resnet20": 1.4, "mlp": 3.0, "logistic": 8.0}
@@ -88,7 +89,8 @@ class Target:
 
 def targets(rows, device):
     """The targets that the rows decide, by wall clock; what has one thread, by CPU time."""
-    found, there = [], [row for row in rows if row.repeats]
+    found = []
+    there = [row for row in rows if row.repeats]
     works = dict.fromkeys(row.work for row in there if row.part == "rounds")
     for work in works:
         found += _round_targets(
@@ -134,7 +136,9 @@ def targets(rows, device):
 
 def _round_targets(rows, device):
     """Our fastest executor against the fastest of each kind of others."""
-    found, model, work = [], rows[0].model, rows[0].work
+    found = []
+    model = rows[0].model
+    work = rows[0].work
     least = SPEEDUP if device == "cpu" else CUDA_SPEEDUP if ", 50 x" in work else {}
     rivals = {"the naive loop": "naive, tensors", "Flower": "Flower", "pfl": "pfl"}
     for name, start in rivals.items():
@@ -201,8 +205,11 @@ def merge(rows, about, out):
     """Add rows and their circumstances to what earlier runs found of other parts; all rows and
     circumstances.
     """
-    table, described, parts = out / "training.csv", out / "training.json", set(about)
-    older, earlier = [], {}
+    table = out / "training.csv"
+    described = out / "training.json"
+    parts = set(about)
+    older = []
+    earlier = {}
     if table.exists() and described.exists():
         with table.open(newline="") as file:
             lines = csv.DictReader(line for line in file if not line.startswith("#"))
@@ -250,10 +257,8 @@ def draw(rows, out):
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
     there = [row for row in rows if row.repeats]
     trained = [row for row in there if row.part == "rounds"]
-    works, methods = (
-        list(dict.fromkeys(r.work for r in trained)),
-        list(dict.fromkeys(r.method for r in trained)),
-    )
+    works = list(dict.fromkeys(r.work for r in trained))
+    methods = list(dict.fromkeys(r.method for r in trained))
     for number, method in enumerate(methods):
         points = [
             (works.index(row.work), row.wall_ratio) for row in trained if row.method == method

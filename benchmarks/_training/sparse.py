@@ -42,7 +42,9 @@ def masks(options):
     torch.set_num_threads(1)  # the engine's own number
     for model, batch, steps, repeats in MODELS:
         if options.quick:
-            batch, steps, repeats = batch // 4, 1, 1
+            batch = batch // 4
+            steps = 1
+            repeats = 1
         timed = in_turn(
             _steps(model, batch, steps, options.device), repeats, f"masks: {model}", options.device
         )
@@ -59,7 +61,8 @@ def _steps(model, batch, steps, device):
         clients=1, seed=0, data_root=None
     )
     spec = EngineSpec(model=model, personalised=False, batch_size=batch, device=device)
-    engine, (network, layout) = spec.build(data), spec.build_model()
+    engine = spec.build(data)
+    network, layout = spec.build_model()
     structure = Structure.of(network, layout)
     vector = layout.flatten(network).numpy()
     phase = Train(

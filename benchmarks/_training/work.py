@@ -97,7 +97,8 @@ def lean_epoch(model, work, inputs, labels, order):
         weight_decay=work.weight_decay,
         foreach=True,
     )
-    total, batches = 0.0, order.split(work.batch_size)
+    total = 0.0
+    batches = order.split(work.batch_size)
     for batch in batches:
         optimizer.zero_grad()
         loss = F.cross_entropy(model(inputs.index_select(0, batch)), labels.index_select(0, batch))

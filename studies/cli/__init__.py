@@ -1,4 +1,4 @@
-"""The command line: one module per command; heavy packages are imported when a command needs them."""
+"""The command line: one module per command, which imports heavy packages when it runs."""
 
 import sys
 
@@ -13,6 +13,7 @@ from studies.cli.search import search
 from studies.cli.simulate import simulate
 from studies.cli.study import study
 from studies.cli.whatif import whatif
+from wirelessfl import __version__
 
 EXAMPLES = """\b
 Examples:
@@ -21,8 +22,8 @@ Examples:
   wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
-  wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading of a channel model
-  wirelessfl data show --plot partition.png        which client holds which labels
+  wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading
+  wirelessfl data show --plot partition.png        labels of each client
   wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
@@ -30,11 +31,9 @@ Examples:
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="wirelessfl")
+@click.version_option(__version__, prog_name="wirelessfl")
 def cli() -> None:
-    """Allocate the bandwidth and pruning ratios of a wireless cell, and train federated models
-    under them.
-    """
+    """Allocate bandwidth and pruning ratios of a wireless cell and train federated models."""
 
 
 for command in (run, simulate, allocate, whatif, channel, data, search, study, list_plugins):
@@ -42,7 +41,7 @@ for command in (run, simulate, allocate, whatif, channel, data, search, study, l
 
 
 def main() -> None:
-    """Entry point: bad input is one line on standard error and exit status 2."""
+    """Entry point: invalid input is one line on standard error and exit status 2."""
     from wirelessfl.errors import InputError
 
     try:
@@ -57,10 +56,8 @@ def main() -> None:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail(
-            "stopped; a run goes on with --out DIR --resume, a study or a search with the same command",
-            130,
-        )
+        resume = "a run resumes with --out DIR --resume, a study or a search with the same command"
+        _fail(f"stopped; {resume}", 130)
 
 
 def _fail(message: str, status: int) -> None:

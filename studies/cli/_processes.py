@@ -1,5 +1,6 @@
-"""A command that torchrun has started in several processes: all compute, the first one writes and
-speaks.
+"""Commands that torchrun has started in several processes.
+
+All processes compute; only the first one writes to the run folder and to the terminal.
 """
 
 import os
@@ -11,17 +12,23 @@ from pathlib import Path
 
 
 def is_first() -> bool:
-    """Whether this process is the only one or the first."""
+    """True if this process is the only one or the first."""
     return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
-    """`path` for the first process; for the others a copy of it as it is now, thrown away at the
-    end.
+    """The run folder of this process.
 
-    The copy is made before training is: the processes meet there, and the first one writes nothing
-    before.
+    The first process gets `path`; each other one gets a temporary copy of its present state. The
+    copy is made before training starts: the processes synchronise there, and the first one writes
+    nothing before.
+
+    Args:
+        path: The run folder.
+
+    Yields:
+        The folder to write to.
     """
     if is_first():
         yield path

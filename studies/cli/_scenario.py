@@ -1,4 +1,4 @@
-"""What the commands share: which scenario is meant, and what was changed on the command line."""
+"""Arguments that several commands share: the scenario and the changes to it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,6 @@ import click
 
 from studies.cli._processes import is_first
 
-PRESETS = Path(__file__).parent.parent / "presets"
 DEFAULT_PRESET = "digits"
 
 scenario_argument = click.argument("scenario", required=False)
@@ -36,24 +35,35 @@ def print_json(value: Any) -> None:
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
-    """The tables of a TOML file or of a shipped preset."""
-    from wirelessfl.config.scenario_file import read_tables
-    from wirelessfl.errors import InputError
+    """The sections of a TOML file or of a preset.
 
-    presets = {file.stem: file for file in sorted(PRESETS.glob("*.toml"))}
-    if scenario in presets:
-        return read_tables(presets[scenario])
-    if scenario.endswith(".toml") or Path(scenario).exists():
-        return read_tables(Path(scenario))
-    raise InputError(
-        f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {scenario!r}"
-    )
+    Args:
+        scenario: A file, or the name of a preset.
+
+    Returns:
+        Section -> field -> value.
+
+    Raises:
+        InputError: There is no such file or preset.
+    """
+    from studies.presets import scenario_tables as tables
+
+    return tables(scenario)
 
 
 def changed(
     tables: dict[str, dict[str, Any]], settings: tuple[str, ...], **fields: Any
 ) -> dict[str, dict[str, Any]]:
-    """`tables` with every `--set` and every given option (`run__seed=3` is run.seed) on top."""
+    """Apply every `--set` and every given option to the sections of a scenario.
+
+    Args:
+        tables: Section -> field -> value.
+        settings: Texts `section.field=value`.
+        fields: Options by `section__field`; None where the option was not given.
+
+    Returns:
+        The changed sections.
+    """
     from wirelessfl.config.scenario_file import merge, parse_setting
 
     changes: dict[str, dict[str, Any]] = {}
@@ -70,8 +80,12 @@ def changed(
 def with_progress(
     total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
 ) -> None:
-    """Run `work(on_start, on_round)` under a bar of `total` rounds, `done` of them there, shown
-    from `on_start` on.
+    """Run `work(on_start, on_round)` with a progress bar.
+
+    Args:
+        total: Number of rounds of the bar.
+        done: Number of rounds that are complete.
+        work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
     """
     from rich.console import Console
     from rich.progress import (

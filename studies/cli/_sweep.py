@@ -1,4 +1,4 @@
-"""Many runs under one progress bar."""
+"""Sweeps with one progress bar."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,33 +6,52 @@ from pathlib import Path
 from typing import Any
 
 
-def sweep_under_bar(
+def sweep_with_progress(
     experiments: Mapping[str, Iterable[Any]], out: Path, jobs: int, data_root: Path | None
 ) -> None:
-    """Bring every run to its end; `InputError` when one fails."""
+    """Run all experiments until they are complete.
+
+    Args:
+        experiments: Label -> experiments.
+        out: The folder of the run folders.
+        jobs: Number of processes.
+        data_root: The folder of the data sets.
+
+    Raises:
+        InputError: A run failed.
+    """
     from studies.runner.sweep import sweep
 
     every = [experiment for seeds in experiments.values() for experiment in seeds]
-    with _under_bar(every, out, jobs, "") as options:
+    with _progress(every, out, jobs, "") as options:
         sweep(every, out, data_root=data_root, **options)
 
 
 def try_with_progress(
     out: Path, jobs: int, data_root: Path | None, experiments: Iterable[Any], title: str
 ) -> Mapping[str, str]:
-    """Bring the runs of a part of a search to their end or to where they diverge: hash -> reason of
-    those that do.
+    """Run the trials of a search until they are complete or diverge.
+
+    Args:
+        out: The folder of the run folders.
+        jobs: Number of processes.
+        data_root: The folder of the data sets.
+        experiments: The trials.
+        title: Their description on the progress bar.
+
+    Returns:
+        The reason by hash, for each trial that diverged.
     """
     from studies.runner.attempts import try_all
 
     every = list(experiments)
-    with _under_bar(every, out, jobs, f"{title}: ") as options:
+    with _progress(every, out, jobs, f"{title}: ") as options:
         return try_all(every, out, data_root=data_root, **options)
 
 
 @contextmanager
-def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterator[dict[str, Any]]:
-    """A bar over all rounds of all runs; yields what a sweep needs to work and to be heard."""
+def _progress(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterator[dict[str, Any]]:
+    """A bar over all rounds of all runs; yields the arguments of a sweep that reports to it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -46,7 +65,8 @@ def _under_bar(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterat
     from studies.runner.sweep import worker_processes
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
-    total, jobs = sum(experiment.run.rounds for experiment in runs.values()), min(jobs, len(runs))
+    total = sum(experiment.run.rounds for experiment in runs.values())
+    jobs = min(jobs, len(runs))
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

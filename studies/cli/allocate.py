@@ -1,6 +1,4 @@
-"""`wirelessfl allocate`: one round's bandwidth and pruning ratios, with prices, status and
-certificate.
-"""
+"""`wirelessfl allocate`: bandwidth and pruning ratios of one round, with prices and certificate."""
 
 from pathlib import Path
 from typing import Any
@@ -33,14 +31,14 @@ Examples:
 @click.option(
     "--compare",
     metavar="METHOD,...",
-    help="Allocators to put side by side, under the same channel.",
+    help="Allocators to compare, under the same channel.",
 )
 @set_option
 @click.option(
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @json_option
 def allocate(
@@ -52,9 +50,7 @@ def allocate(
     plot_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Allocate the first round of SCENARIO (a TOML file or a preset) and show how good the answer
-    is.
-    """
+    """Allocate the first round of SCENARIO (a TOML file or a preset) and certify the result."""
     from studies.report import output
     from studies.views.allocation.schemes import plans, scheme_as_dict
 
@@ -83,7 +79,7 @@ def allocate(
 
 
 def _methods(compare: str | None, method: str | None) -> list[str]:
-    """The allocators to compare; empty for the scenario's own."""
+    """The allocators to compare; empty for that of the scenario."""
     from wirelessfl.errors import InputError
 
     if compare is None:

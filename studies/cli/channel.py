@@ -1,4 +1,4 @@
-"""`wirelessfl channel`: what a channel model does to the clients of a scenario."""
+"""`wirelessfl channel`: path loss, SNR and fading of a channel model, client by client."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ Examples:
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @click.option(
     "--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw."
@@ -36,10 +36,10 @@ def channel(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Show path loss, SNR and fading of the channel model NAME (see `wirelessfl list`), client by
-    client.
+    """Show path loss, SNR and fading of the channel model NAME, client by client.
 
-    Fields of sections channel and scenario may be changed; the scenario is the default one else.
+    See `wirelessfl list` for the names. Fields of sections channel and scenario may be changed with
+    --set; all others have their defaults.
     """
     from studies.report import output
     from studies.views.channel.channel import view

@@ -1,4 +1,4 @@
-"""`wirelessfl data`: which data sets there are, how to get them, how they lie on the clients."""
+"""`wirelessfl data`: list of data sets, downloads, and partitions over clients."""
 
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ EXAMPLES = """\b
 Examples:
   wirelessfl data list
   wirelessfl data fetch cifar10 --data-root DATA
-  wirelessfl data show --set training.partition=dirichlet --set training.dirichlet_alpha=0.3 --plot partition.png
+  wirelessfl data show --set training.partition=dirichlet --plot partition.png
   wirelessfl data show wfl-fmnist --set scenario.clients=100 --data-root DATA --json
 """
 
 
-@click.group(epilog=EXAMPLES, short_help="Data sets: what there is, fetching, partitions.")
+@click.group(epilog=EXAMPLES, short_help="Data sets: list, download, partitions.")
 def data() -> None:
     """List and fetch data sets, and show how one is divided over the clients."""
 
@@ -63,7 +63,7 @@ def fetch(name: str, data_root: Path | None) -> None:
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @data_root_option
 @json_option
@@ -74,8 +74,9 @@ def show(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Show which samples the clients of SCENARIO (a TOML file or a preset) hold: number, labels,
-    skew.
+    """Show the samples of each client of SCENARIO (a TOML file or a preset).
+
+    They are shown as number, labels and skew.
     """
     from studies.report import output
     from studies.views.data.partition import view

@@ -1,4 +1,4 @@
-"""`wirelessfl run`: the main job, from the channel to the trained model."""
+"""`wirelessfl run`: a run from the channel to the trained model."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Examples:
 @click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
-@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
+@click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
     "--executor",
@@ -57,10 +57,8 @@ def run(
 ) -> None:
     """Run SCENARIO and leave a run folder.
 
-    \b
-    It is a TOML file or a preset:
-    digits, physical, wfl-mnist, wfl-fmnist, mce-pl-paper, mce-pl-code,
-    sps-blog.
+    SCENARIO is a TOML file or one of the presets digits, physical, wfl-mnist, wfl-fmnist, mce-pl-
+    paper, mce-pl-code and sps-blog.
     """
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
@@ -68,7 +66,7 @@ def run(
     there = _stored(out) if resume and out else None
     if resume and out and there is None and scenario is None:
         raise InputError(
-            f"--resume {out}: no run is there to go on with; give a SCENARIO to start one"
+            f"--resume {out}: the folder holds no run to resume; give a SCENARIO to start one"
         )
     base = scenario_tables(scenario or DEFAULT_PRESET) if scenario or there is None else there
     tables = changed(
@@ -86,7 +84,8 @@ def run(
     if there is not None:
         _check_same(experiment, there, path)
     with own_folder(path) as mine:
-        summary = _run(experiment, mine, there is not None, data_root)
+        recorded = [config.recorded_inputs(of) for of in (tables, there or {})]
+        summary = _run(experiment, mine, there is not None, data_root, recorded)
     if mine != path:
         return
     if as_json:
@@ -96,7 +95,7 @@ def run(
 
 
 def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
-    """The experiment of the folder to go on with; None when there is nothing there yet."""
+    """The experiment of the folder to resume; None when the folder is empty or missing."""
     from wirelessfl.config.scenario_file import read_tables
     from wirelessfl.records.run_folder import RunFolder, check_folder
 
@@ -107,8 +106,10 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
-    """Raise `InputError` that names the first field in which `experiment` is not the one in the
-    folder.
+    """Check that the experiment is the one in the folder, apart from its rounds.
+
+    Raises:
+        InputError: They differ; the message names the first different field.
     """
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
@@ -118,32 +119,41 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
         there, with_rounds=False
     ):
         return
-    asked, found = config.to_tables(experiment), config.to_tables(there)
+    asked = config.identity_tables(experiment)
+    found = config.identity_tables(there)
     for section, table in found.items():
         for field in {**table, **asked[section]}:
             ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
             if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
-                    f"--resume {out}: another experiment is there: {section}.{field} is {table.get(field)!r} there, "
-                    f"{asked[section].get(field)!r} here"
+                    f"--resume {out}: the folder holds another experiment: {section}.{field} is "
+                    f"{table.get(field)!r} there, {asked[section].get(field)!r} here"
                 )
 
 
-def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> dict[str, Any]:
-    from wirelessfl.config.scenario_file import to_toml
+def _run(
+    experiment: Any, path: Path, resumed: bool, data_root: Path | None, recorded: list[Any]
+) -> dict[str, Any]:
+    from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
+    from wirelessfl.input_files import check_contents
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
     from wirelessfl.records.run_folder import RunFolder
 
-    settings, clients = experiment.run, experiment.scenario.clients
+    settings = experiment.run
+    clients = experiment.scenario.clients
     demand = experiment.algorithm.demand(clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
     if sends and not first.bandwidth_fraction.any():
-        _notify(f"nobody has a share of the band in round 1: {first.reason}")
+        _notify(f"no client has any bandwidth in round 1: {first.reason}")
     if not resumed:
         RunFolder.check_free(path)
+    inputs = input_contents(experiment, data_root)
+    for files in recorded:
+        check_contents("section [inputs]", files, inputs)
+    toml = to_toml(experiment, folder=path, inputs=inputs)
     trainer = (
         experiment.algorithm.trainer(
             clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
@@ -152,10 +162,10 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
         else NoTraining(demand)
     )
     try:
-        folder = RunFolder.open(path) if resumed else RunFolder.create(path, to_toml(experiment))
+        folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
-                _finish(folder, experiment, trainer)
+                _finish(folder, experiment, trainer, toml, inputs)
             except InputError:
                 if not resumed:
                     folder.remove_unused()
@@ -169,13 +179,14 @@ def _run(experiment: Any, path: Path, resumed: bool, data_root: Path | None) -> 
     return summary
 
 
-def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
-    from wirelessfl.config.scenario_file import experiment_hash, to_toml
+def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) -> None:
+    from wirelessfl.config.scenario_file import experiment_hash
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
-    done, rounds = len(folder.records()), experiment.run.rounds
+    done = len(folder.records())
+    rounds = experiment.run.rounds
     if done > rounds:
         raise InputError(
             f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"
@@ -183,7 +194,7 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
 
     def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
         def on_start() -> None:
-            write_atomically(folder.experiment_file, to_toml(experiment).encode())
+            write_atomically(folder.experiment_file, toml.encode())
             show_progress()
 
         identity = experiment_hash(experiment, with_rounds=False)
@@ -192,6 +203,7 @@ def _finish(folder: Any, experiment: Any, trainer: Any) -> None:
             trainer,
             folder,
             identity=identity,
+            inputs=inputs,
             on_start=on_start,
             on_round=on_round,
             notify=_notify,

@@ -1,6 +1,4 @@
-"""`wirelessfl search`: good settings of an algorithm by a random search, judged on rows that are
-not the test's.
-"""
+"""`wirelessfl search`: settings of an algorithm by random search, judged on held-out rows."""
 
 import os
 from functools import partial
@@ -23,9 +21,10 @@ from studies.cli._sweep import try_with_progress
 EXAMPLES = """\b
 Examples:
   wirelessfl search digits --over training.learning_rate=1e-3:1 --evaluate-on test --trials 8
-  wirelessfl search sps-blog --over training.learning_rate=1e-5:8e-5 --over training.probability=1e-3:1e-1 \\
-      --local-steps 20000 --data-root DATA
-  wirelessfl search mine.toml --over "training.batch_size={8,16,32}" --over training.momentum=lin:0:0.95 --metric loss
+  wirelessfl search sps-blog --over training.learning_rate=1e-5:8e-5 \\
+      --over training.probability=1e-3:1e-1 --local-steps 20000 --data-root DATA
+  wirelessfl search mine.toml --over "training.batch_size={8,16,32}" \\
+      --over training.momentum=lin:0:0.95 --metric loss
 """
 
 
@@ -57,7 +56,7 @@ Examples:
     type=float,
     default=0.3,
     show_default=True,
-    help="Width of the second ranges over the first.",
+    help="Width of the second ranges relative to the first.",
 )
 @click.option(
     "--metric", default="accuracy", show_default=True, help="accuracy, best-accuracy or loss."
@@ -66,19 +65,19 @@ Examples:
     "--evaluate-on",
     default="validation",
     show_default=True,
-    help="Rows that trials are judged on [training.evaluate_on]; the best one is repeated on the scenario's own.",
+    help="Rows on which trials are judged [training.evaluate_on]; repeats use those of SCENARIO.",
 )
 @click.option(
     "--repeats",
     type=int,
     default=5,
     show_default=True,
-    help="Seeds that the best trial is repeated with.",
+    help="Number of seeds with which the best trial is repeated.",
 )
 @click.option(
     "--seed",
     type=int,
-    help="Seed of the draws and of the trials [run.seed]; repeats have the next ones.",
+    help="Seed of the draws and of the trials [run.seed]; repeats use the following ones.",
 )
 @click.option(
     "--local-steps", type=int, help="Budget of local steps per run, in place of run.rounds."
@@ -96,7 +95,7 @@ Examples:
     type=click.Path(path_type=Path),
     default=Path("runs/search"),
     show_default=True,
-    help="Run folders; complete ones are not run again, partial ones go on.",
+    help="Run folders; complete ones are skipped, partial ones resumed.",
 )
 @click.option(
     "--results",
@@ -124,8 +123,9 @@ def search(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best; repeat
-    the best.
+    """Search settings of SCENARIO (a TOML file or a preset) at random, then around the best.
+
+    The best settings are repeated with further seeds.
     """
     from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""`wirelessfl simulate`: the cell alone over many rounds, and a picture of one of them."""
+"""`wirelessfl simulate`: the cell alone over many rounds, and a timeline of one of them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from studies.cli._scenario import (
 EXAMPLES = """\b
 Examples:
   wirelessfl simulate --rounds 500
-  wirelessfl simulate --set channel.csi=mean --set scenario.deadline_policy=drop --timeline round.png
+  wirelessfl simulate --set channel.csi=mean --timeline round.png
   wirelessfl simulate --set scenario.packet_error=waterfall --timeline round.pdf --round 7
 """
 
@@ -31,7 +31,9 @@ Examples:
 @click.option("--seed", type=int, help="Seed of the run [run.seed].")
 @set_option
 @click.option(
-    "--timeline", type=click.Path(path_type=Path), help="Draw one round there (png, pdf, svg)."
+    "--timeline",
+    type=click.Path(path_type=Path),
+    help="Write a timeline of one round to this file (png, pdf, svg).",
 )
 @click.option("--round", "seen", type=int, help="The round to draw, from 1 [the last].")
 @json_option
@@ -44,9 +46,7 @@ def simulate(
     seen: int | None,
     as_json: bool,
 ) -> None:
-    """Run channel, allocation and cell of SCENARIO (a TOML file or a preset) for some rounds; train
-    nothing.
-    """
+    """Simulate channel, allocation and cell of SCENARIO (a TOML file or a preset); no training."""
     from studies.report import output
     from studies.views.simulation.simulation import Simulation, check_round, summary
     from studies.views.simulation.simulation import simulate as simulate_rounds

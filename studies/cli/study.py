@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from studies.cli._scenario import data_root_option, json_option, print_json, set_option
-from studies.cli._sweep import sweep_under_bar, try_with_progress
+from studies.cli._sweep import sweep_with_progress, try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -42,14 +42,14 @@ Examples:
     type=click.Path(path_type=Path),
     default=Path("runs/studies"),
     show_default=True,
-    help="Run folders, shared between studies; complete ones are not run again, partial ones go on.",
+    help="Run folders, shared between studies; complete ones are skipped, partial ones resumed.",
 )
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
     default=Path("runs/results"),
     show_default=True,
-    help="Where the folder with CSV and PNG goes.",
+    help="Folder in which the folder with CSV and PNG files is written.",
 )
 @set_option
 @data_root_option
@@ -65,9 +65,7 @@ def study(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the study NAME (see `wirelessfl list`); print its table and which of the paper's claims
-    hold.
-    """
+    """Run the study NAME (see `wirelessfl list`); print its table and its checked claims."""
     from studies.study.study import Setting, read_runs
     from studies.study.write import claim_records, table_records, write_results
     from wirelessfl import plugins
@@ -77,7 +75,9 @@ def study(
     check_folder("--results", results)
     setting = Setting(scale, learning_rate, settings)
     module = plugins.load("studies", name)
-    experiments, searches, found = setting.experiments(module), setting.searches(module), None
+    experiments = setting.experiments(module)
+    searches = setting.searches(module)
+    found = None
     if searches:
         from studies.search.search import find_best
 
@@ -85,7 +85,7 @@ def study(
             searches, experiments, out, partial(try_with_progress, out, jobs, data_root)
         )
         experiments = found.experiments
-    sweep_under_bar(experiments, out, jobs, data_root)
+    sweep_with_progress(experiments, out, jobs, data_root)
     folder = results / setting.folder_name(name)
     table = write_results(
         folder, name, module, setting, experiments, read_runs(experiments, out), found

@@ -1,4 +1,4 @@
-"""`wirelessfl whatif`: what would come out if one or two fields of a scenario had other values."""
+"""`wirelessfl whatif`: allocations for other values of one or two fields of a scenario."""
 
 from pathlib import Path
 
@@ -41,12 +41,14 @@ Examples:
     help="Channel draws, the same for every point.",
 )
 @set_option
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table there.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table to this file."
+)
 @click.option(
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    help="Draw the figure there (png, pdf, svg).",
+    help="Write the figure to this file (png, pdf, svg).",
 )
 @json_option
 def whatif(
@@ -71,7 +73,8 @@ def whatif(
         scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
     )
     sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
-    result, found = sweep.run(), sweep.breakpoints()
+    result = sweep.run()
+    found = sweep.breakpoints()
     if csv_file is not None:
         output.write_columns(csv_file, result.table())
     if plot_file is not None:

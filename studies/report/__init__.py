@@ -1,1 +1,1 @@
-"""Tables, figures and the running of many experiments."""
+"""Samples over seeds, tables, claims, curves and CSV files: the parts that every study uses."""

@@ -1,5 +1,7 @@
-"""The records of a run as columns: what is small is kept, per-client fields in which clients differ
-are read again.
+"""The records of a run as columns.
+
+Small columns are kept in memory; per-client fields whose values differ are read again from the
+records.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Records = Iterable[Mapping[str, Any]]  # in order, as often as they are asked for
+Records = Iterable[Mapping[str, Any]]  # in order; can be iterated more than once
 
 
 @dataclass(frozen=True)
 class Columns:
-    """`numbers`: one number a round. `same`: per-client fields, K clients, that are alike for all
-    in every round.
+    """The small columns of a run's records.
+
+    Attributes:
+        rounds: Number of records.
+        numbers: One value per round, by field.
+        same: Per-client fields whose values are equal for all clients in every round: their value
+            per round and the number of clients.
     """
 
     rounds: int
@@ -24,13 +31,11 @@ class Columns:
 
     @classmethod
     def of(cls, records: Records) -> "Columns":
-        """The small columns of the records, in one pass."""
-        rounds, numbers, same, other = (
-            0,
-            dict[str, list[Any]](),
-            dict[str, tuple[list[Any], int]](),
-            set[str](),
-        )
+        """Collect the small columns of the records in one pass."""
+        rounds = 0
+        numbers = dict[str, list[Any]]()
+        same = dict[str, tuple[list[Any], int]]()
+        other = set[str]()
         for record in records:
             rounds += 1
             for name, value in flat(record):
@@ -38,12 +43,7 @@ class Columns:
                     continue
                 if not isinstance(value, list):
                     numbers.setdefault(name, []).append(value)
-                elif (
-                    value
-                    and value.count(value[0])
-                    == len(value)
-                    == same.setdefault(name, ([], len(value)))[1]
-                ):
+                elif _uniform(value) and _clients(same, name, value) == len(value):
                     same[name][0].append(value[0])
                 else:
                     other.add(name)
@@ -51,8 +51,14 @@ class Columns:
         return cls(rounds, numbers, same)
 
     def get(self, field: str) -> NDArray[np.float64] | None:
-        """A field as (rounds,) or (rounds, K), NaN where it is null; None when it is not one of the
-        small ones.
+        """A field as an array.
+
+        Args:
+            field: A field of the records; a method's own quantity is `extra.name`.
+
+        Returns:
+            (rounds,) or (rounds, K), NaN where the field is null; None when it is not a small
+            column.
         """
         if field in self.numbers:
             return np.array(self.numbers[field], dtype=np.float64)
@@ -62,13 +68,30 @@ class Columns:
         return None
 
 
+def _uniform(values: list[Any]) -> bool:
+    return bool(values) and values.count(values[0]) == len(values)
+
+
+def _clients(same: dict[str, tuple[list[Any], int]], name: str, values: list[Any]) -> int:
+    """Number of clients of a column, which its first record fixes."""
+    return same.setdefault(name, ([], len(values)))[1]
+
+
 def read_column(records: Records, field: str) -> NDArray[np.float64]:
-    """A field of every record: (rounds,) or (rounds, K); NaN where it is null."""
+    """A field of every record.
+
+    Args:
+        records: The records in order.
+        field: A field of the records; a method's own quantity is `extra.name`.
+
+    Returns:
+        (rounds,) or (rounds, K), NaN where the field is null.
+    """
     return np.array([dict(flat(record))[field] for record in records], dtype=np.float64)
 
 
 def flat(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields of a record, a method's own quantities as `extra.name`."""
+    """The fields of a record with their values; a method's own quantities as `extra.name`."""
     for name, value in record.items():
         if name != "extra":
             yield name, value

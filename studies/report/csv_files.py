@@ -10,7 +10,14 @@ from wirelessfl.records.run_folder import write_atomically
 
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of equal keys as a CSV file; numbers with six digits, None as an empty cell."""
+    """Write rows of equal keys as a CSV file.
+
+    Numbers have six significant digits; None is an empty cell.
+
+    Args:
+        path: The file, written as a whole or not at all.
+        records: The rows.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(
         text, fieldnames=list(records[0]) if records else [], lineterminator="\n"

@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from studies.report.results import Run, Runs
 
 Array = NDArray[np.float64]
-# Okabe and Ito's colours: told apart by everybody, and by their lines in black and white.
+# The palette of Okabe and Ito, safe for colour-blind readers; the lines differ in black and white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a curve shows: its axis label and its value in every round of a run, NaN where it was
-    not measured.
+    """A quantity that a curve can show.
+
+    Attributes:
+        axis: The label of its axis.
+        series: Its value in every round of a run, (rounds,), NaN where it was not measured.
     """
 
     axis: str
@@ -39,9 +42,16 @@ QUANTITIES: Mapping[str, Quantity] = {
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A quantity over the rounds in which it was measured and their mean ends; all arrays have
-    shape (n,).
+class SeedCurve:
+    """A quantity over the rounds in which it was measured, averaged over seeds.
+
+    All arrays have shape (n,), where n is the number of rounds in which all runs measured it.
+
+    Attributes:
+        round: The rounds, counted from 1.
+        clock_s: Simulated time at the end of each round, mean over seeds, in seconds.
+        mean: The mean over seeds.
+        standard_error: The standard error of the mean; 0 for a single run.
     """
 
     round: NDArray[np.int64]
@@ -50,12 +60,18 @@ class Curve:
     standard_error: Array
 
     @classmethod
-    def of(cls, runs: Sequence[Run], quantity: str) -> "Curve":
-        """Mean and standard error over `runs` (one per seed) of the quantity; standard error 0 for
-        one run.
+    def of(cls, runs: Sequence[Run], quantity: str) -> "SeedCurve":
+        """The curve of a quantity.
 
-        Runs of different lengths, by a budget of local steps, are compared as far as the shortest
-        one goes.
+        Runs of different lengths, which follow a budget of local steps, are compared up to the
+        length of the shortest.
+
+        Args:
+            runs: One run per seed.
+            quantity: A key of `QUANTITIES`.
+
+        Returns:
+            Its mean and standard error over the runs.
         """
         rounds = min(len(run) for run in runs)
         values = np.array([QUANTITIES[quantity].series(run)[:rounds] for run in runs])
@@ -71,22 +87,34 @@ class Curve:
 
 
 def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:
-    """One line per label over the rounds, with a band of one standard error."""
+    """Draw one line per label over the rounds, with a band of one standard error.
+
+    Args:
+        axes: Matplotlib axes.
+        runs: Label -> one run per seed.
+        quantity: A key of `QUANTITIES`.
+        title: The title of the axes.
+    """
     _draw(axes, runs, quantity, lambda curve: curve.round)
     axes.set(xlabel="round", title=title)
 
 
 def draw_over_time(axes: Any, runs: Runs, quantity: str, title: str) -> None:
-    """One line per label over simulated seconds (mean over seeds), with a band of one standard
-    error.
+    """Draw one line per label over simulated seconds (mean over seeds), with a standard-error band.
+
+    Args:
+        axes: Matplotlib axes.
+        runs: Label -> one run per seed.
+        quantity: A key of `QUANTITIES`.
+        title: The title of the axes.
     """
     _draw(axes, runs, quantity, lambda curve: curve.clock_s)
     axes.set(xlabel="simulated time (s)", title=title)
 
 
-def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[Curve], NDArray[Any]]) -> None:
+def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[SeedCurve], NDArray[Any]]) -> None:
     for index, (label, seeds) in enumerate(runs.items()):
-        curve = Curve.of(seeds, quantity)
+        curve = SeedCurve.of(seeds, quantity)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
         axes.plot(
             place(curve), curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label
@@ -98,13 +126,13 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[Curve], NDArray
 
 
 def panels(figure: Any, count: int) -> Any:
-    """`count` axes side by side, of the size that papers print."""
+    """Create `count` axes side by side in `figure`, in the size that papers print."""
     figure.set_size_inches(3.4 * count, 3.5)
     return figure.subplots(1, count, squeeze=False)[0]
 
 
 def legend_below(figure: Any, axes: Any) -> None:
-    """One legend for all panels, under them, with the labels of `axes`."""
+    """Draw one legend for all panels below them, with the labels of `axes`."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,
@@ -118,13 +146,18 @@ def legend_below(figure: Any, axes: Any) -> None:
 
 
 def curve_rows(runs: Runs) -> list[dict[str, str | float]]:
-    """Every curve in long form: label, quantity, round, clock_s (mean over seeds), mean, standard
-    error.
+    """Every curve in long form.
+
+    Args:
+        runs: Label -> one run per seed.
+
+    Returns:
+        Rows of label, quantity, round, clock_s (mean over seeds), mean and standard_error.
     """
     rows: list[dict[str, str | float]] = []
     for label, seeds in runs.items():
         for quantity in QUANTITIES:
-            curve = Curve.of(seeds, quantity)
+            curve = SeedCurve.of(seeds, quantity)
             points = zip(curve.round, curve.clock_s, curve.mean, curve.standard_error, strict=True)
             for number, clock_s, mean, error in points:
                 rows.append(

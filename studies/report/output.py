@@ -1,5 +1,6 @@
-"""Tables and figures that a command writes where it was told to: checked before the work, whole or
-not at all.
+"""Tables and figures that a command writes to the files its options name.
+
+Paths are checked before the work starts; a file is written as a whole or not at all.
 """
 
 import csv
@@ -15,8 +16,15 @@ PICTURES = (".png", ".pdf", ".svg")
 
 
 def check_output(option: str, path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Raise `InputError` when the file of `option` cannot be written or has a suffix that is not
-    known.
+    """Check that the file of an option can be written.
+
+    Args:
+        option: The option's name, for the message.
+        path: The file, or None when the option was not given.
+        suffixes: The accepted suffixes; empty accepts any.
+
+    Raises:
+        InputError: The file cannot be written, or its suffix is not among `suffixes`.
     """
     if path is None:
         return
@@ -37,7 +45,7 @@ def _try(path: Path) -> None:
 
 
 def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
-    """Columns of equal length as a CSV file; NaN as an empty cell."""
+    """Write columns of equal length as a CSV file; NaN is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -53,7 +61,7 @@ def _cell(item: Any) -> Any:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure of that many inches that needs no display."""
+    """An empty matplotlib figure of `width` by `height` inches that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -63,7 +71,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """The figure as PNG, PDF or SVG, by the file's suffix."""
+    """Write the figure as PNG, PDF or SVG, according to the file's suffix."""
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
     write_atomically(path, picture.getvalue())

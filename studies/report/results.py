@@ -1,9 +1,6 @@
-"""What a study measures and claims: samples over seeds, its table, its claims, and the runs they
-are read from.
-"""
+"""Measurements and claims of a study: samples over seeds, its table, its claims and its runs."""
 
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from studies.report.columns import Columns, Records, read_column
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.config.scenario_file import INPUTS, from_tables, read_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder
@@ -25,8 +22,12 @@ Experiments = Mapping[str, list[Experiment]]  # label -> one experiment per seed
 
 @dataclass(frozen=True)
 class Sample:
-    """One quantity measured once per seed; seeds stand in the same order everywhere, so differences
-    are paired.
+    """A quantity measured once per seed.
+
+    Samples list the seeds in the same order, so that differences are paired.
+
+    Attributes:
+        values: One value per seed.
     """
 
     values: tuple[float, ...]
@@ -38,16 +39,15 @@ class Sample:
 
     @property
     def standard_error(self) -> float:
-        """The standard deviation of `mean`, estimated from the spread over seeds; NaN for a single
-        seed.
-        """
+        """Standard error of `mean`, estimated from the spread over seeds; NaN for a single seed."""
         count = len(self.values)
         return float(np.std(self.values, ddof=1) / math.sqrt(count)) if count > 1 else math.nan
 
     @property
     def margin(self) -> float:
-        """Half the width of the 95 % confidence interval of `mean` (Student's t over the seeds);
-        inf for one seed.
+        """Half the width of the 95 % confidence interval of `mean`; inf for a single seed.
+
+        The interval is that of Student's t distribution over the seeds.
         """
         count = len(self.values)
         return float(stdtrit(count - 1, 0.975)) * self.standard_error if count > 1 else math.inf
@@ -58,10 +58,8 @@ class Sample:
         )
 
     def __str__(self) -> str:
-        mean, error = (
-            round(self.mean, 9),
-            round(self.standard_error, 9),
-        )  # rounding errors of sums are no figures
+        # Nine digits, so that rounding errors of sums do not show as figures.
+        mean, error = round(self.mean, 9), round(self.standard_error, 9)
         return f"{mean:.4g}" if math.isnan(error) else f"{mean:.4g} ± {error:.2g}"
 
 
@@ -70,17 +68,32 @@ Cell = str | float | None | Sample
 
 @dataclass(frozen=True)
 class Table:
-    """A results table: rows with the same columns; the first column is the row's label."""
+    """A results table: rows with the same columns, of which the first is the row's label.
+
+    Attributes:
+        rows: Column -> cell, for every row.
+    """
 
     rows: tuple[dict[str, Cell], ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns' names, with their units."""
+        """The columns' names, which include their units."""
         return tuple(self.rows[0])
 
     def sample(self, label: str, column: str) -> Sample:
-        """The measured quantity in row `label`."""
+        """The measured quantity in row `label`.
+
+        Args:
+            label: The value of the first column.
+            column: A measured column.
+
+        Returns:
+            The sample over seeds.
+
+        Raises:
+            InputError: The table has no such measured cell.
+        """
         for row in self.rows:
             if row[self.columns[0]] == label:
                 cell = row[column]
@@ -91,7 +104,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim holds, and the figures that say so."""
+    """The outcome of a check.
+
+    Attributes:
+        holds: True if the claim holds.
+        figures: The figures that support the outcome.
+    """
 
     holds: bool
     figures: str
@@ -102,7 +120,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a paper and its check against the study's table."""
+    """A statement of a paper and its check against the study's table.
+
+    Attributes:
+        text: The statement.
+        check: Maps the table to the verdict.
+    """
 
     text: str
     check: Callable[[Table], Verdict]
@@ -110,7 +133,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """The records in a run folder, read anew whenever they are asked for."""
+    """The records in a run folder, read again at every iteration."""
 
     folder: RunFolder
 
@@ -120,10 +143,13 @@ class _Recorded:
 
 @dataclass(frozen=True)
 class Run:
-    """One complete run, read back from its folder; what takes much memory is not kept but read
-    again.
+    """A complete run, read from its folder.
 
-    `folder` is None for records that come from elsewhere.
+    Large fields are not kept in memory but read again.
+
+    Attributes:
+        records: The records in order.
+        folder: The run folder; None for records from elsewhere.
     """
 
     records: Records
@@ -131,7 +157,7 @@ class Run:
 
     @classmethod
     def read(cls, path: Path) -> "Run":
-        """The run in folder `path`."""
+        """Read the run in folder `path`."""
         folder = RunFolder.open(path)
         return cls(_Recorded(folder), folder)
 
@@ -141,21 +167,30 @@ class Run:
 
     @property
     def experiment(self) -> Experiment:
-        """What was run, as its folder says."""
+        """The experiment of the run, read from its folder.
+
+        Raises:
+            InputError: The run has no folder.
+        """
         if self.folder is None:
             raise InputError("records that come from no run folder tell of no experiment")
-        return from_tables(tomllib.loads(self.folder.experiment_file.read_text(encoding="utf-8")))
+        tables = read_tables(self.folder.experiment_file)
+        tables.pop(INPUTS, None)  # of files that may have gone since
+        return from_tables(tables)
 
     @property
     def algorithm(self) -> Any:
-        """The plug-in that was trained, whose fields are its own."""
+        """The trained plug-in with its settings."""
         return self.experiment.algorithm
 
     def series(self, field: str) -> NDArray[np.float64]:
-        """One field of every round: (rounds,), or (rounds, K) for per-client fields; NaN where it
-        is null.
+        """A field of every round.
 
-        A method's own quantity is `extra.name`.
+        Args:
+            field: A field of the records; a method's own quantity is `extra.name`.
+
+        Returns:
+            (rounds,), or (rounds, K) for per-client fields; NaN where the field is null.
         """
         column = self._columns.get(field)
         return read_column(self.records, field) if column is None else column
@@ -166,18 +201,18 @@ class Run:
 
     @property
     def final_accuracy(self) -> float:
-        """The last evaluation, in [0, 1]."""
+        """The accuracy of the last evaluation, in [0, 1]."""
         accuracy = self.series("accuracy")
         return float(accuracy[~np.isnan(accuracy)][-1])
 
     @property
     def final_loss(self) -> float:
-        """Training loss, mean of the last ten rounds (one round's is noisy)."""
+        """Training loss, mean of the last ten rounds, as that of a single round is noisy."""
         return float(self.series("loss")[-10:].mean())
 
     @property
     def delivered_weights(self) -> float:
-        """Weights sent to the server over the whole run, 32 bits each."""
+        """Number of weights sent to the server over the whole run, at 32 bits each."""
         return float(self.series("uplink_bits").sum() / 32.0)
 
 
@@ -185,5 +220,13 @@ Runs = Mapping[str, list[Run]]  # label -> one run per seed
 
 
 def over_seeds(runs: list[Run], quantity: Callable[[Run], float]) -> Sample:
-    """`quantity` of every run."""
+    """A quantity of every run.
+
+    Args:
+        runs: One run per seed.
+        quantity: Maps a run to the quantity.
+
+    Returns:
+        The quantity over the seeds.
+    """
     return Sample(tuple(quantity(run) for run in runs))

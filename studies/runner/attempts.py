@@ -1,13 +1,11 @@
-"""Runs of which some may diverge: brought to their end, and what diverged kept in mind for the next
-time.
-"""
+"""Execution of runs that may diverge, with a file of those that did."""
 
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from studies.runner.sweep import Progress, attempt
+from studies.runner.sweep import Progress, run_all
 from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
@@ -27,10 +25,24 @@ def try_all(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> dict[str, str]:
-    """A `sweep` in which runs may diverge: returns the hash of each one that did and its reason.
+    """A `sweep` whose runs may diverge.
 
-    What diverged is written down at once and not run again. Nothing is drawn: nobody looks at
-    hundreds of trials. `InputError` at the end when a run failed otherwise.
+    A divergence is written to `FILE` at once and the run is not repeated. No pictures are drawn.
+
+    Args:
+        experiments: The experiments.
+        root: The folder of the run folders.
+        executor: Runs the experiments.
+        jobs: Number of its processes.
+        data_root: The folder of the data sets.
+        on_progress: Called with the progress of the sweep.
+        notify: Called with each message for the user.
+
+    Returns:
+        The reason by hash, for each experiment that diverged.
+
+    Raises:
+        InputError: A run failed for another reason, after all others have ended.
     """
     asked = {experiment_hash(experiment): experiment for experiment in experiments}
     diverged = {name: reason for name, reason in _known(root).items() if name in asked}
@@ -45,7 +57,7 @@ def try_all(
             root / FILE, (strict_json.dumps({**_known(root), **diverged}, indent=2) + "\n").encode()
         )
 
-    attempt(
+    run_all(
         [experiment for name, experiment in asked.items() if name not in diverged],
         root,
         executor=executor,

@@ -1,5 +1,6 @@
-"""Runs that an algorithm trains as one program: recorded by the ordinary round loop, one folder
-each, as if alone.
+"""Runs that an algorithm trains as one program, each recorded as if it had run alone.
+
+The ordinary round loop records them, one folder per run.
 """
 
 import tomllib
@@ -14,28 +15,36 @@ from numpy.typing import NDArray
 from studies.runner.single_run import finish, is_complete, opened, record, run_lock, runtime_of
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
 from wirelessfl.cell.vectorised import beyond_formula
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.config.scenario_file import from_tables, input_contents
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import check_feasible
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
-MOST_RUNS = 32  # of a stack: what is lost when it is stopped, and what must fit into memory
+# Largest batch: it bounds the memory, and the work lost when a batch is interrupted.
+MOST_RUNS = 32
 
 
 class _NotAsTrained(Exception):
-    """An update was not delivered, or pruned by the allocation, which the stack did not know."""
+    """An update was late or pruned, contrary to the assumptions of the batched training."""
 
 
 def stack_key(experiment: Experiment) -> Hashable | None:
-    """Experiments with equal keys may be trained in one stack; None where an experiment must run on
-    its own.
+    """Key of experiments that may be trained in one batch.
 
-    The algorithm decides, where the cell delivers every update in its round: everybody takes part,
-    is waited for and loses nothing.
+    The algorithm decides, provided that the cell delivers every update in its round: all clients
+    participate, the server waits for them, and no update is lost.
+
+    Args:
+        experiment: An experiment.
+
+    Returns:
+        A key that is equal for experiments of one batch; None where the experiment must run alone.
     """
-    algorithm, run, scenario = experiment.algorithm, experiment.run, experiment.scenario
+    algorithm = experiment.algorithm
+    run = experiment.run
+    scenario = experiment.scenario
     if not isinstance(algorithm, Stackable) or not run.train or run.participants is not None:
         return None
     if scenario.deadline_policy != "wait" or beyond_formula(scenario) is not None:
@@ -49,10 +58,16 @@ def stack_key(experiment: Experiment) -> Hashable | None:
 
 
 def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]:
-    """What to train together, for `jobs` processes: at most `MOST_RUNS` runs each; those on their
-    own are left out.
+    """Group runs into batches.
 
-    So are runs with a checkpoint, which the ordinary loop goes on from.
+    Runs without a key, and runs with a checkpoint, which the ordinary loop resumes, are omitted.
+
+    Args:
+        wanted: Run folder -> experiment.
+        jobs: Number of processes.
+
+    Returns:
+        The batches, of at most `MOST_RUNS` run folders each.
     """
     groups: dict[Hashable, list[Path]] = {}
     for path, experiment in wanted.items():
@@ -69,13 +84,19 @@ def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]
 def run_stacked(
     tomls: Mapping[Path, str], data_root: Path | None = None, *, pictures: bool = True
 ) -> tuple[list[str], dict[Path, InputError | None]]:
-    """Train the experiments (folder -> TOML) as one stack and record each as the ordinary loop
-    does.
+    """Train experiments as one batch and record each as the ordinary loop does.
 
-    Returns what a person should know, line by line, and how every run that was not complete ended:
-    None or its error. Folders, records and checkpoint are those of `run_to_end`, but for
-    checkpoints on the way: a run that is stopped while it is recorded is recorded anew, one that
-    diverges has its last state before that.
+    Folders, records and checkpoint are those of `run_to_end`, except for intermediate checkpoints:
+    a run that is interrupted while it is recorded is recorded again, a run that diverges keeps its
+    last state before the divergence.
+
+    Args:
+        tomls: Run folder -> experiment as TOML.
+        data_root: The folder of the data sets.
+        pictures: Whether to draw each run.
+
+    Returns:
+        Messages for the user, and for every run that was not complete None or its error.
     """
     notes: list[str] = []
     with ExitStack() as locks:
@@ -124,16 +145,16 @@ def _record(
     data_root: Path | None,
     pictures: bool,
 ) -> list[str]:
-    folder = opened(path, toml)
-    if folder.checkpoint_files():  # of the ordinary loop, which was here meanwhile
+    inputs = input_contents(experiment, data_root)
+    folder = opened(path, experiment, inputs)
+    if folder.checkpoint_files():  # the ordinary loop has started this run meanwhile
         return finish(path, toml, data_root, pictures=pictures)
-    # One checkpoint, after the last round that there is: of a run that diverged it is the last good
-    # state.
+    # One checkpoint, after the last round; if the run diverged it holds the last good state.
     at_the_end = replace(
         experiment, run=replace(experiment.run, checkpoint_every=max(1, len(run.rounds)))
     )
     try:
-        return record(at_the_end, Replay(run), folder, pictures=pictures)
+        return record(at_the_end, Replay(run), folder, inputs, pictures=pictures)
     except _NotAsTrained:
         folder.keep_rounds(0)
         return finish(path, toml, data_root, pictures=pictures)
@@ -143,24 +164,30 @@ def _record(
 
 
 class Replay:
-    """A trainer that hands out what was trained before; its state is the number of rounds done."""
+    """A trainer that returns earlier results; its state is the number of rounds done."""
 
     def __init__(self, run: TrainedRun) -> None:
         self._run = run
 
     def init(self, seed: int) -> int:
-        """No round is done."""
+        """The state before the first round."""
         return 0
 
     def demand(self, state: int) -> Demand:
-        """What the coming round asks; `DivergenceError` where training diverged in it."""
+        """The demand of the next round.
+
+        Raises:
+            DivergenceError: Training diverged in that round.
+        """
         if state >= len(self._run.rounds):
             raise DivergenceError(self._run.diverged or f"training diverged in round {state + 1}")
         return self._run.rounds[state].demand
 
     def step(self, state: int, pruning_ratio: Array, delivery: Delivery) -> tuple[int, StepMetrics]:
-        """The round as it was trained, when everybody's update is there and none is pruned by the
-        allocation.
+        """The round as it was trained.
+
+        Raises:
+            _NotAsTrained: An update is late or pruned by the allocation.
         """
         if not delivery.on_time.all() or pruning_ratio.any():
             raise _NotAsTrained
@@ -173,14 +200,12 @@ class Replay:
         return accuracy
 
     def pack(self, state: int) -> dict[str, NDArray[Any]]:
-        """The algorithm's own state after the last round: nothing tells the folder from one of the
-        ordinary loop.
-        """
+        """The algorithm's state after the last round, as in a folder of the ordinary loop."""
         return dict(self._run.state)
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> int:
-        """The end of the run: what `pack` gives is the state after the last round."""
+        """The end of the run, as `pack` gives the state after the last round."""
         return len(self._run.rounds)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Release nothing: no process or file is open."""

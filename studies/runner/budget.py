@@ -1,4 +1,4 @@
-"""As many rounds as fit into a budget of local steps, for algorithms whose rounds differ in length."""
+"""Number of rounds that fit into a budget of local steps."""
 
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
@@ -10,22 +10,37 @@ from wirelessfl.protocols import Algorithm
 
 @runtime_checkable
 class CountsSteps(Protocol):
-    """An `Algorithm` whose rounds have different numbers of local steps that can be told before it
-    is trained.
-    """
+    """An `Algorithm` whose rounds have different numbers of local steps, known before training."""
 
     def rounds_within(self, seed: int, steps: int) -> int:
-        """The number of whole rounds, of a run with this seed, that a budget of local `steps` has
-        room for.
+        """The number of whole rounds that fit into a budget.
+
+        Args:
+            seed: The seed of the run.
+            steps: The budget of local steps.
+
+        Returns:
+            The number of rounds, possibly 0.
         """
         ...
 
 
 def within_steps(experiment: Experiment, local_steps: int) -> Experiment:
-    """The experiment with as many rounds as a budget of `local_steps` has room for, at least one.
+    """The experiment with as many rounds as fit into a budget of local steps, at least one.
 
-    How many that are depends on its algorithm's settings and on its seed. An algorithm without
-    `rounds_within` takes its field `local_steps` in every round; `InputError` when it has neither.
+    The number depends on the settings of the algorithm and on the seed. An algorithm without
+    `rounds_within` takes its field `local_steps` in every round.
+
+    Args:
+        experiment: The experiment.
+        local_steps: The budget, at least 1.
+
+    Returns:
+        The experiment with its number of rounds replaced.
+
+    Raises:
+        InputError: The budget is below 1, or the algorithm has neither `rounds_within` nor
+            `local_steps`.
     """
     check_count("local_steps", local_steps)
     rounds = max(1, _rounds(experiment.algorithm, experiment.run.seed, local_steps))
@@ -39,6 +54,7 @@ def _rounds(algorithm: Algorithm, seed: int, local_steps: int) -> int:
     if not isinstance(steps, int) or steps < 1:
         name = type(algorithm).__name__
         raise InputError(
-            f"--local-steps must have a training.algorithm with local_steps of at least 1, got {name} with {steps}"
+            "--local-steps must have a training.algorithm with local_steps of at least 1, "
+            f"got {name} with {steps}"
         )
     return local_steps // steps

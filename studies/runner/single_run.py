@@ -1,4 +1,4 @@
-"""One experiment in the folder of its hash: run to its end, or gone on with where it stopped."""
+"""Run a single experiment in the folder named by its hash, resuming it if it was interrupted."""
 
 import tomllib
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.views.run.figures import draw_run
-from wirelessfl.config.scenario_file import experiment_hash, from_tables
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.input_files import Contents
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
@@ -20,14 +21,17 @@ CHUNK = 1 << 20
 
 
 def folder_of(experiment: Experiment, root: Path) -> Path:
-    """Where under `root` the experiment runs: the same folder for every study that asks for it."""
+    """The folder of an experiment under `root`, the same for every study that includes it."""
     return root / experiment_hash(experiment)
 
 
 @dataclass
 class RoundCounter:
-    """Counts the rounds in a run folder again and again; of a file that grew only what is new is
-    read.
+    """Counts the rounds in a run folder, reading only the part added since the last count.
+
+    Attributes:
+        path: The run folder.
+        rounds: The rounds counted so far.
     """
 
     path: Path
@@ -35,11 +39,12 @@ class RoundCounter:
     _seen: int = 0  # bytes
 
     def count(self) -> int:
-        """How many rounds are recorded now."""
+        """The number of rounds recorded now."""
         file = RunFolder(self.path).rounds_file
         size = file.stat().st_size if file.exists() else 0
         if size < self._seen:
-            self.rounds, self._seen = 0, 0
+            self.rounds = 0
+            self._seen = 0
         if size > self._seen:
             with file.open("rb") as content:
                 content.seek(self._seen)
@@ -50,20 +55,31 @@ class RoundCounter:
 
 
 def recorded(path: Path) -> int:
-    """Number of rounds in a run folder."""
+    """The number of rounds recorded in a run folder."""
     return RoundCounter(path).count()
 
 
 def is_complete(path: Path, experiment: Experiment) -> bool:
-    """A run is complete when its summary is there, which is written last."""
+    """Check that all rounds are recorded and that the summary exists, which is written last."""
     return RunFolder(path).summary_file.exists() and recorded(path) == experiment.run.rounds
 
 
 def run_to_end(
     path: Path, experiment_toml: str, data_root: Path | None = None, *, pictures: bool = True
 ) -> list[str]:
-    """Run an experiment in folder `path` until it is complete; returns what a person should know,
-    line by line.
+    """Run an experiment until it is complete.
+
+    Args:
+        path: The run folder, created if necessary.
+        experiment_toml: The experiment as TOML.
+        data_root: The folder of the data sets.
+        pictures: Whether to draw the run.
+
+    Returns:
+        Messages for the user.
+
+    Raises:
+        InputError: The experiment cannot be run.
     """
     with run_lock(path):
         return finish(path, experiment_toml, data_root, pictures=pictures)
@@ -72,16 +88,17 @@ def run_to_end(
 def finish(
     path: Path, experiment_toml: str, data_root: Path | None, *, pictures: bool
 ) -> list[str]:
-    """`run_to_end` for who holds the folder's lock."""
+    """Complete a run like `run_to_end`, for a caller that holds the lock of its folder."""
     experiment = from_tables(tomllib.loads(experiment_toml))
-    folder = opened(path, experiment_toml)
-    if is_complete(path, experiment):
+    if path.exists() and is_complete(RunFolder.open(path).path, experiment):
         return []
+    inputs = input_contents(experiment, data_root)
+    folder = opened(path, experiment, inputs)
     check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
     try:
         trainer = _trainer(experiment, data_root)
         try:
-            return record(experiment, trainer, folder, pictures=pictures)
+            return record(experiment, trainer, folder, inputs, pictures=pictures)
         finally:
             trainer.close()
     except InputError:
@@ -89,26 +106,49 @@ def finish(
         raise
 
 
-def opened(path: Path, experiment_toml: str) -> RunFolder:
-    """The run folder that is there, or a new one."""
-    return RunFolder.open(path) if path.exists() else RunFolder.create(path, experiment_toml)
+def opened(path: Path, experiment: Experiment, inputs: Contents) -> RunFolder:
+    """Open the existing run folder, or create it with the digests of its input files."""
+    if path.exists():
+        return RunFolder.open(path)
+    return RunFolder.create(path, to_toml(experiment, folder=path, inputs=inputs))
 
 
 def record(
-    experiment: Experiment, trainer: Trainer | NoTraining, folder: RunFolder, *, pictures: bool
+    experiment: Experiment,
+    trainer: Trainer | NoTraining,
+    folder: RunFolder,
+    inputs: Contents,
+    *,
+    pictures: bool,
 ) -> list[str]:
-    """Drive the round loop to its end, and draw the run; what a person should know, line by line."""
+    """Drive the round loop to its end and draw the run.
+
+    Args:
+        experiment: The experiment.
+        trainer: Trains it.
+        folder: The run folder.
+        inputs: Digests of the experiment's input files.
+        pictures: Whether to draw the run.
+
+    Returns:
+        Messages for the user.
+    """
     notes: list[str] = []
     identity = experiment_hash(experiment, with_rounds=False)
     with folder.in_use():
-        run_rounds(experiment, trainer, folder, identity=identity, notify=notes.append)
+        run_rounds(
+            experiment, trainer, folder, identity=identity, inputs=inputs, notify=notes.append
+        )
     if pictures:
         draw_run(folder)
     return notes
 
 
 def runtime_of(experiment: Experiment, data_root: Path | None) -> Runtime:
-    """On a CPU one thread: with as many runs as cores that is faster than sharing a run."""
+    """The runtime of a run within a sweep.
+
+    On a CPU it is a single thread: with as many runs as cores this is faster than parallel clients.
+    """
     runtime = experiment.run.runtime(data_root)
     return replace(runtime, executor="loop") if experiment.run.device == "cpu" else runtime
 
@@ -123,12 +163,10 @@ def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTrai
 
 @contextmanager
 def run_lock(path: Path) -> Iterator[None]:
-    """Keep a second sweep out of a run's folder; the system lifts the lock when its holder dies."""
+    """Lock a run folder against other sweeps; the system releases the lock when its holder dies."""
     try:
         import fcntl
-    except (
-        ImportError
-    ):  # not on Windows, where two sweeps over the same runs must not be started at once
+    except ImportError:  # on Windows two sweeps over the same runs must not run at once
         yield
         return
     with path.with_name(f".{path.name}.lock").open("w") as file:

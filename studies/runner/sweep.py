@@ -1,5 +1,6 @@
-"""Running many experiments: each in the folder of its hash, shared between studies, resumed where
-it stopped.
+"""Execution of many experiments, each in the folder of its hash.
+
+Runs are shared between studies and resumed where they stopped.
 """
 
 import multiprocessing
@@ -25,7 +26,12 @@ POLL_S = 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a sweep is: rounds recorded and runs complete, of all its runs."""
+    """Progress of a sweep, over all its runs.
+
+    Attributes:
+        rounds: Number of rounds recorded.
+        runs: Number of runs complete.
+    """
 
     rounds: int
     runs: int
@@ -41,11 +47,21 @@ def sweep(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Bring every experiment's run to its end: complete ones are left alone, partial ones go on.
+    """Run every experiment until it is complete; complete runs are skipped, partial ones resumed.
 
-    `jobs` is how many processes there are, which share what can be trained as one program. A run
-    that fails is named to `notify` (once for the same reason) and the others go on. Raises
-    `InputError` at the end when any failed.
+    A run that fails is reported to `notify`, once per reason, and the others go on.
+
+    Args:
+        experiments: The experiments.
+        root: The folder of the run folders.
+        executor: Runs the experiments.
+        jobs: Number of its processes, over which batched runs are divided.
+        data_root: The folder of the data sets.
+        on_progress: Called with the progress.
+        notify: Called with each message for the user.
+
+    Raises:
+        InputError: A run failed, after all others have ended.
     """
     wanted = list(experiments)
     reasons: list[str] = []
@@ -56,7 +72,7 @@ def sweep(
             notify(_one_line(f"run {path} failed: {reason}"))
         reasons.append(reason)
 
-    attempt(
+    run_all(
         wanted,
         root,
         executor=executor,
@@ -67,13 +83,14 @@ def sweep(
         notify=notify,
     )
     if reasons:
-        count = f"{len(reasons)} of {len({folder_of(experiment, root) for experiment in wanted})} runs failed"
+        runs = len({folder_of(experiment, root) for experiment in wanted})
         raise InputError(
-            f"{count}: {reasons[0]}; once that is mended the same command does what is missing"
+            f"{len(reasons)} of {runs} runs failed: {reasons[0]}; "
+            "once that is fixed the same command completes the missing runs"
         )
 
 
-def attempt(
+def run_all(
     experiments: Iterable[Experiment],
     root: Path,
     *,
@@ -85,11 +102,18 @@ def attempt(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """A `sweep` in which a failure is no more than that: `on_failure` hears the run's folder and
-    its error.
+    """A `sweep` that reports failures to a callback instead of raising.
 
-    Without `pictures` the folders hold everything but these, which take longer than many a short
-    run.
+    Args:
+        experiments: The experiments.
+        root: The folder of the run folders.
+        executor: Runs the experiments.
+        on_failure: Called with the run folder and the error of each run that fails.
+        jobs: Number of its processes.
+        data_root: The folder of the data sets.
+        pictures: Whether to draw the runs, which can take longer than a short run.
+        on_progress: Called with the progress.
+        notify: Called with each message for the user.
     """
     wanted = {folder_of(experiment, root): experiment for experiment in experiments}
     root.mkdir(parents=True, exist_ok=True)
@@ -115,7 +139,7 @@ def _submit(
     data_root: Path | None,
     pictures: bool,
 ) -> _Futures:
-    """Every run that is wanted, alone or with others, and the folders that its future is about."""
+    """Submit all runs, alone or batched; returns the run folders of each future."""
     together = stacks(todo, jobs)
     single = todo.keys() - {path for stack in together for path in stack}
     tomls = {path: to_toml(experiment) for path, experiment in todo.items()}
@@ -142,32 +166,42 @@ def _watch(
     counters: Mapping[Path, RoundCounter],
     on_progress: Callable[[Progress], None],
 ) -> Iterator[Future[Ended]]:
-    """The futures as they end; the rounds done are read from the run folders meanwhile."""
+    """Yield the futures as they end; report the rounds recorded in the run folders meanwhile."""
     pending = set(futures)
 
-    def tell() -> None:
+    def report() -> None:
         open_runs = sum(len(futures[future]) for future in pending)
         rounds = sum(counter.rounds for counter in counters.values())
         on_progress(Progress(rounds=rounds, runs=len(counters) - open_runs))
 
     for counter in counters.values():
         counter.count()
-    tell()
+    report()
     while pending:
         ended, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in (*ended, *(future for future in pending if future.running())):
             for path in futures[future]:
                 counters[path].count()
-        tell()
+        report()
         yield from ended
 
 
 @contextmanager
 def worker_processes(jobs: int) -> Iterator[Executor]:
-    """`jobs` processes of one thread each; they die with their parent, and at once when it is
-    interrupted.
+    """Start `jobs` single-threaded processes.
+
+    They end with their parent, and at once when it is interrupted.
+
+    Args:
+        jobs: Number of processes.
+
+    Yields:
+        Their executor.
     """
     others = set(multiprocessing.active_children())
+    before = os.environ.get("PYTHONSAFEPATH")
+    # The children start by `-c`, which looks for modules in the working directory first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
@@ -180,11 +214,15 @@ def worker_processes(jobs: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown()
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _begin_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the numerical libraries are first imported
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears of Ctrl-C and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Where a random search looks for one field: a range or a list, and the smaller one around a value."""
+"""Ranges of a random search: intervals or lists, and narrower ones around a value."""
 
 import math
 from collections.abc import Iterable
@@ -9,26 +9,32 @@ import numpy as np
 
 from wirelessfl.errors import InputError, check_number
 
-DIGITS = 4  # significant ones of a draw: what a table shows is what was run
+DIGITS = 4  # significant digits of a draw, so that a table shows the exact value of a run
 
 
 class Range(Protocol):
-    """Values that a field may take."""
+    """Values of a field."""
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """A value at random."""
+        """A random value."""
         ...
 
     def around(self, value: Any, shrink: float) -> "Range":
-        """The part of this range, `shrink` times as wide, that has `value` in its middle; cut off
-        at its ends.
+        """A narrower range around a value.
+
+        Args:
+            value: The centre.
+            shrink: Relative width, in (0, 1].
+
+        Returns:
+            The part of this range centred on `value`, clipped at its ends.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every number from `low` to `high` as likely."""
+    """Uniform distribution from `low` to `high`."""
 
     low: float
     high: float
@@ -37,7 +43,7 @@ class Uniform:
         _check_ends(self.low, self.high)
 
     def draw(self, rng: np.random.Generator) -> float:
-        """A number of four significant digits."""
+        """A random number of four significant digits."""
         return _rounded(rng.uniform(self.low, self.high), self.low, self.high)
 
     def around(self, value: float, shrink: float) -> "Uniform":
@@ -51,9 +57,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Every number from `low` to `high`, both above 0, with log x uniform: every decade is as
-    likely.
-    """
+    """Log-uniform distribution from `low` to `high`, both above 0."""
 
     low: float
     high: float
@@ -63,7 +67,7 @@ class LogUniform:
         check_number("--over low end", self.low, above=0)
 
     def draw(self, rng: np.random.Generator) -> float:
-        """A number of four significant digits."""
+        """A random number of four significant digits."""
         return _rounded(
             math.exp(rng.uniform(math.log(self.low), math.log(self.high))), self.low, self.high
         )
@@ -79,7 +83,7 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Choice:
-    """Each of `values`, which stand in their order, as likely."""
+    """Uniform distribution over `values`, listed in order."""
 
     values: tuple[Any, ...]
 
@@ -88,7 +92,7 @@ class Choice:
             raise InputError("--over must have at least one value to choose from, got none")
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """One of the values."""
+        """One of the values at random."""
         return self.values[rng.integers(len(self.values))]
 
     def around(self, value: Any, shrink: float) -> "Choice":
@@ -108,7 +112,17 @@ class Choice:
 
 
 def parse_space(texts: Iterable[str]) -> dict[str, Range]:
-    """`section.field=RANGE` each, RANGE as `parse_range` reads it."""
+    """Parse texts `section.field=RANGE`.
+
+    Args:
+        texts: One text per field, with a RANGE for `parse_range`.
+
+    Returns:
+        Field -> range.
+
+    Raises:
+        InputError: A text has another form, or a field is given twice.
+    """
     space = {}
     for text in texts:
         name, equals, where = text.partition("=")
@@ -121,8 +135,17 @@ def parse_space(texts: Iterable[str]) -> dict[str, Range]:
 
 
 def parse_range(name: str, text: str) -> Range:
-    """`low:high` (log-uniform), `lin:low:high` or `{a,b,...}`; `name` is the field's, for the
-    errors.
+    """Parse a range.
+
+    Args:
+        name: The field, for error messages.
+        text: `low:high` (log-uniform), `lin:low:high` or `{a,b,...}`.
+
+    Returns:
+        The range.
+
+    Raises:
+        InputError: The text has another form, or its ends are invalid.
     """
     try:
         if text.startswith("{") and text.endswith("}"):

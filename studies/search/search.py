@@ -1,5 +1,6 @@
-"""Random search over fields of experiments, in two stages, by runs that are shared, resumed and
-judged apart.
+"""Random search over fields of experiments, in two stages.
+
+Trials are ordinary runs, shared and resumed like any other, and judged by held-out rows.
 """
 
 import json
@@ -26,20 +27,24 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.rng import Streams
 
-Attempt = Callable[
-    [Iterable[Experiment], str], Mapping[str, str]
-]  # runs, what for -> hashes that diverged, and why
+# Experiments and a description -> the reasons by hash of those that diverged.
+RunTrials = Callable[[Iterable[Experiment], str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What trials are ranked by: a field of a run's summary, and whether more of it is better."""
+    """The quantity by which trials are ranked.
+
+    Attributes:
+        field: A field of a run's summary.
+        larger: True where a larger value is better.
+    """
 
     field: str
     larger: bool = True
 
     def of(self, folder: RunFolder) -> float:
-        """Its value in a complete run; NaN where the run has none."""
+        """The value in a complete run; NaN if the run has none."""
         value = json.loads(folder.summary_file.read_text())[self.field]
         return math.nan if value is None else float(value)
 
@@ -53,16 +58,21 @@ METRICS: Mapping[str, Metric] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """How good settings are looked for: `trials` at random in `space`, `second_trials` around the
-    best of these.
+    """A search: `trials` random settings in `space`, then `second_trials` around the best of them.
 
-    `space` says where each `section.field` is looked for. The second stage draws from a range
-    `shrink` times as wide (logarithmically for `LogUniform`) around the best trial. A draw is a
-    function of (seed, stage, trial, field). All trials run under `seed`, which may not be one of
-    the seeds that the best one is repeated with; they are evaluated on the rows that `evaluate_on`
-    names (None: as the experiment itself says) and ranked by `metric`, of `METRICS`. With
-    `local_steps` every run has as many rounds as that budget of local steps has room for;
-    `trial_steps` is the budget of trials where that is another one.
+    A draw is a function of (seed, stage, trial, field).
+
+    Attributes:
+        space: The range of each `section.field`.
+        trials: Number of trials of the first stage.
+        second_trials: Number of trials of the second stage.
+        shrink: Relative width of the ranges of the second stage (logarithmic for `LogUniform`).
+        seed: The seed of all trials, different from those of the repeated runs.
+        metric: A key of `METRICS`.
+        evaluate_on: The rows on which trials are evaluated; None: as the experiment says.
+        local_steps: Budget of local steps that decides the rounds of a run; None: as the experiment
+            says.
+        trial_steps: Budget of a trial, if it differs from `local_steps`.
     """
 
     space: Mapping[str, Range]
@@ -94,8 +104,15 @@ class Search:
     def draw(
         self, stage: int, number: int, best: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The values of trial `number` of a stage; those of the second stage lie around the `best`
-        ones.
+        """The values of a trial.
+
+        Args:
+            stage: 1 or 2.
+            number: Number of the trial within its stage, from 1.
+            best: The best values of the first stage, around which the second stage draws.
+
+        Returns:
+            Field -> value.
         """
         streams = Streams(self.seed, stage)
         ranges = (
@@ -109,11 +126,11 @@ class Search:
         }
 
     def with_values(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
-        """The experiment with these values, and the rounds that they leave room for."""
+        """The experiment with these values, and with the rounds that fit its budget."""
         return _within(self.local_steps, _changed(experiment, values))
 
     def trial_of(self, experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
-        """What is run to judge the values: under the search's seed, evaluated on the rows for it."""
+        """The trial that judges these values: under the search's seed, on its evaluation rows."""
         rows = {} if self.evaluate_on is None else {"training.evaluate_on": self.evaluate_on}
         steps = self.local_steps if self.trial_steps is None else self.trial_steps
         return _within(steps, _changed(experiment, {**values, **rows, "run.seed": self.seed}))
@@ -133,8 +150,16 @@ def _changed(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
-    """Settings that were tried: `score` by the search's metric, or the `reason` why they are out of
-    the question.
+    """Settings that were tried.
+
+    Attributes:
+        label: The label of the search.
+        stage: 1 or 2.
+        number: Number of the trial within its stage, from 1.
+        values: Field -> value.
+        experiment: The run that judged them.
+        score: The value of the search's metric; None if the trial was rejected.
+        reason: The reason for rejection; None if the trial has a score.
     """
 
     label: str
@@ -148,8 +173,12 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchResult:
-    """What searches came to: every trial, the best one per label, and its settings under the seeds
-    of the plan.
+    """The result of searches.
+
+    Attributes:
+        trials: Every trial.
+        chosen: The best trial of each label.
+        experiments: The planned experiments; those of searched labels with the best settings.
     """
 
     trials: tuple[Trial, ...]
@@ -158,14 +187,25 @@ class SearchResult:
 
 
 def find_best(
-    searches: Mapping[str, Search], planned: Experiments, root: Path, attempt: Attempt
+    searches: Mapping[str, Search], planned: Experiments, root: Path, run_trials: RunTrials
 ) -> SearchResult:
-    """Search per label, starting from the planned experiments of that label, and repeat what is
-    best under their seeds.
+    """Search per label, and repeat the best settings under the seeds of the plan.
 
-    Trials that diverge are out of the question, and so are settings that diverge when they are
-    repeated: then the next best ones are. `attempt` brings runs under `root` to their end, whatever
-    was done before is not done again. `InputError` where all trials of a label diverge.
+    Trials that diverge are rejected, and so are settings that diverge when they are repeated, in
+    favour of the next best ones.
+
+    Args:
+        searches: Label -> search.
+        planned: Label -> the experiments from which the search starts, one per seed.
+        root: The folder of the run folders.
+        run_trials: Completes experiments, given with a description, and returns the reasons by hash
+            of those that diverged.
+
+    Returns:
+        All trials, the best of each label, and the resulting experiments.
+
+    Raises:
+        InputError: All trials of a label were rejected, or a search does not fit its experiments.
     """
     for label, one in searches.items():
         _check(label, one, planned[label])
@@ -176,9 +216,10 @@ def find_best(
             for label in searches
             for trial in _asked(label, searches[label], planned, stage, trials)
         ]
-        diverged = attempt([trial.experiment for trial in asked], f"stage {stage}") if asked else {}
+        runs = [trial.experiment for trial in asked]
+        diverged = run_trials(runs, f"stage {stage}") if asked else {}
         trials += [_judged(trial, searches[trial.label].metric, root, diverged) for trial in asked]
-    return _repeated(searches, planned, trials, attempt)
+    return _repeated(searches, planned, trials, run_trials)
 
 
 def _asked(
@@ -212,7 +253,7 @@ def _judged(trial: Trial, metric: str, root: Path, diverged: Mapping[str, str]) 
 
 
 def _best(label: str, one: Search, trials: Iterable[Trial]) -> Trial:
-    """The trial of best score, the first one of several."""
+    """The trial with the best score, the first one if several are equal."""
     mine = [trial for trial in trials if trial.label == label]
     usable = [trial for trial in mine if trial.reason is None and trial.score is not None]
     if not usable:
@@ -224,7 +265,10 @@ def _best(label: str, one: Search, trials: Iterable[Trial]) -> Trial:
 
 
 def _repeated(
-    searches: Mapping[str, Search], planned: Experiments, trials: list[Trial], attempt: Attempt
+    searches: Mapping[str, Search],
+    planned: Experiments,
+    trials: list[Trial],
+    run_trials: RunTrials,
 ) -> SearchResult:
     while True:
         chosen = {label: _best(label, one, trials) for label, one in searches.items()}
@@ -234,22 +278,24 @@ def _repeated(
             ]
             for label, one in searches.items()
         }
-        diverged = attempt(
+        diverged = run_trials(
             [experiment for seeds in repeats.values() for experiment in seeds], "the best again"
         )
-        out = {
-            chosen[
-                label
-            ]: f"when repeated with seed {experiment.run.seed}: {diverged[experiment_hash(experiment)]}"
-            for label, seeds in repeats.items()
-            for experiment in seeds
-            if experiment_hash(experiment) in diverged
-        }
-        if not out:
+        rejected: dict[Trial, str] = {}
+        for label, seeds in repeats.items():
+            for experiment in seeds:
+                reason = diverged.get(experiment_hash(experiment))
+                if reason is not None:
+                    seed = experiment.run.seed
+                    rejected[chosen[label]] = f"when repeated with seed {seed}: {reason}"
+        if not rejected:
             return SearchResult(
                 trials=tuple(trials), chosen=chosen, experiments={**planned, **repeats}
             )
-        trials = [replace(trial, reason=out[trial]) if trial in out else trial for trial in trials]
+        trials = [
+            replace(trial, reason=rejected[trial]) if trial in rejected else trial
+            for trial in trials
+        ]
 
 
 def _check(label: str, one: Search, planned: list[Experiment]) -> None:

@@ -16,8 +16,13 @@ WIDTH = 120  # of a table that is not printed to a terminal
 
 
 def trial_records(found: SearchResult) -> list[dict[str, Any]]:
-    """One row per trial: label, stage, trial, every field that was searched, score, status, reason,
-    run, chosen.
+    """One row per trial.
+
+    Args:
+        found: The result of searches.
+
+    Returns:
+        Rows of label, stage, trial, the searched fields, score, status, reason, run and chosen.
     """
     fields = _fields(found.trials)
     return [
@@ -37,7 +42,7 @@ def trial_records(found: SearchResult) -> list[dict[str, Any]]:
 
 
 def print_trials(found: SearchResult) -> None:
-    """All trials, or with many only the chosen ones; how many are out of the question."""
+    """Print all trials, or only the chosen ones of many, and the numbers of rejected trials."""
     few = len(found.trials) <= MOST_ROWS
     shown = found.trials if few else tuple(found.chosen.values())
     fields = _fields(found.trials)
@@ -65,14 +70,17 @@ def print_trials(found: SearchResult) -> None:
 
 
 def print_best(report: Mapping[str, Any]) -> None:
-    """The settings that were chosen, and what they came to when they were repeated; of what
-    `write_search` gives.
+    """Print the chosen settings and their score when repeated.
+
+    Args:
+        report: The result of `write_search`.
     """
     values = ", ".join(f"{name} = {_text(value)}" for name, value in report["best"].items())
     again = report["repeated"]
     sample = Sample(tuple(again["values"]))
     rows = f" on the {again['evaluate_on']} rows" if again["evaluate_on"] else ""
-    line = f"best: {values}; {report['metric']} {_text(report['score'])}, repeated with {len(sample.values)} seeds{rows}"
+    score = f"{report['metric']} {_text(report['score'])}"
+    line = f"best: {values}; {score}, repeated with {len(sample.values)} seeds{rows}"
     _console().print(f"{escape(line)}: {sample}", soft_wrap=True)
 
 
@@ -81,7 +89,10 @@ def _fields(trials: Iterable[Trial]) -> list[str]:
 
 
 def _reasons(trials: Sequence[Trial]) -> dict[str, int]:
-    """How many trials are out for reasons that begin alike, by the reason of the first of them."""
+    """Number of rejected trials per kind of reason, by the first reason of that kind.
+
+    Reasons are of one kind if they begin alike.
+    """
     counts: dict[str, tuple[str, int]] = {}
     for trial in trials:
         if trial.reason is not None:

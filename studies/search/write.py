@@ -1,4 +1,4 @@
-"""What a search came to as files: trials.csv, best.toml and search.json."""
+"""The result of a search as files: trials.csv, best.toml and search.json."""
 
 import math
 from pathlib import Path
@@ -17,12 +17,22 @@ from wirelessfl.records.run_folder import RunFolder, write_atomically
 def write_search(
     folder: Path, root: Path, label: str, one: Search, found: SearchResult
 ) -> dict[str, Any]:
-    """Write the search of one label, whose runs lie under `root`, into `folder`; returns what
-    search.json holds.
+    """Write the search of one label.
 
-    `best.toml` is the first of the repeated experiments, ready to be run.
+    `best.toml` is the first of the repeated experiments, ready to run.
+
+    Args:
+        folder: The folder to write to, created if necessary.
+        root: The folder of the run folders.
+        label: The label of the search.
+        one: The search.
+        found: Its result.
+
+    Returns:
+        The content of search.json.
     """
-    best, repeats = found.chosen[label], found.experiments[label]
+    best = found.chosen[label]
+    repeats = found.experiments[label]
     again = Sample(
         tuple(
             METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats
@@ -47,6 +57,6 @@ def write_search(
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_records(folder / "trials.csv", trial_records(found))
-    write_atomically(folder / "best.toml", to_toml(repeats[0]).encode())
+    write_atomically(folder / "best.toml", to_toml(repeats[0], folder=folder).encode())
     write_atomically(folder / "search.json", (strict_json.dumps(report, indent=2) + "\n").encode())
     return report

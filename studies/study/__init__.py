@@ -1,1 +1,1 @@
-"""A study: its interface, tables and files."""
+"""A study: its interface, its table on the terminal, and its files."""

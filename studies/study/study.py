@@ -1,4 +1,4 @@
-"""What a study offers, and the way from its experiments to its report."""
+"""The interface of a study, and the settings it is run with."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from studies.search.search import Search
 from wirelessfl.config.scenario_file import Tables, from_tables, merge, parse_setting, to_tables
 from wirelessfl.errors import InputError, check_choice
 
-SCALES = ("small", "reduced", "paper")  # minutes; what two cores can do; as in the paper
+SCALES = ("small", "reduced", "paper")  # minutes; feasible on two cores; as in the paper
 USUAL_SCALES = ("small", "paper")
 MOST_RATES = 3  # learning rates that a headline lists
 
@@ -20,21 +20,28 @@ MOST_RATES = 3  # learning rates that a headline lists
 class Study(Protocol):
     """A plug-in of kind `studies`: a module with these names.
 
-    It may also have `SCALES`, those of `SCALES` that it offers (else `USUAL_SCALES`), and
-    `searches(scale)`, label -> `Search`: then the experiments of that label are run with the
-    settings that the search finds best.
+    It may also have `SCALES`, the scales it offers (default `USUAL_SCALES`), and `searches(scale)`,
+    label -> `Search`: experiments of such a label run with the best settings found.
+
+    Attributes:
+        CLAIMS: Statements of the paper with their checks.
     """
 
     CLAIMS: tuple[Claim, ...]
 
     def experiments(self, scale: str) -> Experiments:
-        """Label -> one experiment per seed, the seeds in the same order for every label; `scale` is
-        one it offers.
+        """The experiments of a scale.
+
+        Args:
+            scale: One of the study's scales.
+
+        Returns:
+            Label -> one experiment per seed, the seeds in the same order for every label.
         """
         ...
 
     def table(self, runs: Runs) -> Table:
-        """The results table, read from complete runs."""
+        """The results table of complete runs."""
         ...
 
     def figure(self, runs: Runs, figure: Any) -> None:
@@ -44,10 +51,12 @@ class Study(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study is run with: its scale, and what is changed in all of its experiments.
+    """Scale of a study, and changes to all of its experiments.
 
-    `learning_rate` takes the place of the one that the study prints; `changes` are texts
-    `section.field=value`.
+    Attributes:
+        scale: One of the study's scales.
+        learning_rate: Replaces the study's own learning rates, if given.
+        changes: Texts `section.field=value`.
     """
 
     scale: str = "small"
@@ -64,23 +73,32 @@ class Setting:
 
     @property
     def options(self) -> str:
-        """The options that stand for it on the command line."""
+        """The command-line options of this setting."""
         rate = "" if self.learning_rate is None else f" --learning-rate {self.learning_rate:g}"
         return f"--scale {self.scale}{rate}" + "".join(f" --set {text}" for text in self.changes)
 
     def folder_name(self, name: str) -> str:
-        """The folder of the results of study `name`."""
+        """The name of the results folder of study `name`."""
         rate = "" if self.learning_rate is None else f"-learning-rate-{self.learning_rate:g}"
         return f"{name}-{self.scale}{rate}" + "".join(
             "-" + re.sub(r"[^\w.=+]+", "-", text) for text in self.changes
         )
 
     def experiments(self, study: Study) -> Experiments:
-        """The study's experiments under this setting; `InputError` for a scale that it lacks, a
-        rate not above 0.
+        """The study's experiments under this setting.
+
+        Args:
+            study: The study.
+
+        Returns:
+            Label -> one experiment per seed.
+
+        Raises:
+            InputError: The study lacks the scale, or a change is invalid.
         """
         check_choice("--scale of this study", self.scale, scales_of(study))
-        planned, changes = study.experiments(self.scale), self._tables()
+        planned = study.experiments(self.scale)
+        changes = self._tables()
         if not changes:
             return planned
         trained = any(experiment.run.train for seeds in planned.values() for experiment in seeds)
@@ -94,8 +112,16 @@ class Setting:
         }
 
     def searches(self, study: Study) -> Mapping[str, Search]:
-        """The study's searches, by the labels of its experiments; `InputError` for a change to what
-        they search.
+        """The study's searches under this setting.
+
+        Args:
+            study: The study.
+
+        Returns:
+            Label -> search, for some of the labels of its experiments.
+
+        Raises:
+            InputError: The study lacks the scale, or a change concerns a searched field.
         """
         check_choice("--scale of this study", self.scale, scales_of(study))
         found: Mapping[str, Search] = getattr(study, "searches", lambda scale: {})(self.scale)
@@ -128,7 +154,15 @@ def scales_of(study: Study) -> tuple[str, ...]:
 
 
 def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:
-    """The complete runs of the experiments, from their folders alone."""
+    """Read the complete runs of experiments from their folders.
+
+    Args:
+        experiments: Label -> one experiment per seed.
+        root: The folder of the run folders.
+
+    Returns:
+        Label -> one run per seed.
+    """
     return {
         label: [Run.read(folder_of(experiment, root)) for experiment in seeds]
         for label, seeds in experiments.items()
@@ -136,8 +170,13 @@ def read_runs(experiments: Experiments, root: Path) -> dict[str, list[Run]]:
 
 
 def describe(experiments: Experiments) -> Mapping[str, Any]:
-    """What all results of a study must state: seeds, rounds and, where something is trained,
-    learning rates.
+    """Facts that the results of a study must state.
+
+    Args:
+        experiments: Label -> one experiment per seed.
+
+    Returns:
+        Seeds, the largest number of rounds, and the learning rates where something is trained.
     """
     every = [experiment for seeds in experiments.values() for experiment in seeds]
     rates = {
@@ -153,7 +192,7 @@ def describe(experiments: Experiments) -> Mapping[str, Any]:
 
 
 def headline(name: str, setting: Setting, experiments: Experiments) -> str:
-    """One line that says what the results are results of."""
+    """The title of a study's results: name, scale, rounds, seeds and learning rates."""
     facts = describe(experiments)
     found = facts["learning_rates"]
     rates = (

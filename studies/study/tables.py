@@ -13,7 +13,7 @@ WIDTH = 120  # of a table that is not printed to a terminal
 
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
-    """The results, mean ± standard error over seeds, and every claim with its verdict."""
+    """Print the results, mean ± standard error over seeds, and every claim with its verdict."""
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH

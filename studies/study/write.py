@@ -1,5 +1,6 @@
-"""A study's results as files: table.csv, curves.csv, claims.csv, trials.csv, figure.png and
-command.json.
+"""The results of a study as files.
+
+They are table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.json.
 """
 
 import io
@@ -32,10 +33,19 @@ def write_results(
     runs: Runs,
     found: SearchResult | None = None,
 ) -> Table:
-    """Write everything the study gives into `folder` and return its table; nothing depends on date
-    or machine.
+    """Write all results of a study; they depend on neither date nor machine.
 
-    `found` is what the study's searches came to, where it has any; it adds `trials.csv`.
+    Args:
+        folder: The results folder, created if necessary.
+        name: The study's name.
+        study: The study.
+        setting: Its scale and changes.
+        experiments: Label -> one experiment per seed.
+        runs: The complete runs of these experiments.
+        found: The result of the study's searches, if any, which adds `trials.csv`.
+
+    Returns:
+        The study's table.
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = study.table(runs)
@@ -52,10 +62,10 @@ def write_results(
 
 
 def table_records(table: Table) -> list[dict[str, Any]]:
-    """The rows as plain values: a measured column `x` becomes `x` (the mean) and
-    `x_standard_error`.
+    """The rows of a table as plain values.
 
-    A column is measured when a row of it is; where it was not, both are None.
+    A measured column `x` becomes `x` (the mean) and `x_standard_error`. A column is measured if any
+    row has a sample in it; other rows have None in both.
     """
     measured = {
         name for row in table.rows for name, cell in row.items() if isinstance(cell, Sample)
@@ -71,7 +81,7 @@ def table_records(table: Table) -> list[dict[str, Any]]:
 
 
 def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
-    """The study's claims and how they stand."""
+    """The study's claims with their verdicts and figures."""
     verdicts = [(claim, claim.check(table)) for claim in study.CLAIMS]
     return [
         {"claim": claim.text, "holds": verdict.holds, "figures": verdict.figures}
@@ -107,9 +117,8 @@ def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(
-        layout=ConstrainedLayoutEngine(w_pad=0.1)
-    )  # inches; the default lets axis labels touch panels
+    # Padding in inches; with the default axis labels touch the next panel.
+    figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.1))
     FigureCanvasAgg(figure)
     study.figure(runs, figure)
     figure.suptitle(title, fontsize="small", color="0.35")

@@ -97,15 +97,14 @@ def test_is_a_function_of_the_seed(name):
         trainer, state = start(name, seed)
         for _ in range(2):
             state, metrics = trainer.step(state, ratios(name), ALL)
-        packed, accuracy = trainer.pack(state), trainer.evaluate(state)
+        packed = trainer.pack(state)
+        accuracy = trainer.evaluate(state)
         trainer.close()
         return packed, metrics.loss, accuracy
 
-    (one, *numbers), (again, *numbers_again), (other, *_) = (
-        two_rounds(0),
-        two_rounds(0),
-        two_rounds(1),
-    )
+    one, *numbers = two_rounds(0)
+    again, *numbers_again = two_rounds(0)
+    other, *_ = two_rounds(1)
     assert equal(one, again)
     assert numbers == numbers_again
     assert not equal(one, other)
@@ -120,10 +119,8 @@ def test_packed_state_is_complete(name):
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in packed.values())
     fresh, _ = start(name)
     restored = fresh.unpack({key: array.copy() for key, array in packed.items()})
-    (one, metrics), (other, metrics_again) = (
-        trainer.step(state, ratios(name), ALL),
-        fresh.step(restored, ratios(name), ALL),
-    )
+    one, metrics = trainer.step(state, ratios(name), ALL)
+    other, metrics_again = fresh.step(restored, ratios(name), ALL)
     assert equal(trainer.pack(one), fresh.pack(other))
     assert metrics.loss == metrics_again.loss
     trainer.close()

@@ -72,21 +72,25 @@ def test_an_optimum_that_is_claimed_is_certified(allocator, name):
 @pytest.mark.parametrize("name", ["regular", "late_some", "scarce_band"])
 def test_permuting_clients_permutes_the_answer(allocator, name):
     rng = np.random.default_rng(7)
-    p, order = CLASSES[name](rng, 6), rng.permutation(6)
-    a, permuted = allocator.solve(p), allocator.solve(client_subset(p, order))
+    p = CLASSES[name](rng, 6)
+    order = rng.permutation(6)
+    a = allocator.solve(p)
+    permuted = allocator.solve(client_subset(p, order))
     np.testing.assert_allclose(permuted.bandwidth_fraction, a.bandwidth_fraction[order], atol=1e-4)
     np.testing.assert_allclose(permuted.pruning_ratio, a.pruning_ratio[order], atol=1e-4)
     np.testing.assert_array_equal(permuted.status, a.status[order])
 
 
 def test_the_same_problem_has_the_same_answer(allocator):
-    first, second = allocator.solve(scenario_s()), solve(scenario_s(), allocator)
+    first = allocator.solve(scenario_s())
+    second = solve(scenario_s(), allocator)
     np.testing.assert_array_equal(first.bandwidth_fraction, second.bandwidth_fraction)
     np.testing.assert_array_equal(first.pruning_ratio, second.pruning_ratio)
 
 
 def test_the_problem_is_left_as_it_was(allocator):
-    p, before = scenario_s(), scenario_s()
+    p = scenario_s()
+    before = scenario_s()
     allocator.solve(p)
     for field in dataclasses.fields(p):
         np.testing.assert_array_equal(getattr(p, field.name), getattr(before, field.name))

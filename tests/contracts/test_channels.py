@@ -32,7 +32,9 @@ class Broken:
     """A channel that breaks one clause of the contract; every clause is kept without a fault."""
 
     def __init__(self, fault="", clients_interact=False):
-        self.fault, self.calls, self.clients_interact = fault, 0, clients_interact
+        self.fault = fault
+        self.calls = 0
+        self.clients_interact = clients_interact
 
     def sample(self, scenario, rng):
         self.calls += 1

@@ -32,10 +32,8 @@ def dataset(plugin, data_root):
 
 
 def _parts(dataset):
-    train, test = (
-        (dataset.train_images, dataset.train_labels),
-        (dataset.test_images, dataset.test_labels),
-    )
+    train = (dataset.train_images, dataset.train_labels)
+    test = (dataset.test_images, dataset.test_labels)
     return (train, test) if dataset.validation is None else (train, test, dataset.validation)
 
 

@@ -21,7 +21,8 @@ from training.structure.submodel import SubModel
 from wirelessfl import plugins
 from wirelessfl.rng import Streams
 
-CLIENTS, BATCH = 3, 3
+CLIENTS = 3
+BATCH = 3
 EXECUTORS = {
     "workers": lambda spec, data: WorkersExecutor(spec, data, 1),
     "stacked": StackedExecutor,
@@ -54,7 +55,8 @@ def data_of(name: str) -> FederatedData:
     """Made-up data of the model's kind; the last client has fewer samples than a batch."""
     model, _ = spec_of(name).build_model()
     generator = torch.Generator().manual_seed(11)
-    shape, index = (7 * CLIENTS, *model.input_shape), torch.arange(7 * CLIENTS).split(7)
+    shape = (7 * CLIENTS, *model.input_shape)
+    index = torch.arange(7 * CLIENTS).split(7)
     if model.classes > 1:
         images = torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
         labels = torch.randint(0, model.classes, shape[:1], generator=generator)
@@ -79,7 +81,8 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         model, layout = spec_of(name).build_model()
-    rng, structure = np.random.default_rng(3), Structure.of(model, layout)
+    rng = np.random.default_rng(3)
+    structure = Structure.of(model, layout)
     start = layout.flatten(model).numpy() + rng.normal(0, 0.01, layout.size).astype(np.float32) ** 2
 
     def extras() -> dict[str, object]:

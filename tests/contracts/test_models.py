@@ -121,7 +121,8 @@ def test_macs_cover_every_weight_and_leave_the_model_alone(model):
 @pytest.mark.parametrize("name", WITH_GRADIENT)
 def test_a_gradient_in_closed_form_is_that_of_autograd(name):
     model = plugins.load("models", name)()
-    inputs, targets = _inputs(model, 7), _targets(model, 7)
+    inputs = _inputs(model, 7)
+    targets = _targets(model, 7)
     network = Network(model, Layout.of(model), torch.device("cpu"))
     network.vector.copy_(
         torch.randn(network.layout.size, generator=torch.Generator().manual_seed(2)) / 20
@@ -178,10 +179,8 @@ def test_a_share_of_the_width_is_for_models_with_groups(name, model):
             build(name, Form(width=0.5))
         return
     form = replace(_other(model), width=0.5)
-    made, shapes = (
-        build(name, form),
-        {name: parameter.shape for name, parameter in model.named_parameters()},
-    )
+    made = build(name, form)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     for group in model.groups:
         weight = f"{group.rows[0]}.weight"
         assert made.get_parameter(weight).shape[0] == shapes[weight][0] // 2
@@ -192,10 +191,8 @@ def test_a_share_of_the_width_is_for_models_with_groups(name, model):
 
 def test_every_part_that_is_optional_can_be_left_out(name, model):
     for part in getattr(model, "optional", ()):
-        whole, made = (
-            build(name, _other(model)),
-            build(name, replace(_other(model), without=(part,))),
-        )
+        whole = build(name, _other(model))
+        made = build(name, replace(_other(model), without=(part,)))
         made.load_state_dict(whole.state_dict())
         inputs = _inputs(made)
         assert not torch.equal(made(inputs), whole(inputs))
@@ -217,7 +214,8 @@ CARDS = {
 @pytest.mark.parametrize("dataset", CARDS)
 def test_is_made_for_every_data_set_that_fits(name, dataset):
     """Images that are no larger than the model's; features for a model of features."""
-    own, shape = plugins.load("models", name).input_shape, CARDS[dataset].shape
+    own = plugins.load("models", name).input_shape
+    shape = CARDS[dataset].shape
     image_size = own[-1] if len(own) == len(shape) == 3 else None
     task = Task(dataset=dataset, model=name, image_size=image_size)
     if len(shape) != len(own) or max(shape[1:], default=0) > max(own[1:], default=0):

@@ -38,7 +38,8 @@ def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
 
 def equal(one, other) -> bool:
     """Whether two states have the same numbers, bit for bit."""
-    one, other = one.pack(), other.pack()
+    one = one.pack()
+    other = other.pack()
     return one.keys() == other.keys() and all(
         np.array_equal(one[name], other[name]) for name in one
     )

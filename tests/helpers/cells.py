@@ -37,7 +37,8 @@ def by_hand(
     )
     scenario = changed(base, **changes)
     ratio = np.broadcast_to(np.asarray(ratio, dtype=float), clients)
-    starved, kept = ratio == 1, np.where(ratio == 1, 1.0, 1.0 - ratio)
+    starved = ratio == 1
+    kept = np.where(ratio == 1, 1.0, 1.0 - ratio)
     demand = Demand(
         fixed_updates=np.where(starved, work_s, 0.0) * 1e9,
         prunable_updates=work_s * 1e9 / kept,

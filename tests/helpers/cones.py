@@ -13,11 +13,9 @@ def best(p, objective):
     b(x) = e/c + g (x + (a/c) v), v (1 - a x / c) >= x^2 with g = s/c + a e / c^2; every client must
     have slack.
     """
-    load, pace, entry = (
-        p.upload_s / p.slack_s,
-        p.prunable_s / p.slack_s,
-        p.fixed_upload_s / p.slack_s,
-    )
+    load = p.upload_s / p.slack_s
+    pace = p.prunable_s / p.slack_s
+    entry = p.fixed_upload_s / p.slack_s
     growth = load + pace * entry
     kept, excess, room = (cp.Variable(p.shape[-1]) for _ in range(3))
     limits = [

@@ -47,10 +47,8 @@ def client_subset(p: JointProblem, order: np.ndarray) -> JointProblem:
 
 def limits(p: JointProblem, kept: np.ndarray, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarray:
     """What is left of every limit, relative and >= 0 where all hold: deadlines, budgets, the band."""
-    upload_s, cycles = (
-        kept * p.upload_bits / (band * p.rate_bps),
-        p.fixed_cycles + kept * p.prunable_cycles,
-    )
+    upload_s = kept * p.upload_bits / (band * p.rate_bps)
+    cycles = p.fixed_cycles + kept * p.prunable_cycles
     latency_s = p.fixed_s + kept * p.prunable_s + cycles / cpu_hz + upload_s
     energy_j = p.capacitance * cycles * cpu_hz**2 + p.power_w * upload_s
     return np.concatenate(
@@ -96,7 +94,9 @@ def most_kept_by_slsqp(p: JointProblem, rng: np.random.Generator, starts: int = 
             },
             options={"ftol": 1e-13, "maxiter": 500},
         )
-        kept, band, cpu_hz = result.x[:k], result.x[k : 2 * k], 1e9 * result.x[2 * k :]
+        kept = result.x[:k]
+        band = result.x[k : 2 * k]
+        cpu_hz = 1e9 * result.x[2 * k :]
         if limits(p, kept, band, cpu_hz).min() > -1e-8:
             found.append(-result.fun)
     return max(found)

@@ -12,7 +12,8 @@ import numpy as np
 from wirelessfl.allocation.problem import AllocationProblem
 
 CYCLES_S = 360 / 3e9  # cycles per weight and step over cycles per second
-PERSONAL_WEIGHTS, GLOBAL_WEIGHTS = 5_280, 16_560
+PERSONAL_WEIGHTS = 5_280
+GLOBAL_WEIGHTS = 16_560
 PERSONAL_S = 5 * CYCLES_S * PERSONAL_WEIGHTS
 IMPORTANCE_S = CYCLES_S * GLOBAL_WEIGHTS
 PRUNABLE_S = 5 * CYCLES_S * GLOBAL_WEIGHTS
@@ -24,7 +25,9 @@ def scenario_rates(gain_factor: np.ndarray | float = 4.0) -> np.ndarray:
     """
     distance_m = np.linspace(160.0, 530.0, 10)
     loss_db = 140.7 + 36.7 * np.log10(distance_m / 1e3)
-    power_w, noise_w, bandwidth_hz = 10 ** ((28 - 30) / 10), 10 ** ((-110 - 30) / 10), 20e6
+    power_w = 10 ** ((28 - 30) / 10)
+    noise_w = 10 ** ((-110 - 30) / 10)
+    bandwidth_hz = 20e6
     return bandwidth_hz * np.log2(1 + gain_factor * 10 ** (-loss_db / 10) * power_w / noise_w)
 
 

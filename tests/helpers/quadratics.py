@@ -15,9 +15,12 @@ from training.structure.layout import Layout
 from wirelessfl.protocols import Runtime
 from wirelessfl.values import Delivery, StepMetrics
 
-CLIENTS, SIZE, ROWS = 4, 6, 9
+CLIENTS = 4
+SIZE = 6
+ROWS = 9
 SEED = 2  # its first rounds have 10, 4, 10, 1 and 7 steps with p = 0.2
-NONE, ALL = np.zeros(CLIENTS), Delivery.all(CLIENTS)
+NONE = np.zeros(CLIENTS)
+ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
@@ -29,7 +32,10 @@ class Quadratics:
         self, rate: float, *, control: bool = True, ridge: float = 0.5, start: float = 0.0
     ) -> None:
         rng = np.random.default_rng(7)
-        self.rate, self.ridge, self._control, self._start = rate, ridge, control, start
+        self.rate = rate
+        self.ridge = ridge
+        self._control = control
+        self._start = start
         self.features = rng.normal(size=(CLIENTS, ROWS, SIZE))
         self.targets = rng.normal(size=(CLIENTS, ROWS)) + 2 * np.arange(CLIENTS)[:, None]
         self.layout = Layout((), 0, SIZE, 0, SIZE)
@@ -49,7 +55,8 @@ class Quadratics:
 
     def optimum(self) -> np.ndarray:
         """The minimum of the sum, in closed form."""
-        rows, targets = self.features.reshape(-1, SIZE), self.targets.reshape(-1)
+        rows = self.features.reshape(-1, SIZE)
+        targets = self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
     def start(self, seed: int) -> np.ndarray:

@@ -17,7 +17,8 @@ def run(experiment, folder, **listeners):
     """Run (or go on) in `folder`, where nothing is to be notified unless a listener says so; the
     trainer.
     """
-    clients, seed = experiment.scenario.clients, experiment.run.seed
+    clients = experiment.scenario.clients
+    seed = experiment.run.seed
     trainer = experiment.algorithm.trainer(clients=clients, seed=seed, runtime=Runtime())
     run_rounds(experiment, trainer, folder, **{"notify": pytest.fail, **listeners})
     return trainer

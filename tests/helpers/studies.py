@@ -4,7 +4,7 @@ the same.
 
 import numpy as np
 
-from studies.report.results import Claim, Sample, Table, Verdict
+from studies.report.results import Claim, Run, Sample, Table, Verdict
 from studies.runner.sweep import folder_of
 from studies.search.search import Search
 from studies.study.study import SCALES, Setting, read_runs, scales_of
@@ -26,7 +26,7 @@ EXTRA = {
 }
 
 
-def made_up_record(
+def synthetic_record(
     number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025
 ):
     """A record in which every client does the same; accuracy in every fifth round and the last."""
@@ -57,18 +57,20 @@ def made_up_record(
     )
 
 
-def made_up_run(experiment, root, *, rounds=10, **values):
+def synthetic_run(experiment, root, *, rounds=10, **values):
     """A complete run folder of an experiment, with the given values in every round."""
     path = folder_of(experiment, root)
     if path.exists():
         return
     folder = RunFolder.create(path, to_toml(experiment))
     for number in range(1, rounds + 1):
-        folder.append(made_up_record(number, experiment.scenario.clients, rounds=rounds, **values))
+        folder.append(
+            synthetic_record(number, experiment.scenario.clients, rounds=rounds, **values)
+        )
     folder.write_summary(summarise(folder.records()))
 
 
-def made_up_runs(experiments, root, seed=0):
+def synthetic_runs(experiments, root, seed=0):
     """A run folder with random values for every experiment; losses only where something is trained."""
     rng = np.random.default_rng(seed)
     for seeds in experiments.values():
@@ -79,7 +81,17 @@ def made_up_runs(experiments, root, seed=0):
                 "latency_s": rng.uniform(0.02, 0.06),
             }
             loss = rng.uniform(0.1, 2)
-            made_up_run(experiment, root, **values, loss=loss if experiment.run.train else None)
+            synthetic_run(experiment, root, **values, loss=loss if experiment.run.train else None)
+
+
+def run_of(accuracies, *, clients=2, latency_s=1.0, **fields):
+    """A run with these evaluations, None where a round has none; `fields` change every record."""
+    records = [
+        synthetic_record(number, clients, latency_s=latency_s).as_dict()
+        | {"accuracy": accuracy, **fields}
+        for number, accuracy in enumerate(accuracies, start=1)
+    ]
+    return Run(records)
 
 
 def table_of(rows):
@@ -107,7 +119,7 @@ def check_study(name, module, folder):
         _check_experiments(planned)
         _check_searches(Setting(scale).searches(module), planned)
     experiments = module.experiments("small")
-    made_up_runs(experiments, folder / "runs")
+    synthetic_runs(experiments, folder / "runs")
     runs = read_runs(experiments, folder / "runs")
     table = write_results(folder / "results", name, module, Setting(), experiments, runs)
     _check_table(table, experiments)

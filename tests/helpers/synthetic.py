@@ -14,7 +14,10 @@ import pytest
 from helpers.idx import FOLDERS, write_idx, write_mnist_like
 from training.data.torchvision_shim import torchvision
 
-TRAIN, TEST, WRITERS, BLOGS = 200, 100, 7, 4
+TRAIN = 200
+TEST = 100
+WRITERS = 7
+BLOGS = 4
 
 
 def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +35,8 @@ def write_writers(root: Path) -> Path:
     """QMNIST's label file for a made-up MNIST: row i by writer 3 * (i mod WRITERS)."""
     rows = np.arange(TRAIN)
     table = np.zeros((TRAIN, 8), dtype=np.int32)
-    table[:, 0], table[:, 2] = rows % 10, 3 * (rows % WRITERS)
+    table[:, 0] = rows % 10
+    table[:, 2] = 3 * (rows % WRITERS)
     file = root / "QMNIST" / "raw" / "qmnist-train-labels-idx2-int"
     write_idx(file, table, kind=0x0C, dtype=">i4")
     return file

@@ -46,6 +46,18 @@ class Card:
         """The first place below `root` of which nothing is missing."""
         return next((place for place in self.places if not _missing(root, place)), None)
 
+    def files(self, data_root: Path | None) -> dict[str, Path]:
+        """The files that hold the data set, by their names below the folder of data sets."""
+        if not self.places:
+            return {}
+        root, place = self.require(data_root)
+        found: dict[str, Path] = {}
+        for name in place:
+            inside = sorted((root / name).iterdir()) if name.endswith("/") else [root / name]
+            files = [file for file in inside if file.is_file() and not file.name.startswith(".")]
+            found.update({str(file.relative_to(root)): file for file in files})
+        return found
+
     def require(self, data_root: Path | None) -> tuple[Path, AgentContext]:
         """The folder of data sets and the place in it; `InputError` names the files of the
         likeliest that miss.

@@ -39,7 +39,7 @@ class MaskLearning(PeerMethod):
 
     An agent holds `scores` and `mask`, (parameter_size,), and `buffers`, its running statistics; w
     is common. `train` is the local work, whose shares `keep` fills in. With `exchange` agents send
-    their masks and take steps [MCE-PL] [MCE-PL] eq. (16)-(19) [MCE-PL] M-1 with the mean of those
+    their masks and take steps [MCE-PL] eq. (16)-(19) of [MCE-PL] M-1 with the mean of those
     they have, where `fine_tune_rate` is the rate of [MCE-PL] eq. (17); without it z stays as
     trained.
     """

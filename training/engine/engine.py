@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.arrays import Mask, Vector
 from training.data.federated import FederatedData
-from training.engine.batches import Batches
+from training.engine.batches import Batches, memory_format_for
 from training.engine.compact import CompactNetworks, Placement
 from training.engine.network import Network, Trainable
 from training.engine.program import (
@@ -171,7 +171,13 @@ class Engine:
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
         self._network = Network(model, layout, device, precision)
-        self.batches = Batches(data, batch_size, device, smallest=layout.smallest_batch)
+        self.batches = Batches(
+            data,
+            batch_size,
+            device,
+            smallest=layout.smallest_batch,
+            memory_format=memory_format_for(device, batch_norm=layout.batch_norm),
+        )
         self._whole = Placement(network=self._network, whole=layout)
         self._everything = np.ones(layout.upload_size, dtype=np.bool_)
         self._everything.flags.writeable = False

@@ -191,7 +191,7 @@ class Network:
             mode: True for the statistics of the batch, which update the running ones; False for the
                 running ones.
         """
-        if self.layout.parameter_size < self.layout.size:  # only batch norm has a second mode
+        if self.layout.batch_norm:  # no other layer has a second mode
             self.model.train(mode)
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:

@@ -144,7 +144,8 @@ class _Worker:
         shared = shared_file()
         files = () if shared is None else (shared,)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.executors.process", *map(str, files)],
+            # -P: the working directory may hold modules of the same names (torch.py, training/)
+            [sys.executable, "-P", "-m", "training.executors.process", *map(str, files)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -109,11 +109,16 @@ class Layout:
         return self.size - self.parameter_size - self.personal_buffer_size
 
     @property
+    def batch_norm(self) -> bool:
+        """Whether the model has running statistics of batch norm."""
+        return self.parameter_size < self.size
+
+    @property
     def smallest_batch(self) -> int:
         """Samples that a mini-batch must have: 2 for a model with running statistics, one sample
         has no variance.
         """
-        return 2 if self.parameter_size < self.size else 1
+        return 2 if self.batch_norm else 1
 
     @property
     def upload_size(self) -> int:

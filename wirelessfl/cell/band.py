@@ -88,13 +88,13 @@ class Band:
         self._count_off(self._sending)
 
     def open_bits(self, client: int) -> float:
-        """Bits of the client's upload that are not through, after `settle`; a packet on the air
+        """Bits of the client's upload that are not through, after `settle`; a packet in transit
         counts in full.
         """
+        left_bits = float(self._left_bits[client])
         if self._packets is None:
-            return float(self._left_bits[client])
-        self._aim(client)
-        return self._packets[client].open_bits
+            return left_bits
+        return self._packets[client].open_bits(float(self._run_bits[client]) - left_bits)
 
     def _refresh(self, started: int | None = None) -> None:
         """Give everybody who sends the share, rate and loss of now, and set the alarm."""

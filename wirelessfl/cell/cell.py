@@ -33,14 +33,16 @@ def simulate(
     for who has bits to send and no band or rate. The gain changes in the first 10 000 coherence
     blocks of a round and then stays, so that every round ends.
 
+    Energy, retransmissions and the use of the band count up to the round's end under every policy:
+    a client whose update is late stops there or goes on in the next round, which then pays for it.
+
     Packet losses, dropouts and background load are drawn from `rng` (of seed 0 unless given), per
     client.
 
     Under `late-next-round` a client first does the open work and sends the open bits of its
-    `backlog`, then this round's; seconds, energy and trace end with the round, since what is open
-    then is done, and paid for, in the next. A late download is not carried over: every round starts
-    with a new one. `finish_s` of a late client is when it would have finished under this round's
-    allocation.
+    `backlog`, then this round's; seconds and trace end with the round, since what is open then is
+    done in the next. A late download is not carried over: every round starts with a new one.
+    `finish_s` of a late client is when it would have finished under this round's allocation.
     """
     if beyond_formula(scenario) is None and (backlog is None or not backlog.pending.any()):
         return undisturbed(scenario, channel, demand, allocation)

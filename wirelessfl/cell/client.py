@@ -29,12 +29,17 @@ class Update:
     stages: tuple[tuple[float, str | None], ...]  # CPU seconds and the event at their end
     upload_bits: float
     arrival: str  # the event when its bits are through
-    arrived: bool = False
+    arrived_s: float = np.inf  # when its bits were through
     on_air: bool = False
     open_s: float = field(init=False)  # CPU seconds still to do
 
     def __post_init__(self) -> None:
         self.open_s = self.cpu_s
+
+    @property
+    def arrived(self) -> bool:
+        """Whether its bits are through."""
+        return self.arrived_s < np.inf
 
     @property
     def cpu_s(self) -> float:
@@ -147,7 +152,7 @@ class Client:
             if not through:
                 self._vanish("gave up")
                 return
-        update.arrived = True
+        update.arrived_s = float(self._env.now)
         self._note(update.arrival)
 
     def _vanish(self, event: str) -> None:

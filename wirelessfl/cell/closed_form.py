@@ -41,15 +41,16 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
     log10(2^mu M), that limit), 3GPP TS 38.213 section 7.1.1, with 2^mu the sub-carrier spacing over
     15 kHz and PL from `channel.path_gain` (from the believed gain where a channel gives none).
 
-    **Differs:** M is the whole number of resource blocks in an equal share of the band, at least 1, not in the share
-    that the client is then given: the power has to be known before the band is divided.
+    **Differs:** M is the whole number of resource blocks in an equal share of the band among the
+    participants of the round, at least 1, not in the share that the client is then given: the power
+    has to be known before the band is divided.
     """
     link = scenario.link
     limit_w = np.minimum(scenario.per_client("transmit_power_w"), link.class_limit_w)
     if link.power_control == "fixed":
         return limit_w
     path_gain = channel.believed_gain if channel.path_gain is None else channel.path_gain
-    share_hz = scenario.bandwidth_hz / scenario.clients
+    share_hz = scenario.bandwidth_hz / (channel.participants or scenario.clients)
     block_hz = resource_block_hz(link.subcarrier_spacing_hz)
     narrow_blocks = max(int(share_hz / block_hz), 1) * block_hz / resource_block_hz(15e3)
     path_loss_db = -linear_to_db(np.maximum(path_gain, np.finfo(np.float64).tiny))
@@ -202,6 +203,47 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
     K).
     """
     return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
+
+
+def energy_j(
+    scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
+) -> Array:
+    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit; (..., K), joule.
+
+    Args:
+        scenario: The cell, which gives kappa.
+        channel: The round's channel, which open-loop power control follows.
+        cpu_hz: CPU frequency f of each client in the round, (K,).
+        cpu_s: Seconds that the client's CPU worked for it up to the round's end, (..., K).
+        transmit_s: Seconds that the client transmitted up to the round's end, (..., K).
+    """
+    cpu_w = scenario.effective_capacitance * cpu_hz**3
+    return cpu_w * cpu_s + transmit_power_w(scenario, channel) * transmit_s
+
+
+def busy_s(
+    download_s: Array, compute_s: Array, upload_s: Array, finish_s: Array, round_s: Array | float
+) -> tuple[Array, Array]:
+    """Seconds of CPU work and of transmission up to the end of a round.
+
+    A client downloads, computes and uploads in turn; one that is late stops at the round's end, and
+    one without a rate (an upload of inf s) transmits nothing.
+
+    Args:
+        download_s: Seconds of the download, (..., K).
+        compute_s: Seconds of the work after it, (..., K).
+        upload_s: Seconds of the upload after that, (..., K).
+        finish_s: Moment at which the client would finish, (..., K).
+        round_s: End of the round, broadcast against (..., K).
+
+    Returns:
+        CPU seconds and seconds of transmission, both (..., K).
+    """
+    left_s = round_s - download_s
+    late = finish_s > round_s
+    cpu_s = np.where(late, np.clip(left_s, 0.0, compute_s), compute_s)
+    transmit_s = np.where(late, np.clip(left_s - compute_s, 0.0, upload_s), upload_s)
+    return cpu_s, np.where(np.isfinite(upload_s), transmit_s, 0.0)
 
 
 class Shares(Protocol):

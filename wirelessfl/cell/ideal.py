@@ -9,7 +9,7 @@ import simpy
 
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.cell.client import SERVER, Line
-from wirelessfl.cell.closed_form import ON_TIME, compute_s, phases, transmit_power_w
+from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
 from wirelessfl.cell.cpu import cpu_hz
 from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
 
@@ -33,44 +33,33 @@ def undisturbed(
         round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
         trace.append((scenario.deadline_s, SERVER, "deadline"))
         trace.sort(key=lambda line: line[0])  # who is on time by rounding stands after the deadline
-    updates = demand.fixed_updates + (1.0 - allocation.pruning_ratio) * demand.prunable_updates
-    cycles = compute_s(scenario, updates) * highest_hz
+    compute_s = fixed_s + prunable_s
+    cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
     nobody = np.zeros(scenario.clients, dtype=np.bool_)
     return RoundTiming(
         download_s=planned.download_s,
-        compute_s=fixed_s + prunable_s,
+        compute_s=compute_s,
         upload_s=planned.upload_s,
         finish_s=finish_s,
         delivered=delivered,
-        energy_j=scenario.effective_capacitance * cycles * hz**2
-        + transmit_power_w(scenario, channel) * planned.upload_s,
+        energy_j=energy_j(scenario, channel, hz, cpu_s, transmit_s),
         round_s=round_s,
         trace=tuple(trace),
         lost=nobody,
         earlier=nobody,
         retransmissions=np.zeros(scenario.clients, dtype=np.int64),
-        band_utilisation=_utilisation(
-            allocation.bandwidth_fraction, planned.upload_s, finish_s, round_s
-        ),
+        band_utilisation=_utilisation(allocation.bandwidth_fraction, transmit_s, round_s),
         backlog=Backlog.none(scenario.clients),
     )
 
 
-def _utilisation(
-    bandwidth_fraction: Array, upload_s: Array, finish_s: Array, round_s: float
-) -> float:
-    """Share of band x time, until the round's end, on which somebody sent; 0 for a round without an
-    end.
+def _utilisation(bandwidth_fraction: Array, transmit_s: Array, round_s: float) -> float:
+    """Fraction of band x time, until the round's end, in which clients transmit; 0 for a round
+    without an end.
     """
     if not 0.0 < round_s < np.inf:
         return 0.0
-    sent_s = upload_s
-    if finish_s.max() > round_s:
-        at_rate_s = np.where(
-            np.isfinite(upload_s), upload_s, 0.0
-        )  # an endless upload is at no rate
-        sent_s = at_rate_s - np.minimum(np.maximum(finish_s - round_s, 0.0), at_rate_s)
-    return min(float(bandwidth_fraction @ sent_s) / round_s, 1.0)
+    return min(float(bandwidth_fraction @ transmit_s) / round_s, 1.0)
 
 
 def _run(seconds: Array) -> tuple[list[Line], Array]:

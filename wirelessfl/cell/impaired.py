@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.cell.band import Band
 from wirelessfl.cell.client import PHASES, SERVER, Client, Line, Update, Work
-from wirelessfl.cell.closed_form import ON_TIME, compute_s, phases, transmit_power_w, upload_bits
+from wirelessfl.cell.closed_form import ON_TIME, compute_s, energy_j, phases, upload_bits
 from wirelessfl.cell.cpu import cpu_hz, work
 from wirelessfl.cell.packets import Packets
 from wirelessfl.rng import Streams
@@ -31,7 +31,6 @@ class _Figures:
     cpu_s: Array
     air_s: Array
     lost: NDArray[np.bool_]
-    earlier: NDArray[np.bool_]
     retransmissions: NDArray[np.int64]
     keeps: NDArray[np.bool_]  # whose update of this round uploads anything
     pending: NDArray[np.bool_]  # who has an update that is not through
@@ -76,32 +75,33 @@ def disturbed(
         (np.inf, look()) if server.is_alive else server.value
     )  # alive: somebody's upload is endless
     round_s, at_end = ended
-    finish_s = np.array([client.finish_s for client in clients])
-    return _timing(
-        scenario, transmit_power_w(scenario, channel), hz, trace, finish_s, round_s, at_end, look()
-    )
+    return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
 
 def _timing(
     scenario: Scenario,
-    transmit_power_w: Array,
+    channel: ChannelState,
     hz: Array,
     trace: list[Line],
-    finish_s: Array,
+    clients: list[Client],
     round_s: float,
     at_end: _Figures,
     afterwards: _Figures,
 ) -> RoundTiming:
-    """The record of the round, from what had happened at its end and after the last client was
+    """The record of the round, from its state at its end and that after the last client was
     followed up.
+
+    Energy, retransmissions and the use of the band end with the round under every policy.
     """
-    cut = (
-        scenario.deadline_policy == "late-next-round"
-    )  # what is open is done, and paid for, in the next round
+    cut = scenario.deadline_policy == "late-next-round"  # open work is done in the next round
     figures = at_end if cut else afterwards
-    finish_s = np.where(figures.lost, np.inf, finish_s)
+    finish_s = np.where(figures.lost, np.inf, [client.finish_s for client in clients])
     delivered = finish_s <= scenario.deadline_s * ON_TIME
-    owes = figures.pending & ~(delivered & figures.keeps) & cut
+    older_s = np.array(
+        [min((u.arrived_s for u in client.updates[:-1]), default=np.inf) for client in clients]
+    )
+    earlier = older_s <= round_s * ON_TIME if round_s < np.inf else older_s < np.inf
+    owes = figures.pending & ~np.where(figures.keeps, delivered, earlier) & cut
     told = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
     return RoundTiming(
         download_s=figures.spent_s["download"],
@@ -109,15 +109,14 @@ def _timing(
         upload_s=figures.spent_s["upload"],
         finish_s=finish_s,
         delivered=delivered,
-        energy_j=scenario.effective_capacitance * figures.cpu_s * hz**3
-        + transmit_power_w * figures.air_s,
+        energy_j=energy_j(scenario, channel, hz, at_end.cpu_s, at_end.air_s),
         round_s=round_s,
         trace=tuple(
             sorted(told, key=lambda line: line[0])
         ),  # who is on time by rounding stands after the deadline
         lost=figures.lost,
-        earlier=at_end.earlier,
-        retransmissions=figures.retransmissions,
+        earlier=earlier,
+        retransmissions=at_end.retransmissions,
         band_utilisation=min(at_end.band_s / round_s, 1.0) if 0.0 < round_s < np.inf else 0.0,
         backlog=Backlog(
             pending=owes,
@@ -188,13 +187,20 @@ def _server(
     trace: list[Line],
     look: Callable[[], _Figures],
 ) -> Generator[simpy.Event, None, tuple[float, _Figures]]:
-    """Waits as the deadline policy says; when it goes on, and what had happened by then."""
-    yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME)
+    """Wait as the deadline policy says; when the server goes on, and what had happened by then.
+
+    A client that finishes within rounding of the deadline is waited for, but the round has ended at
+    the deadline where another one is late.
+    """
+    yield env.all_of(lives) | env.timeout(scenario.deadline_s)
     if any(life.is_alive for life in lives):
-        trace.append((scenario.deadline_s, SERVER, "deadline"))
-        if scenario.deadline_policy != "wait":
-            return scenario.deadline_s, look()
-        yield env.all_of(lives)
+        at_deadline = None if scenario.deadline_policy == "wait" else look()
+        yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
+        if any(life.is_alive for life in lives):
+            trace.append((scenario.deadline_s, SERVER, "deadline"))
+            if at_deadline is not None:
+                return scenario.deadline_s, at_deadline
+            yield env.all_of(lives)
     return float(env.now), look()
 
 
@@ -218,9 +224,6 @@ def _look(
         cpu_s=np.array([client.cpu_s for client in clients]),
         air_s=band.air_s,
         lost=np.array([client.lost for client in clients]),
-        earlier=np.array(
-            [any(update.arrived for update in client.updates[:-1]) for client in clients]
-        ),
         retransmissions=np.array(again, dtype=np.int64),
         keeps=keeps,
         pending=np.array([update is not None for update in pending]),

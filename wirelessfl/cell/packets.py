@@ -38,12 +38,11 @@ class Packets:
         """Another upload."""
         self._left_bits, self._failed, self._run = bits, 0, 1
 
-    @property
-    def open_bits(self) -> float:
-        """Bits of the upload that are not through as far as known, the packets of the run that is
-        on in full.
+    def open_bits(self, sent_bits: float) -> float:
+        """Bits of the upload that are not through once `sent_bits` of the run are sent; a packet in
+        transit in full.
         """
-        return self._left_bits
+        return max(self._left_bits - self._whole(sent_bits) * self._size_bits, 0.0)
 
     def run_bits(self, loss: float) -> float:
         """Bits on the air from the start of the present packet until something is to be told, at
@@ -61,7 +60,7 @@ class Packets:
         """Count the packets of the run that `sent_bits` carried in full; the bits sent of the one
         on the air.
         """
-        through = min(int(sent_bits / self._size_bits + 1e-9), self._run - 1)
+        through = self._whole(sent_bits)
         self._advance(through)
         return sent_bits - through * self._size_bits
 
@@ -78,6 +77,12 @@ class Packets:
             return "gave up"
         self.retransmissions += 1
         return self._outcome
+
+    def _whole(self, sent_bits: float) -> int:
+        """Packets of the run that `sent_bits` carry in full; the last one is through only when the
+        run ends.
+        """
+        return min(int(sent_bits / self._size_bits + 1e-9), self._run - 1)
 
     def _advance(self, packets: int) -> None:
         """`packets` more are through."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.cell.closed_form import ON_TIME, phases, transmit_power_w
+from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
 from wirelessfl.errors import InputError
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
@@ -66,14 +66,16 @@ def round_times(
     pruning_ratio: ArrayLike,
     *,
     path_gain: ArrayLike | None = None,
+    participants: int | None = None,
 ) -> FastTimes:
     """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, [WFL] eq. (16)-(18).
 
     `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
-    broadcast to it, `demand` holds for every round. `path_gain` is what open-loop power control
-    follows, `gain` unless given. Equal to the event path to 1e-12. Raises `InputError` for a cell
-    with packet errors, a shared band, coherence blocks, dropouts, a CPU that is not fixed or
-    `late-next-round`, which have to be simulated, and for shapes that do not fit.
+    broadcast to it, `demand` holds for every round. Open-loop power control follows `path_gain`,
+    `gain` unless given, and divides the band among `participants`, all K unless given. Equal to the
+    event path to 1e-12. Raises `InputError` for a cell with packet errors, a shared band, coherence
+    blocks, dropouts, a CPU that is not fixed or `late-next-round`, which have to be simulated, and
+    for shapes that do not fit.
     """
     needs_events = beyond_formula(scenario)
     if (
@@ -101,7 +103,9 @@ def round_times(
     step = max(_AT_ONCE // clients, 1)
     for start in range(0, len(round_s), step):
         part = slice(start, start + step)
-        round_s[part] = _fill(scenario, demand, [row[part] for row in rows], per_client[:, part])
+        round_s[part] = _fill(
+            scenario, demand, [row[part] for row in rows], participants, per_client[:, part]
+        )
     download_s, compute_s, upload_s, finish_s, energy_j = per_client.reshape(5, *shape)
     return FastTimes(
         download_s=download_s,
@@ -114,19 +118,23 @@ def round_times(
     )
 
 
-def _fill(scenario: Scenario, demand: Demand, rows: list[Array], out: Array) -> Array:
+def _fill(
+    scenario: Scenario, demand: Demand, rows: list[Array], participants: int | None, out: Array
+) -> Array:
     """Download, compute, upload, finish and energy of some rounds into `out` (5, R, K); when they
     end, (R,).
     """
     gain, band, ratio, path_gain = rows
-    channel = ChannelState(gain=gain, believed_gain=gain, path_gain=path_gain)
+    channel = ChannelState(
+        gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
+    )
     planned = phases(scenario, channel, demand, _Shares(band, ratio))
     out[0], out[2] = planned.download_s, planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])
-    power_w = scenario.effective_capacitance * scenario.per_client("cpu_hz") ** 3
-    np.add(power_w * out[1], transmit_power_w(scenario, channel) * planned.upload_s, out=out[4])
-    last_s = out[3].max(axis=-1)
-    if scenario.deadline_policy == "wait":
-        return last_s
-    return np.where(last_s <= scenario.deadline_s * ON_TIME, last_s, scenario.deadline_s)
+    round_s = out[3].max(axis=-1)
+    if scenario.deadline_policy == "drop":
+        round_s = np.where(round_s <= scenario.deadline_s * ON_TIME, round_s, scenario.deadline_s)
+    cpu_s, transmit_s = busy_s(out[0], out[1], out[2], out[3], round_s[:, None])
+    out[4] = energy_j(scenario, channel, scenario.per_client("cpu_hz"), cpu_s, transmit_s)
+    return round_s

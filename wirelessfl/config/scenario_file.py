@@ -3,14 +3,16 @@ is wrong.
 
 A section is flat: the key that names the plug-in (`channel.model`, `allocation.method`,
 `training.algorithm`), the plug-in's own fields and those of the dataclasses it holds. A power field
-`x_w` may be written `x_dbm`.
+`x_w` may be written `x_dbm`. A path is relative to the scenario file. Section `inputs`, which a run
+writes, holds size and hash of the files that were read; other ones are refused.
 """
 
 import dataclasses
 import hashlib
 import json
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,12 @@ from wirelessfl import plugins
 from wirelessfl.config.fields import build, flat, hint_at, known_fields, typed
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
+from wirelessfl.input_files import Contents, FileContent, check_contents, data_files, file_fields
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]
 SECTIONS = ("scenario", "channel", "allocation", "training", "run")
+INPUTS = "inputs"
 SELECTORS = {
     "channel": ("model", "channels"),
     "allocation": ("method", "allocators"),
@@ -41,17 +45,37 @@ WITHOUT_EFFECT = (
 def read_tables(path: Path) -> Tables:
     """The tables of a TOML file; `InputError` when it cannot be read or is not TOML."""
     try:
-        return check_sections(tomllib.loads(path.read_text(encoding="utf-8")))
+        tables = check_sections(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"scenario file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"scenario file {path} is not valid TOML: {error}") from None
+    return _with_paths(tables, lambda file: os.path.realpath(os.path.join(path.parent, file)))
+
+
+def _with_paths(tables: Tables, change: Callable[[str], str]) -> Tables:
+    """`tables` with every path changed; those of an unknown plug-in stay."""
+    changed = {section: dict(table) for section, table in tables.items()}
+    for section in SELECTORS.keys() & tables.keys():
+        for name in _file_fields(section, tables[section]):
+            file = changed[section].get(name)
+            if isinstance(file, str) and file:
+                changed[section][name] = change(file)
+    return changed
+
+
+def _file_fields(section: str, table: Mapping[str, Any]) -> list[str]:
+    key = SELECTORS[section][0]
+    try:
+        return list(file_fields(_load(section, table.get(key, DEFAULTS[section]))()))
+    except InputError:  # what is unknown is refused where an experiment is made of it
+        return []
 
 
 def check_sections(tables: Mapping[str, Any]) -> Tables:
     """The tables, when every one is a known section; `InputError` otherwise."""
     for name, table in tables.items():
-        if name not in SECTIONS:
+        if name not in (*SECTIONS, INPUTS):
             raise InputError(f"section [{name}] is not known{hint_at(name, SECTIONS)}")
         if not isinstance(table, dict):
             raise InputError(f"{name} must be a section, got {table!r}")
@@ -64,7 +88,8 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     section, dot, field = target.strip().partition(".")
     if not equals or not dot or not field:
         raise InputError(f"--set must be section.field=value, got {text!r}")
-    check_sections({section: {}})
+    if section not in SECTIONS:
+        raise InputError(f"section [{section}] is not known{hint_at(section, SECTIONS)}")
     try:
         return section, field, tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
@@ -85,6 +110,9 @@ def merge(base: Tables, changes: Tables) -> Tables:
                 known = {key, *_section_fields(section, _load(section, chosen))}
                 old = {field: value for field, value in old.items() if field in known}
         merged[section] = {**_without_twins(old, table), **table}
+    if INPUTS in base:
+        given = {f"{section}.{name}" for section, table in changes.items() for name in table}
+        merged[INPUTS] = {name: file for name, file in base[INPUTS].items() if name not in given}
     return merged
 
 
@@ -100,7 +128,7 @@ def from_tables(tables: Tables) -> Experiment:
     tables = check_sections(tables)
     allocation = dict(tables.get("allocation", {}))
     cap = typed("allocation.max_pruning_ratio", float, allocation.pop("max_pruning_ratio", 1.0))
-    return Experiment(
+    experiment = Experiment(
         scenario=build(Scenario, "scenario", tables.get("scenario", {})),
         channel=_plugin("channel", tables.get("channel", {})),
         allocator=_plugin("allocation", allocation),
@@ -108,6 +136,34 @@ def from_tables(tables: Tables) -> Experiment:
         algorithm=_plugin("training", tables.get("training", {})),
         run=build(RunSettings, "run", tables.get("run", {})),
     )
+    if recorded := recorded_inputs(tables):
+        check_contents("section [inputs]", recorded, _field_contents(experiment))
+    return experiment
+
+
+def recorded_inputs(tables: Tables) -> Contents:
+    """The files that section `inputs` records, by name."""
+    return {name: FileContent.from_table(name, of) for name, of in tables.get(INPUTS, {}).items()}
+
+
+def input_contents(experiment: Experiment, data_root: Path | None) -> dict[str, FileContent]:
+    """The content of every file that a run reads: those named in fields, those of the data set."""
+    found = _field_contents(experiment)
+    if experiment.run.train:
+        files = data_files(experiment.algorithm, data_root)
+        found |= {name: FileContent.of(name, file) for name, file in files.items()}
+    return found
+
+
+def _field_contents(experiment: Experiment) -> dict[str, FileContent]:
+    """The content of the files named in fields, by `section.field`."""
+    tables = to_tables(experiment)
+    return {
+        f"{section}.{name}": FileContent.of(f"{section}.{name}", tables[section][name])
+        for section in SELECTORS
+        for name in _file_fields(section, tables[section])
+        if tables[section].get(name)
+    }
 
 
 def to_tables(experiment: Experiment) -> Tables:
@@ -124,9 +180,28 @@ def to_tables(experiment: Experiment) -> Tables:
     }
 
 
-def to_toml(experiment: Experiment) -> str:
-    """The text of `experiment.toml`."""
-    return tomli_w.dumps(to_tables(experiment))
+def to_toml(
+    experiment: Experiment, *, folder: Path | None = None, inputs: Contents | None = None
+) -> str:
+    """The text of `experiment.toml`, with paths relative to the `folder` that it lies in, and with
+    the content of the files that it reads.
+    """
+    tables = to_tables(experiment)
+    if folder is not None:
+        here = os.path.realpath(folder)
+        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), here))
+    if inputs:
+        tables[INPUTS] = {name: content.as_table() for name, content in inputs.items()}
+    return tomli_w.dumps(tables)
+
+
+def identity_tables(experiment: Experiment) -> Tables:
+    """`to_tables`, with the content of a file in place of its path."""
+    tables = to_tables(experiment)
+    for name, content in _field_contents(experiment).items():
+        section, _, field = name.partition(".")
+        tables[section][field] = content.as_table()
+    return tables
 
 
 def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
@@ -134,11 +209,10 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     fields change no name.
 
     `with_rounds=False` names what a run may be resumed as: the same experiment with another number
-    of rounds.
+    of rounds. A file counts by its content, wherever it lies.
     """
-    tables = to_tables(
-        from_tables(to_tables(experiment))
-    )  # as read from a file, where 1 and 1.0 are the same
+    # As read from a file, where 1 and 1.0 are the same.
+    tables = identity_tables(from_tables(to_tables(experiment)))
     selectors = {(section, key) for section, (key, _) in SELECTORS.items()}
     defaults = to_tables(
         from_tables({section: {key: tables[section][key]} for section, key in selectors})

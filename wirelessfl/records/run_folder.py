@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from wirelessfl import strict_json
 from wirelessfl.errors import InputError
+from wirelessfl.input_files import Contents, FileContent
 from wirelessfl.values import RoundRecord
 
 Arrays = dict[str, NDArray[Any]]
@@ -57,13 +58,15 @@ class Checkpoint:
     """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's
     packed state.
 
-    `experiment` names the experiment it belongs to, so that no other one goes on from it.
+    `experiment` names the experiment it belongs to, so that no other one goes on from it; `inputs`
+    is the content of the files that the run reads, by name.
     """
 
     round: int
     clock_s: float
     arrays: Arrays
     experiment: str = ""
+    inputs: Contents = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,9 @@ class RunFolder:
             "__round": np.int64(checkpoint.round),
             "__experiment": np.str_(checkpoint.experiment),
         }
+        if checkpoint.inputs:
+            files = {name: content.as_table() for name, content in checkpoint.inputs.items()}
+            archive["__inputs"] = np.str_(strict_json.dumps(files))
         buffer = io.BytesIO()
         np.savez(buffer, **archive)
         write_atomically(target, buffer.getvalue())
@@ -253,13 +259,15 @@ class RunFolder:
                     arrays = {name: archive[name] for name in archive.files}
                 clock_s, round = float(arrays.pop("__clock_s")), int(arrays.pop("__round"))
                 experiment = str(arrays.pop("__experiment"))
+                files = json.loads(str(arrays.pop("__inputs", "{}")))
+                inputs = {name: FileContent.from_table(name, of) for name, of in files.items()}
                 if file.stem != f"checkpoint-{round:06d}":
                     raise ValueError(f"it is that of round {round}")
             except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
                 instead = "the one before it is used" if files else "the run starts over"
                 notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return Checkpoint(round, clock_s, arrays, experiment)
+            return Checkpoint(round, clock_s, arrays, experiment, inputs)
         return None
 
     def checkpoint_files(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What the studies of [CA-HFP] share: networks and data of both scales, schemes, what is reported."""
+"""Networks, data, schemes and reported columns of the studies of [CA-HFP]."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,14 +9,12 @@ from studies.report.results import Run, Sample, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP = (
-    "FedAvg",
-    "FedProx",
-    "PruneFL",
-    "FedMP",
-    "DapperFL",
-    "CA-HFP",
-)
+FEDAVG = "FedAvg"
+FEDPROX = "FedProx"
+PRUNEFL = "PruneFL"
+FEDMP = "FedMP"
+DAPPERFL = "DapperFL"
+CA_HFP = "CA-HFP"
 SCHEMES = (FEDAVG, FEDPROX, PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 PRUNING = (PRUNEFL, FEDMP, DAPPERFL, CA_HFP)
 
@@ -24,10 +22,17 @@ THREE_SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A network on a data set; `training` holds the fields of section training that make it.
+class LearningSetup:
+    """A network on a data set.
 
-    Schemes that prune filters leave `whole_groups` as they are.
+    Attributes:
+        network: Name of the network in the tables.
+        data: Name of the data set in the tables.
+        training: The fields of section training that select them.
+        alphas: Dirichlet concentrations of the partition over clients.
+        rounds: Rounds of a run.
+        seeds: Seeds of the runs.
+        whole_groups: Groups of filters that schemes which prune filters leave whole.
     """
 
     network: str
@@ -39,11 +44,11 @@ class Setting:
     whole_groups: tuple[str, ...] = ()
 
     def label(self, alpha: float) -> str:
-        """What the tables call it under Dirichlet's `alpha`."""
+        """The name of the setting in the tables, with Dirichlet's `alpha`."""
         return f"{self.network}, {self.data}, alpha {alpha:g}"
 
 
-# What [CA-HFP] prints, and where it prints nothing our reading: gradients clipped at 10
+# The printed values of [CA-HFP], and our reading where none are printed: gradients clipped at 10
 # ([CA-HFP] erratum C17), one model tested on the whole test set.
 _LOCAL = {
     "partition": "dirichlet",
@@ -80,12 +85,12 @@ _SMALL_RESNET = {
     "learning_rate": 0.1,
 }
 # The sizes of Table I are those of ResNet-32 with two of its regular blocks of 32 channels left
-# whole; not which two.
+# whole; the paper does not say which two.
 _WHOLE = {"resnet32": ("blocks.6", "blocks.7")}
-SETTINGS: Mapping[str, tuple[Setting, ...]] = {
+SETTINGS: Mapping[str, tuple[LearningSetup, ...]] = {
     "small": (
-        Setting("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30, seeds=(0, 1)),
-        Setting(
+        LearningSetup("CNN", "Fashion-MNIST", _SMALL_CNN, rounds=30, seeds=(0, 1)),
+        LearningSetup(
             "ResNet-32 of width 0.25",
             "CIFAR-10",
             _SMALL_RESNET,
@@ -96,7 +101,7 @@ SETTINGS: Mapping[str, tuple[Setting, ...]] = {
         ),
     ),
     "paper": tuple(
-        Setting(
+        LearningSetup(
             network, data, {**_PAPER, "model": model, **fields}, whole_groups=_WHOLE.get(model, ())
         )
         for network, model in (("VGG16", "vgg16"), ("ResNet-32", "resnet32"))
@@ -105,7 +110,7 @@ SETTINGS: Mapping[str, tuple[Setting, ...]] = {
 }
 # The setting of the figures: VGG16 on CIFAR-10 in the paper.
 FIGURES = {"small": SETTINGS["small"][0], "paper": SETTINGS["paper"][1]}
-# Everybody is waited for; a deadline that nobody can meet would be refused.
+# The server waits for all clients; the deadline is long, as one that no client can meet is refused.
 CELL: Tables = {
     "scenario": {"clients": 10, "deadline_s": 1e4},
     "allocation": {"method": "min-latency"},
@@ -113,9 +118,19 @@ CELL: Tables = {
 
 
 def planned(
-    setting: Setting, alpha: float, changes: Tables, seeds: tuple[int, ...] | None = None
+    setting: LearningSetup, alpha: float, changes: Tables, seeds: tuple[int, ...] | None = None
 ) -> list[Experiment]:
-    """One experiment per seed (those of the setting unless given); `changes` on top of the setting."""
+    """The experiments of a row.
+
+    Args:
+        setting: Network and data set.
+        alpha: Dirichlet concentration of the partition.
+        changes: Sections of the experiment that differ from the setting.
+        seeds: The seeds, those of the setting by default.
+
+    Returns:
+        One experiment per seed.
+    """
     training = {
         **CELL,
         "training": {"algorithm": "ca-hfp", **setting.training, "dirichlet_alpha": alpha},
@@ -127,9 +142,16 @@ def planned(
     return [replace(first, run=replace(first.run, seed=seed)) for seed in seeds or setting.seeds]
 
 
-def scheme(name: str, setting: Setting, ratio: float) -> Tables:
-    """A row of Table I: every pruning scheme removes `ratio` of the filters, or as many weights as
-    that.
+def scheme(name: str, setting: LearningSetup, ratio: float) -> Tables:
+    """The changes that make a row of [CA-HFP] Table I.
+
+    Args:
+        name: One of `SCHEMES`.
+        setting: Network and data set.
+        ratio: Fraction of the filters that is pruned, or of as many weights for PruneFL.
+
+    Returns:
+        The changed sections.
     """
     uniform: dict[str, Any] = {"ratios": "uniform", "filter_ratio": ratio}
     if setting.whole_groups:
@@ -137,7 +159,7 @@ def scheme(name: str, setting: Setting, ratio: float) -> Tables:
     fields: Mapping[str, dict[str, Any]] = {
         FEDAVG: {"algorithm": "fedavg"},
         FEDPROX: {"algorithm": "fedprox", "work_fractions": [0.25, 0.5, 0.75]},
-        PRUNEFL: prunefl(setting, kept_share(setting, ratio)),
+        PRUNEFL: prunefl(setting, kept_fraction(setting, ratio)),
         FEDMP: {"algorithm": "fedmp", **uniform},
         DAPPERFL: {"algorithm": "dapperfl", **uniform},
         CA_HFP: {"algorithm": "ca-hfp", **uniform},
@@ -145,9 +167,17 @@ def scheme(name: str, setting: Setting, ratio: float) -> Tables:
     return {"training": fields[name]}
 
 
-def prunefl(setting: Setting, density: float) -> dict[str, Any]:
-    """PruneFL with this share of the weights, chosen anew after the first round and each sixth of
-    the rounds.
+def prunefl(setting: LearningSetup, density: float) -> dict[str, Any]:
+    """The fields of PruneFL at a density.
+
+    The mask is chosen again after the first round and after every sixth of the rounds.
+
+    Args:
+        setting: Network and data set.
+        density: Fraction of the weights that is kept.
+
+    Returns:
+        The changed fields of section training.
     """
     return {
         "algorithm": "prunefl",
@@ -157,20 +187,26 @@ def prunefl(setting: Setting, density: float) -> dict[str, Any]:
     }
 
 
-def kept_share(setting: Setting, ratio: float) -> float:
-    """The share of the network's parameters that is left without `ratio` of the filters of every
-    layer.
+def kept_fraction(setting: LearningSetup, ratio: float) -> float:
+    """Fraction of the parameters left after pruning `ratio` of the filters of every layer.
+
+    Args:
+        setting: Network and data set.
+        ratio: Fraction of the filters that is pruned.
+
+    Returns:
+        The fraction, rounded to four digits.
     """
     task = {
         name: setting.training.get(name)
         for name in ("dataset", "model", "image_size", "image_channels", "width")
     }
     given = {name: value for name, value in task.items() if value is not None}
-    return _kept_share(ratio, setting.whole_groups, **given)
+    return _kept_fraction(ratio, setting.whole_groups, **given)
 
 
 @cache
-def _kept_share(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> float:
+def _kept_fraction(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> float:
     from training.engine.engine import EngineSpec
     from training.structure.structure import Structure
     from training.task import Task
@@ -184,8 +220,14 @@ def _kept_share(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> flo
 
 
 def costs(runs: list[Run]) -> dict[str, Sample]:
-    """What a client sends and receives in a round, in thousands of numbers of 32 bits, and
-    computes, in GFLOP.
+    """The cost columns of a table, means over clients and rounds.
+
+    Args:
+        runs: One run per seed.
+
+    Returns:
+        `thousands_up` and `thousands_down`, values of 32 bits that a client sends and receives in a
+        round, in thousands, and `gflop`, its computation in GFLOP.
     """
     return {
         "thousands_up": over_seeds(

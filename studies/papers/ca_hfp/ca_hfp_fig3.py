@@ -1,6 +1,4 @@
-"""[CA-HFP] Fig. 3: accuracy over the rounds of the four schemes that prune, half of the filters
-gone.
-"""
+"""[CA-HFP] Fig. 3: accuracy over the rounds of four schemes, half of the filters pruned."""
 
 from typing import Any
 
@@ -15,8 +13,8 @@ from studies.papers.ca_hfp._ca_hfp import (
 )
 from studies.report.claims import Check, highest, lowest
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Runs, Sample, Table
-from studies.report.summaries import accuracy_columns, common_accuracy, first_reached
+from studies.report.results import Claim, Runs, Table
+from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.experiment import Experiment
 
 ALPHAS = (1.0, 10.0)
@@ -29,8 +27,9 @@ def label_of(alpha: float, name: str) -> str:
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """The runs of Table I in the setting of the figures (small: the CNN on Fashion-MNIST; VGG16 on
-    CIFAR-10).
+    """The runs of Table I in the setting of the figures.
+
+    At small scale this is the CNN on Fashion-MNIST, else VGG16 on CIFAR-10.
     """
     setting = FIGURES[scale]
     return {
@@ -51,12 +50,9 @@ def table(runs: Runs) -> Table:
         }
         targets = common_accuracy(shown.values())
         for label, seeds in shown.items():
-            reached = [
-                first_reached(run, target) for run, target in zip(seeds, targets, strict=True)
-            ]
             rows[label] = {
                 **accuracy_columns(seeds),
-                "rounds_to_common_accuracy": Sample(tuple(reached)),
+                "rounds_to_common_accuracy": until_accuracy(seeds, targets),
                 **costs(seeds),
             }
     return Table(tuple({"alpha: scheme": label, **rows[label]} for label in runs))

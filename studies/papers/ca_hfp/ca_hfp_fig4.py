@@ -1,4 +1,4 @@
-"""[CA-HFP] Fig. 4: accuracy over the pruning ratio, of the four schemes that prune."""
+"""[CA-HFP] Fig. 4: accuracy over the pruning ratio for the four pruning schemes."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _lead(table: Table, alpha: float, ratio: float, lower: str) -> Sample:
 
 
 def _gap_grows(alpha: float) -> Check:
-    """The lead over the mean of the other three, at the largest ratio against that at the smallest."""
+    """Check that the lead over the mean of the others is larger at the largest ratio."""
 
     def check(table: Table) -> Verdict:
         leads = [

@@ -1,6 +1,4 @@
-"""[CA-HFP] Fig. 5: what communication and computation of a whole training cost, over the pruning
-ratio.
-"""
+"""[CA-HFP] Fig. 5: communication and computation of a whole training over the pruning ratio."""
 
 from typing import Any
 
@@ -36,9 +34,7 @@ def _bits(run: Run) -> float:
 
 
 def table(runs: Runs) -> Table:
-    """Gigabits up and down and TFLOPs of all clients over all rounds, and the accuracy that they
-    buy.
-    """
+    """Gigabits up and down and TFLOPs of all clients over all rounds, and the accuracy."""
     return Table(
         tuple(
             {
@@ -53,7 +49,7 @@ def table(runs: Runs) -> Table:
 
 
 def _lowest(column: str) -> Check:
-    """No scheme at the same ratio costs less than CA-HFP."""
+    """Check that no scheme costs less than CA-HFP at the same ratio."""
 
     def check(table: Table) -> Verdict:
         lower = []
@@ -95,9 +91,8 @@ def figure(runs: Runs, figure: Any) -> None:
         panel.axhline(dense, color="black", linewidth=1, linestyle=":", label=FEDAVG)
         for index, name in enumerate(PRUNING):
             means = [found.sample(label_of(ratio, name), column).mean for ratio in RATIOS]
-            size = 3 + 2 * (
-                len(PRUNING) - index
-            )  # the last ones within the first where they cost the same
+            # Decreasing sizes, so that markers of equal cost remain visible inside each other.
+            size = 3 + 2 * (len(PRUNING) - index)
             style = {
                 "color": COLOURS[index],
                 "linestyle": LINES[index],

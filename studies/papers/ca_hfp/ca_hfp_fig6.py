@@ -1,5 +1,6 @@
-"""[CA-HFP] Fig. 6: completion time and accuracy over the ranks, which pair slow devices with
-large ratios.
+"""[CA-HFP] Fig. 6: completion time and accuracy by rank.
+
+Ranks pair slow devices with large ratios.
 """
 
 from functools import cache
@@ -16,15 +17,15 @@ from studies.papers.ca_hfp._ca_hfp import (
     FIGURES,
     PRUNEFL,
     PRUNING,
-    Setting,
-    kept_share,
+    LearningSetup,
+    kept_fraction,
     planned,
     prunefl,
 )
 from studies.report.claims import Check, highest, lowest
 from studies.report.curves import COLOURS, panels
-from studies.report.results import Claim, Runs, Sample, Table, over_seeds
-from studies.report.summaries import accuracy_columns, common_accuracy, first_reached
+from studies.report.results import Claim, Runs, Table, over_seeds
+from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.config.scenario_file import Tables
 from wirelessfl.experiment import Experiment
 from wirelessfl.rng import Streams
@@ -36,15 +37,16 @@ RATIOS = {
     "rank 2": (0.5, 0.75),
     "rank 3": (0.75, 0.9),
 }
-# A device's class is its share of the fastest one's speed and rate; the paper gives no time model.
+# The class of a device is its speed and rate relative to the fastest; the paper has no time model.
 CLASSES = {0.0: 1.0, 0.25: 0.75, 0.5: 0.5, 0.75: 0.25, 0.9: 0.1}
-RANKED = {
-    FEDMP: "fedmp",
-    DAPPERFL: "dapperfl",
-    CA_HFP: "ca-hfp",
-}  # algorithms that take a ratio for each client
+# Algorithms that take a ratio for each client.
+RANKED = {FEDMP: "fedmp", DAPPERFL: "dapperfl", CA_HFP: "ca-hfp"}
 SCHEMES = (FEDAVG, *PRUNING)
-CPU_HZ, DISTANCE_M, POWER_W, DOWNLINK_BPS = 3e9, 300.0, 0.631, 100e6  # of the fastest class
+# The fastest class.
+CPU_HZ = 3e9
+DISTANCE_M = 300.0
+POWER_W = 0.631
+DOWNLINK_BPS = 100e6
 
 
 def label_of(rank: str, name: str) -> str:
@@ -54,11 +56,16 @@ def label_of(rank: str, name: str) -> str:
 
 @cache
 def cell(rank: str) -> Tables:
-    """Ten clients on equal bands without fading, whose clocks and rates are in proportion to their
-    classes.
+    """Ten clients on equal bands without fading, with clocks and rates by class.
 
-    Rates follow from powers: log2(1 + h p / sigma^2) is to be the class times that of the full
-    power.
+    Rates follow from the transmit powers: log2(1 + h p / sigma^2) is the class times its value at
+    full power.
+
+    Args:
+        rank: A key of `RATIOS`.
+
+    Returns:
+        The sections of the experiment.
     """
     first, second = RATIOS[rank]
     classes = np.repeat([CLASSES[first], CLASSES[second]], 5)
@@ -91,17 +98,26 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     }
 
 
-def training(name: str, rank: str, setting: Setting) -> dict[str, Any]:
-    """A scheme at a rank; FedAvg prunes nothing and has a rank's devices only.
+def training(name: str, rank: str, setting: LearningSetup) -> dict[str, Any]:
+    """The fields of a scheme at a rank.
 
-    PruneFL has one mask for all clients, which knows no ranks: it keeps as many weights as the
-    sub-models of a rank have in the mean over clients.
+    FedAvg prunes nothing and has the devices of a rank only. PruneFL has one mask for all clients,
+    independent of ranks: it keeps as many weights as the sub-models of a rank have in the mean over
+    clients.
+
+    Args:
+        name: One of `SCHEMES`.
+        rank: A key of `RATIOS`.
+        setting: Network and data set.
+
+    Returns:
+        The changed fields of section training.
     """
     if name == FEDAVG:
         return {"algorithm": "fedavg"}
     if name == PRUNEFL:
-        shares = [kept_share(setting, ratio) for ratio in RATIOS[rank]]
-        return prunefl(setting, round(float(np.mean(shares)), 4))
+        fractions = [kept_fraction(setting, ratio) for ratio in RATIOS[rank]]
+        return prunefl(setting, round(float(np.mean(fractions)), 4))
     return {"algorithm": RANKED[name], "ratios": rank.replace(" ", "-")}
 
 
@@ -112,14 +128,10 @@ def table(runs: Runs) -> Table:
         shown = {name: runs[label_of(rank, name)] for name in SCHEMES}
         targets = common_accuracy(shown.values())
         for name, seeds in shown.items():
-            reached = [
-                first_reached(run, target, "clock_s")
-                for run, target in zip(seeds, targets, strict=True)
-            ]
             rows[label_of(rank, name)] = {
                 **accuracy_columns(seeds),
                 "round_s": over_seeds(seeds, lambda run: float(run.series("round_s").mean())),
-                "completion_s": Sample(tuple(reached)),
+                "completion_s": until_accuracy(seeds, targets, "clock_s"),
                 "gflop": over_seeds(seeds, lambda run: float(run.series("flops").mean() / 1e9)),
                 "thousands_up": over_seeds(
                     seeds, lambda run: float(run.series("uplink_bits").mean() / 32e3)

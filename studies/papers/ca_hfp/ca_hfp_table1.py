@@ -1,6 +1,4 @@
-"""[CA-HFP] Table I: accuracy, size and FLOPs of six schemes under label skew, half of the
-filters pruned.
-"""
+"""[CA-HFP] Table I: accuracy, size and FLOPs of six schemes, half of the filters pruned."""
 
 from typing import Any
 
@@ -72,9 +70,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy (last ten rounds, and best), and what a client sends, receives and computes in a
-    round.
-    """
+    """Accuracy (last ten rounds, and best), and a client's traffic and computation in a round."""
     return Table(
         tuple(
             {
@@ -89,7 +85,7 @@ def table(runs: Runs) -> Table:
 
 
 def settings_of(table: Table) -> list[str]:
-    """The settings that a table has rows of."""
+    """The settings that have rows in a table."""
     return list(dict.fromkeys(str(row[table.columns[0]]).rpartition(": ")[0] for row in table.rows))
 
 
@@ -123,26 +119,25 @@ def _close_to_fedavg(table: Table) -> Verdict:
     )
 
 
-def _share(column: str) -> Check:
-    """CA-HFP's share of FedAvg's costs: a half within residual blocks, else about a quarter."""
+def _fraction(column: str) -> Check:
+    """Check CA-HFP's fraction of FedAvg's cost: half in residual blocks, else about a quarter."""
 
     def check(table: Table) -> Verdict:
-        shares = {
+        fractions = {
             setting: table.sample(f"{setting}: {CA_HFP}", column).mean
             / table.sample(f"{setting}: {FEDAVG}", column).mean
             for setting in settings_of(table)
         }
         expected = {
             setting: (0.45, 0.6) if setting.startswith("ResNet") else (0.2, 0.35)
-            for setting in shares
+            for setting in fractions
         }
         holds = all(
-            expected[setting][0] <= share <= expected[setting][1]
-            for setting, share in shares.items()
+            expected[setting][0] <= fraction <= expected[setting][1]
+            for setting, fraction in fractions.items()
         )
-        return Verdict(
-            holds, ", ".join(f"{setting}: {share:.3f}" for setting, share in shares.items())
-        )
+        figures = ", ".join(f"{setting}: {fraction:.3f}" for setting, fraction in fractions.items())
+        return Verdict(holds, figures)
 
     return check
 
@@ -154,11 +149,11 @@ CLAIMS = (
     Claim("CA-HFP is close to FedAvg: at most 4 points below it in any setting", _close_to_fedavg),
     Claim(
         "It sends about a quarter (VGG16, CNN) or half (ResNet) of FedAvg's numbers",
-        _share("thousands_up"),
+        _fraction("thousands_up"),
     ),
     Claim(
         "It computes about a quarter (VGG16, CNN) or half (ResNet) of FedAvg's FLOPs",
-        _share("gflop"),
+        _fraction("gflop"),
     ),
 )
 

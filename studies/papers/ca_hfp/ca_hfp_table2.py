@@ -1,11 +1,11 @@
-"""[CA-HFP] Table II: which filters to keep, and what reconstruction is worth."""
+"""[CA-HFP] Table II: scores that select the filters, and the benefit of reconstruction."""
 
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from studies.papers.ca_hfp._ca_hfp import FIGURES, SETTINGS, Setting, costs, planned
+from studies.papers.ca_hfp._ca_hfp import FIGURES, SETTINGS, LearningSetup, costs, planned
 from studies.report.claims import Check, averaged, compare
 from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Runs, Table, Verdict
@@ -20,9 +20,8 @@ MEANS = {"reconstruction": "residual", "mean over holders": "holders", "zeros": 
 RANK = "rank-2"
 ALPHAS = {"small": (0.1, 1.0), "paper": (0.1, 1.0, 10.0)}
 # "l1" with reconstruction is FedMP, for which Table I prints other figures, 76.87 in place of 86.81
-# ([CA-HFP] erratum C12).
-# CIFAR-10 with alpha 0.1, 1 and 10, then CIFAR-100; "w/o" is told no closer; None: diverged, or
-# blank
+# ([CA-HFP] erratum C12). Columns: CIFAR-10 with alpha 0.1, 1 and 10, then CIFAR-100. The paper does
+# not define its "w/o" rows further.
 PAPER = {
     ("l1", "reconstruction"): (54.83, 86.81, 88.69, 45.96, 46.23, 49.11),
     ("l1", "mean over holders"): (54.74, 84.34, 84.55, 44.14, 45.94, 46.91),
@@ -32,7 +31,7 @@ PAPER = {
 }
 
 
-def settings(scale: str) -> list[Setting]:
+def settings(scale: str) -> list[LearningSetup]:
     """VGG16 on CIFAR-10 and CIFAR-100; the small CNN."""
     return list(SETTINGS["paper"][1:3]) if scale == "paper" else [FIGURES["small"]]
 
@@ -67,9 +66,7 @@ def _printed() -> dict[str, float]:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy (last ten rounds, and best), and what a client sends, receives and computes in a
-    round.
-    """
+    """Accuracy (last ten rounds, and best), and a client's traffic and computation in a round."""
     printed = _printed()
     return Table(
         tuple(
@@ -85,12 +82,12 @@ def table(runs: Runs) -> Table:
 
 
 def settings_of(table: Table) -> list[str]:
-    """The settings that a table has rows of, the smallest alpha first."""
+    """The settings that have rows in a table, the smallest alpha first."""
     return list(dict.fromkeys(str(row[table.columns[0]]).rpartition(": ")[0] for row in table.rows))
 
 
 def _compared(better: tuple[str, str], worse: tuple[str, str]) -> Check:
-    """Variant `better` above `worse`, mean over settings."""
+    """Check that variant `better` is above `worse` in the mean over settings."""
 
     def check(table: Table) -> Verdict:
         places = settings_of(table)

@@ -1,9 +1,8 @@
-"""CA-HFP under a deadline: ratios from the KKT allocation against fixed ranks, equal bands and one
-ratio for all.
+"""CA-HFP under a deadline: ratios from the KKT allocation against fixed, equal and common ratios.
 
-A study that no paper has: [CA-HFP] fixes the ratios by rank, whatever the channel; [WFL] allocates
-them, but to weights. Here the allocated ratio is a share of bits and cycles, and every client gets
-the largest sub-model of which both fit.
+This study extends the papers: [CA-HFP] fixes the ratios by rank, whatever the channel; [WFL]
+allocates them, but to weights. Here the allocated ratio is a fraction of bits and cycles, and every
+client gets the largest sub-model that fits both.
 """
 
 from typing import Any
@@ -12,7 +11,7 @@ from studies.papers.ca_hfp._ca_hfp import FIGURES, THREE_SEEDS, costs, planned
 from studies.report.claims import Check, above, averaged, compare, within
 from studies.report.curves import draw_over_time, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
-from studies.report.summaries import accuracy_columns, common_accuracy, first_reached
+from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.experiment import Experiment
 
@@ -23,8 +22,8 @@ RANKS = "rank 1, equal bands"
 RANKS_SELECTED = "rank 1, as many as fit"
 DENSE = "FedAvg, waits for all"
 ALPHA = 1.0
-# The allocation then prunes about half: 42 % of what a dense round takes on the best bands, in the
-# channel's mean.
+# 42 % of the duration of a dense round on the best bands at the mean channel, so that the
+# allocation prunes about half.
 DEADLINE_S = {"small": 0.15, "paper": 45.0}
 CAP = 0.95
 
@@ -40,7 +39,10 @@ VARIANTS: dict[str, Tables] = {
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """All variants under the same Rayleigh fading; who is late is left out, but for FedAvg."""
+    """All variants under the same Rayleigh fading.
+
+    Late updates are dropped, except for FedAvg, which waits.
+    """
     cell: Tables = {"scenario": {"deadline_s": DEADLINE_S[scale], "deadline_policy": "drop"}}
     return {
         label: planned(FIGURES[scale], ALPHA, merge(cell, changes), THREE_SEEDS)
@@ -49,32 +51,26 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def _arrived(run: Run, label: str) -> Any:
-    """Bits of the updates that joined a mean, (rounds, K): those in time, of whom nobody waits for."""
+    """Bits of the updates that entered the aggregation, (rounds, K)."""
     return run.series("uplink_bits") * (1.0 if label == DENSE else run.series("delivered"))
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy, client-rounds without an update, what arrived (share of a dense round's bits),
-    seconds, costs.
-    """
+    """Accuracy, missed client-rounds, delivered fraction of dense bits, seconds and costs."""
     targets = common_accuracy(runs.values())
     rows = {}
     for label, seeds in runs.items():
         arrived = [_arrived(run, label) for run in seeds]
         dense = [full.series("uplink_bits").sum() for full in runs[DENSE]]
-        shares = [float(bits.sum() / whole) for bits, whole in zip(arrived, dense, strict=True)]
-        reached = [
-            first_reached(run, target, "clock_s")
-            for run, target in zip(seeds, targets, strict=True)
-        ]
+        fractions = [float(bits.sum() / total) for bits, total in zip(arrived, dense, strict=True)]
         rows[label] = {
             **accuracy_columns(seeds),
             "missed": Sample(tuple(float((bits == 0).mean()) for bits in arrived)),
-            "arrived_share": Sample(tuple(shares)),
+            "arrived_share": Sample(tuple(fractions)),
             "mean_ratio": over_seeds(seeds, lambda run: float(run.series("pruning_ratio").mean())),
             "round_s": over_seeds(seeds, lambda run: float(run.series("round_s").mean())),
             **costs(seeds),
-            "to_common_accuracy_s": Sample(tuple(reached)),
+            "to_common_accuracy_s": until_accuracy(seeds, targets, "clock_s"),
         }
     return Table(tuple({"variant": label, **row} for label, row in rows.items()))
 
@@ -145,14 +141,12 @@ def figure(runs: Runs, figure: Any) -> None:
     for offset, (column, name, colour) in zip((-0.2, 0.2), shown, strict=True):
         samples = [found.sample(label, column) for label in runs]
         at = [place + offset for place in places]
-        means, errors = (
-            [sample.mean for sample in samples],
-            [sample.standard_error for sample in samples],
-        )
+        means = [sample.mean for sample in samples]
+        errors = [sample.standard_error for sample in samples]
         axes[1].barh(at, means, 0.38, xerr=errors, color=colour, capsize=2, label=name)
     axes[1].set_yticks(list(places), list(runs), fontsize="small")
     axes[1].invert_yaxis()
-    axes[1].set(title="(b) who delivers, and how much", xlim=(0, 1.05))
+    axes[1].set(title="(b) missed and delivered updates", xlim=(0, 1.05))
     axes[1].grid(alpha=0.3, axis="x")
     axes[1].set_axisbelow(True)
     axes[1].legend(fontsize="x-small", loc="upper right")

@@ -1,6 +1,4 @@
-"""What the studies of [MCE-PL] share: network, data, graph and rates of both scales, schemes, what
-is reported.
-"""
+"""Network, data, graph, rates, schemes and reported columns of the studies of [MCE-PL]."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +9,22 @@ from numpy.typing import NDArray
 
 from studies.report.curves import COLOURS, LINES
 from studies.report.results import Run, Runs, Sample, Table, over_seeds
+from studies.report.summaries import first_index
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-MCE_PL, IND_MASK = "MCE-PL", "ind-mask"
-IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU = "ind-weipru", "avr-weipru", "par-weipru"
-DSGD, FL, DSGDPROX, LOTTERY, DIS_PFL = "DSGD", "FL", "DSGDProx", "LotteryDSGD", "Dis-PFL"
-MASKS, PRUNED = (MCE_PL, IND_MASK), (IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU)
+MCE_PL = "MCE-PL"
+IND_MASK = "ind-mask"
+IND_WEIPRU = "ind-weipru"
+AVR_WEIPRU = "avr-weipru"
+PAR_WEIPRU = "par-weipru"
+DSGD = "DSGD"
+FL = "FL"
+DSGDPROX = "DSGDProx"
+LOTTERY = "LotteryDSGD"
+DIS_PFL = "Dis-PFL"
+MASKS = (MCE_PL, IND_MASK)
+PRUNED = (IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU)
 ALGORITHMS: Mapping[str, str] = {
     MCE_PL: "mce-pl",
     IND_MASK: "ind-mask",
@@ -30,18 +37,15 @@ ALGORITHMS: Mapping[str, str] = {
     LOTTERY: "lottery-dsgd",
     DIS_PFL: "dis-pfl",
 }
-LABELS: Mapping[str, tuple[int, ...]] = {
-    "small": (3, 5),
-    "paper": (3, 4, 5),
-}  # of an agent, in the tables
-FIGURE_LABELS: Mapping[str, int] = {
-    "small": 5,
-    "paper": 4,
-}  # of an agent, in Fig. 6 to 9 and Table III
-LAST = 3  # evaluations in the reported mean; the paper does not say which iteration it reports
+# Labels of an agent, in Tables I and II.
+LABELS: Mapping[str, tuple[int, ...]] = {"small": (3, 5), "paper": (3, 4, 5)}
+# Labels of an agent, in Fig. 6 to 9 and Table III.
+FIGURE_LABELS: Mapping[str, int] = {"small": 5, "paper": 4}
+# Evaluations in the reported mean; the paper does not say which iteration it reports.
+LAST_EVALUATIONS = 3
 
-# Section V-C, agents 1 to 20. What Section V-D says of agents 2, 4, 6 and 8 shows that it is what
-# is kept ([MCE-PL] erratum M3).
+# Section V-C, agents 1 to 20. Section V-D, on agents 2, 4, 6 and 8, shows that these are the kept
+# fractions ([MCE-PL] erratum M3).
 HETEROGENEOUS = (
     *(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.4, 0.2),
     *(0.4, 0.2, 0.3, 0.3, 0.4, 0.3, 0.1, 0.1, 0.3, 0.3),
@@ -49,12 +53,18 @@ HETEROGENEOUS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Agents, network and data of a scale; `training` holds the fields of section training that
-    make them.
+class PaperScale:
+    """Agents, network and data of a scale.
 
-    `rates` are learning rates by scheme with equal ratios, `mixed_rates` those with ratios of each
-    agent's own; `group_lasso` is the weight of R(z) where masks are learnt.
+    Attributes:
+        agents: Number of agents.
+        training: The fields of section training that select network and data.
+        rates: Learning rate by scheme when all agents keep the same fraction.
+        mixed_rates: Learning rate by scheme when the retention ratios differ.
+        rounds: Iterations of a run.
+        eval_every: Iterations between evaluations.
+        seeds: Seeds of the runs.
+        group_lasso: The weight of R(z) where masks are learnt.
     """
 
     agents: int
@@ -68,13 +78,13 @@ class Setting:
 
     @property
     def ratios(self) -> list[float]:
-        """The retention ratios of Section V-C, of as many agents as there are."""
+        """The retention ratios of Section V-C for the agents of this scale."""
         return list(HETEROGENEOUS[: self.agents])
 
 
-# The network's details are the official code's, as the paper gives kernels and pools only; so is
-# that fully connected layers keep 90 % whatever the ratio is: with Fil, a tenth of 192 would leave
-# most classes without an output.
+# The network's details are those of the official code, as the paper gives kernels and pools only.
+# Fully connected layers keep 90 % whatever the ratio, also as in the code: with Fil, a tenth of 192
+# would leave most classes without an output.
 _COMMON = {
     "dataset": "cifar10",
     "model": "alexnet-like",
@@ -89,13 +99,13 @@ _SMALL_RATES = {
     name: 100.0 if name in MASKS else 0.03 if name in (DSGD, DSGDPROX) else 0.1
     for name in ALGORITHMS
 }
-# As printed: those of Section V-B, and of Section V-C where agents keep different shares.
+# As printed in Section V-B, and in Section V-C for different retention ratios.
 _PAPER_RATES = {
     name: 1.0 if name in MASKS else 0.1 if name == LOTTERY else 0.01 for name in ALGORITHMS
 }
 _PAPER_MIXED = {name: 1.0 if name in MASKS else 0.001 for name in ALGORITHMS}
-SETTINGS: Mapping[str, Setting] = {
-    "small": Setting(
+PAPER_SCALES: Mapping[str, PaperScale] = {
+    "small": PaperScale(
         agents=10,
         training={
             **_COMMON,
@@ -111,7 +121,7 @@ SETTINGS: Mapping[str, Setting] = {
         eval_every=10,
         seeds=(0, 1),
     ),
-    "paper": Setting(
+    "paper": PaperScale(
         agents=20,
         training={**_COMMON, "batch_size": 128},
         rates=_PAPER_RATES,
@@ -122,17 +132,25 @@ SETTINGS: Mapping[str, Setting] = {
         group_lasso=0.001,
     ),
 }
-# The paper has no radio: everybody is waited for, and no result depends on the clock.
+# The paper has no radio: the round waits for all agents, and no result depends on the clock.
 _CELL: Tables = {"allocation": {"method": "min-latency"}}
 
 
 def planned(
     scale: str, labels: int, training: Mapping[str, Any], changes: Tables | None = None
 ) -> list[Experiment]:
-    """One experiment per seed: agents with so many labels each, fields of a scheme; `changes` (a
-    cell) on top.
+    """The experiments of a row.
+
+    Args:
+        scale: A key of `PAPER_SCALES`.
+        labels: Number of labels of each agent.
+        training: The fields of section training of a scheme.
+        changes: Further changed sections, such as a cell.
+
+    Returns:
+        One experiment per seed.
     """
-    setting = SETTINGS[scale]
+    setting = PAPER_SCALES[scale]
     tables: Tables = {
         **_CELL,
         "scenario": {"clients": setting.agents, "deadline_s": 1e4},
@@ -148,15 +166,22 @@ def planned(
 
 
 def homogeneous(scale: str, name: str, keep_ratio: float = 0.5) -> dict[str, Any]:
-    """Fields of section training of a scheme of Table I, where all agents keep `keep_ratio` if
-    anything is pruned.
+    """The fields of a scheme of [MCE-PL] Table I, where all agents keep the same fraction.
+
+    Args:
+        scale: A key of `PAPER_SCALES`.
+        name: A key of `ALGORITHMS`.
+        keep_ratio: Retention ratio of all agents, for schemes that prune.
+
+    Returns:
+        The fields of section training.
     """
     fields: dict[str, Any] = {
         "algorithm": ALGORITHMS[name],
-        "learning_rate": SETTINGS[scale].rates[name],
+        "learning_rate": PAPER_SCALES[scale].rates[name],
     }
     if name in MASKS:
-        fields |= {"group_lasso": SETTINGS[scale].group_lasso}
+        fields |= {"group_lasso": PAPER_SCALES[scale].group_lasso}
     if name in MASKS + PRUNED:
         fields |= {"fc_keep": 0.9}
     return fields | (
@@ -165,10 +190,16 @@ def homogeneous(scale: str, name: str, keep_ratio: float = 0.5) -> dict[str, Any
 
 
 def heterogeneous(scale: str, name: str) -> dict[str, Any]:
-    """Fields of section training of a scheme of Table II, where agents keep the shares of Section
-    V-C.
+    """The fields of a scheme of [MCE-PL] Table II, where agents keep the ratios of Section V-C.
+
+    Args:
+        scale: A key of `PAPER_SCALES`.
+        name: A key of `ALGORITHMS` whose scheme prunes.
+
+    Returns:
+        The fields of section training.
     """
-    setting = SETTINGS[scale]
+    setting = PAPER_SCALES[scale]
     fields = {
         **homogeneous(scale, name),
         "learning_rate": setting.mixed_rates[name],
@@ -179,40 +210,27 @@ def heterogeneous(scale: str, name: str) -> dict[str, Any]:
 
 
 def row(labels: int, name: str) -> str:
-    """A row of the tables."""
+    """The name of a row of the tables."""
     return f"{labels} labels: {name}"
 
 
 def labels_of(table: Table) -> list[int]:
-    """The numbers of labels that a table has rows of."""
+    """The numbers of labels that have rows in a table, in increasing order."""
     return sorted({int(str(cells[table.columns[0]]).partition(" ")[0]) for cells in table.rows})
 
 
-def accuracy(run: Run) -> float:
-    """Mean over agents of the accuracy on each one's test samples, mean of the last evaluations."""
-    return float(_evaluated(run)[-LAST:].mean())
-
-
-def common_accuracy(runs: Runs) -> list[float]:
-    """The accuracy that all schemes reach, for every seed: the lowest of what they report."""
-    return [
-        min(accuracy(run) for run in same_seed) for same_seed in zip(*runs.values(), strict=True)
-    ]
-
-
-def accuracy_columns(runs: list[Run]) -> dict[str, Sample]:
-    """Accuracy as reported: mean of the last evaluations, and the best one."""
-    return {
-        "accuracy": over_seeds(runs, accuracy),
-        "best_accuracy": over_seeds(runs, lambda run: float(_evaluated(run).max())),
-    }
-
-
 def costs(runs: list[Run]) -> dict[str, Sample]:
-    """What all agents send in an iteration, and in the whole run, in megabytes of 10^6 bytes.
+    """The traffic columns of a table, for all agents together.
 
-    Unicast, as the paper counts, sends every neighbour a copy of its own; in a broadcast all hear
-    the same one.
+    Unicast, as the paper counts, sends a separate copy to every neighbour; a broadcast reaches all
+    neighbours at once.
+
+    Args:
+        runs: One run per seed.
+
+    Returns:
+        Megabytes of 10^6 bytes: per iteration by `unicast_mb` and `broadcast_mb`, and of the whole
+        run, `total_unicast_mb`.
     """
     return {
         "unicast_mb": over_seeds(runs, lambda run: float(sent_mb(run).mean())),
@@ -221,32 +239,48 @@ def costs(runs: list[Run]) -> dict[str, Sample]:
     }
 
 
-def sent_mb(run: Run, way: str = "unicast") -> NDArray[np.float64]:
-    """Megabytes of each iteration, (rounds,), sent `unicast` or `broadcast`; with a server up to it
-    and down.
+def sent_mb(run: Run, mode: str = "unicast") -> NDArray[np.float64]:
+    """Traffic of each iteration.
+
+    Args:
+        run: A complete run.
+        mode: "unicast" or "broadcast".
+
+    Returns:
+        Megabytes of all agents, (rounds,); with a server, the sum of uplink and downlink.
     """
     try:
-        return run.series(f"extra.traffic_{way}_mb")
-    except KeyError:  # no graph
-        both: NDArray[np.float64] = (run.series("uplink_bits") + run.series("downlink_bits")).sum(
-            axis=1
-        ) / 8e6
-        return both
+        return run.series(f"extra.traffic_{mode}_mb")
+    except KeyError:  # with a server there is no graph, and no traffic between agents
+        bits = run.series("uplink_bits") + run.series("downlink_bits")
+        megabytes: NDArray[np.float64] = bits.sum(axis=1) / 8e6
+        return megabytes
 
 
 def sent_until(run: Run, target: float) -> float:
-    """Unicast megabytes until an evaluation first gives the target, those of the whole run where
-    none does.
+    """Unicast megabytes until an evaluation first reaches an accuracy.
+
+    Args:
+        run: A complete run.
+        target: Accuracy in [0, 1].
+
+    Returns:
+        The megabytes, or those of the whole run if no evaluation reaches the target.
     """
-    reached = run.series("accuracy") >= target
-    return float(sent_mb(run).cumsum()[reached.argmax() if reached.any() else -1])
+    index = first_index(run, target)
+    return float(sent_mb(run).cumsum()[-1 if index is None else index])
 
 
 def over_traffic(
     runs: list[Run],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Unicast megabytes since the start, accuracy and its standard error, at the evaluations; means
-    over seeds.
+    """Accuracy over traffic, means over seeds.
+
+    Args:
+        runs: One run per seed.
+
+    Returns:
+        Unicast megabytes since the start, accuracy and its standard error, each (evaluations,).
     """
     evaluated = ~np.isnan(runs[0].series("accuracy"))
     values = np.array([run.series("accuracy")[evaluated] for run in runs])
@@ -255,10 +289,13 @@ def over_traffic(
 
 
 def draw_over_traffic(axes: Any, runs: Runs, title: str, order: Sequence[str] = ()) -> None:
-    """Accuracy over the megabytes that all agents have sent, on a logarithmic axis, with bands of a
-    standard error.
+    """Draw accuracy over the megabytes that all agents have sent, with standard-error bands.
 
-    A label has the colour and line of its place in `order`, that of the runs unless given.
+    Args:
+        axes: Matplotlib axes; the horizontal one becomes logarithmic.
+        runs: Label -> one run per seed.
+        title: The title of the axes.
+        order: Labels whose positions select colours and lines, those of `runs` by default.
     """
     places = list(order or runs)
     for label, seeds in runs.items():
@@ -274,8 +311,3 @@ def draw_over_traffic(axes: Any, runs: Runs, title: str, order: Sequence[str] = 
         title=title,
     )
     axes.grid(alpha=0.3)
-
-
-def _evaluated(run: Run) -> NDArray[np.float64]:
-    found = run.series("accuracy")
-    return found[~np.isnan(found)]

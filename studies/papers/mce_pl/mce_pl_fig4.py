@@ -1,15 +1,14 @@
-"""[MCE-PL] Fig. 4: three agents alone learn masks of random weights as well as the weights
-themselves.
+"""[MCE-PL] Fig. 4: three isolated agents learn masks of random weights, or the weights.
 
 Each agent has all images of its three labels. In the paper weights start from U(-1, 1); at small
 scale from the usual U(+-1 / sqrt(fan-in)), since in 60 updates from U(-1, 1), where losses begin at
-several hundred, neither weights (rates 1e-6 to 0.1) nor masks (0.1 to 100) came past 0.36 in pilot
+several hundred, neither weights (rates 1e-6 to 0.1) nor masks (0.1 to 100) exceeded 0.36 in pilot
 runs, where 0.33 is chance. Fully connected layers keep r as well; in the official code they keep 90
 %.
 
 At small scale masks that keep 0.3 and 0.5 end 0.04 and 0.06 below weights after 60 updates, all
-still rising, one that keeps 0.1 learns little, and weights swing more than masks do: no claim
-holds.
+still rising, a mask that keeps 0.1 learns little, and the accuracy of weights varies more than that
+of masks: no claim holds.
 """
 
 from collections.abc import Mapping
@@ -17,17 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from studies.papers.mce_pl._mce_pl import accuracy_columns, planned
+from studies.papers.mce_pl._mce_pl import LAST_EVALUATIONS, planned
 from studies.report.claims import Check, averaged, compare
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.summaries import accuracy_columns, evaluations
 from wirelessfl.experiment import Experiment
 
-WEIGHTS, KEEP_RATIOS = "weights", (0.1, 0.3, 0.5)
+WEIGHTS = "weights"
+KEEP_RATIOS = (0.1, 0.3, 0.5)
 AS_WELL = 0.03  # of accuracy
 STARTS: Mapping[str, str] = {"small": "fan-in", "paper": "unit-uniform"}
-# Of weights and of masks: small as elsewhere. The paper has 0.01 and 1; from U(-1, 1) weights go
-# astray from 1e-3 on.
+# Of weights and of masks: small as elsewhere. The paper has 0.01 and 1; from U(-1, 1) weights
+# diverge from 1e-3 on.
 RATES: Mapping[str, tuple[float, float]] = {"small": (0.1, 100.0), "paper": (1e-5, 1.0)}
 
 
@@ -40,12 +41,10 @@ MASKED = tuple(label_of(keep) for keep in KEEP_RATIOS)
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Weights, and masks that keep three shares, evaluated every three updates."""
+    """Weights, and masks with three retention ratios, evaluated every three updates."""
     of_weights, of_masks = RATES[scale]
-    shared = {
-        "weight_init": STARTS[scale],
-        "label_choice": "balanced",
-    }  # so that no two agents have the same label
+    # With balanced choice no two agents have the same label.
+    shared = {"weight_init": STARTS[scale], "label_choice": "balanced"}
     weights = {
         **shared,
         "algorithm": "ind-weipru",
@@ -61,12 +60,14 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy (last evaluations, and best), and how much it swings from one evaluation to the
-    next.
-    """
+    """Accuracy (last evaluations, and best), and its mean change between evaluations."""
     return Table(
         tuple(
-            {"learnt": label, **accuracy_columns(seeds), "swing": over_seeds(seeds, _swing)}
+            {
+                "learnt": label,
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
+                "swing": over_seeds(seeds, _swing),
+            }
             for label, seeds in runs.items()
         )
     )
@@ -74,8 +75,7 @@ def table(runs: Runs) -> Table:
 
 def _swing(run: Run) -> float:
     """Mean absolute change of accuracy between evaluations of the second half of the run."""
-    accuracy = run.series("accuracy")
-    accuracy = accuracy[~np.isnan(accuracy)]
+    accuracy = evaluations(run)
     return float(np.abs(np.diff(accuracy[(len(accuracy) - 1) // 2 :])).mean())
 
 

@@ -1,9 +1,9 @@
-"""[MCE-PL] Fig. 6: accuracy over iterations where agents keep different shares.
+"""[MCE-PL] Fig. 6: accuracy over iterations under different retention ratios.
 
-At small scale MCE-PL, ind-mask and ind-weipru end within chance of each other, MCE-PL first. That
-ind-mask is slower at first than ind-weipru does not hold: masks learn at a rate of 100 here, the
-best one for 60 iterations. avr-weipru has learnt nothing in them, which makes it the lowest and the
-smoothest.
+At small scale MCE-PL, ind-mask and ind-weipru end within chance of each other, with MCE-PL first.
+The claim that ind-mask is slower at first than ind-weipru does not hold: masks learn at a rate of
+100 here, the best one for 60 iterations. avr-weipru learns nothing in this time, which makes it the
+lowest and the smoothest.
 """
 
 from typing import Any
@@ -15,15 +15,16 @@ from studies.papers.mce_pl._mce_pl import (
     FIGURE_LABELS,
     IND_MASK,
     IND_WEIPRU,
+    LAST_EVALUATIONS,
     MCE_PL,
     PAR_WEIPRU,
-    accuracy_columns,
     heterogeneous,
     planned,
 )
 from studies.report.claims import above, highest, lowest
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Table, over_seeds
+from studies.report.summaries import accuracy_columns, evaluations
 from wirelessfl.experiment import Experiment
 
 SHOWN = (MCE_PL, IND_MASK, IND_WEIPRU, AVR_WEIPRU, PAR_WEIPRU)
@@ -39,24 +40,24 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 def early(run: Run) -> float:
     """Mean accuracy of the first third of the evaluations."""
-    found = _evaluated(run)
+    found = evaluations(run)
     return float(found[: max(round(EARLY * len(found)), 1)].mean())
 
 
 def roughness(run: Run) -> float:
-    """How far an evaluation lies from the middle of those around it, mean over evaluations."""
-    found = _evaluated(run)
+    """Distance of an evaluation from the midpoint of its neighbours, mean over evaluations."""
+    found = evaluations(run)
     bends = np.abs(found[1:-1] - 0.5 * (found[:-2] + found[2:]))
     return float(bends.mean()) if len(bends) else 0.0
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy (last evaluations, and best), early accuracy, and how rough the curve is."""
+    """Accuracy (last evaluations, and best), early accuracy, and the roughness of the curve."""
     return Table(
         tuple(
             {
                 "scheme": name,
-                **accuracy_columns(seeds),
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
                 "early_accuracy": over_seeds(seeds, early),
                 "roughness": over_seeds(seeds, roughness),
             }
@@ -97,8 +98,3 @@ def figure(runs: Runs, figure: Any) -> None:
     draw_curves(axes, runs, "accuracy", "shares of Section V-C")
     axes.set_xlabel("iteration")
     legend_below(figure, axes)
-
-
-def _evaluated(run: Run) -> np.ndarray:
-    found = run.series("accuracy")
-    return found[~np.isnan(found)]

@@ -1,17 +1,17 @@
-"""[MCE-PL] Fig. 7: accuracy over what has been sent, where agents keep different shares.
+"""[MCE-PL] Fig. 7: accuracy over traffic under different retention ratios.
 
-The table has what an iteration takes by three ways of counting, with a copy for every neighbour as
-the paper counts, and broadcast once to all of them:
+The table gives the traffic of an iteration by three ways of counting, with a copy for every
+neighbour as the paper counts, and broadcast once to all of them:
 
 | | a mask | a model |
 |---|---|---|
 | `printed` | one bit for each entry | 32 bits for each weight |
-| `code`, which no receiver could read alone | one bit for each one | 32 bits for each weight kept |
-| `readable` | which of the masks with so many ones | 32 bits for each weight kept, and a bitmap |
+| `code`, not decodable alone | one bit for each one | 32 bits for each kept weight |
+| `readable` | index among the masks with as many ones | 32 bits for each kept weight, a bitmap |
 
-At small scale an iteration of MCE-PL takes 32, 22 and 12 times less than that of the thriftiest
-other scheme by these ways. The accuracy that all reach is that of avr-weipru, which has learnt
-nothing: so the traffic until there is that of the first ten iterations, a seventh of Dis-PFL's.
+At small scale an iteration of MCE-PL takes 32, 22 and 12 times less than that of the cheapest other
+scheme by these ways. The accuracy that all reach is that of avr-weipru, which has learnt nothing:
+so the traffic until then is that of the first ten iterations, a seventh of Dis-PFL's.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,9 @@ from studies.papers.mce_pl._mce_pl import (
     AVR_WEIPRU,
     DIS_PFL,
     FIGURE_LABELS,
+    LAST_EVALUATIONS,
     MCE_PL,
     PAR_WEIPRU,
-    accuracy_columns,
-    common_accuracy,
     draw_over_traffic,
     heterogeneous,
     planned,
@@ -34,6 +33,7 @@ from studies.papers.mce_pl._mce_pl import (
 from studies.report.claims import Check, highest
 from studies.report.curves import legend_below, panels
 from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict
+from studies.report.summaries import accuracy_columns, common_accuracy
 from wirelessfl.experiment import Experiment
 
 SHOWN = (MCE_PL, AVR_WEIPRU, PAR_WEIPRU, DIS_PFL)
@@ -54,16 +54,14 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy, megabytes to the accuracy that all reach, and of an iteration by the ways to count
-    them.
-    """
-    targets = common_accuracy(runs)
+    """Accuracy, megabytes until the common accuracy, and of an iteration by way of counting."""
+    targets = common_accuracy(runs.values(), LAST_EVALUATIONS)
     rows = []
     for name, seeds in runs.items():
         reached = [sent_until(run, target) for run, target in zip(seeds, targets, strict=True)]
         cells: dict[str, Cell] = {
             "scheme": name,
-            **accuracy_columns(seeds),
+            **accuracy_columns(seeds, LAST_EVALUATIONS),
             "to_common_accuracy_mb": Sample(tuple(reached)),
         }
         for way in WAYS:
@@ -76,8 +74,14 @@ def table(runs: Runs) -> Table:
 
 
 def iteration_mb(experiment: Experiment, way: str) -> tuple[float, float]:
-    """Megabytes of all agents' messages in an iteration, by unicast and by broadcast, by this way
-    of counting.
+    """Traffic of all agents' messages in an iteration.
+
+    Args:
+        experiment: An experiment with agents.
+        way: A key of `WAYS`.
+
+    Returns:
+        Megabytes by unicast and by broadcast.
     """
     algorithm: Any = experiment.algorithm
     of_mask, of_model = WAYS[way]
@@ -94,7 +98,7 @@ def iteration_mb(experiment: Experiment, way: str) -> tuple[float, float]:
 
 
 def _magnitude(column: str) -> Check:
-    """Whether MCE-PL has a tenth or less of what the thriftiest of the others has."""
+    """Check that MCE-PL has at most a tenth of the lowest value of the others."""
 
     def check(table: Table) -> Verdict:
         least = min(OTHERS, key=lambda name: table.sample(name, column).mean)

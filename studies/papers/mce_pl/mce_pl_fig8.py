@@ -1,14 +1,13 @@
-"""[MCE-PL] Fig. 8 and Fig. 9: which kernels of the first convolution four agents keep, and how
-alike all masks are.
+"""[MCE-PL] Fig. 8 and 9: kernels that four agents keep, and the similarity of their masks.
 
-The figures show w m of the middle 20 filters; the table puts numbers to what the paper sees in
-them: the intersection over union of two agents' masks, and how many filters keep anything. The
-official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL, so both are shown
-without that rule and with it. Masks are those of a run's last checkpoint; a run folder that has
-lost it gives NaN.
+The figures show w m of the middle 20 filters of the first convolution; the table measures what the
+paper describes: the intersection over union of two agents' masks, and the number of filters with
+any weight left. The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL, so
+both are shown without that rule and with it. Masks are those of a run's last checkpoint; a run
+folder without one gives NaN.
 
 At small scale the masks of MCE-PL are more alike, with Fil and without. That they leave more
-filters holds as in the code, Fil in ind-mask alone, and is the work of Fil: at equal settings the
+filters holds as in the code, with Fil in ind-mask alone, and is due to Fil: at equal settings the
 numbers do not differ beyond chance.
 """
 
@@ -24,41 +23,47 @@ from studies.papers.mce_pl._mce_pl import (
     FIGURE_LABELS,
     HETEROGENEOUS,
     IND_MASK,
+    LAST_EVALUATIONS,
     MASKS,
     MCE_PL,
-    accuracy_columns,
     heterogeneous,
     planned,
 )
 from studies.papers.mce_pl.mce_pl_table2 import FILTERED, with_fil
 from studies.report.claims import Check, above, compare
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
+from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 
-MCE_FIL, IND_FIL = with_fil(MCE_PL), with_fil(IND_MASK)
+MCE_FIL = with_fil(MCE_PL)
+IND_FIL = with_fil(IND_MASK)
 SHOWN = (MCE_PL, IND_MASK, MCE_FIL, IND_FIL)
 AGENTS = (2, 4, 8, 6)  # as the paper numbers them, from 1: they keep 0.4, 0.2, 0.2 and 0.1
 MIDDLE = 20  # filters
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """What a run ends with: masks of all convolutions, (K, weights), and w m of the first, (K,
-    filters, 3, 5, 5).
+class FinalMasks:
+    """The masks at the end of a run.
+
+    Attributes:
+        masks: Masks of all convolutions, (K, weights).
+        kernels: w m of the first convolution, (K, filters, 3, 5, 5).
     """
 
     masks: NDArray[np.bool_]
     kernels: NDArray[np.float32]
 
     @classmethod
-    def of(cls, run: Run) -> "Kept | None":
-        """What the last checkpoint holds; None where there is none."""
+    def of(cls, run: Run) -> "FinalMasks | None":
+        """Read the last checkpoint of a run; None where there is none."""
         found = None if run.folder is None else run.folder.last_checkpoint(lambda note: None)
         if run.folder is None or found is None:
             return None
         layout = run.algorithm.method.spec().build_model()[1]
         convolutions = [entry for entry in layout.parameters if len(entry.shape) == 4]
-        state, first = found.arrays, convolutions[0]
+        state = found.arrays
+        first = convolutions[0]
         masks = np.unpackbits(state["own_mask"], axis=-1, count=int(state["own_mask__bits"])).view(
             np.bool_
         )
@@ -80,19 +85,19 @@ class Kept:
 
     @property
     def filters(self) -> NDArray[np.int64]:
-        """Filters of the first convolution that keep anything, (K,)."""
-        return np.count_nonzero(self.kernels.any(axis=(2, 3, 4)), axis=1)
+        """Number of filters of the first convolution with any weight left, (K,)."""
+        found: NDArray[np.int64] = np.count_nonzero(self.kernels.any(axis=(2, 3, 4)), axis=1)
+        return found
 
     @property
-    def share(self) -> NDArray[np.float64]:
-        """The share of the first convolution that is kept, (K,)."""
-        return np.count_nonzero(self.kernels, axis=(1, 2, 3, 4)) / self.kernels[0].size
+    def fraction(self) -> NDArray[np.float64]:
+        """Fraction of the first convolution that is kept, (K,)."""
+        kept: NDArray[np.float64] = np.count_nonzero(self.kernels, axis=(1, 2, 3, 4))
+        return kept / self.kernels[0].size
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """MCE-PL and ind-mask with the ratios of Section V-C, without Fil and with it: runs of Table
-    II.
-    """
+    """MCE-PL and ind-mask with the ratios of Section V-C, without and with Fil, as in Table II."""
     labels = FIGURE_LABELS[scale]
     filtered = {"filter_threshold": FILTERED}
     return {
@@ -105,23 +110,21 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Likeness of all agents' masks; filters with anything left and the share kept of the four
-    agents drawn.
-    """
+    """Similarity of all agents' masks; filters left and fraction kept of the four agents drawn."""
     return Table(
         tuple(
-            {"scheme": label, **accuracy_columns(seeds), **_measured(seeds)}
+            {"scheme": label, **accuracy_columns(seeds, LAST_EVALUATIONS), **_measured(seeds)}
             for label, seeds in runs.items()
         )
     )
 
 
 def _measured(runs: list[Run]) -> dict[str, Sample]:
-    found = [_numbers(Kept.of(run)) for run in runs]
+    found = [_values(FinalMasks.of(run)) for run in runs]
     return {name: Sample(tuple(each[name] for each in found)) for name in found[0]}
 
 
-def _numbers(kept: Kept | None) -> dict[str, float]:
+def _values(kept: FinalMasks | None) -> dict[str, float]:
     names = [
         "iou",
         *(f"filters_of_{agent}" for agent in AGENTS),
@@ -130,7 +133,7 @@ def _numbers(kept: Kept | None) -> dict[str, float]:
     if kept is None:
         return dict.fromkeys(names, math.nan)
     places = np.array(AGENTS) - 1
-    values = [kept.overlap, *kept.filters[places], *kept.share[places]]
+    values = [kept.overlap, *kept.filters[places], *kept.fraction[places]]
     return dict(zip(names, map(float, values), strict=True))
 
 
@@ -148,7 +151,7 @@ def _follows_ratios(label: str) -> Check:
 
 
 def _more_filters(larger: str, smaller: str, agents: Iterable[int] = AGENTS) -> Check:
-    """More filters in the mean over these agents."""
+    """Check that `larger` leaves more filters than `smaller`, mean over these agents."""
 
     def mean(table: Table, label: str) -> Sample:
         samples = [table.sample(label, f"filters_of_{agent}").values for agent in agents]
@@ -179,13 +182,14 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """w m of the first convolution, red below and blue above 0; first seed. Rows of a picture:
-    input channels.
+    """Pictures of w m in the first convolution, first seed, red below and blue above 0.
+
+    Rows of a picture are input channels.
     """
     figure.set_size_inches(13.0, 3.4)
     axes = figure.subplots(len(AGENTS), len(SHOWN), squeeze=False)
     for column, label in zip(axes.T, SHOWN, strict=True):
-        kept = Kept.of(runs[label][0])
+        kept = FinalMasks.of(runs[label][0])
         for panel, agent in zip(column, AGENTS, strict=True):
             panel.set(xticks=[], yticks=[])
             if kept is None:
@@ -193,7 +197,8 @@ def figure(runs: Runs, figure: Any) -> None:
                     0.5, 0.5, "no checkpoint", ha="center", va="center", transform=panel.transAxes
                 )
                 continue
-            picture, most = tiled(kept.kernels[agent - 1]), float(np.abs(kept.kernels).max())
+            picture = tiled(kept.kernels[agent - 1])
+            most = float(np.abs(kept.kernels).max())
             panel.imshow(picture, cmap="RdBu", vmin=-most, vmax=most, interpolation="nearest")
             panel.set_facecolor("0.6")
             panel.set_xlabel(
@@ -205,8 +210,13 @@ def figure(runs: Runs, figure: Any) -> None:
 
 
 def tiled(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The middle filters side by side, (channels x 6 - 1, filters x 6 - 1) pixels for kernels of 5;
-    gaps are NaN.
+    """The middle filters side by side.
+
+    Args:
+        kernels: Filters of one agent, (filters, channels, 5, 5).
+
+    Returns:
+        A picture of (6 channels - 1, 6 filters - 1) pixels, whose gaps are NaN.
     """
     start = max(len(kernels) - MIDDLE, 0) // 2
     shown = kernels[start : start + MIDDLE]

@@ -1,6 +1,4 @@
-"""[MCE-PL] Table I: accuracy of the schemes where all agents keep the same share, over the
-labels of an agent.
-"""
+"""[MCE-PL] Table I: accuracy where all agents keep the same fraction, by labels of an agent."""
 
 from typing import Any
 
@@ -12,9 +10,9 @@ from studies.papers.mce_pl._mce_pl import (
     FL,
     IND_MASK,
     LABELS,
+    LAST_EVALUATIONS,
     LOTTERY,
     MCE_PL,
-    accuracy_columns,
     costs,
     homogeneous,
     labels_of,
@@ -24,9 +22,12 @@ from studies.papers.mce_pl._mce_pl import (
 from studies.report.claims import Check, compare, decreasing, highest
 from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Runs, Table, Verdict
+from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 
-DENSE, SPARSE, KEEP_RATIOS = (DSGD, FL, DSGDPROX), (LOTTERY, IND_MASK, MCE_PL), (0.3, 0.5)
+DENSE = (DSGD, FL, DSGDPROX)
+SPARSE = (LOTTERY, IND_MASK, MCE_PL)
+KEEP_RATIOS = (0.3, 0.5)
 PAPER = {  # 3, 4 and 5 labels
     "DSGD": (0.6218, 0.5811, 0.5660),
     "FL": (0.6112, 0.6097, 0.6072),
@@ -41,7 +42,7 @@ PAPER = {  # 3, 4 and 5 labels
 
 
 def schemes(scale: str) -> dict[str, dict[str, Any]]:
-    """The rows of Table I, with their fields of section training; in brackets what is kept."""
+    """The rows of Table I with their fields of section training; retention ratios in brackets."""
     whole = {name: homogeneous(scale, name) for name in DENSE}
     return whole | {
         f"{name} ({keep:g})": homogeneous(scale, name, keep)
@@ -71,7 +72,7 @@ def table(runs: Runs) -> Table:
             {
                 "labels: scheme": label,
                 "paper_accuracy_20_agents": printed[label],
-                **accuracy_columns(seeds),
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
                 **costs(seeds),
             }
             for label, seeds in runs.items()
@@ -106,10 +107,11 @@ def _sparse(keep: float) -> list[str]:
 
 
 def _above(higher: str, lower: str) -> Check:
-    """One row above another at every number of labels."""
+    """Check that one row is above another at every number of labels."""
 
     def check(table: Table) -> Verdict:
-        figures, holds = [], True
+        figures = []
+        holds = True
         for labels in labels_of(table):
             verdict = compare(
                 *(table.sample(row(labels, name), "accuracy") for name in (higher, lower))
@@ -130,7 +132,8 @@ def _falls(name: str) -> Check:
 CLAIMS = (
     *(
         Claim(
-            f"MCE-PL that keeps {keep:g} is more accurate than the dense schemes and the others that keep as much",
+            f"MCE-PL that keeps {keep:g} is more accurate than the dense schemes "
+            "and the others that keep as much",
             _first(keep),
         )
         for keep in KEEP_RATIOS

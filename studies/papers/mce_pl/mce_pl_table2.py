@@ -1,13 +1,12 @@
-"""[MCE-PL] Table II: accuracy where agents keep different shares, and what Fil does to MCE-PL
-and ind-mask.
+"""[MCE-PL] Table II: accuracy under different retention ratios, and the effect of Fil.
 
-The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL; here both are
-without, and once more with, so that they are compared at equal settings and equal retention.
+The official code cuts filters of at most 20 ones in ind-mask and not in MCE-PL; here both are run
+without Fil and with it, so that they are compared at equal settings and equal retention.
 
-At small scale MCE-PL, ind-mask and ind-weipru cannot be told apart beyond chance, so the order of
-the first three is not shown; nor does the lead over ind-mask grow with the labels. That averaging
-costs accuracy holds, avr-weipru most: after 60 iterations what is averaged has barely begun to
-learn. Fil costs both methods of masks about 0.05.
+At small scale MCE-PL, ind-mask and ind-weipru cannot be distinguished beyond chance, so the order
+of the first three is not shown; nor does the lead over ind-mask grow with the labels. That
+averaging costs accuracy holds, avr-weipru most: after 60 iterations the averaged models have barely
+begun to learn. Fil costs both mask methods about 0.05.
 """
 
 from itertools import pairwise
@@ -22,10 +21,10 @@ from studies.papers.mce_pl._mce_pl import (
     IND_MASK,
     IND_WEIPRU,
     LABELS,
+    LAST_EVALUATIONS,
     MASKS,
     MCE_PL,
     PAR_WEIPRU,
-    accuracy_columns,
     costs,
     heterogeneous,
     labels_of,
@@ -35,6 +34,7 @@ from studies.papers.mce_pl._mce_pl import (
 from studies.report.claims import Check, averaged, compare
 from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Runs, Table, Verdict
+from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 
 FILTERED = 20  # ones at which the official code cuts a filter
@@ -55,8 +55,9 @@ def with_fil(name: str) -> str:
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Six schemes with three, four and five labels per agent (small: three and five), two with Fil
-    at one of them.
+    """Six schemes with three, four and five labels per agent (small: three and five).
+
+    Two of them also run with Fil at one number of labels.
     """
     plain = {
         row(labels, name): planned(scale, labels, heterogeneous(scale, name))
@@ -84,7 +85,7 @@ def table(runs: Runs) -> Table:
             {
                 "labels: scheme": label,
                 "paper_accuracy_20_agents": printed.get(label),
-                **accuracy_columns(seeds),
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
                 **costs(seeds),
             }
             for label, seeds in runs.items()
@@ -93,7 +94,7 @@ def table(runs: Runs) -> Table:
 
 
 def _above(higher: str, lower: str) -> Check:
-    """One scheme above another in the mean over numbers of labels, with the figures of each."""
+    """Check that one scheme is above another in the mean over numbers of labels."""
 
     def check(table: Table) -> Verdict:
         places = labels_of(table)

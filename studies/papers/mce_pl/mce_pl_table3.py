@@ -1,7 +1,6 @@
-"""[MCE-PL] Table III: accuracy of MCE-PL on four topologies, and what an iteration sends on
-each.
+"""[MCE-PL] Table III: accuracy of MCE-PL and traffic of an iteration on four topologies.
 
-At small scale all claims hold; a ring sends a third of what a graph with p = 0.7 does.
+At small scale all claims hold; a ring sends a third of the traffic of a graph with p = 0.7.
 """
 
 from typing import Any
@@ -10,8 +9,8 @@ import numpy as np
 
 from studies.papers.mce_pl._mce_pl import (
     FIGURE_LABELS,
+    LAST_EVALUATIONS,
     MCE_PL,
-    accuracy_columns,
     costs,
     heterogeneous,
     planned,
@@ -19,6 +18,7 @@ from studies.papers.mce_pl._mce_pl import (
 from studies.report.claims import above
 from studies.report.curves import draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table, Verdict
+from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 
 RING = "ring"
@@ -33,8 +33,9 @@ SPREAD = 0.01
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """MCE-PL with the ratios of Section V-C on every topology; where p is 0.5 it is the run of
-    Table II.
+    """MCE-PL with the ratios of Section V-C on every topology.
+
+    With p = 0.5 it is the run of Table II.
     """
     own = heterogeneous(scale, MCE_PL)
     return {
@@ -50,7 +51,7 @@ def table(runs: Runs) -> Table:
             {
                 "topology": label,
                 "paper_accuracy_20_agents": PAPER[label],
-                **accuracy_columns(seeds),
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
                 **costs(seeds),
             }
             for label, seeds in runs.items()

@@ -1,37 +1,36 @@
-"""MCE-PL under a deadline: retention ratios from the allocation against the paper's list and one
-ratio for all.
+"""MCE-PL under a deadline: retention ratios from the allocation, the paper's list, or one for all.
 
-A study that no paper has: [MCE-PL] gives its ratios and says that they should come from "an
-optimization problem that considers latency or load balancing". Here agents multicast their masks
-over the peer-to-peer cell. A mask takes as many bits whatever it keeps, and the rate that the worst
-neighbour hears; what an agent keeps decides how long it trains. So the allocation gives agents that
-are badly heard more band and the rest of the deadline to training; where not all masks fit before
-the deadline as many as do are sent, and the other agents sit out.
+This study extends the paper: [MCE-PL] gives its ratios and says that they should come from "an
+optimization problem that considers latency or load balancing". Here agents multicast their masks in
+the peer-to-peer cell. A mask has the same number of bits whatever it keeps, and its rate is that of
+the neighbour with the worst channel; the retention ratio decides the training time. So the
+allocation gives agents with weak links more band and the rest of the deadline to training; where
+not all masks fit before the deadline, the largest number that fits is sent and the other agents do
+not participate.
 
-Processors are as fast as the paper's list takes them to be: without a radio all agents would train
-for the same time. Everybody is waited for, as an agent that is late has trained all the same and
-would only go unheard: a list that does not fit the channel takes longer rounds.
+CPU frequencies follow the paper's list: without a radio all agents would train for the same time.
+The round waits for all agents, since a late agent has trained and only its message would be lost: a
+list that does not fit the channel takes longer rounds.
 
-The allocation keeps as much as it can, and a mask that keeps all has nothing to learn. The first
-runs showed what that costs; the variants of at most a half, and the claims about them, came after
-these. So did the list that is allocated once, at the middle deadline and mean gains, and then kept:
-agents whose ratios follow the fading are judged by the mask of whatever the last iteration left
-them.
+The allocation maximises retention, but a mask that keeps everything has nothing to learn. The first
+runs showed this cost; the variants of at most a half, and the claims about them, were added
+afterwards. So was the list that is allocated once, at the middle deadline and mean gains, and then
+kept: agents whose ratios follow the fading are evaluated with the mask of their last iteration.
 
-At small scale the network does as it should: no deadline is missed, retention grows with the
-deadline and where fewer neighbours have to hear, iterations of given ratios are longer. Learning
-does not follow: after as many seconds ratios from the allocation are no better than the paper's
-list or its mean for all, since agents that are left 0.05 or 0.95 in an iteration are poor in it. At
-most a half at the middle deadline mends most of that (0.36 for 0.30), and a list that is allocated
-once is level with a half for all, with what can be told from two seeds. Best bands keep no more
-than equal ones do, because they take in agents whom equal bands leave out.
+At small scale the network behaves as expected: no deadline is missed, retention grows with the
+deadline and when fewer neighbours must receive, iterations with fixed ratios are longer. Learning
+does not follow: in the same simulated time ratios from the allocation are no better than the
+paper's list or its mean for all, since agents that are left 0.05 or 0.95 in an iteration are poor
+in it. At most a half at the middle deadline recovers most of that (0.36 for 0.30), and a list that
+is allocated once equals a half for all within the resolution of two seeds. Best bands keep no more
+than equal ones do, because they include agents that equal bands exclude.
 """
 
 from typing import Any
 
 import numpy as np
 
-from studies.papers.mce_pl._mce_pl import accuracy_columns, common_accuracy
+from studies.papers.mce_pl._mce_pl import LAST_EVALUATIONS
 from studies.papers.mce_pl._mce_pl_radio import (
     ALLOCATED,
     BALANCED,
@@ -54,7 +53,7 @@ from studies.papers.mce_pl._mce_pl_radio import (
 from studies.report.claims import Check, above, difference_within, increasing, within
 from studies.report.curves import COLOURS, LINES, draw_over_time, legend_below, panels
 from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
-from studies.report.summaries import first_reached
+from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.cell.closed_form import ON_TIME
 from wirelessfl.experiment import Experiment
 
@@ -62,33 +61,25 @@ TIE = 0.03  # accuracies that differ by less are as good
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Ratios from the allocation in every iteration, and ratios that are given, under the same
-    fading.
-    """
+    """Ratios from the allocation of every iteration, and fixed ratios, under the same fading."""
     return variants(scale)
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy after as many iterations and as many seconds, what was kept, seconds, bits of a
-    mask.
+    """Accuracy after equal iterations and equal time, retention, seconds, and bits of a mask.
 
-    `accuracy_in_time` is the mean over the last third of the seconds that the short deadline's run
-    takes.
+    `accuracy_in_time` is the mean over the last third of the duration of the short deadline's run.
     """
-    targets = common_accuracy(runs)
+    targets = common_accuracy(runs.values(), LAST_EVALUATIONS)
     budgets = [float(run.series("clock_s")[-1]) for run in runs[SHORT]]
     rows: list[dict[str, Cell]] = []
     for label, seeds in runs.items():
         kept = [retention(run) for run in seeds]
         in_time = [_accuracy_by(run, budget) for run, budget in zip(seeds, budgets, strict=True)]
-        reached = [
-            first_reached(run, target, "clock_s")
-            for run, target in zip(seeds, targets, strict=True)
-        ]
         rows.append(
             {
                 "variant": label,
-                **accuracy_columns(seeds),
+                **accuracy_columns(seeds, LAST_EVALUATIONS),
                 "accuracy_in_time": Sample(tuple(in_time)),
                 "mean_retention": Sample(tuple(float(each.mean()) for each in kept)),
                 "least_retention": Sample(tuple(float(each.mean(axis=0).min()) for each in kept)),
@@ -100,14 +91,14 @@ def table(runs: Runs) -> Table:
                     seeds, lambda run: 1e3 * float(run.series("round_s").mean())
                 ),
                 "kilobit_a_mask": over_seeds(seeds, _kilobit),
-                "to_common_accuracy_s": Sample(tuple(reached)),
+                "to_common_accuracy_s": until_accuracy(seeds, targets, "clock_s"),
             }
         )
     return Table(tuple(rows))
 
 
 def _accuracy_by(run: Run, budget_s: float) -> float:
-    """The mean over the last third of so many seconds, on straight lines between the evaluations."""
+    """The mean over the last third of `budget_s`, interpolated between the evaluations."""
     found = run.series("accuracy")
     evaluated = ~np.isnan(found)
     moments = np.linspace(2 / 3, 1.0, 101) * budget_s
@@ -115,13 +106,13 @@ def _accuracy_by(run: Run, budget_s: float) -> float:
 
 
 def _kilobit(run: Run) -> float:
-    """Bits of a message in thousands, mean over those that were sent."""
+    """Bits of a message in thousands, mean over the messages sent."""
     bits = run.series("uplink_bits")
     return float(bits[bits > 0].mean() / 1e3)
 
 
 def _late(run: Run) -> float:
-    """The share of messages that are there behind the deadline."""
+    """The fraction of messages that arrive after the deadline."""
     sent = run.series("uplink_bits") > 0
     return float(np.mean(run.series("delivered")[sent] == 0))
 
@@ -223,9 +214,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """(a) accuracy over simulated seconds; (b) retention of each agent, mean over iterations and
-    seeds.
-    """
+    """(a) accuracy over simulated seconds; (b) retention of each agent, mean over iterations."""
     axes = panels(figure, 2)
     figure.set_size_inches(9.6, 4.4)
     shown = {label: runs[label] for label in (SHORT, MIDDLE, MIDDLE_HALF, LIST, HALF, ONCE)}

@@ -1,6 +1,4 @@
-"""What the studies of [SPS] on BlogFeedback share: methods, searches and budgets of all scales,
-what is reported.
-"""
+"""Methods, searches, budgets and reported columns of the studies of [SPS] on BlogFeedback."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,16 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.results import Run, Sample, over_seeds
+from studies.report.results import Run, Sample, Table, over_seeds
+from studies.report.summaries import first_index
 from studies.runner.budget import within_steps
 from studies.search.ranges import LogUniform, Range
 from studies.search.search import Search
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
-FINAL_TOPK, FEDHT, FEDIHT, ASP = "Final-TopK", "FedHT", "FedIHT", "Accelerated-Server-Pruning"
-RANDPROX, LOCAL, SPARSE_PROXSKIP = "RandProx-l1", "Sparse-ProxSkip-Local", "Sparse-ProxSkip"
-PROPOSED, BASELINES = (LOCAL, SPARSE_PROXSKIP), (FINAL_TOPK, FEDHT, FEDIHT, ASP, RANDPROX)
+FINAL_TOPK = "Final-TopK"
+FEDHT = "FedHT"
+FEDIHT = "FedIHT"
+ASP = "Accelerated-Server-Pruning"
+RANDPROX = "RandProx-l1"
+LOCAL = "Sparse-ProxSkip-Local"
+SPARSE_PROXSKIP = "Sparse-ProxSkip"
+PROPOSED = (LOCAL, SPARSE_PROXSKIP)
+BASELINES = (FINAL_TOPK, FEDHT, FEDIHT, ASP, RANDPROX)
 METHODS = (*BASELINES, *PROPOSED)
 ALGORITHMS: Mapping[str, str] = {
     FINAL_TOPK: "final-topk",
@@ -40,15 +45,15 @@ CLIENTS = 554
 # The lambda with which the exact minimum of the mean of the f_i + lambda |w|_1 has K = 56, 28, 14
 # weights: the paper leaves lambda out of its objective.
 L1: Mapping[float, float] = {0.8: 5.2, 0.9: 21.6, 0.95: 80.0}
-# R^2 and sum of the f_i of TopK of the exact ridge optimum: where a Final-TopK ends that has
-# converged. Dense 0.2711 and 2.4441e7.
+# R^2 and sum of the f_i of TopK of the exact ridge optimum: the limit of Final-TopK. Dense: 0.2711
+# and 2.4441e7.
 OPTIMUM: Mapping[float, tuple[float, float]] = {
     0.8: (0.2743, 2.4514e7),
     0.9: (0.2667, 2.4753e7),
     0.95: (0.2493, 2.5365e7),
 }
-# Nobody waits for the cell in these studies: the cheapest one. No round may compute longer than its
-# deadline: `equal` leaves a client out that cannot meet it.
+# The cell does not matter in these studies, so it is the one that is cheapest to simulate. Its
+# deadline exceeds the computation of any round, as `equal` excludes a client that cannot meet it.
 CELL: Tables = {
     "scenario": {"clients": CLIENTS, "deadline_policy": "wait", "deadline_s": 1e4},
     "channel": {"model": "static"},
@@ -61,15 +66,24 @@ TASK: Mapping[str, Any] = {
     "gradients": "full",
     "ridge": 500.0,  # alpha / 2 once for all clients, which fits the printed R^2 ([SPS] erratum S7)
 }
-# Where the paper looks it does not say: from 2 / L_max = 8e-5, beyond which the largest client
-# diverges, downwards.
-_RATES, _RATES_WITHOUT_CONTROL = LogUniform(1e-5, 8e-5), LogUniform(1e-6, 1e-4)
+# The paper does not print its ranges. The upper end is 2 / L_max = 8e-5, beyond which the largest
+# client diverges.
+_RATES = LogUniform(1e-5, 8e-5)
+_RATES_WITHOUT_CONTROL = LogUniform(1e-6, 1e-4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
-    """How much a scale spends: local steps of a run and of a trial (None: `rounds` instead),
-    trials, seeds.
+class SearchBudget:
+    """The effort of a scale.
+
+    Attributes:
+        local_steps: Local steps of a run; None where `rounds` decides.
+        trial_steps: Local steps of a trial; None where `rounds` decides.
+        trials: Trials of the first stage.
+        second_trials: Trials around the best of these.
+        probability: The range in which p is searched.
+        seeds: Seeds of the repeated runs.
+        rounds: Rounds of a run without a budget of local steps.
     """
 
     local_steps: int | None
@@ -81,8 +95,8 @@ class Scale:
     rounds: int = 1
 
 
-BUDGETS: Mapping[str, Scale] = {
-    "small": Scale(
+BUDGETS: Mapping[str, SearchBudget] = {
+    "small": SearchBudget(
         local_steps=1000,
         trial_steps=500,
         trials=3,
@@ -90,10 +104,9 @@ BUDGETS: Mapping[str, Scale] = {
         probability=LogUniform(1 / 200, 1 / 20),
         seeds=(0, 1),
     ),
-    # Every round of 554 clients is recorded, 0.1 MB and as long as ten local steps of all runs of a
-    # stack: so p is at most 1/20. A trial has four tenths of the steps of a run, for all methods
-    # alike.
-    "reduced": Scale(
+    # The record of a round of 554 clients takes 0.1 MB and the time of ten local steps of all
+    # batched runs: so p is at most 1/20. A trial has 40 % of the steps of a run, for all methods.
+    "reduced": SearchBudget(
         local_steps=10_000,
         trial_steps=4000,
         trials=14,
@@ -101,8 +114,8 @@ BUDGETS: Mapping[str, Scale] = {
         probability=LogUniform(1 / 1000, 1 / 20),
         seeds=(0, 1, 2, 3, 4),
     ),
-    # How many trials the paper has it does not say.
-    "paper": Scale(
+    # The paper does not print its number of trials.
+    "paper": SearchBudget(
         local_steps=None,
         trial_steps=None,
         trials=70,
@@ -120,8 +133,14 @@ def label_of(name: str, sparsity: float) -> str:
 
 
 def planned(scale: str, sparsities: Iterable[float]) -> dict[str, list[Experiment]]:
-    """Every method at every sparsity: what the searches of `searched` start from, one experiment
-    per seed.
+    """Every method at every sparsity, before the searches of `searched`.
+
+    Args:
+        scale: One of `SCALES`.
+        sparsities: Fractions of weights that are 0.
+
+    Returns:
+        Label -> one experiment per seed.
     """
     return {
         label_of(name, sparsity): _experiments(scale, _fields(name, sparsity))
@@ -131,7 +150,15 @@ def planned(scale: str, sparsities: Iterable[float]) -> dict[str, list[Experimen
 
 
 def searched(scale: str, sparsities: Iterable[float]) -> dict[str, Search]:
-    """How step size and probability are found for every cell of `planned`, on the validation rows."""
+    """The searches of step size and p for every label of `planned`, ranked on the validation rows.
+
+    Args:
+        scale: One of `SCALES`.
+        sparsities: Fractions of weights that are 0.
+
+    Returns:
+        Label -> search.
+    """
     budget = BUDGETS[scale]
     return {
         label_of(name, sparsity): Search(
@@ -152,18 +179,21 @@ def searched(scale: str, sparsities: Iterable[float]) -> dict[str, Search]:
 
 
 def fixed(scale: str, algorithm: str, **training: Any) -> list[Experiment]:
-    """An algorithm with settings that are given, as many rounds as the scale's local steps have
-    room for.
+    """The experiments of an algorithm with given settings.
+
+    Args:
+        scale: One of `SCALES`; its local steps decide the number of rounds.
+        algorithm: Name of the plug-in.
+        training: Further fields of section training.
+
+    Returns:
+        One experiment per seed.
     """
-    experiments, steps = (
-        _experiments(scale, {"algorithm": algorithm, **training}),
-        BUDGETS[scale].local_steps,
-    )
-    return (
-        experiments
-        if steps is None
-        else [within_steps(experiment, steps) for experiment in experiments]
-    )
+    experiments = _experiments(scale, {"algorithm": algorithm, **training})
+    steps = BUDGETS[scale].local_steps
+    if steps is None:
+        return experiments
+    return [within_steps(experiment, steps) for experiment in experiments]
 
 
 def _fields(name: str, sparsity: float) -> dict[str, Any]:
@@ -183,25 +213,52 @@ def _experiments(scale: str, training: Mapping[str, Any]) -> list[Experiment]:
 
 
 def upload_mbits(run: Run) -> NDArray[np.float64]:
-    """What a client has sent by the end of every round, in million bits, mean over clients."""
+    """Upload of a client since the start, mean over clients.
+
+    Args:
+        run: A complete run.
+
+    Returns:
+        Million bits at the end of every round, (rounds,).
+    """
     sent: NDArray[np.float64] = run.series("uplink_bits").mean(axis=1).cumsum() / 1e6
     return sent
 
 
 def mbits_to(run: Run, r2: float) -> float | None:
-    """Million bits that a client has sent when R^2 first is that high; None where it never is."""
-    reached = run.series("accuracy") >= r2
-    return float(upload_mbits(run)[reached.argmax()]) if reached.any() else None
+    """Million bits that a client has uploaded when R^2 (or accuracy) first reaches a value.
+
+    Args:
+        run: A complete run.
+        r2: The value.
+
+    Returns:
+        The upload, mean over clients; None if the run never reaches the value.
+    """
+    index = first_index(run, r2)
+    return None if index is None else float(upload_mbits(run)[index])
 
 
 def cost_to(runs: list[Run], r2: float) -> Sample | None:
-    """`mbits_to` of every run; None unless all of them get there."""
+    """`mbits_to` of every run; None unless all of them reach the value."""
     costs = [mbits_to(run, r2) for run in runs]
     found = [cost for cost in costs if cost is not None]
     return Sample(tuple(found)) if len(found) == len(costs) else None
 
 
-def accuracy_columns(runs: list[Run]) -> dict[str, Sample]:
+def total_mbits(runs: list[Run]) -> Sample:
+    """Million bits that a client uploads in the whole run, mean over clients."""
+    return over_seeds(runs, lambda run: float(upload_mbits(run)[-1]))
+
+
+def cost_cell(table: Table, label: str, column: str) -> Sample | None:
+    """A cell of a column with costs; None where it is empty."""
+    row = next(row for row in table.rows if row[table.columns[0]] == label)
+    cell = row[column]
+    return cell if isinstance(cell, Sample) else None
+
+
+def r2_columns(runs: list[Run]) -> dict[str, Sample]:
     """R^2 on the test rows and training loss at the end of a run, both of the pruned model."""
     return {
         "r2": over_seeds(runs, lambda run: run.final_accuracy),

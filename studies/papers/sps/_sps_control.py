@@ -1,5 +1,6 @@
-"""What [SPS] Fig. 7 and Fig. 8 share: methods that keep the sum of the control variates at 0, and
-methods that do not.
+"""The methods of Fig. 7 and 8 of [SPS].
+
+Two keep the sum of the control variates at 0, two do not.
 """
 
 from typing import Any
@@ -9,18 +10,18 @@ from studies.report.curves import COLOURS, LINES, Array
 from studies.report.results import Run, Runs
 from wirelessfl.experiment import Experiment
 
-ASP_MODIFIED, MODIFIED = f"{ASP}-modified", f"{SPARSE_PROXSKIP}-modified"
-KEEPING, VIOLATING = (SPARSE_PROXSKIP, ASP_MODIFIED), (ASP, MODIFIED)
+ASP_MODIFIED = f"{ASP}-modified"
+MODIFIED = f"{SPARSE_PROXSKIP}-modified"
+KEEPING = (SPARSE_PROXSKIP, ASP_MODIFIED)
+VIOLATING = (ASP, MODIFIED)
 ALGORITHMS = {
     SPARSE_PROXSKIP: "sparse-proxskip",
     ASP_MODIFIED: "accelerated-server-pruning-modified",
     ASP: "accelerated-server-pruning",
     MODIFIED: "sparse-proxskip-modified",
 }
-STEP = {
-    "learning_rate": 7e-5,
-    "probability": 0.01,
-}  # 1.8 / L_max; not searched: all take the same steps
+# The rate is 1.8 / L_max; neither is searched, so that all methods take the same steps.
+STEP = {"learning_rate": 7e-5, "probability": 0.01}
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
@@ -29,16 +30,21 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def control(run: Run, name: str) -> Array:
-    """A quantity of every round that methods with control variates record: `sum_control`, `norm`,
-    ...
-    """
+    """A quantity that methods with control variates record, (rounds,), such as `sum_control`."""
     values: Array = run.series(f"extra.{name}")
     return values
 
 
 def draw(axes: Any, runs: Runs, name: str, axis: str) -> None:
-    """The first seed's curve of each method, on a logarithmic axis: rounds of other seeds have
-    other lengths.
+    """Draw the first seed's curve of each method on a logarithmic axis.
+
+    Rounds of other seeds have other lengths, so seeds are not averaged.
+
+    Args:
+        axes: Matplotlib axes.
+        runs: Label -> one run per seed.
+        name: The recorded quantity.
+        axis: The label of the vertical axis.
     """
     for index, (label, seeds) in enumerate(runs.items()):
         values = control(seeds[0], name)

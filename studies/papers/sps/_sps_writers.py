@@ -1,9 +1,8 @@
-"""What the studies of [SPS] on images by writer share: methods and settings of both scales,
-searches, what is reported.
+"""Methods, settings, searches and reported columns of the studies of [SPS] on images by writer.
 
 Multinomial logistic regression, one client per writer: 100 of MNIST's 539 (about 11,100 images, 10
-classes), which stand in for those of FEMNIST (62 classes). With FEMNIST's files the same studies
-run by `--set training.dataset=femnist`.
+classes), in place of FEMNIST's (62 classes). With FEMNIST's files the same studies run by `--set
+training.dataset=femnist`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +24,7 @@ from studies.papers.sps._sps import (
     upload_mbits,
 )
 from studies.report.claims import compare
-from studies.report.curves import COLOURS, LINES, Curve
+from studies.report.curves import COLOURS, LINES, SeedCurve
 from studies.report.results import Run, Runs, Sample, Table, Verdict, over_seeds
 from studies.search.ranges import LogUniform
 from studies.search.search import Search
@@ -39,8 +38,9 @@ SPARSITIES: Mapping[str, tuple[float, ...]] = {
     "paper": (0.8, 0.9, 0.95, 0.98, 0.99),
 }
 STAND_IN = {"qmnist-writers": "MNIST by writer, in place of FEMNIST", "femnist": "FEMNIST"}
-# Nobody waits for the cell in these studies: the cheapest one, and a deadline that no round comes
-# near, however many steps it draws, as equal bands give a client nothing that cannot meet it.
+# The cell does not matter in these studies, so it is the one that is cheapest to simulate. Its
+# deadline exceeds every round, however many steps it draws, as `equal` excludes a client that
+# cannot meet it.
 CELL: Tables = {
     "scenario": {"clients": 100, "deadline_s": 1e4, "deadline_policy": "wait"},
     "channel": {"model": "static"},
@@ -55,9 +55,9 @@ TASK: Mapping[str, Any] = {
 }
 SEEDS: Mapping[str, tuple[int, ...]] = {"small": (0, 1), "paper": (0, 1, 2, 3, 4)}
 ROUNDS: Mapping[str, int] = {"small": 20, "paper": 2000}
-# Of some rates from 0.003 to 0.5 the one at which a method was the most accurate after 25 rounds,
-# at 90 % and on another draw of writers; that of Accelerated-Server-Pruning is the largest one
-# tried. p is 1/20, which beat 1/5 for every method at its best rate up to 0.03.
+# The most accurate of some rates from 0.003 to 0.5 after 25 rounds, at 90 % and on another draw of
+# writers; that of Accelerated-Server-Pruning is the largest one tried. p is 1/20, which was better
+# than 1/5 for every method at its best rate up to 0.03.
 PROBABILITY = 0.05
 RATES: Mapping[str, float] = {
     FINAL_TOPK: 0.003,
@@ -72,8 +72,15 @@ RATES: Mapping[str, float] = {
 def planned(
     scale: str, sparsities: Iterable[float], names: Iterable[str] = METHODS
 ) -> dict[str, list[Experiment]]:
-    """Methods at sparsities, one experiment per seed; at `small` scale with their settings, else to
-    be searched.
+    """Methods at sparsities; at `small` scale with their settings, else the start of a search.
+
+    Args:
+        scale: "small" or "paper".
+        sparsities: Fractions of weights that are 0.
+        names: The methods.
+
+    Returns:
+        Label -> one experiment per seed.
     """
     return {
         label_of(name, sparsity): experiments(scale, ALGORITHMS[name], sparsity, RATES[name])
@@ -95,11 +102,18 @@ def experiments(scale: str, algorithm: str, sparsity: float, rate: float) -> lis
 def searched(
     scale: str, sparsities: Iterable[float], names: Iterable[str] = METHODS
 ) -> dict[str, Search]:
-    """How learning rate and p of every row are found at `paper` scale; the paper does not say where
-    it looks.
+    """The searches of learning rate and p at `paper` scale; the paper does not print their ranges.
 
-    The data have no rows to choose settings by: a search has other writers than the runs (its seed
-    is none of theirs) and is ranked on the same test images, which favours all methods alike.
+    The data have no validation rows: a search uses other writers than the runs (its seed is none of
+    theirs) and is ranked on the same test images, which favours all methods alike.
+
+    Args:
+        scale: "small" or "paper".
+        sparsities: Fractions of weights that are 0.
+        names: The methods.
+
+    Returns:
+        Label -> search; empty at `small` scale.
     """
     if scale == "small":
         return {}
@@ -115,15 +129,13 @@ def searched(
 
 
 def data_of(runs: list[Run]) -> str:
-    """What the runs learnt from, as the tables say it."""
+    """The name of the training data in the tables."""
     dataset = runs[0].algorithm.task.dataset
     return STAND_IN.get(dataset, dataset)
 
 
-def accuracy_columns(runs: list[Run]) -> dict[str, Any]:
-    """The data, and of the pruned model accuracy on the test images and loss (mean of the f_i) at
-    the end.
-    """
+def final_columns(runs: list[Run]) -> dict[str, Any]:
+    """The data, and final accuracy and loss (mean of the f_i) of the pruned model."""
     return {
         "data": data_of(runs),
         "accuracy": over_seeds(runs, lambda run: run.final_accuracy),
@@ -134,8 +146,17 @@ def accuracy_columns(runs: list[Run]) -> dict[str, Any]:
 def lead(
     table: Table, column: str, names: Iterable[str], others: Iterable[str], *, larger: bool = True
 ) -> Verdict:
-    """Whether the best of the rows `names` is before all `others`, with the difference to the best
-    of these.
+    """Check that the best of the rows `names` is ahead of all `others`.
+
+    Args:
+        table: A study's results table.
+        column: A measured column.
+        names: The rows of which the best is compared.
+        others: The rows it is compared to.
+        larger: True where a larger value is better.
+
+    Returns:
+        The verdict; its figures give the difference to the best of `others`.
     """
     sign = 1.0 if larger else -1.0
 
@@ -145,7 +166,8 @@ def lead(
             key=lambda pair: sign * pair[1].mean,
         )
 
-    (mine, ours), (rival, theirs) = first(names), first(others)
+    mine, ours = first(names)
+    rival, theirs = first(others)
     verdict = compare(ours, theirs) if larger else compare(theirs, ours)
     return Verdict(
         verdict.holds,
@@ -159,11 +181,16 @@ def best_of(table: Table, column: str, labels: Iterable[str]) -> Sample:
 
 
 def draw_over_upload(axes: Any, runs: Runs, quantity: str, title: str) -> None:
-    """One line per label over what a client has uploaded, on a logarithmic axis, with a band of one
-    standard error.
+    """Draw one line per label over the upload of a client, with a band of one standard error.
+
+    Args:
+        axes: Matplotlib axes; the horizontal one becomes logarithmic.
+        runs: Label -> one run per seed.
+        quantity: A key of `QUANTITIES`.
+        title: The title of the axes.
     """
     for index, (label, seeds) in enumerate(runs.items()):
-        curve = Curve.of(seeds, quantity)
+        curve = SeedCurve.of(seeds, quantity)
         sent = np.mean([upload_mbits(run)[curve.round - 1] for run in seeds], axis=0)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
         width = 2.4 if label.startswith(SPARSE_PROXSKIP) else 1.4

@@ -1,12 +1,20 @@
-"""[SPS] Fig. 1: R^2 over the upload on BlogFeedback, accuracy over the upload of a ResNet; runs
-of Fig. 2 and 4.
+"""[SPS] Fig. 1: R^2 on BlogFeedback and accuracy of a ResNet, both over the upload.
+
+The runs are those of Fig. 2 and 4.
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from studies.papers.sps import sps_fig2, sps_fig4
-from studies.papers.sps._sps import AT, BASELINES, SPARSE_PROXSKIP, label_of, upload_mbits
+from studies.papers.sps._sps import (
+    AT,
+    BASELINES,
+    SPARSE_PROXSKIP,
+    label_of,
+    total_mbits,
+    upload_mbits,
+)
 from studies.papers.sps._sps_writers import BASELINES as NETWORK_BASELINES
 from studies.papers.sps._sps_writers import draw_over_upload, lead
 from studies.papers.sps.sps_fig2 import at
@@ -15,12 +23,13 @@ from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict, ov
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 
-BLOG, CIFAR = "BlogFeedback", "CIFAR-10"
+BLOG = "BlogFeedback"
+CIFAR = "CIFAR-10"
 T = TypeVar("T")
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Those of both figures, under the seeds that both have."""
+    """The experiments of both figures, under the seeds that both have."""
     networks = sps_fig4.experiments(scale)
     seeds = {experiment.run.seed for experiment in next(iter(networks.values()))}
     blogs = {
@@ -31,7 +40,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """Those of both figures."""
+    """The searches of both figures."""
     return _together(sps_fig2.searches(scale), sps_fig4.searches(scale))
 
 
@@ -58,9 +67,7 @@ def _part(runs: Runs, data: str) -> Runs:
 
 
 def table(runs: Runs) -> Table:
-    """R^2 or accuracy at the end, and when a client has uploaded as much as it ever does in the
-    cheapest run.
-    """
+    """R^2 or accuracy at the end, and at the total upload of the cheapest run."""
     rows: list[dict[str, Cell]] = []
     for data in (BLOG, CIFAR):
         part = _part(runs, data)
@@ -73,7 +80,7 @@ def table(runs: Runs) -> Table:
                     "r2_or_accuracy": over_seeds(seeds, lambda run: run.final_accuracy),
                     "at_mbits": cheapest,
                     "r2_or_accuracy_there": there,
-                    "upload_mbits": over_seeds(seeds, lambda run: float(upload_mbits(run)[-1])),
+                    "upload_mbits": total_mbits(seeds),
                 }
             )
     return Table(tuple(rows))
@@ -101,7 +108,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """Both over the upload."""
+    """R^2 and accuracy over the upload."""
     axes = panels(figure, 2)
     figure.set_size_inches(9.6, 5.0)
     for panel, (data, quantity) in zip(

@@ -1,6 +1,4 @@
-"""[SPS] Fig. 2: R^2 and training loss over what a client has uploaded, BlogFeedback at 90 %, the
-runs of Table 2.
-"""
+"""[SPS] Fig. 2: R^2 and training loss over the upload, BlogFeedback at 90 %, runs of Table 2."""
 
 from typing import Any
 
@@ -12,22 +10,20 @@ from studies.papers.sps._sps import (
     CLIENTS,
     PROPOSED,
     SCALES,
-    accuracy_columns,
     label_of,
+    r2_columns,
     upload_mbits,
 )
 from studies.papers.sps.sps_table2 import experiments, searches
 from studies.report.claims import Check, highest, lowest
-from studies.report.curves import COLOURS, LINES, Array, Curve, panels
+from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels
 from studies.report.results import Claim, Run, Runs, Table, over_seeds
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "searches", "table"]
 
 
 def table(runs: Runs) -> Table:
-    """R^2 and loss when a client has uploaded as much as it ever does in the cheapest run; both at
-    the end.
-    """
+    """R^2 and loss at the total upload of the cheapest run, and at the end."""
     cheapest = min(float(upload_mbits(run)[-1]) for seeds in runs.values() for run in seeds)
     return Table(
         tuple(
@@ -38,7 +34,7 @@ def table(runs: Runs) -> Table:
                 "train_loss_there": over_seeds(
                     seeds, lambda run: at(run, "loss", cheapest) * CLIENTS
                 ),
-                **accuracy_columns(seeds),
+                **r2_columns(seeds),
             }
             for label, seeds in runs.items()
         )
@@ -46,10 +42,18 @@ def table(runs: Runs) -> Table:
 
 
 def at(run: Run, field: str, mbits: float) -> float:
-    """The last value that was measured before a client had uploaded more than that; the first one
-    if none was.
+    """The last value measured before the upload exceeds a limit.
+
+    Args:
+        run: A complete run.
+        field: A field of its records.
+        mbits: The limit on a client's upload, in million bits.
+
+    Returns:
+        That value, or the first measured one if the limit is exceeded before.
     """
-    values, sent = run.series(field), upload_mbits(run)
+    values = run.series(field)
+    sent = upload_mbits(run)
     measured = np.flatnonzero(~np.isnan(values))
     before = measured[sent[measured] <= mbits * (1 + 1e-9)]
     return float(values[before[-1] if before.size else measured[0]])
@@ -78,9 +82,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """Both over the upload on a logarithmic axis, one line per method, with bands of one standard
-    error.
-    """
+    """R^2 and loss over the upload, one line per method, with bands of one standard error."""
     axes = panels(figure, 2)
     for panel, quantity, name, scale in zip(
         axes,
@@ -90,7 +92,7 @@ def figure(runs: Runs, figure: Any) -> None:
         strict=True,
     ):
         for index, (label, seeds) in enumerate(runs.items()):
-            curve = Curve.of(seeds, quantity)
+            curve = SeedCurve.of(seeds, quantity)
             mean, error = scale * curve.mean, scale * curve.standard_error
             colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
             width = 2.4 if index >= len(BASELINES) else 1.4
@@ -114,7 +116,7 @@ def figure(runs: Runs, figure: Any) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
 
 
-def _sent(runs: list[Run], curve: Curve) -> Array:
-    """Million bits at the rounds of a curve, mean over seeds."""
+def _sent(runs: list[Run], curve: SeedCurve) -> Array:
+    """Million bits uploaded at the rounds of a curve, mean over seeds."""
     sent: Array = np.mean([upload_mbits(run)[curve.round - 1] for run in runs], axis=0)
     return sent

@@ -1,24 +1,31 @@
-"""[SPS] Fig. 3: accuracy and loss over what a client has uploaded, images by writer at 99 %; the
-runs of Table 4.
+"""[SPS] Fig. 3: accuracy and loss over the upload, images by writer at 99 %, runs of Table 4.
 
-MNIST by writer stands in for FEMNIST.
+MNIST by writer is used in place of FEMNIST.
 """
 
 from typing import Any
 
-from studies.papers.sps._sps import LOCAL, PROPOSED, SPARSE_PROXSKIP, label_of, upload_mbits
+from studies.papers.sps._sps import (
+    LOCAL,
+    PROPOSED,
+    SPARSE_PROXSKIP,
+    label_of,
+    mbits_to,
+    total_mbits,
+)
 from studies.papers.sps._sps_writers import (
     BASELINES,
-    accuracy_columns,
     data_of,
     draw_over_upload,
+    final_columns,
     lead,
     planned,
     searched,
 )
 from studies.report.claims import Check
 from studies.report.curves import legend_below, panels
-from studies.report.results import Claim, Runs, Sample, Table, over_seeds
+from studies.report.results import Claim, Run, Runs, Sample, Table
+from studies.report.summaries import common_accuracy
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 
@@ -31,34 +38,30 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """As for Table 4."""
+    """The searches of Table 4 at 99 %."""
     return searched(scale, (SPARSITY,))
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy and loss at the end, what a client uploads, and until the accuracy that all methods
-    of a seed reach.
-    """
-    targets = [
-        min(run.final_accuracy for run in same_seed)
-        for same_seed in zip(*runs.values(), strict=True)
-    ]
+    """Accuracy and loss at the end, total upload, and upload until the common accuracy."""
+    targets = common_accuracy(runs.values(), last=1)
     return Table(
         tuple(
             {
                 "method": label,
-                **accuracy_columns(seeds),
-                "upload_mbits": over_seeds(seeds, lambda run: float(upload_mbits(run)[-1])),
-                "mbits_to_common_accuracy": Sample(
-                    tuple(
-                        float(upload_mbits(run)[(run.series("accuracy") >= target).argmax()])
-                        for run, target in zip(seeds, targets, strict=True)
-                    )
-                ),
+                **final_columns(seeds),
+                "upload_mbits": total_mbits(seeds),
+                "mbits_to_common_accuracy": _mbits(seeds, targets),
             }
             for label, seeds in runs.items()
         )
     )
+
+
+def _mbits(runs: list[Run], targets: list[float]) -> Sample:
+    """Upload until the target of each seed, which every run reaches with its last evaluation."""
+    costs = [mbits_to(run, target) for run, target in zip(runs, targets, strict=True)]
+    return Sample(tuple(cost for cost in costs if cost is not None))
 
 
 def _first(column: str, name: str, *, larger: bool) -> Check:
@@ -69,7 +72,8 @@ def _first(column: str, name: str, *, larger: bool) -> Check:
 CLAIMS = (
     *(
         Claim(
-            f"{name} gets to the accuracy that all reach with the least upload, but for its variant",
+            f"{name} gets to the accuracy that all reach with the least upload, "
+            "but for its variant",
             check,
         )
         for name, check in (
@@ -94,7 +98,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """Both over the upload."""
+    """Accuracy and loss over the upload."""
     axes = panels(figure, 2)
     figure.set_size_inches(8.4, 4.2)
     data = data_of(next(iter(runs.values())))

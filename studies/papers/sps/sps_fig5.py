@@ -1,4 +1,4 @@
-"""[SPS] Fig. 5: how many samples the 554 clients of BlogFeedback have."""
+"""[SPS] Fig. 5: number of samples of the 554 clients of BlogFeedback."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,21 +19,22 @@ LABEL = "natural partition"
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """A round of one local step: a client's work in it is proportional to its samples. The same at
-    every scale.
+    """A round of one local step, in which a client's work is proportional to its samples.
+
+    It is the same at every scale.
     """
     runs = fixed("small", "proxskip", learning_rate=1e-5, probability=1.0)
     return {LABEL: [replace(one, run=replace(one.run, rounds=1)) for one in runs]}
 
 
 def samples(run: Run) -> NDArray[np.float64]:
-    """Every client's samples (K,): its share of the work, of all samples."""
+    """Number of samples of every client, (K,), from its fraction of the work."""
     work = run.series("flops")[0]
     return np.round(SAMPLES * work / work.sum())
 
 
 def table(runs: Runs) -> Table:
-    """Clients, and their least, median, mean and most samples; how many have fewer than 100."""
+    """Number of clients, statistics of their samples, and the fraction with fewer than 100."""
     quantities = {
         "clients": lambda run: float(len(samples(run))),
         "samples": lambda run: float(samples(run).sum()),
@@ -66,7 +67,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """Histogram, on logarithmic axes: the partition is the same for all seeds."""
+    """Histogram on logarithmic axes; the partition is the same for all seeds."""
     sizes = samples(runs[LABEL][0])
     figure.set_size_inches(5.0, 3.6)
     axes = figure.subplots()

@@ -1,23 +1,21 @@
-"""[SPS] Fig. 6: what the sum of the control variates decides, images by writer at 90 %; MNIST
-stands in for FEMNIST.
+"""[SPS] Fig. 6: effect of the sum of the control variates, images by writer at 90 %.
 
-Sparse-ProxSkip, Accelerated-Server-Pruning and the two variants of Appendix D that swap what line
-12 sees: the first modified loses the sum of 0, the second gets it. As printed
-"Sparse-ProxSkip-modified" would prune nothing ([SPS] erratum S15): here TopK is what is averaged,
-and [SPS] Algorithm 1, line 12 has what was trained.
+MNIST by writer is used in place of FEMNIST. Sparse-ProxSkip, Accelerated-Server-Pruning and the two
+variants of Appendix D, which exchange the input of line 12: the modified first method loses the sum
+of 0, the modified second one gains it. As printed "Sparse-ProxSkip-modified" would prune nothing
+([SPS] erratum S15): here the average is taken of TopK, and line 12 gets the trained model.
 """
 
 from typing import Any
 
-import numpy as np
-
 from studies.papers.sps._sps import AT, SPARSE_PROXSKIP, label_of
 from studies.papers.sps._sps_control import ALGORITHMS, KEEPING, VIOLATING
-from studies.papers.sps._sps_writers import RATES, accuracy_columns, data_of, searched
+from studies.papers.sps._sps_writers import RATES, data_of, final_columns, searched
 from studies.papers.sps._sps_writers import experiments as one_per_seed
 from studies.report.claims import Check, above
 from studies.report.curves import COLOURS, LINES, draw_curves, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.summaries import best_accuracy
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 
@@ -34,7 +32,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """As for Table 4."""
+    """The searches of Table 4 for these methods."""
     return searched(scale, (AT,), ALGORITHMS)
 
 
@@ -43,17 +41,13 @@ def _sum_by_mean(run: Run) -> Any:
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy and loss at the end; largest norm of the sum of the h_i over the rounds, by their
-    mean norm.
-    """
+    """Final accuracy and loss; largest norm of the sum of the h_i relative to their mean norm."""
     return Table(
         tuple(
             {
                 "method": label,
-                **accuracy_columns(seeds),
-                "best_accuracy": over_seeds(
-                    seeds, lambda run: float(np.nanmax(run.series("accuracy")))
-                ),
+                **final_columns(seeds),
+                "best_accuracy": over_seeds(seeds, best_accuracy),
                 "sum_by_mean": over_seeds(seeds, lambda run: float(_sum_by_mean(run).max())),
                 "clients": over_seeds(seeds, lambda run: float(run.series("uplink_bits").shape[1])),
             }
@@ -84,7 +78,8 @@ def _larger(name: str) -> Check:
 
 
 def _wins(keeping: str, violating: str) -> tuple[Claim, Claim]:
-    better, worse = label_of(keeping, AT), label_of(violating, AT)
+    better = label_of(keeping, AT)
+    worse = label_of(violating, AT)
     return (
         Claim(f"{keeping} is more accurate than {violating}", above("accuracy", better, worse)),
         Claim(f"{keeping} has a lower loss than {violating}", above("loss", worse, better)),

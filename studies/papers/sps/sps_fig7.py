@@ -1,7 +1,7 @@
 """[SPS] Fig. 7: norm of the sum of the control variates, and their mean norm, over rounds.
 
-On BlogFeedback. "Sparse-ProxSkip-modified" prunes what is averaged and not what
-[SPS] Algorithm 1, line 12 sees: taken as printed it would prune nothing ([SPS] erratum S15).
+On BlogFeedback. "Sparse-ProxSkip-modified" prunes the average and not the input of line 12: taken
+as printed it would prune nothing ([SPS] erratum S15).
 """
 
 from typing import Any
@@ -24,9 +24,7 @@ def _largest(run: Run, name: str) -> float:
 
 
 def table(runs: Runs) -> Table:
-    """Norm of the sum and mean norm, both largest over the rounds, and the largest ratio of the two
-    in a round.
-    """
+    """Largest norm of the sum, largest mean norm, and largest ratio of the two in a round."""
     return Table(
         tuple(
             {
@@ -72,7 +70,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """Both over rounds."""
+    """Norm of the sum and mean norm over rounds."""
     axes = panels(figure, 2)
     draw(axes[0], runs, "sum_control", "norm of the sum of h")
     draw(axes[1], runs, "mean_control", "mean norm of h")

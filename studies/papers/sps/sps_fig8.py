@@ -1,7 +1,6 @@
-"""[SPS] Fig. 8: norms of the model and of its mean local gradient, and training loss, the runs
-of Fig. 7.
+"""[SPS] Fig. 8: norms of model and mean local gradient, and training loss, runs of Fig. 7.
 
-What is proven of a sum that is not 0 is that the optimum is no fixed point; that runs blow up is
+It is proven that with a sum other than 0 the optimum is no fixed point; that such runs diverge is
 observed ([SPS] erratum S16).
 """
 
@@ -27,9 +26,7 @@ AGREE = 0.1  # of the norm
 
 
 def table(runs: Runs) -> Table:
-    """Norms of the model and of the gradient, training loss and R^2 at the end; the largest norm of
-    the model.
-    """
+    """Final norms of model and gradient, training loss and R^2; largest norm of the model."""
     return Table(
         tuple(
             {
@@ -77,7 +74,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """All three over rounds."""
+    """Norm of the model, norm of the gradient and training loss over rounds."""
     axes = panels(figure, 3)
     draw(axes[0], runs, "norm", "norm of the model")
     draw(axes[1], runs, "gradient", "norm of the mean gradient")

@@ -1,13 +1,12 @@
-"""[SPS] Table 1: test R^2 and training loss on BlogFeedback, seven methods at 80, 90 and 95 %
-sparsity.
+"""[SPS] Table 1: test R^2 and training loss of seven methods on BlogFeedback, three sparsities.
 
 `reduced` has 20 random-search trials per cell, 14 anywhere and 6 around the best of these, judged
 by R^2 on the 5,240 validation rows, and repeats the best with five seeds; p is searched in [1/1000,
 1/20] at a budget of 10,000 local steps a run and 4,000 a trial, which is not enough to converge.
-Errata: the ridge is 500 once for all clients and the loss the sum over clients with it
-([SPS] erratum S7; the paper's is of all 52,397 rows, ours of the 47,157 that are trained on, so
-they are not to be compared); the server of FedIHT does not prune ([SPS] erratum S8); what counts is
-TopK of the last model that was communicated ([SPS] erratum S9).
+Errata: the ridge is 500 once for all clients and the loss the sum over clients with it ([SPS]
+erratum S7; the paper's covers all 52,397 rows, ours the 47,157 training rows, so they are not
+comparable); the server of FedIHT does not prune ([SPS] erratum S8); the evaluated model is TopK of
+the last one communicated ([SPS] erratum S9).
 """
 
 from collections.abc import Iterable
@@ -29,11 +28,11 @@ from studies.papers.sps._sps import (
     SCALES,
     SPARSE_PROXSKIP,
     SPARSITIES,
-    accuracy_columns,
     label_of,
     planned,
+    r2_columns,
     searched,
-    upload_mbits,
+    total_mbits,
 )
 from studies.report.claims import Check, above, compare, highest, lowest
 from studies.report.curves import COLOURS
@@ -66,19 +65,18 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """All of them are searched."""
+    """A search for every method and sparsity."""
     return searched(scale, SPARSITIES[scale])
 
 
 def table(runs: Runs) -> Table:
-    """R^2, training loss, both also as printed and of the exact optimum after TopK; rounds and what
-    a client sent.
-    """
+    """R^2 and training loss: measured, printed, and exact after TopK; rounds and upload."""
     return Table(tuple(_row(label, seeds) for label, seeds in runs.items()))
 
 
 def _row(label: str, seeds: list[Any]) -> dict[str, Any]:
-    found, (r2, loss, exact_r2, exact_loss) = accuracy_columns(seeds), _CELLS[label]
+    found = r2_columns(seeds)
+    r2, loss, exact_r2, exact_loss = _CELLS[label]
     return {
         "method": label,
         "r2": found["r2"],
@@ -88,12 +86,12 @@ def _row(label: str, seeds: list[Any]) -> dict[str, Any]:
         "paper_train_loss": loss,
         "exact_train_loss": exact_loss,
         "rounds": over_seeds(seeds, lambda run: float(len(run))),
-        "upload_mbits": over_seeds(seeds, lambda run: float(upload_mbits(run)[-1])),
+        "upload_mbits": total_mbits(seeds),
     }
 
 
 def sparsities_of(table: Table) -> list[float]:
-    """The sparsities that a table has rows of."""
+    """The sparsities that have rows in a table."""
     labels = {row[table.columns[0]] for row in table.rows}
     return [sparsity for sparsity in OPTIMUM if label_of(SPARSE_PROXSKIP, sparsity) in labels]
 
@@ -104,7 +102,7 @@ def _best(table: Table, names: Iterable[str], sparsity: float) -> str:
 
 
 def _first(sparsity: float) -> Check:
-    """The better of the proposed methods against the baselines."""
+    """Check the better of the proposed methods against the baselines."""
 
     def check(table: Table) -> Verdict:
         if sparsity not in sparsities_of(table):
@@ -195,7 +193,8 @@ def figure(runs: Runs, figure: Any) -> None:
     sparsities = sparsities_of(found)
     figure.set_size_inches(2.5 + 2.2 * len(sparsities), 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(sparsities))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(sparsities))
     for index, name in enumerate(METHODS):
         samples = [found.sample(label_of(name, sparsity), "r2") for sparsity in sparsities]
         axes.bar(

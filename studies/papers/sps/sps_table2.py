@@ -1,9 +1,8 @@
-"""[SPS] Table 2: million bits that a client uploads until R^2 is 0.2, 0.225 and 0.25,
-BlogFeedback at 90 %.
+"""[SPS] Table 2: upload of a client until R^2 is 0.2, 0.225 and 0.25, BlogFeedback at 90 %.
 
-The runs of Table 1. Bits are those of one client, 32 for each value and none for its place, by
-which the paper's numbers are whole rounds: 8,992 bits in a dense one, 896 in a sparse one. A cost
-is empty unless all seeds get there.
+The runs of Table 1. Costs are million bits of one client, 32 for each value and none for its index,
+by which the paper's numbers are whole rounds: 8,992 bits in a dense one, 896 in a sparse one. A
+cost is empty unless all seeds reach the value.
 """
 
 from collections.abc import Callable
@@ -24,11 +23,12 @@ from studies.papers.sps._sps import (
     RANDPROX,
     SCALES,
     SPARSE_PROXSKIP,
-    accuracy_columns,
+    cost_cell,
     cost_to,
     label_of,
     mbits_to,
     planned,
+    r2_columns,
     searched,
 )
 from studies.report.claims import Check
@@ -57,7 +57,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """All of them are searched, as for Table 1."""
+    """A search for every method, as for Table 1."""
     return searched(scale, (AT,))
 
 
@@ -67,9 +67,7 @@ def column_of(r2: float) -> str:
 
 
 def table(runs: Runs) -> Table:
-    """For every R^2 the bits, those that are printed, and the share of runs that get there; R^2 at
-    the end.
-    """
+    """For every R^2 the upload, measured and printed, and the fraction of runs that reach it."""
     return Table(tuple(_row(label, seeds) for label, seeds in runs.items()))
 
 
@@ -79,7 +77,7 @@ def _row(label: str, seeds: list[Any]) -> dict[str, Any]:
         row[column_of(r2)] = cost_to(seeds, r2)
         row[f"paper_{column_of(r2)}"] = printed
         row[f"reached_{r2:g}"] = over_seeds(seeds, _reaches(r2))
-    return row | {"r2": accuracy_columns(seeds)["r2"]}
+    return row | {"r2": r2_columns(seeds)["r2"]}
 
 
 def _reaches(r2: float) -> Callable[[Run], float]:
@@ -87,14 +85,12 @@ def _reaches(r2: float) -> Callable[[Run], float]:
 
 
 def cost(table: Table, name: str, r2: float) -> Sample | None:
-    """What a method's cell of the table holds."""
-    row = next(row for row in table.rows if row[table.columns[0]] == label_of(name, AT))
-    cell = row[column_of(r2)]
-    return cell if isinstance(cell, Sample) else None
+    """A method's upload until R^2 is `r2`, in million bits; None where it is empty."""
+    return cost_cell(table, label_of(name, AT), column_of(r2))
 
 
 def _cheapest(r2: float) -> Check:
-    """Sparse-ProxSkip gets there with fewer bits than every baseline that does."""
+    """Check that Sparse-ProxSkip needs fewer bits than every baseline that reaches the value."""
 
     def check(table: Table) -> Verdict:
         mine = cost(table, SPARSE_PROXSKIP, r2)
@@ -112,13 +108,14 @@ def _cheapest(r2: float) -> Check:
 
 
 def _cheaper(rival: str, times: float) -> Check:
-    """At R^2 0.2 it needs at most 1 / `times` of the rival's bits, or the rival never gets there."""
+    """Check that at R^2 0.2 it needs at most 1 / `times` of the rival's bits.
+
+    The claim also holds if the rival never reaches the value.
+    """
 
     def check(table: Table) -> Verdict:
-        mine, theirs = (
-            cost(table, SPARSE_PROXSKIP, THRESHOLDS[0]),
-            cost(table, rival, THRESHOLDS[0]),
-        )
+        mine = cost(table, SPARSE_PROXSKIP, THRESHOLDS[0])
+        theirs = cost(table, rival, THRESHOLDS[0])
         if mine is None or theirs is None:
             return Verdict(
                 mine is not None, f"{SPARSE_PROXSKIP}: {mine or '-'}, {rival}: {theirs or '-'}"
@@ -130,18 +127,15 @@ def _cheaper(rival: str, times: float) -> Check:
 
 
 def _only_proposed(table: Table) -> Verdict:
-    shares = {
+    reached = {
         name: table.sample(label_of(name, AT), f"reached_{THRESHOLDS[-1]:g}") for name in METHODS
     }
     holds = all(
         (sample.mean >= 1) if name in PROPOSED else (sample.mean < 1)
-        for name, sample in shares.items()
+        for name, sample in reached.items()
     )
-    return Verdict(
-        holds,
-        "share of runs: "
-        + ", ".join(f"{name}: {sample.mean:g}" for name, sample in shares.items()),
-    )
+    figures = ", ".join(f"{name}: {sample.mean:g}" for name, sample in reached.items())
+    return Verdict(holds, f"share of runs: {figures}")
 
 
 CLAIMS = (
@@ -166,7 +160,8 @@ def figure(runs: Runs, figure: Any) -> None:
     found = table(runs)
     figure.set_size_inches(8.0, 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(THRESHOLDS))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(THRESHOLDS))
     for index, name in enumerate(METHODS):
         costs = [cost(found, name, r2) for r2 in THRESHOLDS]
         axes.bar(

@@ -1,10 +1,9 @@
-"""[SPS] Table 3: what a client uploads until the accuracy is 80, 82.5 and 85 %, images by writer
-at 90 %.
+"""[SPS] Table 3: upload of a client until accuracies of 80 to 85 %, images by writer at 90 %.
 
-The runs of Table 4; MNIST by writer stands in for FEMNIST, and 75 % is added for methods that get
-no further in few rounds. Million bits, 32 for each value and none for its place. The unit of the
-printed numbers, which stand beside, is doubtful: as bits they would be one to five rounds, as
-floats some hundred. Only ratios are compared.
+The runs of Table 4; MNIST by writer is used in place of FEMNIST, and 75 % is added for methods that
+reach no more in few rounds. Costs are million bits, 32 for each value and none for its index. The
+unit of the printed numbers, which are listed for reference, is doubtful: as bits they would be one
+to five rounds, as floats some hundred. Only ratios are compared.
 """
 
 from typing import Any
@@ -20,6 +19,7 @@ from studies.papers.sps._sps import (
     LOCAL,
     PROPOSED,
     SPARSE_PROXSKIP,
+    cost_cell,
     cost_to,
     label_of,
     mbits_to,
@@ -27,8 +27,8 @@ from studies.papers.sps._sps import (
 from studies.papers.sps._sps_writers import (
     BASELINES,
     METHODS,
-    accuracy_columns,
     data_of,
+    final_columns,
     planned,
     searched,
 )
@@ -55,7 +55,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """As for Table 4."""
+    """The searches of Table 4 at 90 %."""
     return searched(scale, (AT,))
 
 
@@ -65,14 +65,15 @@ def column_of(accuracy: float) -> str:
 
 
 def table(runs: Runs) -> Table:
-    """For every accuracy the bits (empty unless all seeds get there), those printed, the share of
-    runs that do.
+    """For every accuracy the upload (empty unless all seeds reach it), printed and measured.
+
+    `reached_` columns are the fraction of runs that reach the accuracy.
     """
     return Table(tuple(_row(label, seeds) for label, seeds in runs.items()))
 
 
 def _row(label: str, seeds: list[Run]) -> dict[str, Any]:
-    row: dict[str, Any] = {"method": label, **accuracy_columns(seeds)}
+    row: dict[str, Any] = {"method": label, **final_columns(seeds)}
     for accuracy, printed in zip(THRESHOLDS, PAPER[label.partition(",")[0]], strict=True):
         row[column_of(accuracy)] = cost_to(seeds, accuracy)
         row[f"paper_{column_of(accuracy)}_femnist"] = printed
@@ -83,14 +84,12 @@ def _row(label: str, seeds: list[Run]) -> dict[str, Any]:
 
 
 def cost(table: Table, name: str, accuracy: float) -> Sample | None:
-    """A method's bits to an accuracy."""
-    row = next(row for row in table.rows if row[table.columns[0]] == label_of(name, AT))
-    cell = row[column_of(accuracy)]
-    return cell if isinstance(cell, Sample) else None
+    """A method's upload until an accuracy, in million bits; None where it is empty."""
+    return cost_cell(table, label_of(name, AT), column_of(accuracy))
 
 
 def _cheapest(accuracy: float) -> Check:
-    """Sparse-ProxSkip gets there with fewer bits than all others."""
+    """Check that Sparse-ProxSkip reaches the accuracy with fewer bits than all others."""
 
     def check(table: Table) -> Verdict:
         mine, *others = (
@@ -108,12 +107,13 @@ def _cheapest(accuracy: float) -> Check:
 
 
 def _cheaper(rival: str, times: float) -> Check:
-    """At every accuracy that both reach it needs at most 1 / `times` of the rival's bits."""
+    """Check that it needs at most 1 / `times` of the rival's bits at every accuracy both reach."""
 
     def check(table: Table) -> Verdict:
         ratios = {}
         for accuracy in THRESHOLDS:
-            mine, theirs = cost(table, SPARSE_PROXSKIP, accuracy), cost(table, rival, accuracy)
+            mine = cost(table, SPARSE_PROXSKIP, accuracy)
+            theirs = cost(table, rival, accuracy)
             if mine is not None and theirs is not None:
                 ratios[accuracy] = theirs.mean / mine.mean
         figures = ", ".join(
@@ -152,7 +152,8 @@ def figure(runs: Runs, figure: Any) -> None:
     found = table(runs)
     figure.set_size_inches(8.0, 4.0)
     axes = figure.subplots()
-    width, places = 0.84 / len(METHODS), np.arange(len(THRESHOLDS))
+    width = 0.84 / len(METHODS)
+    places = np.arange(len(THRESHOLDS))
     for index, name in enumerate(METHODS):
         costs = [cost(found, name, accuracy) for accuracy in THRESHOLDS]
         axes.bar(

@@ -1,13 +1,11 @@
 """[SPS] Table 4: test accuracy over sparsity, logistic regression on images by writer.
 
-MNIST by writer stands in for FEMNIST: its ten classes are easier than the 62, so that the printed
-accuracies, which stand beside, are none to be met. At `small` scale there are three of the five
+MNIST by writer is used in place of FEMNIST: its ten classes are easier than the 62, so that the
+printed accuracies are listed for reference only. At `small` scale there are three of the five
 sparsities, and nothing is searched: see `_sps_writers.RATES`.
 """
 
 from typing import Any
-
-import numpy as np
 
 from studies.papers.sps._sps import (
     ASP,
@@ -18,15 +16,15 @@ from studies.papers.sps._sps import (
     PROPOSED,
     SPARSE_PROXSKIP,
     label_of,
-    upload_mbits,
+    total_mbits,
 )
 from studies.papers.sps._sps_writers import (
     BASELINES,
     METHODS,
     SPARSITIES,
-    accuracy_columns,
     best_of,
     data_of,
+    final_columns,
     lead,
     planned,
     searched,
@@ -34,11 +32,12 @@ from studies.papers.sps._sps_writers import (
 from studies.report.claims import Check, compare
 from studies.report.curves import COLOURS, LINES
 from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
+from studies.report.summaries import best_accuracy
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 
 PRINTED = SPARSITIES["paper"]
-CLAIMED = SPARSITIES["small"]  # those that both scales have
+CLAIMED = SPARSITIES["small"]  # common to both scales
 PAPER: dict[str, tuple[float, ...]] = {
     FINAL_TOPK: (0.847, 0.799, 0.696, 0.401, 0.255),
     FEDHT: (0.866, 0.857, 0.847, 0.766, 0.664),
@@ -55,14 +54,12 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def searches(scale: str) -> dict[str, Search]:
-    """All of them at `paper` scale."""
+    """A search for every method and sparsity at `paper` scale."""
     return searched(scale, SPARSITIES[scale])
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy at the end, the best one, what the paper prints (of FEMNIST), loss, and what a
-    client uploads.
-    """
+    """Final, best and printed accuracy (the latter of FEMNIST), loss, and upload of a client."""
     printed = {
         label_of(name, sparsity): accuracy
         for name, row in PAPER.items()
@@ -72,12 +69,10 @@ def table(runs: Runs) -> Table:
         tuple(
             {
                 "method": label,
-                **accuracy_columns(seeds),
+                **final_columns(seeds),
                 "paper_accuracy_femnist": printed[label],
-                "best_accuracy": over_seeds(
-                    seeds, lambda run: float(np.nanmax(run.series("accuracy")))
-                ),
-                "upload_mbits": over_seeds(seeds, lambda run: float(upload_mbits(run)[-1])),
+                "best_accuracy": over_seeds(seeds, best_accuracy),
+                "upload_mbits": total_mbits(seeds),
             }
             for label, seeds in runs.items()
         )

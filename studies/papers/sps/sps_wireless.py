@@ -1,17 +1,18 @@
-"""Sparse-ProxSkip under a deadline: K_i of each client from the allocation, against one K for all
-and dense uploads.
+"""Sparse-ProxSkip under a deadline: K_i from the allocation, one K for all, or dense uploads.
 
-A study that no paper has: [SPS] fixes K. Here client i sends floor((1 - rho_i) d) weights with the
-ratio rho_i of the round's allocation. Bits shrink with the ratio, computing does not, and how long
-a round computes is random: its number of local steps is geometric with mean 1 / p, so that a long
-round leaves less of the deadline to send in. Logistic regression of 20 of MNIST's writers, which
-stand in for FEMNIST's. The model that counts keeps 40 % of its weights, whoever sends how many:
-about what the allocation lets clients send in the mean, and the one K of the others. With `--set
-training.sparsity=0.9` both are a tenth, and the deadline leaves room for more than the model keeps.
+This study extends the paper: [SPS] fixes K. Here client i sends floor((1 - rho_i) d) weights with
+the ratio rho_i of the round's allocation. Bits shrink with the ratio, computation does not, and the
+computation time of a round is random: its number of local steps is geometric with mean 1 / p, so
+that a long round leaves less of the deadline for transmission. Logistic regression of 20 of MNIST's
+writers, in place of FEMNIST's. The evaluated model keeps 40 % of its weights, independent of the
+uploads: about the mean fraction that the allocation lets clients send, and the one K of the others.
+With `--set training.sparsity=0.9` both are a tenth, and the deadline allows more weights than the
+model keeps.
 
-An allocation that must serve everybody gives some next to nothing to send. Their uploads count in
-the mean as much as others and draw it towards 0, which is why there is a variant that leaves out
-who would have to prune more than 80 %. It and the last three claims came after the first runs.
+An allocation that must serve all clients leaves some a negligible upload. Such uploads have the
+same weight in the mean as others and draw it towards 0; a variant therefore excludes clients that
+would have to prune more than 80 %. That variant and the last three claims were added after the
+first runs.
 """
 
 from typing import Any
@@ -23,6 +24,7 @@ from studies.papers.sps._sps_writers import RATES, TASK, data_of
 from studies.report.claims import Check, above, within
 from studies.report.curves import COLOURS, draw_over_time, legend_below, panels
 from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.summaries import common_accuracy, until_accuracy
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
@@ -37,14 +39,17 @@ FIXED_WAITS = "one K, waits for all"
 DENSE = "dense, waits for all"
 WAITING = (FIXED_WAITS, DENSE)
 
-CLIENTS, SPARSITY = 20, 0.6
+CLIENTS = 20
+SPARSITY = 0.6
 # A local step takes 0.94 ms, ten of them about half of the deadline; dense uploads of all would
 # take 45 ms.
-DEADLINE_S, PROBABILITY = 0.02, 0.1
+DEADLINE_S = 0.02
+PROBABILITY = 0.1
 CYCLES_PER_WEIGHT = 360.0  # of a step: 6 operations for each of 111 samples, about two a cycle
 ROUNDS = {"small": 60, "paper": 1000}
 SEEDS = {"small": (0, 1, 2), "paper": (0, 1, 2, 3, 4)}
-CAP, SELECTED_CAP = 0.99, 0.8  # who would have to prune more than the second is left out
+CAP = 0.99
+SELECTED_CAP = 0.8  # clients that would have to prune more are excluded
 
 _FROM_ALLOCATION: Tables = {
     "allocation": {"method": "exact", "max_pruning_ratio": CAP},
@@ -66,8 +71,9 @@ VARIANTS: dict[str, Tables] = {
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """All variants under the same Rayleigh fading and the same coin; who is late is left out, but
-    where all wait.
+    """All variants under the same Rayleigh fading and the same coin.
+
+    Late updates are dropped, except in the variants that wait.
     """
     cell: Tables = {
         "scenario": {
@@ -96,47 +102,41 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def _arrived(run: Run, label: str) -> Any:
-    """Bits of the updates that joined a mean, (rounds, K): those in time, of whom nobody waits for."""
+    """Bits of the updates that entered the aggregation, (rounds, K)."""
     return run.series("uplink_bits") * (1.0 if label in WAITING else run.series("delivered"))
 
 
 def _computing_s(run: Run) -> Any:
-    """Seconds that the slowest client computes, round by round."""
-    scenario, algorithm = run.experiment.scenario, run.algorithm
+    """Computation time of the slowest client in every round, (rounds,)."""
+    scenario = run.experiment.scenario
+    algorithm = run.algorithm
     expected_s = formula.compute_s(scenario, algorithm.demand(scenario.clients).fixed_updates).max()
     return run.series("extra.local_steps") * expected_s / algorithm.descent.expected_steps
 
 
 def _with_steps(run: Run) -> float:
-    """Correlation over rounds of a round's steps and its mean ratio; 0 where one of them never
-    changes.
-    """
-    steps, ratio = run.series("extra.local_steps"), run.series("pruning_ratio").mean(axis=1)
+    """Correlation over rounds of local steps and mean ratio; 0 where one of them is constant."""
+    steps = run.series("extra.local_steps")
+    ratio = run.series("pruning_ratio").mean(axis=1)
     return (
         float(np.corrcoef(steps, ratio)[0, 1]) if np.ptp(steps) > 0 and np.ptp(ratio) > 0 else 0.0
     )
 
 
-def _when(run: Run, accuracy: float) -> float:
-    reached = run.series("accuracy") >= accuracy
-    return float(run.series("clock_s")[reached.argmax() if reached.any() else -1])
-
-
 def _in_time(run: Run, seconds: float) -> float:
-    """The last accuracy that was measured by then, the first one of all if none was."""
-    accuracy, clock_s = run.series("accuracy"), run.series("clock_s")
+    """The last accuracy measured within `seconds`, or the first one if none was."""
+    accuracy = run.series("accuracy")
+    clock_s = run.series("clock_s")
     measured = np.flatnonzero(~np.isnan(accuracy))
     before = measured[clock_s[measured] <= seconds]
     return float(accuracy[before[-1] if before.size else measured[0]])
 
 
 def table(runs: Runs) -> Table:
-    """Accuracy at the end and when the first run of a seed ends; who is left out, ratios, kilobits,
-    seconds.
-    """
-    by_seed = list(zip(*runs.values(), strict=True))
+    """Accuracy at the end and after the shortest run of a seed, misses, ratios, bits, seconds."""
+    by_seed = zip(*runs.values(), strict=True)
     ends = [min(float(run.series("clock_s")[-1]) for run in same) for same in by_seed]
-    targets = [min(run.final_accuracy for run in same) for same in by_seed]
+    targets = common_accuracy(runs.values(), last=1)
     rows: list[dict[str, Cell]] = []
     for label, seeds in runs.items():
         missed = [float((_arrived(run, label) == 0).mean()) for run in seeds]
@@ -151,9 +151,7 @@ def table(runs: Runs) -> Table:
                 "accuracy_in_common_time": Sample(
                     tuple(_in_time(run, end) for run, end in zip(seeds, ends, strict=True))
                 ),
-                "to_common_accuracy_s": Sample(
-                    tuple(_when(run, target) for run, target in zip(seeds, targets, strict=True))
-                ),
+                "to_common_accuracy_s": until_accuracy(seeds, targets, "clock_s"),
                 "missed": Sample(tuple(missed)),
                 "rounds_too_long": Sample(tuple(too_long)),
                 "mean_ratio": over_seeds(
@@ -174,7 +172,8 @@ def _only_too_long(table: Table) -> Verdict:
     excess = missed - too_long
     return Verdict(
         max(abs(value) for value in excess.values) < 1e-9,
-        f"client-rounds without an update: {missed}, rounds that compute longer than the deadline: {too_long}",
+        f"client-rounds without an update: {missed}, "
+        f"rounds that compute longer than the deadline: {too_long}",
     )
 
 

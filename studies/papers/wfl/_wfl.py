@@ -1,9 +1,9 @@
-"""What the studies of [WFL] share: scenario S, its schemes, and experiments over seeds."""
+"""Scenario S of [WFL], its schemes, and its experiments over seeds."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from studies.report.results import Run, Runs, Sample, over_seeds
+from studies.report.results import Run, Sample, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
@@ -32,8 +32,8 @@ EQUAL_PRUNING = "Equal resource pruning"
 ONLY_PERSONALISATION = "Only personalisation"
 PRUNING_ONLY = "Pruning only [14]"
 
-# The common ratio is the reading of Equal Resource Pruning, and 45 ms that of "FL in [14]", under
-# which Table I holds.
+# Readings under which Table I holds: a common ratio for Equal Resource Pruning, 45 ms for "FL in
+# [14]".
 SCHEMES: Mapping[str, Tables] = {
     PROPOSED: {},
     EQUAL_PRUNING: {"allocation": {"method": "equal-common"}},
@@ -48,8 +48,15 @@ SCHEMES: Mapping[str, Tables] = {
 def over_schemes(
     schemes: Mapping[str, Tables], scale: str, **run: Any
 ) -> dict[str, list[Experiment]]:
-    """Scenario S changed by every scheme, once per seed of `scale`; `run` sets further fields of
-    section run.
+    """The experiments of scenario S under every scheme.
+
+    Args:
+        schemes: Label -> the sections that the scheme changes.
+        scale: The scale, which selects rounds and seeds.
+        run: Further fields of section run.
+
+    Returns:
+        Label -> one experiment per seed.
     """
     settings = {"rounds": ROUNDS[scale], "eval_every": 5, "checkpoint_every": 5, **run}
     return {
@@ -66,7 +73,7 @@ def mean_ratio(run: Run) -> float:
     return float(run.series("pruning_ratio").mean())
 
 
-def share_of(runs: list[Run], reference: list[Run]) -> Sample:
+def relative_weights(runs: list[Run], reference: list[Run]) -> Sample:
     """Weights delivered, relative to those of `reference` under the same seed."""
     pairs = zip(runs, reference, strict=True)
     return Sample(tuple(run.delivered_weights / other.delivered_weights for run, other in pairs))
@@ -79,23 +86,3 @@ def learning_cells(runs: list[Run]) -> dict[str, Sample]:
         "accuracy": over_seeds(runs, lambda run: run.final_accuracy),
         "mean_ratio": over_seeds(runs, mean_ratio),
     }
-
-
-def rounds_to_common_accuracy(runs: Runs) -> dict[str, Sample]:
-    """Rounds until the accuracy that every label of a seed reaches in the end: the lowest of their
-    final ones.
-    """
-    seeds = range(len(next(iter(runs.values()))))
-    targets = [min(runs[label][seed].final_accuracy for label in runs) for seed in seeds]
-    return {
-        label: Sample(
-            tuple(
-                _first_round(run, target) for run, target in zip(runs[label], targets, strict=True)
-            )
-        )
-        for label in runs
-    }
-
-
-def _first_round(run: Run, target: float) -> float:
-    return float((run.series("accuracy") >= target).argmax() + 1)

@@ -1,6 +1,4 @@
-"""What a server that plans with a wrong channel pays for it: deadlines missed, accuracy and time,
-under each policy.
-"""
+"""The cost of planning with a wrong channel: misses, accuracy and time under each policy."""
 
 from itertools import product
 from pathlib import Path
@@ -17,9 +15,12 @@ from wirelessfl.experiment import Experiment
 
 SEEDS = (0, 1, 2)
 RUN = {"small": {"rounds": 30, "eval_every": 2}, "paper": {"rounds": 100, "eval_every": 5}}
-DIGITS = Path(__file__).parent / "presets" / "digits.toml"
+DIGITS = Path(__file__).parents[2] / "presets" / "digits.toml"
 POLICIES = ("wait", "drop", "late-next-round")
-TRUTH, ESTIMATE, QUANTILE, MEAN = "truth", "estimate", "5 % quantile", "mean"
+TRUTH = "truth"
+ESTIMATE = "estimate"
+QUANTILE = "5 % quantile"
+MEAN = "mean"
 BELIEFS: dict[str, dict[str, Any]] = {
     TRUTH: {"csi": "perfect"},
     ESTIMATE: {"csi": "estimate", "estimate_error_db": 2.0},
@@ -29,13 +30,14 @@ BELIEFS: dict[str, dict[str, Any]] = {
 
 
 def label_of(belief: str, policy: str) -> str:
-    """The row of what the server believes under a deadline policy."""
+    """The row of a server's channel knowledge under a deadline policy."""
     return f"{belief}, {policy}"
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Scenario S (small: the digits), once per belief, policy and seed; all see the same channel
-    under one seed.
+    """Scenario S (small: the digits), once per channel knowledge, policy and seed.
+
+    All experiments of one seed see the same channel.
     """
     base = SCENARIO_S if scale == "paper" else read_tables(DIGITS)
     planned = {}
@@ -49,9 +51,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Misses, accuracy at the end, simulated seconds, pruning, and updates that never arrived, of
-    all client-rounds.
-    """
+    """Miss rate, final accuracy, simulated seconds, pruning ratio and lost updates."""
     return Table(
         tuple(
             {
@@ -90,7 +90,7 @@ def _accuracy_falls_with_misses(table: Table) -> Verdict:
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    """The slope of the least-squares line; 0 when all x are the same."""
+    """The slope of the least-squares line; 0 when all x are equal."""
     offset = x - x.mean()
     return float(offset @ y / (offset @ offset)) if offset.any() else 0.0
 
@@ -98,7 +98,8 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
 CLAIMS = (
     Claim("A server that knows the truth never misses, under any policy", _truth_never_misses),
     Claim(
-        "With the mean about half of the deadlines are missed (0.567 of Gamma(4, 1) lies below its mean)",
+        "With the mean about half of the deadlines are missed "
+        "(0.567 of Gamma(4, 1) lies below its mean)",
         within("miss_rate", label_of(MEAN, "wait"), 0.5, 0.65),
     ),
     Claim(

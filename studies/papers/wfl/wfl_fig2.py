@@ -1,4 +1,4 @@
-"""[WFL] Fig. 2: loss and test accuracy under fixed pruning ratios, on MNIST and Fashion-MNIST."""
+"""[WFL] Fig. 2: loss and accuracy under fixed pruning ratios, on MNIST and Fashion-MNIST."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def _label(dataset: str, ratio: float) -> str:
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:
-    """Every ratio on both data sets; equal bands, and the deadline does not matter."""
+    """Every ratio on both data sets, on equal bands; the deadline has no effect."""
     schemes: dict[str, Tables] = {
         _label(dataset, ratio): {
             "allocation": {"method": "fixed-ratio", "pruning_ratio": ratio},
@@ -31,9 +31,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Training loss and test accuracy at the end of the runs; the paper prints curves and no
-    numbers.
-    """
+    """Training loss and test accuracy at the end of the runs; the paper prints only curves."""
     return Table(
         tuple(
             {"setting": label, "paper": None, **learning_cells(seeds)}

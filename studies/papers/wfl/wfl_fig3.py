@@ -1,6 +1,4 @@
-"""[WFL] Fig. 3: alternating (FedAlt) against simultaneous (FedSim) updates of the two parts of
-the model.
-"""
+"""[WFL] Fig. 3: alternating (FedAlt) against simultaneous (FedSim) updates of the parts."""
 
 from typing import Any
 
@@ -16,8 +14,8 @@ EQUAL_UPDATES = "FedSim, 5 steps"
 EQUAL_GRADIENTS = "FedSim, 10 steps"
 
 # FedAlt's 5 + 5 steps update every weight 5 times and evaluate 10 gradients; FedSim can match one
-# of the two. With 10 steps its updates cost twice the cycles in [WFL] eq. (11)-(17), so the same
-# threshold leaves it fewer weights.
+# of the two. With 10 steps its updates cost twice the cycles in [WFL] eq. (11)-(17), so the
+# same threshold leaves it fewer weights.
 SCHEMES: dict[str, Tables] = {
     FEDALT: {},
     EQUAL_UPDATES: {"training": {"algorithm": "fedsim", "local_steps": 5}},
@@ -31,9 +29,7 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Training loss, test accuracy and mean ratio at the end of the runs; the paper prints curves
-    and no numbers.
-    """
+    """Final training loss, test accuracy and mean ratio; the paper prints only curves."""
     return Table(
         tuple(
             {"updates": label, "paper": None, **learning_cells(seeds)}

@@ -10,7 +10,7 @@ from studies.papers.wfl._wfl import (
     SCHEMES,
     learning_cells,
     over_schemes,
-    share_of,
+    relative_weights,
 )
 from studies.report.claims import above, difference_within, within
 from studies.report.curves import draw_curves, legend_below, panels
@@ -26,15 +26,13 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 
 
 def table(runs: Runs) -> Table:
-    """Loss, accuracy and ratio at the end, weights delivered over the run, simulated seconds of the
-    run.
-    """
+    """Final loss, accuracy and ratio, weights delivered, and simulated seconds of the run."""
     return Table(
         tuple(
             {
                 "scheme": label,
                 "paper_weights_share": PAPER_SHARE.get(label),
-                "weights_share": share_of(seeds, runs[ONLY_PERSONALISATION]),
+                "weights_share": relative_weights(seeds, runs[ONLY_PERSONALISATION]),
                 "delivered_weights_millions": over_seeds(
                     seeds, lambda run: run.delivered_weights / 1e6
                 ),

@@ -96,7 +96,7 @@ class ChannelView:
     def rows(self) -> list[dict[str, Any]]:
         """One client a row: plain numbers, None where the model does not know or there is no link."""
         spread = np.percentile(self.fading_db, PERCENTILES, axis=0)
-        linked = (self.mean_gain > 0).any(axis=0)
+        linked = np.asarray(self.mean_gain).max(axis=0) > 0
         return [
             {
                 "client": client,
@@ -104,11 +104,13 @@ class ChannelView:
                 "line_of_sight": None
                 if self.line_of_sight is None
                 else bool(self.line_of_sight[client]),
-                "path_loss_db": _level(self.path_loss_db[client]),
-                "mean_gain_db": _level(in_db(self.mean_gain[0, client])),
-                "snr_db": _level(self.snr_db[client]),
+                "path_loss_db": _level(float(self.path_loss_db[client])),
+                "mean_gain_db": _level(float(in_db(self.mean_gain[0, client]))),
+                "snr_db": _level(float(self.snr_db[client])),
                 **{
-                    f"fading_{p}_db": _level(spread[number, client] if linked[client] else np.inf)
+                    f"fading_{p}_db": _level(
+                        float(spread[number, client]) if linked[client] else np.inf
+                    )
                     for number, p in enumerate(PERCENTILES)
                 },
             }
@@ -118,7 +120,7 @@ class ChannelView:
 
 def _level(value_db: float) -> float | None:
     """A level in dB, None for that of no link."""
-    return float(value_db) if abs(value_db) < NO_LINK_DB else None
+    return value_db if abs(value_db) < NO_LINK_DB else None
 
 
 def in_db(ratio: Array) -> Array:

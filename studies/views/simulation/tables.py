@@ -47,7 +47,7 @@ def _quantities(found: Mapping[str, Any]) -> Table:
         "band in use": f"{found['band_utilisation']:.1%}",
         "mean pruning ratio": f"{found['mean_pruning_ratio']:.3f}",
         "energy per round": f"{found['energy_per_round_j']:.4g} J",
-        "energy per client and round": f"{found['energy_per_round_j'] / found['clients']:.4g} J",
+        "energy per client and round": f"{found['energy_per_round_j'] / found['participants']:.4g} J",
         "mean round": f"{1e3 * found['mean_round_s']:.3f} ms",
         "simulated time": f"{found['clock_s']:.3f} s",
     }

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -470,10 +469,10 @@ def test_help_has_examples_and_imports_nothing_heavy():
 
 
 def test_presets_are_valid_and_of_the_paper():
-    from studies.cli._scenario import PRESETS
+    from studies.presets import preset_files
     from wirelessfl.config.scenario_file import from_tables, read_tables
 
-    found = {file.stem: from_tables(read_tables(file)) for file in Path(PRESETS).glob("*.toml")}
+    found = {file.stem: from_tables(read_tables(file)) for file in preset_files().values()}
     assert set(found) == {
         "digits",
         "physical",

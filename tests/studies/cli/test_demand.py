@@ -35,7 +35,8 @@ def test_mask_bits_are_counted_sent_and_on_time(wirelessfl, tmp_path):
         ).status
         == 0
     )
-    plain, mask = records(tmp_path / "plain"), records(tmp_path / "mask")
+    plain = records(tmp_path / "plain")
+    mask = records(tmp_path / "mask")
     uploads = column(mask, "pruning_ratio") < 1
     assert uploads.any()
     assert column(mask, "latency_s").max() <= DEADLINE_S * (1 + 1e-9)
@@ -124,7 +125,7 @@ def test_a_run_in_which_nobody_can_upload_says_so(wirelessfl, tmp_path):
     steps = ("--set", "training.algorithm=fedavg", "--set", "training.local_steps=5")
     nobody = wirelessfl("run", "--rounds", 1, *steps, "--out", "nobody")
     assert nobody.status == 0
-    assert "note: nobody has a share of the band in round 1: " in nobody.err
+    assert "note: no client has any bandwidth in round 1: " in nobody.err
     assert "the fixed bits of all do not fit" in nobody.err
     few = wirelessfl("run", "--rounds", 1, *steps, "--set", "run.participants=1", "--out", "few")
     assert few.status == 0

@@ -43,7 +43,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     chance = random.Random(moment)
     path = tmp_path / "run"
     process = start(*ARGUMENTS, "--out", path, folder=tmp_path)
-    target, deadline = chance.randrange(ROUNDS), time.monotonic() + LIMIT_S
+    target = chance.randrange(ROUNDS)
+    deadline = time.monotonic() + LIMIT_S
     while _rounds(path) < target and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     time.sleep(chance.uniform(0.0, 0.08))  # about the length of a round: anywhere within it

@@ -77,7 +77,8 @@ def accuracy(trial):
 
 
 def test_trials_may_have_a_budget_of_their_own():
-    base, values = experiments()[0], {RATE: 0.1, "training.probability": 0.5}
+    base = experiments()[0]
+    values = {RATE: 0.1, "training.probability": 0.5}
     one = Search(space=SPACE, local_steps=40, trial_steps=10)
     same = Search(space=SPACE, local_steps=10)
     assert one.with_values(base, values).run.rounds > same.with_values(base, values).run.rounds
@@ -98,14 +99,16 @@ def test_the_second_stage_lies_around_the_best_of_the_first_and_the_best_of_all_
     tmp_path,
 ):
     one = Search(space=SPACE, trials=12, second_trials=4, shrink=0.2)
-    planned, asked = experiments(), []
+    planned = experiments()
+    asked = []
     found = find_best({"a": one}, {"a": planned}, tmp_path, attempt(tmp_path, asked))
     assert [(title, len(runs)) for title, runs in asked] == [
         ("stage 1", 12),
         ("stage 2", 4),
         ("the best again", 2),
     ]
-    first, second = found.trials[:12], found.trials[12:]
+    first = found.trials[:12]
+    second = found.trials[12:]
     assert [trial.number for trial in first] == list(range(1, 13))
     for trial in found.trials:
         if trial.values[RATE] > 1.0:
@@ -145,7 +148,8 @@ def test_what_was_done_is_not_done_again_and_labels_share_runs(tmp_path):
 
 
 def test_settings_that_diverge_when_they_are_repeated_give_way_to_the_next_best(tmp_path):
-    one, planned = Search(space=SPACE, trials=6, second_trials=0), {"a": experiments()}
+    one = Search(space=SPACE, trials=6, second_trials=0)
+    planned = {"a": experiments()}
     plain = attempt(tmp_path)
     best = find_best({"a": one}, planned, tmp_path, plain).chosen["a"]
 

@@ -164,3 +164,65 @@ def test_bad_input_is_one_line_and_leaves_nothing(wirelessfl, tmp_path, options,
     for word in words:
         assert word in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+DENSE = (
+    *(
+        "--set",
+        "run.participants=10",
+        "--set",
+        "scenario.distance_m=150",
+        "--set",
+        "scenario.bandwidth_hz=20e6",
+    ),
+    *("--set", "channel.model=static", "--set", "channel.path_loss=tr38901-umi"),
+    *("--set", "channel.line_of_sight=false", "--set", "channel.antennas=1"),
+)
+
+
+def test_clients_that_sit_out_change_neither_ratio_nor_energy(wirelessfl):
+    """Ten participants of 10 and of 100 equal clients under open-loop power: one cell."""
+    of_10, of_100 = (
+        wirelessfl(
+            "simulate",
+            "physical",
+            "--rounds",
+            3,
+            "--set",
+            f"scenario.clients={clients}",
+            *DENSE,
+            "--json",
+        ).json()
+        for clients in (10, 100)
+    )
+    assert of_10["mean_pruning_ratio"] == of_100["mean_pruning_ratio"] == 0.0
+    for name in (
+        "energy_per_round_j",
+        "mean_round_s",
+        "band_utilisation",
+        "miss_rate",
+        "latency_s",
+    ):
+        assert of_10[name] == pytest.approx(of_100[name], rel=1e-12), name
+
+
+def test_the_energy_of_a_participant_is_that_of_a_round_over_the_participants(wirelessfl):
+    arguments = ("simulate", "physical", "--rounds", 2, "--set", "scenario.clients=40", *DENSE)
+    energy_j = wirelessfl(*arguments, "--json").json()["energy_per_round_j"]
+    assert (
+        f"energy per client and round         {energy_j / 10:.4g} J" in wirelessfl(*arguments).out
+    )
+
+
+def test_a_dropped_upload_that_never_ends_has_an_energy(wirelessfl):
+    """A client at rate 0 transmits nothing, and the round still ends at the deadline."""
+    cqi = ("rate_model=cqi", "deadline_policy=drop")
+    settings = [text for name in cqi for text in ("--set", f"scenario.{name}")]
+    rounds = ("--rounds", 20, "--set", "channel.csi=mean", "--set", "channel.antennas=1")
+    found = wirelessfl("simulate", "digits", *rounds, *settings, "--json").json()
+    most_w = 0.6309573444801932 + 1e-28 * (3e9) ** 3
+    assert 0.0 < found["energy_per_round_j"] <= most_w * 10 * found["mean_round_s"]
+    assert any(
+        client["latency_s"]["max"] is None or client["miss_rate"] > 0
+        for client in found["per_client"]
+    )

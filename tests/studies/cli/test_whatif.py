@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.cli import call
 
-from studies.cli._scenario import scenario_tables
+from studies.presets import scenario_tables
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 from wirelessfl.config.scenario_file import from_tables

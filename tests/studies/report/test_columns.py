@@ -2,14 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.report.results import Run
 from wirelessfl.records.run_folder import RunFolder
 
 
 def records(count=4):
-    found = [made_up_record(number, 3, rounds=count).as_dict() for number in range(1, count + 1)]
+    found = [synthetic_record(number, 3, rounds=count).as_dict() for number in range(1, count + 1)]
     for number, record in enumerate(found):
         record["extra"] = {"norm": 0.5 * number, "steps": number}
     return found
@@ -36,7 +36,7 @@ def test_series_are_what_the_records_hold():
 def test_a_run_is_read_back_and_keeps_only_what_is_small(tmp_path):
     folder = RunFolder.create(tmp_path / "run", "")
     for number in range(1, 5):
-        folder.append(made_up_record(number, 3, rounds=4))
+        folder.append(synthetic_record(number, 3, rounds=4))
     run = Run.read(folder.path)
     assert run.series("uplink_bits").shape == (4, 3)
     assert run.series("clients").tolist() == [[0, 1, 2]] * 4

@@ -10,7 +10,7 @@ from helpers import plugin_folder
 from studies.runner import batched_runs as stacked
 from studies.runner import single_run as single
 from studies.runner.batched_runs import stack_key, stacks
-from studies.runner.sweep import attempt, folder_of, sweep
+from studies.runner.sweep import folder_of, run_all, sweep
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import from_tables, to_toml
 from wirelessfl.errors import DivergenceError, InputError
@@ -69,14 +69,16 @@ def test_folders_are_those_of_runs_on_their_own(trained, tmp_path, monkeypatch):
     sweep_alone(experiments, tmp_path / "alone", monkeypatch)
     assert [len(runs) for runs in trained] == [4]
     for made in experiments:
-        one, other = folder_of(made, tmp_path / "stack"), folder_of(made, tmp_path / "alone")
+        one = folder_of(made, tmp_path / "stack")
+        other = folder_of(made, tmp_path / "alone")
         assert contents(one) == contents(other)
         assert (one / "plots" / "drawn").exists()
     assert len(list(folder_of(experiments[0], tmp_path / "stack").glob("checkpoint-*"))) == 1
 
 
 def test_complete_runs_are_left_alone_and_longer_ones_go_on(trained, tmp_path):
-    first, second = experiment(), experiment(0.2)
+    first = experiment()
+    second = experiment(0.2)
     sweep_here([first], tmp_path)
     progress = []
     sweep_here([first, second], tmp_path, on_progress=progress.append)
@@ -115,10 +117,11 @@ def test_a_run_with_a_checkpoint_is_left_to_the_ordinary_loop(trained, tmp_path,
 
 
 def test_a_run_that_diverges_says_so_and_the_others_are_recorded(tmp_path):
-    good, bad = experiment(0.1), experiment(3.0)
+    good = experiment(0.1)
+    bad = experiment(3.0)
     failures = {}
     with ThreadPoolExecutor(1) as executor:
-        attempt([bad, good], tmp_path, executor=executor, on_failure=failures.__setitem__)
+        run_all([bad, good], tmp_path, executor=executor, on_failure=failures.__setitem__)
     assert list(failures) == [folder_of(bad, tmp_path)]
     (error,) = failures.values()
     assert isinstance(error, DivergenceError)

@@ -37,7 +37,8 @@ def test_draws_have_four_digits_and_choices_are_equally_likely():
 
 @given(st.floats(0, 1), st.floats(0.01, 1))
 def test_the_second_range_lies_in_the_first_holds_the_value_and_is_no_wider(place, shrink):
-    log, lin = LogUniform(1e-5, 1e-1), Uniform(2.0, 6.0)
+    log = LogUniform(1e-5, 1e-1)
+    lin = Uniform(2.0, 6.0)
     value = min(max(1e-5 * 1e4**place, log.low), log.high)
     inner = log.around(value, shrink)
     assert log.low <= inner.low <= value <= inner.high <= log.high

@@ -10,7 +10,8 @@ from wirelessfl.errors import InputError
 
 def test_changes_reach_every_experiment_and_name_its_results():
     setting = Setting(learning_rate=0.1, changes=("run.device=cuda:0", "scenario.bandwidth_hz=1e7"))
-    changed, plain = setting.experiments(wfl_fig5), wfl_fig5.experiments("small")
+    changed = setting.experiments(wfl_fig5)
+    plain = wfl_fig5.experiments("small")
     assert changed.keys() == plain.keys()
     for seeds in changed.values():
         for experiment in seeds:

@@ -3,7 +3,7 @@ regression.
 """
 
 import numpy as np
-from helpers.studies import made_up_record, made_up_run
+from helpers.studies import synthetic_record, synthetic_run
 from matplotlib.figure import Figure
 
 from studies.runner.sweep import folder_of
@@ -15,14 +15,14 @@ from wirelessfl.records.run_folder import RunFolder
 
 def _complete(tables, root, **values):
     experiment = from_tables(tables)
-    made_up_run(experiment, root, rounds=1, **values)
+    synthetic_run(experiment, root, rounds=1, **values)
     return RunFolder.open(folder_of(experiment, root))
 
 
 def test_a_box_is_that_of_one_client_whoever_took_part(tmp_path, monkeypatch):
     folder = RunFolder.create(tmp_path / "run", to_toml(from_tables({"scenario": {"clients": 50}})))
     for number, clients in enumerate(([7, 40], [3, 40], [3, 7]), start=1):
-        record = made_up_record(number, 2)
+        record = synthetic_record(number, 2)
         ratios = [client / 100 for client in clients]
         folder.append(
             type(record)(**{**record.as_dict(), "clients": clients, "pruning_ratio": ratios})

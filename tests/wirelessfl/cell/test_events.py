@@ -312,8 +312,12 @@ def test_policies_and_bands_see_the_same_losses():
         for bands in ("static", "work-conserving")
     ]
     assert timings[0].retransmissions.sum() > 20
-    for timing in timings[1:]:
-        np.testing.assert_array_equal(timing.retransmissions, timings[0].retransmissions)
+    for policy, timing in zip(("wait", "wait", "drop", "drop"), timings, strict=True):
+        lost = np.bincount([client for _, client in lines_of(timing, "block lost")], minlength=5)
+        np.testing.assert_array_equal(lost, timings[0].retransmissions)
+        by_s = np.inf if policy == "wait" else 0.1 * (1 - 1e-9)
+        in_time = [client for time_s, client in lines_of(timing, "block lost") if time_s < by_s]
+        np.testing.assert_array_equal(timing.retransmissions, np.bincount(in_time, minlength=5))
     fewer = by_hand(np.zeros(3), 2e4, **LOSSY, waterfall_threshold=threshold(0.4))
     np.testing.assert_array_equal(
         cell.simulate(*fewer, rng=Streams(5)).retransmissions, timings[0].retransmissions[:3]

@@ -173,17 +173,21 @@ def test_nobody_owes_anything_under_the_other_policies():
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from(["static", "work-conserving"]))
 def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, bands):
-    """What a late client does until the deadline and owes then is what it does under `drop`: energy
+    """What a late client does until the deadline and owes then is what it does under `wait`: energy
     and seconds.
     """
     scenario, channel, demand = make_case(seed, clients, "late-next-round")
     scenario = changed(scenario, bands=bands, deadline_s=0.01)
     allocation = random_allocation(seed, scenario, channel, demand)
     late = cell.simulate(scenario, channel, demand, allocation)
-    whole = cell.simulate(changed(scenario, deadline_policy="drop"), channel, demand, allocation)
+    whole, cut = (
+        cell.simulate(changed(scenario, deadline_policy=policy), channel, demand, allocation)
+        for policy in ("wait", "drop")
+    )
     np.testing.assert_allclose(late.finish_s, whole.finish_s, rtol=1e-12)
     np.testing.assert_array_equal(late.delivered, whole.delivered)
-    assert late.round_s == whole.round_s
+    assert late.round_s == cut.round_s
+    np.testing.assert_allclose(late.energy_j, cut.energy_j, rtol=1e-9)
     np.testing.assert_array_equal(
         late.backlog.pending, ~late.delivered & (allocation.pruning_ratio < 1)
     )

@@ -19,7 +19,8 @@ from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
-BEST, TOO_MUCH = 0.1, 1.0
+BEST = 0.1
+TOO_MUCH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,8 @@ class Bowl:
 
 
 def _train(run: StackedRun, trainer: "BowlTrainer") -> TrainedRun:
-    state, rounds = trainer.init(run.seed), []
+    state = trainer.init(run.seed)
+    rounds = []
     for round in range(run.rounds):
         demand = trainer.demand(state)
         try:
@@ -90,7 +92,9 @@ class BowlTrainer:
     """Its state: one number a client, and the number of rounds."""
 
     def __init__(self, settings: Bowl, clients: int, seed: int) -> None:
-        self.settings, self.clients, self.seed = settings, clients, seed
+        self.settings = settings
+        self.clients = clients
+        self.seed = seed
 
     def init(self, seed: int) -> tuple[int, Array]:
         return 0, Streams(seed).generator("start").random(self.clients)

@@ -54,7 +54,8 @@ class CountingTrainer:
     """`seen` lists what `step` was given, `evaluated` the rounds after which `evaluate` was called."""
 
     def __init__(self, *, demand: Demand, seed: int) -> None:
-        self.first_demand, self.seed = demand, seed
+        self.first_demand = demand
+        self.seed = seed
         self.seen: list[tuple[Array, NDArray[np.bool_]]] = []
         self.evaluated: list[int] = []
 

@@ -4,7 +4,6 @@ refuse.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
 
 from studies.papers.ca_hfp import _ca_hfp as common
 from studies.papers.ca_hfp import ca_hfp_fig3 as fig3
@@ -14,7 +13,7 @@ from studies.papers.ca_hfp import ca_hfp_fig6 as fig6
 from studies.papers.ca_hfp import ca_hfp_table1 as table1
 from studies.papers.ca_hfp import ca_hfp_table2 as table2
 from studies.papers.ca_hfp import ca_hfp_wireless as wireless
-from studies.report.results import Run, Sample, Table
+from studies.report.results import Sample, Table
 from wirelessfl.cell.closed_form import full_band_rate_bps
 from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_tables
 from wirelessfl.planning import plan
@@ -48,20 +47,6 @@ def failed(study, rows, label, **cells):
     """The places of the claims that fail once these cells of a row are other ones."""
     changed = {**rows, label: {**rows[label], **cells}}
     return [place for place, holds in enumerate(held(study, changed)) if not holds]
-
-
-def run_of(accuracies, round_s=1.0):
-    """A run that was evaluated in every round."""
-    records = [
-        made_up_record(number, 2, latency_s=round_s).as_dict()
-        for number in range(1, len(accuracies) + 1)
-    ]
-    return Run(
-        [
-            record | {"accuracy": accuracy}
-            for record, accuracy in zip(records, accuracies, strict=True)
-        ]
-    )
 
 
 def name_of(experiments):
@@ -113,10 +98,10 @@ def test_what_table2_prints_belongs_to_its_rows():
     ("place", "parameters", "whole"), [(1, 3.950e6, 15.120e6), (4, 254_442, 466_906)]
 )
 def test_half_of_the_filters_leaves_the_printed_sizes(place, parameters, whole):
-    share = common.kept_share(common.SETTINGS["paper"][place], 0.5)
-    assert share == pytest.approx(parameters / whole, abs=2e-4)
+    fraction = common.kept_fraction(common.SETTINGS["paper"][place], 0.5)
+    assert fraction == pytest.approx(parameters / whole, abs=2e-4)
     prunefl = common.scheme(common.PRUNEFL, common.SETTINGS["paper"][place], 0.5)["training"]
-    assert (prunefl["density"], prunefl["reconfigure_every"]) == (share, 50)
+    assert (prunefl["density"], prunefl["reconfigure_every"]) == (fraction, 50)
 
 
 @pytest.mark.parametrize("name", [common.FEDMP, common.DAPPERFL, common.CA_HFP])
@@ -141,23 +126,6 @@ def test_prunefl_keeps_the_mean_size_of_a_rank():
             (demand.fixed_upload_bits + demand.prunable_upload_bits).mean() for demand in demands
         )
         assert masked.reconfiguration.density == pytest.approx(sent / everything, abs=1e-4)
-
-
-def test_the_reported_accuracy_is_the_mean_of_the_last_ten_evaluations():
-    runs = [run_of([0.9, *[0.5] * 9, 0.7]), run_of([0.2] * 11)]
-    assert common.last_ten(runs[0]) == pytest.approx(0.52)
-    found = common.accuracy_columns(runs)
-    assert found["best_accuracy"].values == pytest.approx((0.9, 0.2))
-    assert common.common_accuracy(
-        [runs, [run_of([0.4] * 11), run_of([0.3] * 11)]]
-    ) == pytest.approx([0.4, 0.2])
-
-
-def test_the_first_round_at_an_accuracy_is_the_last_where_none_is():
-    run = run_of([0.1, 0.4, 0.3, 0.6], round_s=2.0)
-    assert common.first_reached(run, 0.35) == 2
-    assert common.first_reached(run, 0.35, "clock_s") == 4.0
-    assert common.first_reached(run, 0.9) == 4
 
 
 def test_rates_and_clocks_of_the_ranks_are_those_of_the_classes():

@@ -4,14 +4,14 @@ refuse.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers import studies as synthetic
 
 from studies.papers.mce_pl import _mce_pl as common
 from studies.papers.mce_pl import mce_pl_fig4 as fig4
 from studies.papers.mce_pl import mce_pl_fig5 as fig5
 from studies.papers.mce_pl import mce_pl_table1 as table1
 from studies.papers.mce_pl import mce_pl_table2 as table2
-from studies.report.results import Run, Sample, Table
+from studies.report.results import Sample, Table
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 
 
@@ -38,20 +38,12 @@ def run_of(accuracies, traffic_mb=None, clients=2):
     """A run evaluated where `accuracies` are not None; with a graph if it has `traffic_mb` of every
     round.
     """
-    records = [
-        made_up_record(number, clients).as_dict() for number in range(1, len(accuracies) + 1)
-    ]
     extra = (
         {}
         if traffic_mb is None
         else {"traffic_unicast_mb": traffic_mb, "traffic_broadcast_mb": traffic_mb / 4}
     )
-    return Run(
-        [
-            record | {"accuracy": accuracy} | {"extra": extra}
-            for record, accuracy in zip(records, accuracies, strict=True)
-        ]
-    )
+    return synthetic.run_of(accuracies, clients=clients, extra=extra)
 
 
 def test_the_settings_that_the_paper_prints():
@@ -99,9 +91,11 @@ def test_what_fil_changes_is_its_threshold_alone():
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_the_runs_of_fig5_are_those_of_table1(scale):
-    first, second = table1.experiments(scale), fig5.experiments(scale)
+    first = table1.experiments(scale)
+    second = fig5.experiments(scale)
     for name in fig5.SHOWN:
-        mine, theirs = second[name], first[common.row(3, name)]
+        mine = second[name]
+        theirs = first[common.row(3, name)]
         assert list(map(experiment_hash, mine)) == list(map(experiment_hash, theirs))
 
 
@@ -123,19 +117,14 @@ def test_agents_of_fig4_are_alone_and_share_no_label():
 
 
 def test_a_server_has_the_traffic_of_both_directions():
-    agents, server = run_of([0.5] * 4, traffic_mb=8.0), run_of([0.5] * 4)
+    agents = run_of([0.5] * 4, traffic_mb=8.0)
+    server = run_of([0.5] * 4)
     np.testing.assert_allclose(common.sent_mb(agents), 8.0)
     np.testing.assert_allclose(common.sent_mb(agents, "broadcast"), 2.0)
     both = server.series("uplink_bits") + server.series("downlink_bits")
     np.testing.assert_allclose(common.sent_mb(server), both.sum(axis=1) / 8e6)
     found = common.costs([agents, agents])
     assert found["total_unicast_mb"].values == (32.0, 32.0)
-
-
-def test_the_reported_accuracy_is_the_mean_of_the_last_three_evaluations():
-    run = run_of([None, 0.9, None, 0.2, 0.4, None, 0.6])
-    assert common.accuracy(run) == pytest.approx(0.4)
-    assert common.accuracy_columns([run])["best_accuracy"].values == (0.9,)
 
 
 def test_accuracy_over_traffic_is_read_where_it_was_measured():

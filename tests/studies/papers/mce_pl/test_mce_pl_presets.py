@@ -58,7 +58,8 @@ def test_every_difference_is_a_field():
 
 def test_the_printed_one():
     algorithm: Any = PAPER.algorithm
-    task, keep = algorithm.task, algorithm.keep
+    task = algorithm.task
+    keep = algorithm.keep
     assert keep == Retention(keep_ratios=RATIOS, filter_threshold=20)
     assert (algorithm.learning_rate, algorithm.group_lasso, algorithm.weight_decay) == (
         1.0,

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record, made_up_run, refused
+from helpers.studies import refused, run_of, synthetic_run
 
 from studies.papers.mce_pl import _mce_pl as common
 from studies.papers.mce_pl import _mce_pl_radio as radio
@@ -25,20 +25,6 @@ from wirelessfl.planning import plan
 from wirelessfl.records.run_folder import Checkpoint, RunFolder
 
 GRAPH = ("graph", "edge_probability")
-
-
-def run_of(accuracies, clients=2, **fields):
-    """A run evaluated where `accuracies` are not None, a second a round; other fields are those of
-    every round.
-    """
-    return Run(
-        [
-            made_up_record(number, clients, latency_s=1.0).as_dict()
-            | {"accuracy": accuracy}
-            | fields
-            for number, accuracy in enumerate(accuracies, start=1)
-        ]
-    )
 
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
@@ -97,7 +83,8 @@ def test_claims_of_fig6():
 
 def test_traffic_by_every_way_of_counting():
     experiments = fig7.experiments("small")
-    entries, ratios = 77_968, common.SETTINGS["small"].ratios
+    entries = 77_968
+    ratios = common.PAPER_SCALES["small"].ratios
     masks = experiments[common.MCE_PL][1]
     degrees = masks.algorithm.graph.adjacency_matrix(10, 1).sum(axis=1)
     unicast, broadcast = fig7.iteration_mb(masks, "printed")
@@ -105,7 +92,8 @@ def test_traffic_by_every_way_of_counting():
         (degrees.sum() * entries / 8e6, 10 * entries / 8e6)
     )
 
-    convolutions, dense = 65_200, 12_768
+    convolutions = 65_200
+    dense = 12_768
     ones = np.array(
         [ratio * convolutions + 0.9 * dense for ratio in ratios]
     )  # and less than one for each layer
@@ -143,10 +131,10 @@ def test_claims_of_fig7():
 def checkpointed(tmp_path):
     """A run folder with drawn masks, and the masks and weights."""
     experiment = fig8.experiments("small")[common.MCE_PL][0]
-    made_up_run(experiment, tmp_path)
+    synthetic_run(experiment, tmp_path)
     rng = np.random.default_rng(0)
     parameters = 77_968 + 58
-    masks = rng.random((10, parameters)) < np.array(common.SETTINGS["small"].ratios)[:, None]
+    masks = rng.random((10, parameters)) < np.array(common.PAPER_SCALES["small"].ratios)[:, None]
     masks[3, : 75 * 11] = False  # eleven filters of agent 4
     weights = rng.standard_normal(parameters).astype(np.float32)
     state = {
@@ -161,8 +149,9 @@ def checkpointed(tmp_path):
 
 def test_masks_of_a_checkpoint(checkpointed):
     path, masks, weights = checkpointed
-    kept = fig8.Kept.of(Run.read(path))
-    first, convolutions = masks[:, :1200], masks[:, :65_200]
+    kept = fig8.FinalMasks.of(Run.read(path))
+    first = masks[:, :1200]
+    convolutions = masks[:, :65_200]
     np.testing.assert_array_equal(kept.masks, convolutions)
     np.testing.assert_array_equal(kept.kernels.reshape(10, -1), first * weights[:1200])
     pairs = [
@@ -170,14 +159,14 @@ def test_masks_of_a_checkpoint(checkpointed):
     ]
     assert kept.overlap == pytest.approx(np.mean(pairs), rel=1e-12)
     assert kept.filters[3] == 5
-    np.testing.assert_allclose(kept.share, first.mean(axis=1))
+    np.testing.assert_allclose(kept.fraction, first.mean(axis=1))
 
 
 def test_a_run_without_a_checkpoint_has_no_masks(tmp_path):
     experiment = fig8.experiments("small")[common.MCE_PL][0]
-    made_up_run(experiment, tmp_path)
+    synthetic_run(experiment, tmp_path)
     run = Run.read(folder_of(experiment, tmp_path))
-    assert fig8.Kept.of(run) is None
+    assert fig8.FinalMasks.of(run) is None
     row = fig8.table({common.MCE_PL: [run]}).rows[0]
     assert np.isnan(row["iou"].mean)
     assert np.isnan(row["filters_of_4"].mean)
@@ -234,7 +223,7 @@ def test_claims_of_table3():
 def test_deadlines_are_those_of_the_ratios_that_they_stand_for(scale, iterations):
     experiments = wireless.experiments(scale)
     wanted = {
-        wireless.SHORT: np.mean(common.SETTINGS[scale].ratios),
+        wireless.SHORT: np.mean(common.PAPER_SCALES[scale].ratios),
         wireless.MIDDLE: 0.5,
         wireless.LONG: 0.8,
     }
@@ -272,7 +261,7 @@ def test_accuracy_in_time_is_that_of_its_last_third():
 
 def test_retention_is_what_the_allocation_leaves_or_what_is_given(tmp_path):
     experiments = wireless.experiments("small")
-    ratios = np.array(common.SETTINGS["small"].ratios)
+    ratios = np.array(common.PAPER_SCALES["small"].ratios)
     wanted = {
         wireless.SHORT: np.full(10, 0.25),
         wireless.MIDDLE_HALF: np.full(10, 0.125),
@@ -281,7 +270,7 @@ def test_retention_is_what_the_allocation_leaves_or_what_is_given(tmp_path):
         wireless.ONCE: 0.25 * np.array(radio._listed(experiments[wireless.MIDDLE_HALF][0])),
     }
     for label, kept in wanted.items():
-        made_up_run(experiments[label][0], tmp_path, ratio=0.75)
+        synthetic_run(experiments[label][0], tmp_path, ratio=0.75)
         run = Run.read(folder_of(experiments[label][0], tmp_path))
         np.testing.assert_allclose(radio.retention(run), np.tile(kept, (10, 1)), rtol=1e-12)
 

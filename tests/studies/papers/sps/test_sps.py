@@ -4,7 +4,7 @@ their claims take.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.papers.sps import _sps as common
 from studies.papers.sps import _sps_control as controlled
@@ -62,7 +62,7 @@ def failed(study, rows, label, **cells):
 
 def run_of(accuracies, bits=2e6):
     """A run of two clients that was evaluated in every round; clients upload `bits` and nothing."""
-    records = [made_up_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
+    records = [synthetic_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
     return Run(
         [
             record | {"accuracy": accuracy, "loss": 1 - accuracy, "uplink_bits": [bits, 0.0]}
@@ -73,7 +73,8 @@ def run_of(accuracies, bits=2e6):
 
 @pytest.mark.parametrize("scale", common.SCALES)
 def test_table2_and_fig2_share_the_searches_and_runs_of_table1(scale):
-    first, searches = table1.experiments(scale), table1.searches(scale)
+    first = table1.experiments(scale)
+    searches = table1.searches(scale)
     for study in (table2, fig2):
         for label, seeds in study.experiments(scale).items():
             assert [experiment_hash(one) for one in seeds] == [
@@ -84,7 +85,8 @@ def test_table2_and_fig2_share_the_searches_and_runs_of_table1(scale):
 
 
 def test_reduced_has_what_is_asked_of_it():
-    searches, experiments = table1.searches("reduced"), table1.experiments("reduced")
+    searches = table1.searches("reduced")
+    experiments = table1.experiments("reduced")
     assert len(searches) == 7 * 3
     for label, search in searches.items():
         assert (search.trials + search.second_trials, search.evaluate_on) == (20, "validation")
@@ -139,7 +141,7 @@ def test_curves_are_compared_where_the_cheapest_run_ends():
 
 
 def test_samples_are_shares_of_the_work():
-    record = made_up_record(1, 3).as_dict() | {"flops": [1e6, 2e6, 4e6]}
+    record = synthetic_record(1, 3).as_dict() | {"flops": [1e6, 2e6, 4e6]}
     np.testing.assert_array_equal(
         fig5.samples(Run([record])), np.round(fig5.SAMPLES * np.array([1, 2, 4]) / 7)
     )
@@ -160,11 +162,9 @@ def table1_rows():
 def test_claims_of_table1():
     rows = table1_rows()
     assert all(held(table1, rows))
-    first, both, grows = (
-        "At 90 % a proposed method has the highest R^2",
-        table1.CLAIMS[3].text,
-        table1.CLAIMS[4].text,
-    )
+    first = "At 90 % a proposed method has the highest R^2"
+    both = table1.CLAIMS[3].text
+    grows = table1.CLAIMS[4].text
     assert {first, both} <= set(failed(table1, rows, "RandProx-l1, 90 %", r2=0.4))
     assert grows in failed(table1, rows, "RandProx-l1, 95 %", r2=0.26)
     assert failed(table1, rows, "Sparse-ProxSkip-Local, 90 %", r2=0.215) == [both]

@@ -4,7 +4,7 @@ claims.
 
 import numpy as np
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.papers.sps import _sps as names
 from studies.papers.sps import _sps_control as controlled
@@ -60,7 +60,7 @@ def failed(study, rows, label, **cells):
 
 def run_of(accuracies, bits=1e6, **fields):
     """A run of two clients that was evaluated in every round."""
-    records = [made_up_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
+    records = [synthetic_record(number, 2).as_dict() for number in range(1, len(accuracies) + 1)]
     return Run(
         [
             record
@@ -76,7 +76,8 @@ def hashes(experiments):
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_table3_and_fig3_share_runs_and_searches_with_table4(scale):
-    first, searches = table4.experiments(scale), table4.searches(scale)
+    first = table4.experiments(scale)
+    searches = table4.searches(scale)
     assert len(first) == 6 * len(common.SPARSITIES[scale])
     for study in (table3, fig3):
         for label, seeds in study.experiments(scale).items():
@@ -106,7 +107,8 @@ def test_writers_are_a_hundred_clients_with_full_gradients():
 @pytest.mark.parametrize("study", [table4, fig4])
 def test_no_round_is_too_long_for_its_deadline(study):
     experiment = next(iter(study.experiments("small").values()))[0]
-    method, clients = experiment.algorithm.method, experiment.scenario.clients
+    method = experiment.algorithm.method
+    clients = experiment.scenario.clients
     longest = plan(experiment, method.demand(clients, steps=10_000)).allocation
     assert np.all(longest.bandwidth_fraction == 1 / clients)
     assert np.all(longest.pruning_ratio == 0)
@@ -282,7 +284,8 @@ def test_claims_of_fig1():
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_long_rounds_leave_less_to_send(scale):
     experiment = wireless.experiments(scale)[wireless.ALLOCATED][0]
-    method, clients = experiment.algorithm.method, experiment.scenario.clients
+    method = experiment.algorithm.method
+    clients = experiment.scenario.clients
     ratios = [
         plan(experiment, method.demand(clients, steps=steps)).allocation.pruning_ratio
         for steps in (1, 10, 20)

@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.studies import made_up_record, made_up_run, made_up_runs
+from helpers.studies import synthetic_record, synthetic_run, synthetic_runs
 
 from studies.cli.study import study
 from studies.papers.wfl import _wfl, wfl_fig2, wfl_fig4, wfl_fig5, wfl_table1
-from studies.report.curves import Curve
+from studies.report.curves import SeedCurve
 from studies.report.results import Run
 from studies.study.study import Setting, read_runs
 from studies.study.write import write_results
@@ -26,7 +26,7 @@ def run_of(accuracies):
     rounds = 5 * len(accuracies)
     return Run(
         [
-            made_up_record(
+            synthetic_record(
                 number, 2, rounds=rounds, accuracy=accuracies[(number - 1) // 5]
             ).as_dict()
             for number in range(1, rounds + 1)
@@ -107,7 +107,7 @@ def table1(tmp_path, **latency_s):
     for label, seeds in experiments.items():
         for experiment in seeds:
             ratio = 0.58 if label == _wfl.PROPOSED else 0.0
-            made_up_run(
+            synthetic_run(
                 experiment, tmp_path, loss=None, ratio=ratio, latency_s=latency_s.get(label, 0.06)
             )
     return wfl_table1.table(read_runs(experiments, tmp_path))
@@ -134,7 +134,7 @@ def test_fig5_claims(as_claimed, tmp_path):
     for place, label in enumerate(wfl_fig5.LABELS):
         step = place if as_claimed else -place
         for experiment in experiments[label]:
-            made_up_run(
+            synthetic_run(
                 experiment,
                 tmp_path,
                 loss=1.0 - 0.1 * step,
@@ -146,24 +146,19 @@ def test_fig5_claims(as_claimed, tmp_path):
     assert [found[text] for text in learning] == [as_claimed] * len(learning)
 
 
-def test_rounds_to_the_accuracy_that_all_reach():
-    runs = {"fast": [run_of([0.5, 0.8, 0.9])], "slow": [run_of([0.2, 0.5, 0.7])]}
-    rounds = _wfl.rounds_to_common_accuracy(runs)
-    assert (rounds["fast"].mean, rounds["slow"].mean) == (10.0, 15.0)
-
-
 def test_curves_skip_rounds_without_a_measurement():
     runs = [run_of([0.5, 0.8]), run_of([0.7, 0.8])]
-    curve = Curve.of(runs, "accuracy")
+    curve = SeedCurve.of(runs, "accuracy")
     np.testing.assert_array_equal(curve.round, [5, 10])
     np.testing.assert_allclose(curve.mean, [0.6, 0.8])
     np.testing.assert_allclose(curve.standard_error, [0.1, 0.0], atol=1e-12)
-    sent = Curve.of(runs, "delivered_weights")
+    sent = SeedCurve.of(runs, "delivered_weights")
     np.testing.assert_allclose(sent.mean, np.arange(1, 11) * 2 * 0.5 * 16560 / 1e6)
 
 
 def test_another_learning_rate_makes_other_runs_and_another_folder():
-    printed, second = Setting("paper"), Setting("paper", 0.01)
+    printed = Setting("paper")
+    second = Setting("paper", 0.01)
     for label, seeds in second.experiments(wfl_fig4).items():
         for seed, other in zip(seeds, printed.experiments(wfl_fig4)[label], strict=True):
             assert to_tables(seed)["training"]["learning_rate"] == 0.01
@@ -194,7 +189,7 @@ def test_bad_input_is_one_line_and_creates_nothing(arguments, message, tmp_path,
 def test_results_do_not_depend_on_when_or_where_they_are_written(tmp_path):
     experiments = wfl_fig2.experiments("small")
     for place in ("here", "there"):
-        made_up_runs(experiments, tmp_path / place / "runs")
+        synthetic_runs(experiments, tmp_path / place / "runs")
         runs = read_runs(experiments, tmp_path / place / "runs")
         write_results(
             tmp_path / place / "results", "wfl-fig2", wfl_fig2, Setting(), experiments, runs

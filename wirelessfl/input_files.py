@@ -1,0 +1,101 @@
+"""Input files of an experiment, and the size and hash that identify their content.
+
+A plug-in's field that names a file is declared with the metadata `INPUT_FILE`. A dataclass that a
+plug-in holds may have `input_files(data_root)`, which gives the files that training reads by name.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from wirelessfl.errors import InputError
+
+INPUT_FILE: Mapping[str, bool] = {"input_file": True}
+SHOWN_DIGITS = 12  # of a hash in an error line
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """The content of a file: its size in bytes and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, name: str, path: str | Path) -> "FileContent":
+        """The content of the file that `name` stands for; `InputError` when it cannot be read."""
+        try:
+            about = os.stat(path)
+            return _content(os.fspath(path), about.st_mtime_ns, about.st_size)
+        except OSError as error:
+            raise InputError(f"{name} {path} cannot be read: {error.strerror or error}") from None
+
+    @classmethod
+    def from_table(cls, name: str, table: Any) -> "FileContent":
+        """The content that an entry of section `inputs` records."""
+        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        if not isinstance(table, dict) or {k: type(v) for k, v in table.items()} != fields:
+            raise InputError(f"inputs.{name} must have bytes and sha256, got {table!r}")
+        return cls(**table)
+
+    def as_table(self) -> dict[str, Any]:
+        """The entry of section `inputs`."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.bytes} bytes and SHA-256 {self.sha256[:SHOWN_DIGITS]}"
+
+
+Contents = Mapping[str, FileContent]
+
+
+@lru_cache(maxsize=1024)
+def _content(path: str, changed_ns: int, size: int) -> FileContent:
+    """Read a file once as long as it does not change."""
+    with open(path, "rb") as file:
+        return FileContent(size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def file_fields(value: Any) -> Iterator[str]:
+    """The names of the fields of a dataclass, and of those that it holds, which name a file."""
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name, None)
+        if dataclasses.is_dataclass(held):
+            yield from file_fields(held)
+        elif field.metadata.get("input_file"):
+            yield field.name
+
+
+def data_files(value: Any, data_root: Path | None) -> dict[str, Path]:
+    """The files that the dataclasses in a plug-in say they read from the folder of data sets."""
+    found: dict[str, Path] = {}
+    if hasattr(value, "input_files"):
+        found.update(value.input_files(data_root))
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        if dataclasses.is_dataclass(held):
+            found.update(data_files(held, data_root))
+    return found
+
+
+def check_contents(where: object, recorded: Contents, found: Contents) -> None:
+    """Raise `InputError` that names the first file whose content is not the `recorded` one."""
+    for name, content in recorded.items():
+        if name in found and found[name] != content:
+            raise InputError(
+                f"{where}: {name} is not the file that it was: it must have {content}, "
+                f"got {found[name]}"
+            )
+
+
+def check_same_files(where: object, recorded: Contents, found: Contents) -> None:
+    """As `check_contents`, and the files must be the same ones; where none is recorded any may be."""
+    check_contents(where, recorded, found)
+    if recorded and recorded.keys() != found.keys():
+        name = min(recorded.keys() ^ found.keys())
+        raise InputError(f"{where}: {name} {'is missing' if name in recorded else 'is new'}")
