@@ -172,7 +172,7 @@ class SubModelTrainer:
         else:
             for k in np.flatnonzero(delivery.participates).tolist():
                 kept = 1.0 - float(ratios[k])
-                fits = self._structure.largest_within(bits_share=kept, flops_share=kept)
+                fits = self._structure.largest_within(bits_fraction=kept, flops_fraction=kept)
                 if fits is not None:
                     widths[k] = fits
         return widths

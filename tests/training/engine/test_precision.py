@@ -50,7 +50,7 @@ def test_a_closed_form_gives_way_to_bfloat16():
         model="mlp", personalised=False, batch_size=4, device="cpu", precision="bfloat16"
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)  # rounding errors of bfloat16 depend on the weights
+        torch.manual_seed(1)  # weights of which no ReLU switches by the rounding to bfloat16
         model, layout = spec.build_model()
     network = LoopExecutor(spec, engine_data())._engine.place(work((TRAIN,), spec=SPEC)).network
     network.vector.copy_(layout.flatten(model))

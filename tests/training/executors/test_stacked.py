@@ -182,9 +182,9 @@ def test_the_runtime_asks_for_stacks():
     ("model", "name"), [("logistic", "stacked"), ("mlp", "stacked"), ("cnn", "graph")]
 )
 def test_on_cuda_linear_models_are_stacked_and_others_recorded(model, name, monkeypatch):
-    for made in ("StackedExecutor", "Graph"):
+    for choice, executor in (("stacked", "StackedExecutor"), ("graph", "GraphExecutor")):
         monkeypatch.setattr(
-            f"training.executors.{made}", lambda spec, data, most, made=made: made.lower()
+            f"training.executors.{executor}", lambda spec, data, most, choice=choice: choice
         )
     spec = replace(SPEC, model=model, personalised=False, device="cuda")
     assert make_executor(spec, data(), Runtime(), round_flops=1e15) == name
