@@ -14,7 +14,7 @@ from training.data.counts import MOST_SIZE_SIGMA, Index
 from training.data.dataset import Dataset
 from training.data.federated import FederatedData
 from training.data.frame import framed, framed_shape
-from training.data.subset import first_share, subset
+from training.data.subset import first_fraction, subset
 from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
 from wirelessfl import plugins
@@ -193,7 +193,7 @@ class Task:
         train_index, test_index = self._divide(
             dataset, clients, Streams(seed).generator("partition")
         )
-        train_index = first_share(dataset.train_labels, train_index, self.train_fraction)
+        train_index = first_fraction(dataset.train_labels, train_index, self.train_fraction)
         if self.tested_on == "whole":
             test_index = _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
         return FederatedData(

@@ -6,7 +6,7 @@ import torch
 from helpers.idx import write_mnist_like
 from helpers.synthetic import write_blogfeedback, write_femnist, write_writers
 
-from training.data.subset import first_share
+from training.data.subset import first_fraction
 from training.datasets.digits import Digits
 from training.models.linear import Linear
 from training.structure.build import Form, build
@@ -368,7 +368,7 @@ def test_a_fraction_is_the_first_rows_of_each_class_on_each_client(partition):
 def test_a_fraction_that_is_no_binary_number_is_rounded_as_people_do():
     labels, index = torch.zeros(100, dtype=torch.int64), [np.arange(100)]
     assert [
-        len(first_share(labels, index, fraction)[0]) for fraction in (0.29, 0.57, 0.2, 0.999, 1.0)
+        len(first_fraction(labels, index, fraction)[0]) for fraction in (0.29, 0.57, 0.2, 0.999, 1.0)
     ] == [
         29,
         57,

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.arrays import Floats
 from training.control_variates.local_steps import FullGradientSteps
 from training.control_variates.method import ControlVariateMethod
 from training.control_variates.trainer import ControlVariateTrainer
 from training.convex.factory import full_gradients
-from training.convex.full_gradients import Counts, Floats, FullGradients, Proxes
+from training.convex.full_gradients import Counts, FullGradients, Proxes
 from training.data.federated import FederatedData
 from training.sparsity.prox import SoftThreshold
 from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun
