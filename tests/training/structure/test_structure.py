@@ -286,12 +286,15 @@ def test_table_of_ratios():
 
 
 @pytest.mark.parametrize(
-    ("bits_fraction", "flops_fraction"), [(1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.4), (0.05, 0.05)]
+    ("bits_fraction", "flops_fraction"),
+    [(1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.4), (0.05, 0.05)],
 )
 @pytest.mark.parametrize("name", ["cnn", "mnist-cnn"])
 def test_the_largest_that_fits_is_the_first_of_a_fine_grid(name, bits_fraction, flops_fraction):
     structure = _structure(_model(name))
-    found = SubModel.first(structure.largest_within(bits_fraction=bits_fraction, flops_fraction=flops_fraction))
+    found = SubModel.first(
+        structure.largest_within(bits_fraction=bits_fraction, flops_fraction=flops_fraction)
+    )
     whole = SubModel.first(structure.widths)
     for ratio in np.linspace(0, 1, 2001):
         sub = SubModel.first(structure.uniform(ratio))
