@@ -5,14 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from optimizers._cones import Clients, Conic
+from optimizers._cones import ConeClients, Conic
 from optimizers._waterfilling.curve import Curve, allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced, reduce
 from optimizers._waterfilling.noise_psd import reduce_psd
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
-from wirelessfl.errors import check_number
+from wirelessfl.errors import InputError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class Cvxpy:
     Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few
     milliseconds each. With `reuse` the programme is compiled once per number of clients that take
     part, in time quadratic in it, and later problems only change its numbers. Raises `RuntimeError`
-    with the solver's status where it gives up.
+    with the solver's status where it gives up, `InputError` for a noise spectral density with a
+    link other than Shannon's rate.
     """
 
     optimal: ClassVar[bool] = True
@@ -49,6 +50,11 @@ class Cvxpy:
         """The optimal allocation, its prices included."""
         curve: Curve
         if isinstance(problem, NoisePsdProblem):
+            if not problem.is_shannon:
+                raise InputError(
+                    "method cvxpy needs Shannon's rate without gap, cap or packet errors where noise "
+                    f"has a density, got rate_model {problem.link.rate_model}"
+                )
             curve, snr = reduce_psd(problem), np.asarray(problem.snr)
             line = curve.by_speed
         else:
@@ -77,7 +83,7 @@ class Cvxpy:
         slack_s = row.slack_s[takes]
         load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
-        clients = Clients(
+        clients = ConeClients(
             entry=entry,
             growth=load + pace * entry,
             pace=pace,

@@ -6,7 +6,9 @@ import numpy as np
 
 from optimizers._waterfilling.curve import Curve, allocation_of
 from optimizers._waterfilling.rate_models import curve_of
+from optimizers._waterfilling.root_finding import bracket
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
 
 _MAX_STEPS = 100  # Newton's method needs about 8
@@ -21,7 +23,8 @@ class MaxMin:
     turned round, or the band of that speed where noise grows with the band; either is increasing
     and convex in x. So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left
     over; a client whose cap asks for more keeps that instead. Newton's method comes down to the
-    root from the right.
+    root from the right; with a cap, a table or packet errors, where bands may jump, the root is
+    bisected and band may be left over.
 
     Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload)
     do not hold the others down: they keep what they can. Where the caps do not fit together they
@@ -41,12 +44,21 @@ class MaxMin:
         total, steepness = band.sum(axis=-1, keepdims=True), slope.sum(axis=-1, keepdims=True)
         tight = (kept < 1.0) & (steepness > 0)
         price = np.where(tight, 1.0 / np.where(tight, steepness, 1.0), 0.0)
-        priced = curve_of(replace(problem, weight=price * slope))
-        return allocation_of(priced, problem, band / np.maximum(total, 1.0), price[..., 0])
+        return allocation_of(
+            curve, problem, band / np.maximum(total, 1.0), price[..., 0], price * slope
+        )
 
 
 def _common_kept(problem: Problem, curve: Curve) -> Array:
-    """The kept fraction that everybody who uses band has in common; (..., 1)."""
+    """The kept fraction that all clients that use band have in common; (..., 1)."""
+    if isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        most = np.where(curve.uses_band, curve.kept(curve.top), 1.0).min(axis=-1, keepdims=True)
+        left = bracket(
+            lambda kept: 1.0 - _bands(problem, curve, kept)[0].sum(axis=-1, keepdims=True),
+            np.zeros_like(most),
+            most,
+        )
+        return left[0]
     alone = np.where(curve.uses_band, curve.kept(np.ones(problem.shape)), 1.0)
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
@@ -77,7 +89,13 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
         uses, prunable_s + upload_s, 1.0
     )
     room_s = np.maximum(slack_s - prunable_s * kept, least_s)
-    band = problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0))
+    # At most the whole band, from which the kept fraction came: rounding may ask for more than any
+    # band gives where noise grows with it.
+    band = np.minimum(
+        problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0)), 1.0
+    )
     above = uses & (band > curve.floor)
     gain = np.where(above, curve.marginal_gain(np.where(above, band, curve.floor)), 1.0)
-    return np.where(above, band, curve.floor), np.where(above, 1.0 / gain, 0.0)
+    return np.where(above, band, curve.floor), np.where(
+        above & (gain > 0), 1.0 / np.where(gain > 0, gain, 1.0), 0.0
+    )

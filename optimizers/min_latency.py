@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizers._ratios import given_ratios
+from optimizers._waterfilling.root_finding import bracket
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import times
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
@@ -13,6 +14,7 @@ from wirelessfl.errors import check_number
 from wirelessfl.values import PerClient
 
 _MAX_STEPS = 100  # Newton's method needs about 7, and log2(K) more
+_LONGEST = 40.0  # logarithm of how much longer all take than the slowest client alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ class MinLatency:
 
 
 def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
-    """Bands with which all clients that upload finish together; (..., K), summing to 1 where
-    anybody uploads.
+    """Bands with which all clients that upload finish together; (..., K), summing to 1 where any
+    client uploads.
     """
     uploads = upload_s > 0
     latest_s = np.max(compute_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
@@ -63,15 +65,18 @@ def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
     # Time is counted from the last client's start, because T - d_k would round to 0 where e_k is
     # far below d_k.
     finish_s = np.max(upload_s - early_s, axis=-1, keepdims=True)
+    if isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        return _bisected(problem, upload_s, early_s, finish_s)
     # The bands are convex and falling in T, so Newton's method climbs to the root from T of the
     # slowest client alone.
     for _ in range(_MAX_STEPS):
         left_s = np.where(uploads, finish_s + early_s, np.inf)
         speed = np.minimum(upload_s / left_s, 1.0)
-        band = problem.band_at(speed)
+        band = np.minimum(problem.band_at(speed), 1.0)  # inf where rounding passes the largest rate
         excess = band.sum(axis=-1, keepdims=True) - 1.0
         pace = problem.pace(band) if isinstance(problem, NoisePsdProblem) else np.ones_like(band)
-        slope = np.where(uploads, speed / left_s / np.where(uploads, pace, 1.0), 0.0).sum(
+        rising = uploads & (pace > 0)
+        slope = np.where(rising, speed / left_s / np.where(rising, pace, 1.0), 0.0).sum(
             axis=-1, keepdims=True
         )
         step_s = np.where(excess > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
@@ -80,3 +85,19 @@ def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
         finish_s = finish_s + step_s
     total = band.sum(axis=-1, keepdims=True)
     return band / np.where(total > 0, total, 1.0)
+
+
+def _bisected(problem: NoisePsdProblem, upload_s: Array, early_s: Array, least_s: Array) -> Array:
+    """The same for bands that fall with T, but may jump; some band may be left over; (..., K)."""
+    some = upload_s > 0
+
+    def bands(log_s: Array) -> Array:
+        speed = np.minimum(upload_s / np.where(some, np.exp(log_s) + early_s, np.inf), 1.0)
+        return problem.band_at(speed)
+
+    start = np.log(np.where(some.any(axis=-1, keepdims=True), least_s, 1.0))
+    longest = bracket(
+        lambda log_s: bands(log_s).sum(axis=-1, keepdims=True) - 1.0, start, start + _LONGEST
+    )[1]
+    band = bands(longest)
+    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)

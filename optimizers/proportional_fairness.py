@@ -1,6 +1,6 @@
 """Proportional fairness: the weighted sum of the logarithms of the kept fractions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced
 from optimizers._waterfilling.log_utility import log_sum
+from optimizers._waterfilling.noise_psd import NoisePsdCurve
+from optimizers._waterfilling.pieces import fill_pieces
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
 
-_LEAST_KEPT = 1e-300  # below it w / x overflows
+_LEAST_KEPT = 1e-300  # below it 1 / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
 
 
@@ -40,11 +42,16 @@ class ProportionalFairness:
     def solve(self, problem: Problem) -> Allocation:
         """The allocation, its prices included."""
         curve = curve_of(problem)
-        band, price = _closed_form(curve) if isinstance(curve, Reduced) else log_sum(curve)
+        if isinstance(curve, Reduced):
+            band, price = _closed_form(curve)
+        elif isinstance(curve, NoisePsdCurve) and not curve.problem.is_shannon:
+            band, price = fill_pieces(curve, log_utility=True)
+        else:
+            band, price = log_sum(curve)
         kept = curve.kept(band)
         counts = kept > _LEAST_KEPT
-        weight = np.where(counts, curve.weight / np.where(counts, kept, 1.0), 0.0)
-        return allocation_of(curve_of(replace(problem, weight=weight)), problem, band, price)
+        worth = np.where(counts, 1.0 / np.where(counts, kept, 1.0), 0.0)
+        return allocation_of(curve, problem, band, price, worth)
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:

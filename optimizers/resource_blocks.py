@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optimizers._waterfilling.curve import ROUNDING, Curve, allocation_of
+from optimizers._exclusion import without_clients
+from optimizers._waterfilling.curve import ROUNDING, TOUCHING, Curve, allocation_of
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import InputError, check_count
 
@@ -21,9 +23,11 @@ class ResourceBlocks:
 
     All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) -
     x((n-1)/N)), falls with n (x is concave), and giving block after block to whoever gains most is
-    optimal: an exchange of two blocks cannot help. Blocks worth nothing to anybody are not given.
-    106 blocks are a 5G carrier of 20 MHz with 15 kHz sub-carriers (3GPP TS 38.101-1, table
-    5.3.2-1); `wirelessfl.numerology.resource_blocks` has those of the others.
+    optimal: an exchange of two blocks cannot help. Where a table of efficiencies meets noise with a
+    density x is not concave and a dynamic programme over clients and blocks finds the optimum.
+    Blocks worth nothing to any client are not given. 106 blocks are a 5G carrier of 20 MHz with 15
+    kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has
+    those of the others.
 
     Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up,
     then the clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price`
@@ -41,11 +45,17 @@ class ResourceBlocks:
     def solve(self, problem: Problem) -> Allocation:
         """The allocation, optimal to the block."""
         curve, first = _in_blocks(problem, self.blocks)
-        gain = _gains(curve, self.blocks)
-        given, following = _most_gaining(
-            np.where(np.arange(self.blocks) < first[..., None], 0.0, gain), first
-        )
-        band = (first + given) / self.blocks
+        kept = _kept(curve, self.blocks)
+        worth = np.asarray(curve.weight)[..., None] * kept
+        if _is_concave(problem):
+            gain = np.where(np.arange(self.blocks) < first[..., None], 0.0, np.diff(worth, axis=-1))
+            given, following = _most_gaining(gain, first)
+            counts = first + given
+        else:
+            counts, following = _most_worth(
+                np.where(kept >= _least(curve)[..., None], worth, -np.inf)
+            )
+        band = counts / self.blocks
         active = (curve.kept(band) < 1.0) & ~curve.excluded
         return replace(
             allocation_of(curve, problem, band, self.blocks * following),
@@ -89,7 +99,23 @@ def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
 
 
 def _first(curve: Curve, blocks: int) -> Counts:
-    return np.ceil(curve.floor * blocks * (1.0 - ROUNDING)).astype(np.intp)
+    """The fewest blocks with which a client takes part within its cap, more than all where there
+    are none.
+    """
+    enough = _kept(curve, blocks) >= _least(curve)[..., None]
+    enough &= np.arange(blocks + 1) >= (curve.floor * blocks * (1.0 - ROUNDING))[..., None]
+    return np.where(enough.any(axis=-1), enough.argmax(axis=-1), blocks + 1)
+
+
+def _least(curve: Curve) -> Array:
+    """The least kept fraction that the cap allows, but for rounding."""
+    return np.where(curve.excluded, 0.0, (1.0 - curve.cap) * (1.0 - TOUCHING))
+
+
+def _is_concave(problem: Problem) -> bool:
+    return (
+        not isinstance(problem, NoisePsdProblem) or problem.is_shannon or problem.pieces.count == 1
+    )
 
 
 def _caps(problem: Problem, where: NDArray[np.bool_]) -> Problem:
@@ -97,20 +123,49 @@ def _caps(problem: Problem, where: NDArray[np.bool_]) -> Problem:
 
 
 def _fixed_bits(problem: Problem, where: NDArray[np.bool_]) -> Problem:
-    """Clients with fixed bits made late, so that they take no part."""
-    out = where & (np.asarray(problem.fixed_upload_bits) > 0)
-    return replace(
-        problem, fixed_s=np.where(out, 2.0 * np.asarray(problem.deadline_s), problem.fixed_s)
-    )
+    """The problem without its clients that have fixed bits."""
+    return without_clients(problem, where & (np.asarray(problem.fixed_upload_bits) > 0))
 
 
-def _gains(curve: Curve, blocks: int) -> Array:
-    """w (x((n+1)/N) - x(n/N)) for n = 0 ... N - 1; (..., K, N)."""
+def _kept(curve: Curve, blocks: int) -> Array:
+    """x(n/N) for n = 0 ... N; (..., K, N + 1)."""
     shape = curve.floor.shape
-    kept = np.stack(
+    return np.stack(
         [curve.kept(np.full(shape, count / blocks)) for count in range(blocks + 1)], axis=-1
     )
-    return np.asarray(curve.weight)[..., None] * np.diff(kept, axis=-1)
+
+
+def _most_worth(worth: Array) -> tuple[Counts, Array]:
+    """Blocks of each client, (..., K), of the largest sum of `worth` (..., K, N + 1), and what one
+    more would add.
+    """
+    counts = np.empty(worth.shape[:-1], dtype=np.intp)
+    following = np.empty(worth.shape[:-2])
+    for row in np.ndindex(following.shape):
+        counts[row], following[row] = _most_worth_of_one(worth[row])
+    return counts, following
+
+
+def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
+    """The same for one problem, (K, N + 1): the best worth of the first k clients on n blocks,
+    client by client.
+    """
+    blocks = worth.shape[-1] - 1
+    left = np.arange(blocks + 2)[:, None] - np.arange(
+        blocks + 1
+    )  # of n blocks when the client takes m
+    best = np.zeros(blocks + 2)
+    taken = []
+    for row in worth:
+        total = np.where(left >= 0, best[np.maximum(left, 0)] + row, -np.inf)
+        taken.append(total.argmax(axis=-1))
+        best = total.max(axis=-1)
+    counts = np.empty(worth.shape[0], dtype=np.intp)
+    remaining = blocks
+    for client in range(worth.shape[0] - 1, -1, -1):
+        counts[client] = taken[client][remaining]
+        remaining -= counts[client]
+    return counts, float(best[blocks + 1] - best[blocks])
 
 
 def _most_gaining(gain: Array, first: Counts) -> tuple[Counts, Array]:

@@ -34,12 +34,8 @@ def allocation_problem(
     """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
     client, (K,).
 
-    Noise of a given density makes a `NoisePsdProblem` for Shannon's rate (the gap divides its SNR).
-
-    **Differs:** with a cap, a table or a waterfall of packet errors the server does not plan with the gain in SNR that
-    a smaller share brings: it plans with the goodput per hertz of the whole band, an
-    `AllocationProblem`. Efficiency and success only rise with the SNR, so nobody is late for it;
-    what such a plan leaves is time, not lateness.
+    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a share sees
+    SNR / b; the gap of Shannon's rate divides its SNR.
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -51,14 +47,12 @@ def allocation_problem(
         "bandwidth_hz": scenario.bandwidth_hz,
     }
     link = scenario.link
-    if (
-        scenario.noise_density_w_per_hz is not None
-        and link.is_shannon
-        and link.packet_error != "waterfall"
-    ):
-        snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if scenario.noise_density_w_per_hz is None:
+        return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    snr = formula.full_band_snr(scenario, channel, channel.believed_gain)
+    if link.plans_shannon:
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
-    return AllocationProblem(rate_bps=formula.planned_rate_bps(scenario, channel), **common)
+    return NoisePsdProblem(snr=snr, link=link, **common)
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
@@ -107,14 +101,18 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
     few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
     found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
-    spread = {"bandwidth_fraction": np.zeros(here.shape), "pruning_ratio": np.zeros(here.shape)}
-    for name, value in spread.items():
-        value[here] = getattr(found, name)
-    left_out = None
-    if found.left_out is not None:
-        left_out = np.zeros(here.shape, dtype=np.bool_)
-        left_out[here] = found.left_out
-    return replace(found, problem=problem, left_out=left_out, **spread)
+    filling = {
+        "bandwidth_fraction": 0.0,
+        "pruning_ratio": 0.0,
+        "exact_kept": 1.0,
+        "left_out": False,
+    }
+    spread: dict[str, Any] = {}
+    for name, value in filling.items():
+        if getattr(found, name) is not None:
+            spread[name] = np.full(here.shape, value)
+            spread[name][here] = getattr(found, name)
+    return replace(found, problem=problem, **spread)
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:

@@ -26,7 +26,13 @@ with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and po
 With noise of a given power spectral density the rate R(b) takes the place of b r: upload times are
 divided by the speed R(b) / r instead of b, r is the rate over the whole band and its derivative
 that of scaling R; the SNR of the elasticity is snr / b, so that ln(1 + SNR) = ln(2) R(b) / (b B)
-under both rate models.
+under both rate models. With another link R(b) = B g phi(b / g), so that d ln R / d ln h = 1 - b
+R'(b) / R(b), and as the band's gain is its price
+
+    dV/d ln h = dV/d ln r - lambda b,
+
+which holds at the end of a row of a table too, where the band follows the gain; r is then the
+largest rate of a share.
 """
 
 from dataclasses import dataclass
@@ -111,8 +117,16 @@ def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
         log_cpu_hz=nu * (np.asarray(problem.fixed_s) + prunable_s * kept),
         log_gain=None
         if hertz is None
-        else log_rate * _rate_elasticity(rate / hertz * _density(problem, band)),
+        else _log_gain(problem, band, price[..., None], log_rate, rate / hertz),
     )
+
+
+def _log_gain(
+    problem: Problem, band: Array, price: Array, log_rate: Array, full_bps_hz: Array
+) -> Array:
+    if isinstance(problem, NoisePsdProblem) and not problem.is_shannon:
+        return np.where(band > 0, log_rate - price * band, 0.0)
+    return log_rate * _rate_elasticity(full_bps_hz * _density(problem, band))
 
 
 def _full_band_rate_bps(problem: Problem) -> Array:

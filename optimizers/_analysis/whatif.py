@@ -3,7 +3,7 @@ batched call.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.correlated_mean import standard_error
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.protocols import Allocator
 
@@ -37,11 +39,13 @@ class WhatIf:
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
     the slowest client, the numbers of `starved` and `infeasible` clients (those left out included),
     `bandwidth_price` of the whole band and `deadline_price` per second. All points see the same
-    draws, so differences between points are paired.
+    draws, so differences between points are paired. `consecutive` draws are rounds in order, which
+    may be correlated.
     """
 
     axes: dict[str, Array]
     measured: dict[str, Array]
+    consecutive: bool = False
 
     def mean(self, measure: str) -> Array:
         """The mean of `measure` over the draws; (*grid,)."""
@@ -52,6 +56,8 @@ class WhatIf:
         single draw.
         """
         values = self._of(measure)
+        if self.consecutive:
+            return standard_error(values)
         draws = values.shape[-1]
         if draws == 1:
             return np.full(values.shape[:-1], np.nan)
@@ -189,9 +195,9 @@ def _in_draws(problem: Any) -> Any:
     """The problem with one batch axis, its draws; given rates make the hertz differ along the grid,
     so they go.
     """
-    names = (field.name for field in fields(problem) if field.name != "bandwidth_hz")
     changes: dict[str, Any] = {
-        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1])) for name in names
+        name: np.reshape(getattr(problem, name), (-1, problem.shape[-1]))
+        for name in client_fields(problem)
     }
     if isinstance(problem, AllocationProblem):
         changes["bandwidth_hz"] = None

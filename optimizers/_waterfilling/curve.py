@@ -1,9 +1,10 @@
 """What every solver asks of an allocation problem once each client prunes as little as its band
 allows.
 
-The largest kept fraction x_k(b) that meets the deadline is increasing and concave in the band b,
-for every rate model, so the problem becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k
-<= b_k <= ceiling_k.
+The largest kept fraction x_k(b) that meets the deadline is a function of the band b, so the problem
+becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k. It is increasing
+and concave, but for a table of efficiencies seen by noise with a density, whose pieces
+`optimizers._waterfilling.pieces` searches.
 """
 
 from typing import Protocol
@@ -15,6 +16,7 @@ from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
 
 ROUNDING = 1e-14  # a band this close (relative) to a bound is at the bound
+TOUCHING = 1e-12  # relative distance at which a band counts as lying on its bound
 # excess of the summed floors that is rounding; a tenth of what `Allocation.status` forgives
 FITTING = 1e-13
 
@@ -43,6 +45,12 @@ class Curve(Protocol):
     @property
     def uses_band(self) -> NDArray[np.bool_]: ...
 
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether a little more band is of no use, to a relative distance of 1e-12: the ceiling, or
+        the end of a row.
+        """
+        ...
+
     def kept(self, band: Array) -> Array:
         """x(b); 0 for clients that take no part."""
         ...
@@ -64,8 +72,13 @@ class Curve(Protocol):
         ...
 
 
-def allocation_of(curve: Curve, problem: Problem, band: Array, price: Array) -> Allocation:
-    """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,)."""
+def allocation_of(
+    curve: Curve, problem: Problem, band: Array, price: Array, worth: float | Array = 1.0
+) -> Allocation:
+    """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,).
+
+    `worth` as in `latency_price`.
+    """
     kept = curve.kept(band)
     ratio = np.where(curve.excluded, 1.0, np.minimum(_round_up(1.0 - kept, kept), curve.cap))
     return Allocation(
@@ -73,26 +86,25 @@ def allocation_of(curve: Curve, problem: Problem, band: Array, price: Array) -> 
         bandwidth_fraction=band,
         pruning_ratio=ratio,
         bandwidth_price=price,
-        deadline_price=deadline_price(curve, band, kept, price),
+        deadline_price=latency_price(curve, band, kept, price, worth).sum(axis=-1),
+        exact_kept=kept,
     )
 
 
-def deadline_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
-    """d(sum w x) / d(deadline), by the envelope theorem; (...,)."""
-    return latency_price(curve, band, kept, price).sum(axis=-1)
-
-
-def latency_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
-    """d(sum w x) / d(deadline of the client alone), the multiplier of T_k <= deadline_s; (..., K).
+def latency_price(
+    curve: Curve, band: Array, kept: Array, price: Array, worth: float | Array = 1.0
+) -> Array:
+    """d(objective) / d(a client's deadline), the multiplier of T_k <= deadline_s; (..., K).
 
     A client strictly between its bounds keeps w dx/d(deadline) more; one that stands at its floor
-    or ceiling frees band instead, each unit of it worth `price`.
+    or ceiling frees band instead, each unit of it worth `price`. `worth` (..., K) is
+    d(objective) / d(w x), 1 for the weighted sum.
     """
     at_bound = (
         (band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))
     ) & (band > 0)
     freed = np.where(at_bound, price[..., None] * curve.freed_band(band, kept), 0.0)
-    gained = np.where((kept < 1) & ~curve.excluded, curve.deadline_gain(band), 0.0)
+    gained = np.where((kept < 1) & ~curve.excluded, worth * curve.deadline_gain(band), 0.0)
     return np.where(at_bound, freed, gained)
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._waterfilling.curve import FITTING, ROUNDING
+from optimizers._waterfilling.curve import FITTING, ROUNDING, TOUCHING
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
 from wirelessfl.errors import InputError
 
@@ -66,6 +66,10 @@ class Reduced:
     def free(self) -> NDArray[np.bool_]:
         """Clients that upload nothing at any ratio and so need no band; (..., K)."""
         return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether the ceiling is reached; (..., K)."""
+        return np.asarray(band >= self.ceiling * (1.0 - TOUCHING))
 
     def kept(self, band: Array) -> Array:
         """x(b), the largest kept fraction that meets the deadline; (..., K)."""

@@ -25,9 +25,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers._waterfilling.curve import FITTING
+from optimizers._waterfilling.curve import FITTING, TOUCHING
 from optimizers._waterfilling.fixed_snr import Reduced
 from optimizers._waterfilling.noise_psd_gain import CLOSE, NEAR, STEPS, Gains
+from optimizers._waterfilling.pieces import Branches, best_choice, branches_of, fill_pieces
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array
 
@@ -70,26 +71,43 @@ class NoisePsdCurve:
 
     @cached_property
     def top(self) -> Array:
-        """The most band that a client can use: its ceiling, or the whole band if that is less."""
-        return np.where(
-            self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor
-        )
+        """The most band that a client can use: its ceiling, at most the band of its best rate."""
+        most = np.minimum(self.ceiling, self.problem.peak_band)
+        return np.where(self.uses_band, np.maximum(most, self.floor), self.floor)
 
     @cached_property
     def gains(self) -> Gains:
         """The marginal gains in logarithms."""
         return _gains(self)
 
+    @cached_property
+    def branches(self) -> Branches:
+        """The pieces of links other than Shannon's rate."""
+        return branches_of(self)
+
+    def at_edge(self, band: Array) -> NDArray[np.bool_]:
+        """Whether the ceiling or the end of a piece of the rate is reached."""
+        at_ceiling = band >= self.ceiling * (1.0 - TOUCHING)
+        if self.problem.is_shannon:
+            return np.asarray(at_ceiling)
+        edges = np.asarray(self.problem.snr)[..., None] * self.problem.pieces.edges
+        away = np.abs(band[..., None] - edges)
+        return np.asarray(at_ceiling | (away <= TOUCHING * edges).any(axis=-1))
+
     def kept(self, band: Array) -> Array:
         """x(v(b)), the largest kept fraction that meets the deadline."""
         return self.by_speed.kept(self.problem.speed(band))
 
     def marginal_gain(self, band: Array) -> Array:
-        """w x'(b), the left derivative at the ceiling."""
+        """w x'(b), the left derivative at the ceiling and where a piece of the rate ends."""
+        if not self.problem.is_shannon:
+            band = np.where(self.at_edge(band), band * (1.0 - 2.0 * TOUCHING), band)
         return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:
-        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top]."""
+        """The band that maximises w x(b) - `price` b within [floor, top], with a price (..., 1)."""
+        if not self.problem.is_shannon:
+            return np.where(price > 0, best_choice(self.branches, price)[0], self.top)
         theta = np.log(np.where(price > 0, price, 1.0))
         return np.where(price > 0, self.gains.band(theta, self.gains.low)[0], self.top)
 
@@ -126,6 +144,8 @@ def _gains(curve: NoisePsdCurve) -> Gains:
 
 def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    if not curve.problem.is_shannon:
+        return fill_pieces(curve)
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (
         curve.top.sum(axis=-1) <= 1.0

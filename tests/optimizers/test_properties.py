@@ -1,4 +1,4 @@
-"""What must hold for the optimum of any problem, under either rate model."""
+"""Properties of the optimum of any problem, under either rate model."""
 
 from dataclasses import fields, replace
 
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizers import solve
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 
 HERTZ = 1e6
@@ -45,14 +46,7 @@ def tolerance(p):
 
 
 def in_order(p, order):
-    return replace(
-        p,
-        **{
-            field.name: getattr(p, field.name)[order]
-            for field in fields(p)
-            if field.name != "bandwidth_hz"
-        },
-    )
+    return replace(p, **{name: getattr(p, name)[order] for name in client_fields(p)})
 
 
 @quick

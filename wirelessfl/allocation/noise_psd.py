@@ -1,12 +1,14 @@
-"""The allocation problem with noise of a given power spectral density: who takes less band also
-takes less noise.
+"""The allocation problem with noise of a given power spectral density: a narrower share also takes
+less noise.
 
 With b its fraction of the band a client's rate is R(b) = b B log2(1 + h p / (b B N0)) instead of
-[WFL] eq. (13) ([WFL] erratum W7): increasing and concave in b. Everything else is the problem of
-`wirelessfl.allocation`, whose band fraction is replaced by the speed R(b) / R(1).
+[WFL] eq. (13) ([WFL] erratum W7), increasing and concave in b, or with another link R(b) =
+b B eta(SNR / b) times the fraction of packets that get through. Everything else is the problem of
+`wirelessfl.allocation`, whose band fraction is replaced by the speed, R(b) over the largest rate
+that a share of the band has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,22 +16,20 @@ from numpy.typing import ArrayLike
 
 from wirelessfl.allocation.interface import Array, broadcast_fields, check_band, ratio
 from wirelessfl.allocation.problem import AllocationProblem
-from wirelessfl.radio.snr_and_rate import (
-    noise_psd_band,
-    noise_psd_nats,
-    noise_psd_slope,
-    shannon_rate_bps,
-)
+from wirelessfl.radio.snr_and_rate import noise_psd_band, noise_psd_slope
+from wirelessfl.scenario.link import Link
+from wirelessfl.scenario.share_rate import RatePieces, rate_pieces
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoisePsdProblem:
-    """min sum_k weight_k pruning_ratio_k as in `AllocationProblem`, with R(b) = b B log2(1 + snr /
-    b).
+    """min sum_k weight_k pruning_ratio_k as in `AllocationProblem`, with R(b) = B
+    `link.goodput_bps_hz(b, snr)`.
 
     `snr` = h p / (B N0) is the linear signal-to-noise ratio over the whole band of `bandwidth_hz` =
-    B. With N0 = K sigma^2 / B a client at b = 1/K has the rate of the model with fixed noise power
-    sigma^2. Every field but `bandwidth_hz` is broadcast to (..., K) float64.
+    B; by default R(b) = b B log2(1 + snr / b). With N0 = K sigma^2 / B a client at b = 1/K has the
+    rate of the model with fixed noise power sigma^2. Every field but `bandwidth_hz` and `link` is
+    broadcast to (..., K) float64.
 
     Raises `InputError` for values that are not finite, negative, a deadline or band <= 0, a cap
     outside [0, 1], shapes that do not broadcast.
@@ -44,22 +44,44 @@ class NoisePsdProblem:
     fixed_upload_bits: ArrayLike = 0.0
     weight: ArrayLike = 1.0
     max_pruning_ratio: ArrayLike = 1.0
+    link: Link = field(default_factory=Link)
 
     def __post_init__(self) -> None:
         check_band(self.bandwidth_hz)
         broadcast_fields(self)
 
+    @property
+    def is_shannon(self) -> bool:
+        """Whether R(b) = b B log2(1 + snr / b), without gap, cap, table or packet errors."""
+        return self.link.plans_shannon and self.link.snr_gap == 1.0
+
+    @property
+    def pieces(self) -> RatePieces:
+        """The pieces of the rate as a function of b / snr."""
+        return rate_pieces(self.link)
+
+    @cached_property
+    def peak_band(self) -> Array:
+        """The smallest fraction of the band with the largest rate; (..., K), 1 at SNR 0."""
+        snr = np.asarray(self.snr)
+        if self.is_shannon:
+            return np.ones(self.shape)
+        piece = np.arange(self.pieces.count)
+        band = np.minimum(snr[..., None] * self.pieces.widest, 1.0)
+        width = band / np.where(snr > 0, snr, 1.0)[..., None]
+        started = width > self.pieces.narrowest
+        best = np.where(started, self.pieces.goodput(piece, width), -1.0).argmax(axis=-1)
+        return np.where(snr > 0, np.take_along_axis(band, best[..., None], axis=-1)[..., 0], 1.0)
+
     @cached_property
     def by_speed(self) -> AllocationProblem:
-        """The problem in speeds R(b) / R(1): that of a rate proportional to its share, except for
-        sum b <= 1.
-        """
+        """The problem in speeds: a rate proportional to its share, except for sum b <= 1."""
         return AllocationProblem(
             deadline_s=self.deadline_s,
             fixed_s=self.fixed_s,
             prunable_s=self.prunable_s,
             upload_bits=self.upload_bits,
-            rate_bps=shannon_rate_bps(self.bandwidth_hz, self.snr),
+            rate_bps=self.bandwidth_hz * self._best_bps_hz,
             fixed_upload_bits=self.fixed_upload_bits,
             weight=self.weight,
             max_pruning_ratio=self.max_pruning_ratio,
@@ -78,12 +100,12 @@ class NoisePsdProblem:
 
     @property
     def upload_s(self) -> Array:
-        """Seconds to upload the unpruned prunable bits over the whole band; (..., K), inf at SNR 0."""
+        """Seconds to upload all prunable bits at the largest rate; (..., K), inf at SNR 0."""
         return self.by_speed.upload_s
 
     @property
     def fixed_upload_s(self) -> Array:
-        """Seconds to upload the fixed bits over the whole band; (..., K), inf at SNR 0."""
+        """Seconds to upload the fixed bits at the largest rate; (..., K), inf at SNR 0."""
         return self.by_speed.fixed_upload_s
 
     @property
@@ -101,28 +123,47 @@ class NoisePsdProblem:
         return self.band_at(self.by_speed.entry_bandwidth)
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """R(b) / R(1) = b ln(1 + snr / b) / ln(1 + snr); (..., K), 0 at SNR 0."""
-        return ratio(noise_psd_nats(bandwidth_fraction, self.snr), np.log1p(np.asarray(self.snr)))
+        """R(b) over the largest rate; (..., K), 0 at SNR 0."""
+        return ratio(self.link.goodput_bps_hz(bandwidth_fraction, self.snr), self._best_bps_hz)
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The fraction of the band that gives `speed`; (..., K), inf where more band never gives
-        that much.
-        """
+        """The smallest fraction of the band that gives `speed`; (..., K), inf where none does."""
+        snr = np.asarray(self.snr)
         with np.errstate(invalid="ignore"):
-            nats = np.asarray(speed, dtype=np.float64) * np.log1p(np.asarray(self.snr))
-        return noise_psd_band(np.where(np.isnan(nats), np.inf, nats), self.snr)
+            wanted = np.asarray(speed, dtype=np.float64) * self._best_bps_hz
+        wanted = np.where(np.isnan(wanted), np.inf, wanted)
+        if self.is_shannon:
+            return noise_psd_band(wanted * np.log(2.0), snr)
+        signal = np.where(snr > 0, snr, 1.0)
+        reached = signal * self.pieces.width_at(wanted / signal)
+        return np.where(snr > 0, reached, np.where(wanted > 0, np.inf, 0.0))
 
     def pace(self, bandwidth_fraction: ArrayLike) -> Array:
-        """d(speed) / db; (..., K), 0 at SNR 0 and finite at b = 0."""
+        """d(speed) / db, the left derivative where a piece ends; (..., K), 0 at SNR 0 and finite at
+        b = 0.
+        """
         snr = np.asarray(self.snr)
-        return np.where(
-            snr > 0,
-            noise_psd_slope(bandwidth_fraction, snr) / np.log1p(np.where(snr > 0, snr, 1.0)),
-            0.0,
-        )
+        if self.is_shannon:
+            slope = noise_psd_slope(bandwidth_fraction, snr) / np.log(2.0)
+        else:
+            width = np.asarray(bandwidth_fraction) / np.where(snr > 0, snr, 1.0)
+            slope = np.where(
+                width <= self.pieces.widest[-1],
+                self.pieces.slope(self.pieces.piece_at(width), width),
+                0.0,
+            )
+        return ratio(np.where(snr > 0, slope, 0.0), self._best_bps_hz)
+
+    @cached_property
+    def _best_bps_hz(self) -> Array:
+        return self.link.goodput_bps_hz(self.peak_band, self.snr)
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k = fixed_s + x prunable_s + (x upload_bits + fixed_upload_bits) / R(b), x = 1 - rho;
         (..., K).
         """
         return self.by_speed.latency_s(self.speed(bandwidth_fraction), pruning_ratio)
+
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        return self.by_speed.latency_of_kept_s(self.speed(bandwidth_fraction), kept_fraction)

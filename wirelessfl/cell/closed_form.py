@@ -11,13 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from wirelessfl.radio.numerology import resource_block_hz
-from wirelessfl.radio.snr_and_rate import (
-    noise_psd_nats,
-    open_loop_power_dbm,
-    shannon_rate_bps,
-    snr,
-    snr_in_band,
-)
+from wirelessfl.radio.snr_and_rate import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
@@ -84,9 +78,6 @@ def band_snr(
 
 def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
     """Rate at `gain` over the whole band, [WFL] eq. (13) for Shannon's rate; (..., K)."""
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return shannon_rate_bps(scenario.bandwidth_hz, behind_gap)
     return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
         full_band_snr(scenario, channel, gain)
     )
@@ -99,18 +90,12 @@ def rate_bps(
 
     b times the rate over the whole band where the noise power is fixed ([WFL] eq. (13)), b B
     eta(SNR / b) with the link's efficiency eta where the noise has a density ([WFL] erratum W7).
-    With a table a wider share may then carry less, where it takes SNR / b below a row: a client
-    leaves no part of its share empty.
+    Plan, closed form and events all use this rate.
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
-    if scenario.link.is_shannon:
-        behind_gap = full_band_snr(scenario, channel, gain) / scenario.link.snr_gap
-        return scenario.bandwidth_hz * noise_psd_nats(bandwidth_fraction, behind_gap) / np.log(2.0)
-    efficiency = scenario.link.efficiency_bps_hz(
-        band_snr(scenario, channel, gain, bandwidth_fraction)
-    )
-    return scenario.bandwidth_hz * bandwidth_fraction * efficiency
+    over_all = full_band_snr(scenario, channel, gain)
+    return scenario.bandwidth_hz * scenario.link.share_bps_hz(bandwidth_fraction, over_all)
 
 
 def sending_rate_bps(
@@ -141,11 +126,8 @@ def packet_loss(
 
 
 def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
-    """Goodput over the whole band that the server plans with: rate x (1 - q) at the believed gain;
-    (..., K).
-
-    Where the noise has a density b times this is no more than the goodput in a share b of the band,
-    because SNR / b is at least SNR: who is planned with it is never late for it.
+    """Goodput over the whole band at the believed gain, rate x (1 - q), to plan with at fixed noise
+    power; (..., K).
     """
     whole = np.ones(())
     loss = packet_loss(scenario, channel, channel.believed_gain, whole)

@@ -27,11 +27,11 @@ def shannon_rate_bps(bandwidth_hz: ArrayLike, snr: ArrayLike) -> Array:
     """B log2(1 + SNR) in bit/s, [WFL] eq. (13) for the whole band; any shape, hertz.
 
     The noise power of [WFL] eq. (13) does not depend on the share of the band ([WFL] erratum W6),
-    so a client with fraction b of the band has b times this rate.
+    so a client with fraction b of the band has b times this rate. Exact for weak signals too, where
+    1 + SNR would round to 1.
     """
-    return np.asarray(bandwidth_hz, dtype=np.float64) * np.log2(
-        1.0 + np.asarray(snr, dtype=np.float64)
-    )
+    nats = np.log1p(np.asarray(snr, dtype=np.float64))
+    return np.asarray(np.asarray(bandwidth_hz, dtype=np.float64) * (nats / np.log(2.0)))
 
 
 def thermal_noise_w(bandwidth_hz: ArrayLike, noise_figure_db: float = 0.0) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl.errors import check_choice, check_count, check_number
 from wirelessfl.radio.nr_tables import EFFICIENCIES_BPS_HZ
 from wirelessfl.radio.numerology import check_spacing
+from wirelessfl.radio.snr_and_rate import shannon_rate_bps, snr_in_band
 from wirelessfl.units import db_to_linear, dbm_to_watt
 
 Array = NDArray[np.float64]
@@ -37,9 +38,9 @@ class Link:
     the NR table (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at most this, and send
     nothing below the smallest. No model gives more than `max_bps_hz`.
 
-    **Differs:** the thresholds of a table are those of Shannon's rate behind the gap, not of measured block error
-    rates; a gap of 1 dB (QPSK) to 4 dB (64-QAM at rate 0.9) stands for NR's codes at one block in
-    ten lost. What is lost is `packet_error`'s.
+    **Differs:** the thresholds of a table are those of Shannon's rate behind the gap, not of
+    measured block error rates; a gap of 1 dB (QPSK) to 4 dB (64-QAM at rate 0.9) stands for NR's
+    codes at one block in ten lost. What is lost is `packet_error`'s.
 
     `packet_error`: `outage`, the client sends at the rate of the gain that the server believes in
     and a packet is lost when the actual gain supports less; `waterfall`, q = 1 - exp(-m / SNR) with
@@ -99,13 +100,40 @@ class Link:
         """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
         return self.rate_model == "shannon" and self.max_bps_hz is None
 
+    @property
+    def plans_shannon(self) -> bool:
+        """Whether the planned goodput is Shannon's rate at every SNR: no table, no cap, no
+        waterfall.
+        """
+        return self.is_shannon and self.packet_error != "waterfall"
+
     def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
         """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
-        supported = np.log2(1.0 + np.asarray(snr, dtype=np.float64) / self.snr_gap)
+        supported = shannon_rate_bps(1.0, np.asarray(snr, dtype=np.float64) / self.snr_gap)
         if self.rate_model != "shannon":
             rows = EFFICIENCIES_BPS_HZ[self.rate_model]
             supported = rows[np.searchsorted(rows, supported, side="right") - 1]
         return np.minimum(supported, np.inf if self.max_bps_hz is None else self.max_bps_hz)
+
+    def share_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
+        """b eta(SNR / b): rate in bit/s per hertz of the whole band over a share b, for noise with
+        a density; any shape.
+
+        `snr` is the linear one over the whole band ([WFL] erratum W7). With a table a wider
+        share may carry less, where it takes SNR / b below a row: a client leaves no part of its
+        share empty.
+        """
+        band = np.asarray(bandwidth_fraction, dtype=np.float64)
+        return np.asarray(band * self.efficiency_bps_hz(snr_in_band(band, snr)))
+
+    def goodput_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
+        """`share_bps_hz` times the probability 1 - q that a packet gets through the waterfall; any
+        shape.
+        """
+        rate = self.share_bps_hz(bandwidth_fraction, snr)
+        if self.packet_error != "waterfall":
+            return rate
+        return rate * (1.0 - self.waterfall_loss(snr_in_band(bandwidth_fraction, snr)))
 
     def waterfall_loss(self, snr: ArrayLike) -> Array:
         """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at

@@ -28,6 +28,7 @@ from studies.report.results import Claim, Runs, Table, over_seeds
 from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.config.scenario_file import Tables
 from wirelessfl.experiment import Experiment
+from wirelessfl.radio.snr_and_rate import shannon_rate_bps, snr
 from wirelessfl.rng import Streams
 from wirelessfl.scenario.scenario import Scenario
 
@@ -71,7 +72,7 @@ def cell(rank: str) -> Tables:
     classes = np.repeat([CLASSES[first], CLASSES[second]], 5)
     scenario = Scenario(distance_m=DISTANCE_M, transmit_power_w=POWER_W)
     gain = Static().mean_gain(scenario, Streams(0))
-    efficiency = np.log2(1.0 + gain * POWER_W / scenario.noise_power_w)
+    efficiency = shannon_rate_bps(1.0, snr(gain, POWER_W, scenario.noise_power_w))
     power_w = (np.exp2(classes * efficiency) - 1.0) * scenario.noise_power_w / gain
     return {
         "scenario": {

@@ -16,6 +16,7 @@ _FIELDS = {  # fields whose last word alone does not tell their unit, and how th
     "cpu_hz": ("CPU", "GHz", 1e-9),
     "carrier_hz": ("carrier", "GHz", 1e-9),
     "noise_psd_w_per_hz": ("noise PSD", "W/Hz", 1.0),
+    "max_bps_hz": ("cap", "bit/s/Hz", 1.0),
     "downlink_rate_bps": ("downlink rate", "Mbit/s", 1e-6),
 }
 

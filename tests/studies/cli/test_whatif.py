@@ -1,4 +1,4 @@
-"""What-if analysis of scenarios, in Python and from the command line."""
+"""Sensitivity of scenarios to one or two fields, in Python and from the command line."""
 
 import csv
 import json
@@ -34,14 +34,16 @@ def read(file):
 
 
 def by_hand(asked, points):
-    """The mean pruning ratio of every draw, planned round by round by the round loop's own
-    function.
-    """
+    """The mean pruning ratio of every draw, planned round by round by the round loop's function."""
     experiment = asked.experiment
     for axis, value in zip(asked.axes, points, strict=True):
         experiment = axis.of(experiment, value)
     demand = experiment.algorithm.demand(experiment.scenario.clients)
-    rounds = [plan(experiment, demand, number).allocation for number in range(asked.draws)]
+    rounds = [
+        plan(replace(experiment, run=replace(experiment.run, seed=seed)), demand, number).allocation
+        for seed in asked.seeds
+        for number in range(asked.rounds)
+    ]
     return [a.pruning_ratio.mean() for a in rounds], [float(a.bandwidth_price) for a in rounds]
 
 
@@ -78,6 +80,25 @@ def test_noise_of_a_given_density_is_swept_over_bands():
         )
         np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
     assert asked.breakpoints() == {}
+
+
+@pytest.mark.parametrize(
+    ("varied", "error"),
+    [
+        ("scenario.max_bps_hz=2,100", "none"),
+        ("scenario.snr_gap_db=0,4", "none"),
+        ("scenario.waterfall_threshold=0.01,0.5", "waterfall"),
+    ],
+)
+def test_fields_of_the_link_are_swept_as_they_are_planned(varied, error):
+    tables = scenario_tables("physical")
+    radio = {**tables["scenario"], "packet_error": error}
+    asked = sweep(varied, draws=2, scenario=radio, channel=tables["channel"])
+    found = asked.run()
+    for index, value in enumerate(asked.axes[0].values):
+        ratios, _ = by_hand(asked, [value])
+        np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
+    assert found.measured["mean_ratio"][0].mean() != found.measured["mean_ratio"][1].mean()
 
 
 @pytest.mark.parametrize("rate_model", ["shannon", "mcs"])

@@ -1,4 +1,4 @@
-"""How fields of a scenario are labelled: a wrong factor beside a unit is a wrong figure."""
+"""Labels of scenario fields: a wrong factor for a unit would give wrong figures."""
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from studies.views.whatif.units import label_of, shown, value_of
         ("channel.carrier_hz", 2e9, "carrier (GHz)", "carrier 2 GHz"),
         ("scenario.noise_psd_w_per_hz", 5e-21, "noise PSD (W/Hz)", "noise PSD 5e-21 W/Hz"),
         ("scenario.downlink_rate_bps", 2e8, "downlink rate (Mbit/s)", "downlink rate 200 Mbit/s"),
+        ("scenario.max_bps_hz", 5.5, "cap (bit/s/Hz)", "cap 5.5 bit/s/Hz"),
         ("scenario.transmit_power_dbm", 28.0, "transmit power (dBm)", "transmit power 28 dBm"),
         ("channel.antennas", 4, "antennas", "antennas 4"),
     ],

@@ -1,0 +1,189 @@
+"""The goodput of a share of the band in increasing concave pieces, for noise with a density.
+
+A client with signal-to-noise ratio g over the whole band B sees SNR = g / b in its share b, so it
+carries
+
+    R(b) = B g phi(b / g),    phi(u) = u eta(1 / u) exp(-m u),
+
+with the link's efficiency eta and, for a waterfall of packet errors, its threshold m (0 without):
+one function phi of the width u = b / g for all clients. Row i of a table holds down to the SNR that
+Shannon's rate needs for it, gap (2^eta_i - 1), that is up to a width u_i, and Shannon's rate is
+above the row there. So on its piece u_{i-1} < u <= u_i
+
+    phi_i(u) = u min(eta_i, log2(1 + 1 / (gap u))) exp(-m u),
+
+increasing and concave up to the width at which packet errors begin to cost more than band adds
+(1 / m on a row), where the piece ends. Shannon's rate and a cap are a single piece, with the cap in
+place of eta_i; a table is a sawtooth.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wirelessfl.radio.nr_tables import EFFICIENCIES_BPS_HZ
+from wirelessfl.radio.snr_and_rate import noise_psd_band, noise_psd_slope, shannon_rate_bps
+from wirelessfl.scenario.link import Link
+
+Array = NDArray[np.float64]
+# of the width at which a row ends: rounding must not push a share over the edge
+_INSIDE = 1.0 - 1e-12
+_WIDEST, _NARROWEST = 1e30, 1e-300  # widths beyond which Shannon's rate does not change in floats
+_HALVINGS = 80
+_STEPS = 100  # of Newton's method, which needs about 5 and 50 next to the end of a piece
+_ROUNDING = 1e-15
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RatePieces:
+    """The pieces of phi from narrow to wide.
+
+    Args:
+        most_bps_hz: Efficiency that a piece does not exceed, (bit/s)/Hz, inf without limit; (P,).
+        widest: Width u_i at which a piece ends, increasing; (P,).
+        snr_gap: Gap to Shannon's rate as a power ratio.
+        threshold: m of the waterfall, 0 without.
+        is_table: Whether every piece ends before Shannon's rate falls below its efficiency.
+    """
+
+    most_bps_hz: Array
+    widest: Array
+    snr_gap: float
+    threshold: float
+    is_table: bool
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return self.widest.size
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether goodput is proportional to the width on every piece: a table without packet
+        errors.
+        """
+        return self.is_table and self.threshold == 0
+
+    @cached_property
+    def narrowest(self) -> Array:
+        """The width at which a piece begins; (P,)."""
+        return np.concatenate([[0.0], self.widest[:-1]])
+
+    @cached_property
+    def edges(self) -> Array:
+        """The widths at which the slope falls: where pieces end, or a cap on Shannon's rate."""
+        if self.is_table or np.isinf(self.most_bps_hz[0]):
+            return self.widest
+        capped = 1.0 / (self.snr_gap * np.expm1(self.most_bps_hz * np.log(2.0)))
+        return np.concatenate([self.widest, capped])
+
+    @cached_property
+    def best(self) -> Array:
+        """The most that any width up to the end of a piece carries; (P,)."""
+        return np.maximum.accumulate(self.goodput(np.arange(self.count), self.widest))
+
+    def goodput(self, piece: NDArray[np.intp], width: ArrayLike) -> Array:
+        """phi_i(u) in (bit/s)/Hz per SNR; the shape of `piece` and `width`."""
+        width = np.asarray(width, dtype=np.float64)
+        efficiency = self.most_bps_hz[piece]
+        if not self.is_table:
+            efficiency = np.minimum(efficiency, shannon_rate_bps(1.0, self._snr(width)))
+        return np.asarray(width * efficiency * np.exp(-self.threshold * width))
+
+    def slope(self, piece: NDArray[np.intp], width: ArrayLike) -> Array:
+        """d phi_i / du; the shape of `piece` and `width`."""
+        width = np.asarray(width, dtype=np.float64)
+        efficiency = without_errors = self.most_bps_hz[piece]
+        if not self.is_table:
+            snr = self._snr(width)
+            shannon = shannon_rate_bps(1.0, snr)
+            without_errors = np.where(
+                shannon >= efficiency, efficiency, noise_psd_slope(1.0, snr) / np.log(2.0)
+            )
+            efficiency = np.minimum(efficiency, shannon)
+        lost = self.threshold * width
+        return np.asarray((without_errors - lost * efficiency) * np.exp(-lost))
+
+    def width_on(self, piece: NDArray[np.intp], goodput: ArrayLike) -> Array:
+        """The width at which phi_i is `goodput`, inf where it never is; the shape of both.
+
+        Without packet errors closed formulas; with them Newton's method climbs from there, since
+        phi_i is concave.
+        """
+        piece, goodput = np.broadcast_arrays(piece, np.asarray(goodput, dtype=np.float64))
+        end = self.widest[piece]
+        reached = goodput <= self.goodput(piece, end) * (1.0 + _ROUNDING)
+        wanted = np.where(reached, goodput, 0.0)
+        width = wanted / self.most_bps_hz[piece]
+        if not self.is_table:
+            width = np.maximum(width, noise_psd_band(wanted * np.log(2.0), 1.0 / self.snr_gap))
+        width = np.minimum(width, end)
+        for _ in range(_STEPS if self.threshold > 0 else 0):
+            slope = self.slope(piece, width)
+            missing = np.maximum(wanted - self.goodput(piece, width), 0.0)
+            wider = np.minimum(width + missing / np.where(slope > 0, slope, np.inf), end)
+            if np.all(wider <= width * (1.0 + _ROUNDING)):
+                break
+            width = wider
+        return np.where(reached, width, np.inf)
+
+    def width_at(self, goodput: ArrayLike) -> Array:
+        """The smallest width that carries `goodput`, inf where none does; any shape."""
+        goodput = np.asarray(goodput, dtype=np.float64)
+        piece = np.searchsorted(self.best * (1.0 + _ROUNDING), goodput, side="left")
+        found = self.width_on(
+            np.minimum(piece, self.count - 1), np.where(piece < self.count, goodput, 0.0)
+        )
+        return np.where(piece < self.count, found, np.inf)
+
+    def piece_at(self, width: ArrayLike) -> NDArray[np.intp]:
+        """The piece that a width lies on, the last one beyond the end; any shape."""
+        return np.minimum(np.searchsorted(self.widest, width, side="left"), self.count - 1)
+
+    def _snr(self, width: Array) -> Array:
+        return np.asarray(1.0 / (self.snr_gap * np.clip(width, _NARROWEST, _WIDEST)))
+
+
+@lru_cache(maxsize=64)
+def rate_pieces(link: Link) -> RatePieces:
+    """The pieces of the goodput of `link`, noise having a density."""
+    most_bps_hz = np.inf if link.max_bps_hz is None else link.max_bps_hz
+    threshold = link.waterfall_threshold if link.packet_error == "waterfall" else 0.0
+    if link.rate_model == "shannon":
+        whole = RatePieces(
+            most_bps_hz=np.array([most_bps_hz]),
+            widest=np.array([_WIDEST]),
+            snr_gap=link.snr_gap,
+            threshold=threshold,
+            is_table=False,
+        )
+        return whole if threshold == 0 else replace(whole, widest=_peak(whole))
+    rows = EFFICIENCIES_BPS_HZ[link.rate_model][:0:-1]
+    # Rows above the cap carry no more than the cap: the lowest of them reaches farthest.
+    rows = rows[max(np.count_nonzero(rows >= most_bps_hz) - 1, 0) :]
+    widest = _INSIDE / (link.snr_gap * np.expm1(rows * np.log(2.0)))
+    if threshold > 0:
+        rising = threshold * np.concatenate([[0.0], widest[:-1]]) < 1.0
+        rows, widest = rows[rising], np.minimum(widest[rising], 1.0 / threshold)
+    return RatePieces(
+        most_bps_hz=np.minimum(rows, most_bps_hz),
+        widest=widest,
+        snr_gap=link.snr_gap,
+        threshold=threshold,
+        is_table=True,
+    )
+
+
+def _peak(whole: RatePieces) -> Array:
+    """The width at which Shannon's rate stops rising for packet errors, by bisection in its
+    logarithm; (1,).
+    """
+    low, high = np.log(_NARROWEST), np.log(_WIDEST)
+    first = np.zeros(1, dtype=np.intp)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        rising = whole.slope(first, np.exp(np.array([middle])))[0] > 0
+        low, high = (middle, high) if rising else (low, middle)
+    return np.exp(np.array([low]))
