@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import Floats
 from training.control_variates.local_descent import LocalDescent
 from training.engine.engine import EngineSpec
 from training.sparsity.counts import keep_count
@@ -19,7 +20,6 @@ from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.values import Array, Demand
 
 SparseEncoding = Literal["values", "values+index", "bitmap"]
-Floats = NDArray[np.floating[Any]]
 ProxRule = Callable[[int], Prox]  # from the number of weights to keep; `TopK` itself is one
 
 

@@ -1,6 +1,4 @@
-"""Local SGD as fields that algorithms inherit: their defaults, their checks, and the phase that
-they describe.
-"""
+"""Local SGD as fields that algorithms inherit: defaults, checks, and the phase they describe."""
 
 from dataclasses import dataclass
 
@@ -100,7 +98,16 @@ class LocalSgd(LocalSteps):
 
 
 def check_rate(name: str, rate: float | None) -> None:
-    """A learning rate: above 0; a personal one may be 0 (that part stays) or None (not given)."""
+    """Check a learning rate.
+
+    Args:
+        name: Name of the field. A `personal_learning_rate` may be None (not given) or 0 (the
+            personal part stays fixed).
+        rate: The learning rate.
+
+    Raises:
+        InputError: The rate is not above 0 or exceeds the range of float32.
+    """
     if name == "personal_learning_rate":
         if rate is not None:
             check_number(f"training.{name}", rate, at_least=0, at_most=MOST_RATE)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.aggregation import weighted_mean_over_holders
-from training.arrays import Mask, Vector, check_shapes
+from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.clients import ClientPool, RoundCosts, require_no_pruning
 from training.engine.accounting import updates
 from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Program
 from training.method_based import MethodBased
-from training.server.reconfiguration import Floats, Reconfigure
+from training.server.reconfiguration import Reconfigure
 from training.server.state import ServerState
 from training.server.time_model import TimeModel
 from training.sparsity.payload import BITS_PER_WEIGHT
@@ -111,7 +111,7 @@ class GlobalMaskState:
 
     base: ServerState
     mask: Mask
-    importance: Floats
+    importance: Doubles
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mask", read_only(self.mask))
@@ -293,7 +293,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
                 mask=mask,
             )
 
-    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Floats) -> Mask:
+    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Doubles) -> Mask:
         return self._method.reconfiguration.mask(
             shared[: len(state.mask)],
             state.mask,
@@ -304,7 +304,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
             round_index=state.round,
         )
 
-    def _time(self) -> tuple[float, Floats]:
+    def _time(self) -> tuple[float, Doubles]:
         """Round time without maskable weights, and the time that each weight adds, (N,), in s.
 
         Both are those of the client with the longest dense round: FLOPs of a step per weight of a

@@ -435,7 +435,7 @@ def test_no_client_omits_a_filter_of_a_whole_group(ratios):
     if ratios == "uniform":
         expected = structure.uniform(0.5)
     else:
-        expected = structure.largest_within(bits_share=0.8, flops_share=0.8)
+        expected = structure.largest_within(bits_fraction=0.8, flops_fraction=0.8)
     assert expected["conv2"] == structure.widths["conv2"]
     assert expected["conv1"] < structure.widths["conv1"]
     assert np.all(metrics.uplink_bits == structure.bits(SubModel.first(expected)))

@@ -123,7 +123,7 @@ def test_an_idle_agent_keeps_its_model_and_sends_nothing():
         assert np.array_equal(after.rows["vector"][1], state.rows["vector"][1])
         assert not np.array_equal(after.rows["vector"][0], state.rows["vector"][0])
         assert metrics.uplink_bits[1] == metrics.flops[1] == 0
-    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for who is left out"):
+    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for an unscheduled client"):
         trainer.step(state, np.array([0.5, 0.0, 0.0]), Delivery.all(K))
 
 

@@ -398,7 +398,7 @@ def test_fields_of_another_number_of_agents_are_refused_in_one_line():
     ):
         ALGORITHM.trainer(clients=4, seed=0, runtime=LOOP)
     trainer, state = started(ALGORITHM)
-    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for who is left out"):
+    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for an unscheduled client"):
         trainer.step(state, np.array([0.0, 0.5, 0.0]), Delivery.all(K))
     with pytest.raises(InputError, match="training state own_scores must have shape"):
         trainer.unpack({**trainer.pack(state), "own_scores": np.zeros((2, 3))})
