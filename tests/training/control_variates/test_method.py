@@ -17,9 +17,9 @@ from training.control_variates.method import (
     ControlVariateMethod,
     SoftThresholdRule,
     UpdateRules,
-    sparse_bits,
 )
 from training.control_variates.sparsity_settings import Sparse, SparseUpload
+from training.sparsity.payload import sparse_bits
 from training.sparsity.prox import SoftThreshold, TopK
 from training.structure.layout import Layout
 from training.task import Task
