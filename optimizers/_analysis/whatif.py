@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
@@ -26,8 +26,9 @@ FIELDS = (
     "weight",
     "max_pruning_ratio",
 )
-MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
-NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
+COUNTED = {"starved": "starved", "infeasible": "infeasible", "left_out": "left out"}  # status
+COUNTS = (*COUNTED, "late")
+MEASURES = ("mean_ratio", "latency_s", *COUNTS, "bandwidth_price", "deadline_price")
 _HALVINGS = 30  # of the distance between neighbouring grid values
 
 
@@ -37,10 +38,10 @@ class WhatIf:
     grid's order.
 
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
-    the slowest client, the numbers of `starved` and `infeasible` clients (those left out included),
-    `bandwidth_price` of the whole band and `deadline_price` per second. All points see the same
-    draws, so differences between points are paired. `consecutive` draws are rounds in order, which
-    may be correlated.
+    the slowest client, the numbers of `starved`, `infeasible` and `left_out` clients, that of
+    clients which finish `late` for whatever reason, infeasible ones included, `bandwidth_price` of
+    the whole band and `deadline_price` per second. All points see the same draws, so differences
+    between points are paired. `consecutive` draws are rounds in order, which may be correlated.
     """
 
     axes: dict[str, Array]
@@ -70,15 +71,16 @@ class WhatIf:
         """Which points no shorter (or equal) deadline beats in the kept model, other fields alike;
         (*grid,) bool.
 
-        The Pareto front of deadline against kept model. Raises `InputError` where no deadline is
-        varied.
+        The Pareto front of deadline against kept model; a point at which a client is late in any
+        draw keeps no deadline and is none of it. Raises `InputError` where no deadline is varied.
         """
         names = [name for name in self.axes if name.rpartition(".")[2] == "deadline_s"]
         if not names:
             raise InputError(f"the front needs deadline_s to be varied, got {', '.join(self.axes)}")
         axis = list(self.axes).index(names[0])
         deadline_s = self.axes[names[0]]
-        kept = np.moveaxis(1.0 - self.mean("mean_ratio"), axis, -1)
+        in_time = self._of("late").max(axis=-1) == 0
+        kept = np.moveaxis(np.where(in_time, 1.0 - self.mean("mean_ratio"), -np.inf), axis, -1)
         shorter = deadline_s[None, :] < deadline_s[:, None]
         best = np.where(shorter, kept[..., None, :], -np.inf).max(axis=-1)
         return np.moveaxis(kept > best + 1e-12, -1, axis)
@@ -172,12 +174,17 @@ def measures(allocation: Allocation) -> dict[str, Array]:
     found = {
         "mean_ratio": allocation.pruning_ratio.mean(axis=-1),
         "latency_s": allocation.latency_s.max(axis=-1),
-        "starved": (status == "starved").sum(axis=-1).astype(np.float64),
-        "infeasible": np.isin(status, NOT_SERVED).sum(axis=-1).astype(np.float64),
+        **{name: _count(status == counted) for name, counted in COUNTED.items()},
+        "late": _count(allocation.late),
         "bandwidth_price": np.asarray(allocation.bandwidth_price),
         "deadline_price": np.asarray(allocation.deadline_price),
     }
     return {name: found[name] for name in MEASURES}
+
+
+def _count(clients: NDArray[np.bool_]) -> Array:
+    """Number of clients in each allocation of a batch, (...,)."""
+    return clients.sum(axis=-1).astype(np.float64)
 
 
 def _axis(name: str, given: ArrayLike) -> Array:

@@ -15,8 +15,6 @@ from wirelessfl.radio.snr_and_rate import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
-ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
-
 
 @dataclass(frozen=True, eq=False)
 class Phases:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.cell.band import Band
 from wirelessfl.cell.client import PHASES, SERVER, Client, Line, Update, Work
-from wirelessfl.cell.closed_form import ON_TIME, compute_s, energy_j, phases, upload_bits
+from wirelessfl.cell.closed_form import compute_s, energy_j, phases, upload_bits
 from wirelessfl.cell.cpu import cpu_hz, work
 from wirelessfl.cell.packets import Packets
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
+from wirelessfl.values import ON_TIME, Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
 
 _NO_DRAWS = np.random.default_rng(0)
 

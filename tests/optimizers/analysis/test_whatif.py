@@ -30,6 +30,8 @@ def test_a_grid_is_what_solving_point_by_point_gives():
                 "latency_s": a.latency_s.max(axis=-1),
                 "starved": (a.status == "starved").sum(axis=-1),
                 "infeasible": (a.status == "infeasible").sum(axis=-1),
+                "left_out": np.zeros(5),
+                "late": (a.latency_s > deadline_s * (1 + 1e-9)).sum(axis=-1),
                 "bandwidth_price": a.bandwidth_price,
                 "deadline_price": a.deadline_price,
             }
@@ -39,11 +41,25 @@ def test_a_grid_is_what_solving_point_by_point_gives():
                 )
 
 
-def test_clients_left_out_are_counted_as_not_served():
+def test_clients_left_out_are_counted_as_such():
     p = scenario_s(max_pruning_ratio=0.5)
-    counted = what_if(p, {"deadline_s": [0.02]}, "select").mean("infeasible")
-    assert counted == [(solve(changed(p, deadline_s=0.02), "select").status == "left out").sum()]
-    assert counted[0] > 0
+    found = what_if(p, {"deadline_s": [0.02]}, "select")
+    expected = (solve(changed(p, deadline_s=0.02), "select").status == "left out").sum()
+    assert found.mean("left_out") == [expected]
+    assert expected > 0
+    assert found.mean("infeasible") == found.mean("late") == [0]
+
+
+def test_a_point_that_breaks_its_deadline_is_counted_and_on_no_front():
+    """A common ratio on equal bands: at short deadlines clients are late, and beat no other point."""
+    found = what_if(scenario_s(), {"deadline_s": DEADLINES}, "equal-common")
+    late, slowest_s = found.mean("late"), found.mean("latency_s")
+    np.testing.assert_array_equal(late > 0, slowest_s > np.array(DEADLINES) * (1 + 1e-9))
+    assert late.max() > 0
+    np.testing.assert_array_equal(found.table()["pareto"][late > 0], False)
+    in_time = what_if(scenario_s(), {"deadline_s": DEADLINES}, "equal")
+    assert in_time.mean("late").max() == 0
+    assert in_time.front().all()
 
 
 def test_mean_and_error_over_draws_as_columns():
