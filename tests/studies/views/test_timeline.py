@@ -180,7 +180,7 @@ def test_labels_do_not_touch(clients):
 
 
 def test_a_simulation_without_a_round_cannot_be_drawn():
-    with pytest.raises(InputError, match="^seen must name the round to draw"):
+    with pytest.raises(InputError, match=r"^seen must name the round to draw"):
         draw_timeline(replace(simulation_of(timing_of()), seen=None), "a")
 
 
