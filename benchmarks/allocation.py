@@ -1,5 +1,4 @@
-"""Speed of the exact allocation against what a user would pick instead, with objective errors
-beside the times.
+"""Speed and objective errors of the exact allocation and of common alternatives.
 
     python benchmarks/allocation.py [--quick] [--out benchmarks/results]
 
@@ -7,7 +6,7 @@ Peers run interleaved, problem by problem, on the same random instances: c ~ U(0
 2) and s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation
 that a peer does once (DPP, numba) is not counted. Times of batches that a peer solves one by one
 are extrapolated from the stated number of problems. Errors are the worst shortfall of sum x per
-total weight, of bands scaled to be feasible; below 0: rounding.
+total weight, of bands scaled to be feasible; values below 0 are rounding.
 """
 
 import argparse
@@ -39,15 +38,13 @@ LARGEST = {
     "SLSQP": 100,
 }
 LARGEST["trust-constr"] = 100
-_SLOW_S = 2.0  # what takes longer is timed once
+_SLOW_S = 2.0  # slower methods are timed once
 PACKAGES = ("numpy", "scipy", "cvxpy", "clarabel", "osqp", "numba")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table: how long one method takes for `problems` problems of `clients`
-    clients.
-    """
+class AllocationRow:
+    """One row of the table: the time of one method for `problems` problems of `clients` clients."""
 
     model: str
     problems: int
@@ -148,8 +145,9 @@ def seconds(call):
 
 
 def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
-    """Interleaved repeats of every call; the first, untimed, compiles what is compiled once and
-    gives the error.
+    """Interleaved repeats of every call.
+
+    The first call is untimed: it compiles, and gives the error.
     """
     errors = {name: error_of(name, call()) for name, call in calls.items()}
     times = {name: [] for name in calls}
@@ -168,7 +166,9 @@ def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
         count = 1 if times[name][0] > _SLOW_S else repeats
         ratio = median / medians["exact"]
         rows.append(
-            Row(model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name])
+            AllocationRow(
+                model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name]
+            )
         )
     return rows
 
@@ -225,7 +225,8 @@ def about(arguments):
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     load = os.getloadavg()[0]
     return [
-        f"machine: {model}, {os.cpu_count()} cores, {platform.system()}, load average {load:.1f} at the start",
+        f"machine: {model}, {os.cpu_count()} cores, {platform.system()}, "
+        f"load average {load:.1f} at the start",
         f"versions: Python {platform.python_version()}, {versions}",
         f"command: python benchmarks/allocation.py {' '.join(arguments)}".rstrip(),
         f"threads: OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",

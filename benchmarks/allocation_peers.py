@@ -1,5 +1,4 @@
-"""What a user would pick instead of `optimizers`: every peer takes (c, a, s) of shape (K,) and
-returns bands (K,).
+"""Alternatives to `optimizers`: every peer takes (c, a, s) of shape (K,) and returns bands (K,).
 
 c = slack, a = prunable work, s = upload time over the whole band, all in seconds; weights are 1.
 """
@@ -40,9 +39,7 @@ def cvxpy_from_scratch(c, a, s):
 
 
 class CvxpyResolve:
-    """The same cone programme with parameters (DPP): compiled on the first call, then only its
-    numbers change.
-    """
+    """The same cone program with parameters (DPP), compiled on the first call."""
 
     def __init__(self, clients):
         self.parameters = [cp.Parameter(clients, nonneg=True) for _ in range(4)]
@@ -56,8 +53,9 @@ class CvxpyResolve:
 
 
 def cvxpy_qp(c, a, s):
-    """min sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max, the same minimiser where the
-    band is scarce.
+    """The minimiser of sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max.
+
+    It is the same minimiser where the band is scarce.
     """
     slope, low = np.sqrt(c * s) / a, np.sqrt(s / c)
     top = np.where(c > a, s / np.maximum(c - a, 1e-300), 1.0)

@@ -1,15 +1,13 @@
-"""Client-rounds per second of the cell: as events, as a plain SimPy program of the same round, and
-by formula.
+"""Client-rounds per second of the cell: events, a plain SimPy program, and the closed form.
 
     python benchmarks/simulation.py [--quick] [--out benchmarks/results]
 
 All run interleaved on the same random cells: 2 MHz per client, equal bands, half of 16,560 weights
 pruned. `plain all_of` is what a user would write: one process per client with a timeout for its
-work and one for its upload, and a server that waits for all of them; it gives the round's length
-and nothing else. `events` is `cell.simulate` with every feature off, with trace, energy and all the
-rest; `events, every feature` has coherence blocks, packet losses, a shared band, dropouts and
-background load. `by formula` is `fast.round_times` on a batch of rounds. Rates are medians over the
-repeats.
+work and one for its upload, and a server that waits for all of them; it gives only the round's
+length. `events` is `cell.simulate` with every option off, including trace and energy; `events,
+every feature` has coherence blocks, packet losses, a shared band, dropouts and background load. `by
+formula` is `vectorised.round_times` on a batch of rounds. Rates are medians over the repeats.
 """
 
 import argparse
@@ -44,8 +42,8 @@ _LEAST_S = 0.05  # a measurement takes at least that long
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table: client-rounds per second of one method with K clients."""
+class CellRow:
+    """One row of the table: client-rounds per second of one method with K clients."""
 
     clients: int
     method: str
@@ -56,7 +54,7 @@ class Row:
 
 
 def case(clients, seed=0):
-    """A scenario whose clients all differ, its demand, and the gains of a batch of rounds (R, K)."""
+    """A scenario of different clients, its demand, and the gains of a batch of rounds, (R, K)."""
     rng = np.random.default_rng(seed)
     scenario = Scenario(
         clients=clients,
@@ -164,7 +162,7 @@ def measure(clients, repeats):
         name: clients * calls[name][1] / statistics.median(spent) for name, spent in times.items()
     }
     return [
-        Row(clients, name, rate, repeats, calls[name][1], rate / speed["plain all_of"])
+        CellRow(clients, name, rate, repeats, calls[name][1], rate / speed["plain all_of"])
         for name, rate in speed.items()
     ]
 
@@ -173,7 +171,8 @@ def about(arguments):
     """Machine, versions and command, without names of hosts or folders."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     return [
-        f"machine: {os.cpu_count()} cores, {platform.system()}, load average {os.getloadavg()[0]:.1f} at the start",
+        f"machine: {os.cpu_count()} cores, {platform.system()}, "
+        f"load average {os.getloadavg()[0]:.1f} at the start",
         f"versions: Python {platform.python_version()}, {versions}",
         f"command: python benchmarks/simulation.py {' '.join(arguments)}".rstrip(),
         f"threads: OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",

@@ -8,7 +8,7 @@
               mean. All methods have the same data, batches, start and hyper-parameters; each runs
               in a process of its own, in turn with the others, and the losses of the first two
               rounds are compared
-    overhead  a round of the same messages without training; ours goes through channel,
+    overhead  a round of the same messages without training; ours includes channel,
               allocation, cell and step
     masks     a step of masked and of compact networks through the engine, layout included, one
               thread
@@ -17,20 +17,19 @@
               new mask, the mean of two neighbours' masks) through the engine, against autograd with
               torch.topk, and those masks alone; one thread
 
-Times are medians, the first round does not count. CPU time is that of a method's processes
-together; where others share the machine it says more than the wall clock. Flower and pfl live in
-environments of their own, which the first run makes in a cache folder (some minutes, 2.5 GB); what
-cannot be installed is reported as absent. Each part's rows replace those of earlier runs in the
-table, so that parts may run one by one. With --device cuda the rounds are those of 10 to 500
-stacked clients and of CIFAR-10's size; that has never been run.
+Times are medians without the first round. CPU time is that of a method's processes together; on a
+shared machine it is more reliable than wall-clock time. Flower and pfl have environments of their
+own, which the first run creates in a cache folder (some minutes, 2.5 GB); peers that cannot be
+installed are reported as absent. Each part's rows replace those of earlier runs in the table, so
+that parts may run one by one. With --device cuda the rounds are those of 10 to 500 stacked clients
+and of CIFAR-10's size; that has never been run.
 """
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # The folder of this file must go: in it `import training` would find this file, not the
-    # package.
+    # Replace the folder of this file: there `import training` would find this file.
     sys.path[0] = str(Path(__file__).parent / "_training")
     from driver import main
 

@@ -33,7 +33,7 @@ class Trace:
     transmit power have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
     """
 
-    file: str = field(default="", metadata=INPUT_FILE)
+    file: str = field(default="", metadata={INPUT_FILE: True})
     repeat: bool = False
     form: Format = field(default_factory=Format)
     round_interval_s: float | None = None

@@ -24,7 +24,7 @@ _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Clients:
+class ConeClients:
     """The coefficients above, weights and least kept fractions; arrays (K,)."""
 
     entry: Array
@@ -60,7 +60,7 @@ class Conic:
     tolerance: float
     reuse: bool
 
-    def share_band(self, clients: Clients) -> Solution:
+    def share_band(self, clients: ConeClients) -> Solution:
         """Speed is band: the sum of entry + growth (x + pace v) is at most 1."""
         room = max(1.0 - float(clients.entry.sum()), _LEAST_ROOM)
         scaled = _Scaled.of(clients, clients.growth / room)
@@ -76,7 +76,7 @@ class Conic:
             pace_price=scaled.scale * np.asarray(found.in_time.dual_value),
         )
 
-    def share_psd_band(self, clients: Clients, snr: Array) -> Solution:
+    def share_psd_band(self, clients: ConeClients, snr: Array) -> Solution:
         """Noise grows with the band: entry + growth (x + pace v) <= v(b) for each, and sum b <= 1."""
         size = snr.size
         # The unit of a band is an equal share, that of a speed the speed there.
@@ -136,7 +136,7 @@ class _Scaled:
     data: dict[str, Array]
 
     @classmethod
-    def of(cls, clients: Clients, growth: Array) -> "_Scaled":
+    def of(cls, clients: ConeClients, growth: Array) -> "_Scaled":
         unit = 1.0 / np.maximum(clients.pace + growth, 1.0)
         room_unit = np.sqrt(np.maximum(1.0 - clients.pace * unit, growth * unit))
         excess_unit, scale = unit**2 / room_unit, float(clients.weight.max()) or 1.0

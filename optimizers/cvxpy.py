@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from optimizers._cones import Clients, Conic
+from optimizers._cones import ConeClients, Conic
 from optimizers._waterfilling.curve import Curve, allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced, reduce
 from optimizers._waterfilling.noise_psd import reduce_psd
@@ -83,7 +83,7 @@ class Cvxpy:
         slack_s = row.slack_s[takes]
         load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
-        clients = Clients(
+        clients = ConeClients(
             entry=entry,
             growth=load + pace * entry,
             pace=pace,

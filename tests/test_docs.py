@@ -41,7 +41,7 @@ COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
 def test_the_snippets_run(file, tmp_path, monkeypatch):
-    """Those of one page run one after another."""
+    """The snippets of one page run one after another."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for snippet in blocks(file, "python"):
@@ -142,6 +142,7 @@ PLAIN = {
     r"\bso many(?:th)?\b": "the number",
     r"\bcomes? to\b": "is, amounts to",
     r"\bas (?:it is|they are)\b": "unchanged",
+    r"\b(?:beside|behind)\b": "next to, after",
     r"\bleft out\b": "excluded, omitted",
     r"\b(?:rooms?|wings?|floors?(?!\())\b": "packages, layers",
 }

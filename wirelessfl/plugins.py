@@ -7,6 +7,7 @@ from outside come from entry points `wirelessfl.<kind>` or from files `<kind>/<n
 folder that the environment variable WIRELESSFL_PLUGINS names.
 """
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -51,6 +52,16 @@ def load(kind: str, name: str) -> Any:
     return sources[name]()
 
 
+def description(kind: str, name: str) -> str:
+    """First sentence of the docstring of a plug-in's file, read without importing it."""
+    files = {_name(file): file for file in _files(kind)}
+    if name in files:
+        doc = ast.get_docstring(ast.parse(files[name].read_text(encoding="utf-8"))) or ""
+    else:
+        doc = load(kind, name).__doc__ or ""
+    return " ".join(doc.split("\n\n")[0].split())
+
+
 def name_of(plugin: type) -> str:
     """The name under which a plug-in's class is found: that of its file."""
     registered: str = getattr(
@@ -76,19 +87,40 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every plug-in of `kind` and the way to it: the package's own, entry points, files from
     outside.
     """
-    package = importlib.util.find_spec(KINDS[kind])
-    for folder in (package.submodule_search_locations or []) if package else []:
-        for file in _plugin_files(Path(folder)):
+    for folder in _own_folders(kind):
+        for file in _plugin_files(folder):
             inside = file.relative_to(folder).with_suffix("")
             yield _name(file), partial(_from_package, kind, ".".join([KINDS[kind], *inside.parts]))
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
-    outside = os.environ.get("WIRELESSFL_PLUGINS")
-    if outside:
-        if not Path(outside).is_dir():
-            raise InputError(f"WIRELESSFL_PLUGINS must name a folder, got {outside!r}")
-        for file in _plugin_files(Path(outside) / kind):
+    for folder in _outside_folders(kind):
+        for file in _plugin_files(folder):
             yield _name(file), partial(_from_file, kind, file)
+
+
+def _own_folders(kind: str) -> list[Path]:
+    package = importlib.util.find_spec(KINDS[kind])
+    return (
+        [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
+    )
+
+
+def _outside_folders(kind: str) -> list[Path]:
+    outside = os.environ.get("WIRELESSFL_PLUGINS")
+    if not outside:
+        return []
+    if not Path(outside).is_dir():
+        raise InputError(f"WIRELESSFL_PLUGINS must name a folder, got {outside!r}")
+    return [Path(outside) / kind]
+
+
+def _files(kind: str) -> list[Path]:
+    """The files of all plug-ins of `kind` that are files."""
+    return [
+        file
+        for folder in (*_own_folders(kind), *_outside_folders(kind))
+        for file in _plugin_files(folder)
+    ]
 
 
 @cache

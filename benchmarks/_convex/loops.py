@@ -1,4 +1,4 @@
-"""What a user would write instead: loops over clients."""
+"""Alternatives that a user would write: loops over clients."""
 
 import numpy as np
 import torch
@@ -54,8 +54,10 @@ def autograd_round(data, model, prox, steps, rate, *, ridge=500.0, l2=1e-3):
 
 
 def forms(data, runs, dtype):
-    """Name -> a call that takes one gradient of all clients for `runs` runs, client by client, in
-    one form each.
+    """One gradient of all clients for `runs` runs, client by client, in several forms.
+
+    Returns:
+        Name -> a call that computes the gradients.
     """
     own = [
         (np.concatenate([inputs.numpy(), np.ones((len(inputs), 1))], axis=1), targets.numpy())

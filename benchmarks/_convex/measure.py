@@ -1,4 +1,4 @@
-"""What is measured, how, and the table of it."""
+"""Cases of the convex benchmark, their measurement, and the results as table and figure."""
 
 import argparse
 import csv
@@ -26,8 +26,8 @@ RUNS = (1, 8, 32)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class GradientRow:
+    """One row of the table."""
 
     task: str
     prox: str
@@ -42,8 +42,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Case:
-    """Something to measure."""
+class GradientCase:
+    """One case to measure."""
 
     task: str
     prox: str
@@ -60,7 +60,7 @@ def stacked(task, gradients, prox, runs, steps, rate):
     control = rng.normal(size=(runs, gradients.clients, gradients.size)).astype(gradients.dtype)
     settings = {"rate": np.full(runs, rate), "steps": np.full(runs, steps), "prox": PROXES[prox]}
     name = f"stack of {runs}"
-    return Case(
+    return GradientCase(
         task,
         prox,
         name,
@@ -80,7 +80,7 @@ def loop(task, data, model, prox, steps, rate):
     wanted = reference.call()[0]
     error = np.abs(made - wanted).max() / np.abs(wanted).max()
     assert error < 1e-9, f"{prox}: the loop and the stack differ by {error:g}"
-    return Case(task, prox, "autograd loop", "float64", 1, steps, call)
+    return GradientCase(task, prox, "autograd loop", "float64", 1, steps, call)
 
 
 def cases(root, quick):
@@ -98,7 +98,7 @@ def cases(root, quick):
             for runs in ((32,) if quick else RUNS)
         ]
         made += [
-            Case("ridge", "one gradient", name, precision, 32, 1, call)
+            GradientCase("ridge", "one gradient", name, precision, 32, 1, call)
             for name, call in forms(data, 32, np.dtype(precision)).items()
         ]
     made += [loop("ridge", data, "linear", prox, 2, 4e-5) for prox in PROXES]
@@ -140,7 +140,7 @@ def measure(made, repeats):
     for case, (cpu, wall) in zip(made, medians, strict=True):
         peer = loops.get((case.task, case.prox), loops[case.task, "none"])
         settings = (case.task, case.prox, case.method, case.precision, case.runs, case.steps)
-        rows.append(Row(*settings, cpu, wall, repeats, peer / cpu))
+        rows.append(GradientRow(*settings, cpu, wall, repeats, peer / cpu))
     return rows
 
 
@@ -154,7 +154,8 @@ def about(arguments):
     ]
     command = " ".join("--data-root FOLDER" if value == "--data-root" else value for value in shown)
     return [
-        f"machine: {os.cpu_count()} cores, {platform.system()}, load average {os.getloadavg()[0]:.1f} at the start",
+        f"machine: {os.cpu_count()} cores, {platform.system()}, "
+        f"load average {os.getloadavg()[0]:.1f} at the start",
         f"versions: Python {platform.python_version()}, {versions}",
         f"command: python benchmarks/convex.py {command}".rstrip(),
         f"threads: OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",
@@ -212,8 +213,8 @@ def main(arguments, description):
     rows = measure(cases(options.data_root, options.quick), options.repeats)
     for row in rows:
         print(
-            f"{row.task:9} {row.prox:15} {row.method:14} {row.precision} {row.steps:4} steps {row.cpu_ms:9.4f} ms cpu "
-            f"{row.wall_ms:9.4f} ms wall {row.speedup:9.1f}x"
+            f"{row.task:9} {row.prox:15} {row.method:14} {row.precision} {row.steps:4} steps "
+            f"{row.cpu_ms:9.4f} ms cpu {row.wall_ms:9.4f} ms wall {row.speedup:9.1f}x"
         )
     write(rows, header, options.out)
     print("\n".join(header))

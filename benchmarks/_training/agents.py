@@ -1,5 +1,6 @@
-"""Part `agents`: iterations of agents that learn masks, and masks alone, against a loop as papers
-write it.
+"""Part `agents`: iterations of agents that learn masks, and masks alone, against a plain loop.
+
+The loop is written as in papers.
 """
 
 import tempfile
@@ -13,7 +14,7 @@ from ours import Prepared
 from prepare import STREAM, prepare
 from sparse import in_turn, rows_of
 from torch import nn
-from work import Setting, Work, normalised, rows
+from work import Work, WorkItem, normalised, rows
 
 from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, TrainMask
@@ -28,7 +29,7 @@ KEEP = 0.5
 RATE = 1.0
 ALPHAS = (2e-5, 1e-4, 1e-4)
 NO_NORM = ("lrn",)
-# Batch, width, parts left out, repeats: 434,302 weights to choose from, and all 1,227,328.
+# Batch, width, omitted parts, repeats: 434,302 weights that have a mask, and all 1,227,328.
 CASES = (
     (32, 0.594, (), 7),
     (8, 0.594, (), 9),
@@ -38,8 +39,8 @@ CASES = (
 )
 
 
-class HandThrough(torch.autograd.Function):
-    """The mask of the largest numbers, whose gradient is handed through."""
+class StraightThroughMask(torch.autograd.Function):
+    """The mask of the largest entries, through which gradients pass unchanged."""
 
     @staticmethod
     def forward(ctx, magnitude, keep):
@@ -66,14 +67,14 @@ class Masked(nn.Module):
 
     def mask(self):
         pull = (self.scores.abs().mean() * self.scores.sign() * self.neighbours).detach()
-        return HandThrough.apply((self.scores + pull).abs(), KEEP)
+        return StraightThroughMask.apply((self.scores + pull).abs(), KEEP)
 
     def forward(self):
         return self.weight * self.mask()
 
 
 class NaiveAgent(nn.Module):
-    """An agent's network as papers write it."""
+    """An agent's network as written in papers."""
 
     def __init__(self, weights, biases, scores, without):
         super().__init__()
@@ -94,8 +95,8 @@ class NaiveAgent(nn.Module):
 
 
 @dataclass(frozen=True)
-class Case:
-    """What both sides get: data, weights, scores."""
+class AgentsCase:
+    """Data, weights and scores that both methods get."""
 
     work: Work
     made: dict
@@ -108,7 +109,7 @@ class Case:
     def of(cls, batch, form, device):
         work = Work(model="alexnet-like", clients=AGENTS, samples=2 * batch, batch_size=batch)
         with tempfile.TemporaryDirectory() as folder:
-            setting = Setting(work, prepare(work, 16, Path(folder)), "loop")
+            setting = WorkItem(work, prepare(work, 16, Path(folder)), "loop")
             made = torch.load(setting.file, weights_only=True)
         task = Prepared(model=work.model, batch_size=batch, setting=setting, made=made)
         spec = EngineSpec(
@@ -199,12 +200,14 @@ def ours(case, losses):
 
 
 def agents(options):
-    """Rows of part `agents`: an iteration of 20 agents on a ring, and the masks of all of them
-    alone; one thread.
+    """Rows of part `agents`.
+
+    They are an iteration of 20 agents on a ring, and the masks of all of them alone, with one
+    thread.
     """
     torch.set_num_threads(1)
     for batch, width, without, repeats in CASES[: 2 if options.quick else None]:
-        case = Case.of(batch, Form(width=width, without=without), options.device)
+        case = AgentsCase.of(batch, Form(width=width, without=without), options.device)
         losses = ([], [])
         calls = {"naive, torch.topk": naive(case, losses[0]), "ours, loop": ours(case, losses[1])}
         name = f"alexnet-like {width:g}, {AGENTS} agents, batch {batch}" + (
@@ -215,7 +218,9 @@ def agents(options):
         first, other = rows_of("agents", name, timed)
         yield from (first, replace(other, loss_gap=gap))
     for width in (0.594, 1.0):
-        yield from _masks_alone(Case.of(1, Form(width=width), "cpu"), 1 if options.quick else 7)
+        yield from _masks_alone(
+            AgentsCase.of(1, Form(width=width), "cpu"), 1 if options.quick else 7
+        )
 
 
 def _masks_alone(case, repeats):

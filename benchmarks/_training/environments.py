@@ -1,5 +1,6 @@
-"""Environments of the peers: made once in a cache folder, each with the torch that is installed
-here.
+"""Environments of the peers.
+
+They are created once in a cache folder, each with the torch version installed here.
 """
 
 import json
@@ -25,18 +26,18 @@ QUIET = {
 
 
 class AbsentError(RuntimeError):
-    """A peer that is not there, with the reason."""
+    """A peer is not available, with the reason."""
 
 
 def default_cache():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wirelessfl" / "peers"
 
 
-_reasons = {}  # why a peer is absent: it is tried once
+_reasons = {}  # peer -> reason of its absence, so that it is tried only once
 
 
 def environment(peer, cache):
-    """Python and package versions of the peer's environment, which is made where it is missing."""
+    """Python and package versions of the peer's environment, created if necessary."""
     if peer in _reasons:
         raise AbsentError(_reasons[peer])
     try:
@@ -56,7 +57,7 @@ def _environment(peer, cache):
             file=sys.stderr,
             flush=True,
         )
-        venv.create(folder, with_pip=True, clear=True)  # also what an interrupted run left
+        venv.create(folder, with_pip=True, clear=True)  # clears the rest of an interrupted run
         pip = [
             str(python),
             "-m",
@@ -69,7 +70,10 @@ def _environment(peer, cache):
         if torch.version.cuda is None and sys.platform == "linux":
             pip += ["--extra-index-url", "https://download.pytorch.org/whl/cpu"]
         _run(pip, f"pip install {PACKAGES[peer]}")
-        ask = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {SHOWN[peer]!r}}}))"
+        ask = (
+            "import importlib.metadata as m, json; "
+            f"print(json.dumps({{n: m.version(n) for n in {SHOWN[peer]!r}}}))"
+        )
         done.write_text(_run([str(python), "-c", ask], "asking for versions"))
     return str(python), json.loads(done.read_text())
 

@@ -1,7 +1,6 @@
-"""How the benchmark drives a method in a process of its own: one line in, one round, one line of
-JSON out.
+"""Protocol of a method in a process of its own: a line starts a round, JSON answers it.
 
-Standard library only: it runs in the peers' environments, too.
+Standard library only, as it also runs in the peers' environments.
 """
 
 import json
@@ -12,8 +11,9 @@ from pathlib import Path
 
 
 def seconds():
-    """Wall and CPU seconds so far; CPU of this process and of all that descend from it (Linux, else
-    its own).
+    """Wall and CPU seconds so far.
+
+    CPU time is that of this process and all its descendants on Linux, else of this process alone.
     """
     return time.perf_counter(), time.process_time() + sum(map(_cpu_s, _descendants(os.getpid())))
 
@@ -40,16 +40,16 @@ def _cpu_s(pid):
 
 
 class Gate:
-    """The side of the method: `while gate.opens(): gate.done(one_round())`."""
+    """The method's side of the protocol: `while gate.opens(): gate.done(one_round())`."""
 
     def __init__(self):
         self._answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what libraries print must not get between the answers
+        os.dup2(2, 1)  # output of libraries must not get between the answers
         self.asked = 0  # rounds begun
         self._start = None
 
     def opens(self):
-        """Wait for the next round; False when no more are wanted."""
+        """Wait for the next round; False when no more are requested."""
         if self._start is None:
             self._answer(ready=True)
         if not sys.stdin.readline():
@@ -59,7 +59,7 @@ class Gate:
         return True
 
     def done(self, loss):
-        """A round is over: its seconds and its mean loss (None without training)."""
+        """Report the seconds of a round and its mean loss (None without training)."""
         wall_s, cpu_s = (now - start for now, start in zip(seconds(), self._start, strict=True))
         self._answer(wall_s=wall_s, cpu_s=cpu_s, loss=None if loss is None else float(loss))
 

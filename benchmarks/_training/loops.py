@@ -1,5 +1,6 @@
-"""The loops that people write: naive (a deep copy and a DataLoader for each client) and lean (one
-model, tensors).
+"""Common training loops.
+
+Naive: a deep copy and a DataLoader for each client. Lean: one model, and tensors.
 """
 
 import copy
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from gate import Gate
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
-from work import PlainCnn, Setting, lean_epoch, normalised, rows
+from work import PlainCnn, WorkItem, lean_epoch, normalised, rows
 
 from training.data.torchvision_shim import torchvision
 from wirelessfl import plugins
@@ -107,7 +108,7 @@ def lean_round(setting, made, data, model, round):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
     made = setting.load()
     model = (

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from gate import Gate
-from work import Setting
+from work import WorkItem
 
 from channel_models.static import Static
 from optimizers import Exact
 from training.data.federated import FederatedData
 from training.engine.program import Train
-from training.server.method import Method
+from training.server.method import ServerMethod
 from training.server.trainer import ServerTrainer
 from training.structure.build import Form
 from training.task import Task
@@ -25,7 +25,7 @@ from wirelessfl.values import Backlog, Delivery, Scenario
 class Prepared(Task):
     """The prepared data in place of a data set and its partition."""
 
-    setting: Setting
+    setting: WorkItem
     made: dict
 
     @property
@@ -60,7 +60,7 @@ def method_of(setting, made):
         steps=0 if setting.empty else None,
         epochs=None if setting.empty else 1,
     )
-    return Method(
+    return ServerMethod(
         task=Prepared(model=work.model, batch_size=work.batch_size, setting=setting, made=made),
         program=(phase,),
         personalised=False,
@@ -97,7 +97,7 @@ def steps(trainer, state, clients):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
     made = setting.load()
     work = setting.work

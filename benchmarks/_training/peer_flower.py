@@ -1,5 +1,6 @@
-"""The same rounds by Flower's simulation: its strategy FedAvg over Ray actors; the evaluation on
-the server waits.
+"""The same rounds by Flower's simulation: its strategy FedAvg over Ray actors.
+
+The evaluation on the server waits between the rounds.
 """
 
 import sys
@@ -15,14 +16,14 @@ from flwr.simulation import run_simulation
 
 @cache
 def client_data(line):
-    """Everything that a client needs, read once in each actor."""
+    """The data and the model of a client, read once in each actor."""
     import json
 
-    from work import PlainCnn, Setting, Work, normalised
+    from work import PlainCnn, Work, WorkItem, normalised
 
     torch.set_num_threads(1)
     fields = json.loads(line)
-    setting = Setting(**(fields | {"work": Work(**fields["work"])}))
+    setting = WorkItem(**(fields | {"work": Work(**fields["work"])}))
     made = setting.load()
     return setting, made, normalised(made), made["labels"].clone(), PlainCnn()
 
@@ -87,9 +88,9 @@ def server(setting, gate):
 
 def main():
     from gate import Gate
-    from work import Setting
+    from work import WorkItem
 
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     run_simulation(
         server_app=server(setting, Gate()),
         client_app=clients(sys.argv[1]),

@@ -1,5 +1,6 @@
-"""The same rounds by pfl: its backend, its federated averaging, its loop; a callback waits between
-the rounds.
+"""The same rounds by pfl: its backend, its federated averaging, its loop.
+
+A callback waits between the rounds.
 """
 
 from functools import partial
@@ -16,11 +17,11 @@ from pfl.data.federated_dataset import FederatedDataset
 from pfl.hyperparam import NNTrainHyperParams
 from pfl.metrics import Metrics
 from pfl.model.pytorch import PyTorchModel
-from work import PlainCnn, Setting, normalised, rows
+from work import PlainCnn, WorkItem, normalised, rows
 
 
 class Model(PlainCnn):
-    """The CNN with what pfl asks of a module; the losses are kept to be compared."""
+    """The CNN with the methods that pfl requires; the losses are kept for comparison."""
 
     def __init__(self):
         super().__init__()
@@ -35,10 +36,8 @@ class Model(PlainCnn):
         return {}
 
 
-class Clients:
-    """Every client in order, round after round; a client's samples in the order of the round's
-    batches.
-    """
+class PflClients:
+    """All clients in order, round after round, with samples in the order of the batches."""
 
     def __init__(self, setting):
         self._made = setting.load()
@@ -58,7 +57,7 @@ class Clients:
 
 
 class Wait(TrainingProcessCallback):
-    """Stops the loop until the next round is wanted."""
+    """Stops the loop until the next round is requested."""
 
     def __init__(self, gate, model, setting):
         self._gate = gate
@@ -77,7 +76,7 @@ class Wait(TrainingProcessCallback):
 
 
 def main():
-    setting = Setting.from_command_line()
+    setting = WorkItem.from_command_line()
     torch.set_num_threads(setting.threads)
     work = setting.work
     module = Model()
@@ -89,7 +88,7 @@ def main():
         ),
         central_optimizer=torch.optim.SGD(module.parameters(), lr=1.0),
     )
-    clients = Clients(setting)
+    clients = PflClients(setting)
     data = FederatedDataset(clients.data, clients.draw)
     FederatedAveraging().run(
         algorithm_params=NNAlgorithmParams(

@@ -13,8 +13,9 @@ STREAM = "batches"
 
 
 def prepare(work, rounds, folder, data_root=None):
-    """The file with the tensors of `work` for `rounds` rounds; Fashion-MNIST for its shape where
-    `data_root` has it.
+    """Write the tensors of `work` for `rounds` rounds to a file; returns its path.
+
+    The shapes are those of Fashion-MNIST, whose images are used where `data_root` has them.
     """
     file = folder / f"{work.model}-{work.clients}-{work.samples}-{work.batch_size}.pt"
     if file.exists():

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from environments import QUIET, AbsentError, environment
-from report import Row
-from work import Setting
+from report import TrainingRow
+from work import WorkItem
 
 FOLDER = Path(__file__).parent
 MOST_START_S = 180
@@ -22,9 +22,7 @@ MOST_ROUND_S = 300
 
 @dataclass(frozen=True)
 class Method:
-    """A method by name: its script and what its `Setting` says beside the work; `peer` names its
-    environment.
-    """
+    """A method by name: its script and its settings; `peer` names its environment."""
 
     name: str
     script: str
@@ -35,10 +33,10 @@ class Method:
 
 
 class Process:
-    """A method under way."""
+    """A running method."""
 
     def __init__(self, method, work, file, options, *, empty=False, rounds=1):
-        setting = Setting(
+        setting = WorkItem(
             work,
             file,
             method.method,
@@ -63,7 +61,7 @@ class Process:
         )
 
     def ready(self):
-        """Wait until it has everything that a round needs."""
+        """Wait until it is ready for the first round."""
         self._read(MOST_START_S)
 
     def round(self):
@@ -73,7 +71,7 @@ class Process:
         self.answers.append(self._read(MOST_ROUND_S))
 
     def close(self):
-        """End it, by force where it does not end by itself."""
+        """End it, and kill it if it does not end by itself."""
         self._process.stdin.close()
         try:
             self._process.wait(30)
@@ -84,7 +82,7 @@ class Process:
         self._errors.close()
 
     def median(self, key):
-        """Over the rounds but the first."""
+        """Median over the rounds except the first."""
         return statistics.median(answer[key] for answer in self.answers[1:] or self.answers)
 
     def _read(self, most_s):
@@ -104,10 +102,10 @@ class Process:
 
 
 def compare(part, work, methods, file, options, *, repeats, empty=False, warm_up=True, most_s=90.0):
-    """Rows of all methods: a round that does not count, then `repeats` rounds of each in turn.
+    """Rows of all methods: an untimed round, then `repeats` rounds of each in turn.
 
-    A method that has taken `most_s` seconds in all is asked for no more. What is absent gets a row
-    with the reason.
+    A method that has taken `most_s` seconds in total gets no more rounds. A method that is not
+    available gets a row with the reason.
     """
     rounds = repeats + warm_up
     processes = []
@@ -149,7 +147,7 @@ def _rows(part, work, processes, absent):
         wall_s = process.median("wall_s")
         cpu_s = process.median("cpu_s")
         rows.append(
-            Row(
+            TrainingRow(
                 part=part,
                 work=str(work),
                 method=process.name,
@@ -162,14 +160,13 @@ def _rows(part, work, processes, absent):
             )
         )
     return rows + [
-        Row(part=part, work=str(work), method=name, note=reason) for name, reason in absent.items()
+        TrainingRow(part=part, work=str(work), method=name, note=reason)
+        for name, reason in absent.items()
     ]
 
 
 def _gap(answers, others):
-    """Largest relative difference of the mean losses of the first two rounds, which nothing but
-    rounding explains.
-    """
+    """Largest relative difference of the mean losses of the first two rounds, due to rounding."""
     pairs = [
         (a["loss"], b["loss"])
         for a, b in zip(answers[:2], others[:2], strict=False)

@@ -1,4 +1,4 @@
-"""What the benchmark found: rows, targets, table, figure, JSON."""
+"""Results of the training benchmark: rows, targets, table, figure, JSON."""
 
 import csv
 import json
@@ -11,7 +11,8 @@ import torch
 from training.structure.layout import Layout
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
-from wirelessfl import plugins, strict_json
+from wirelessfl import plugins
+from wirelessfl.records import strict_json
 
 PEAK_FLOPS = {
     "H200": {"float32": 67e12, "bfloat16": 989e12},
@@ -29,8 +30,8 @@ CUDA_ROUND_S = {"vgg16": 1.0, "resnet32": 0.6}  # 300 rounds in 5 and in 3 minut
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table: medians of one method's seconds (of a round, a step, a call).
+class TrainingRow:
+    """One row of the table: medians of one method's seconds (of a round, a step, a call).
 
     Ratios are the first method's seconds of the same work over this one's: above 1 is faster.
     `loss_gap` is the largest relative difference of its losses to the first method's.
@@ -49,7 +50,7 @@ class Row:
 
     @classmethod
     def read(cls, line):
-        """A row from the table on disk."""
+        """Read a row from the table on disk."""
         kinds = {field.name: field.type for field in fields(cls)}
         made = {
             name: value if kinds[name] is str else float(value or "nan")
@@ -72,9 +73,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked for and what was found, by wall clock and by CPU time where both say
-    something.
-    """
+    """A target and the measured value, by wall clock and, where meaningful, by CPU time."""
 
     name: str
     target: str
@@ -84,11 +83,12 @@ class Target:
 
     def __str__(self):
         cpu = "" if self.cpu is None else f" ({self.cpu:.3g} by CPU time)"
-        return f"{'met   ' if self.met else 'MISSED'}  {self.name}: {self.wall:.3g}{cpu}, target {self.target}"
+        state = "met   " if self.met else "MISSED"
+        return f"{state}  {self.name}: {self.wall:.3g}{cpu}, target {self.target}"
 
 
 def targets(rows, device):
-    """The targets that the rows decide, by wall clock; what has one thread, by CPU time."""
+    """The targets that the rows decide, by wall clock, or by CPU time for a single thread."""
     found = []
     there = [row for row in rows if row.repeats]
     works = dict.fromkeys(row.work for row in there if row.part == "rounds")
@@ -163,14 +163,14 @@ def _round_targets(rows, device):
 
 
 def _best(rows, start, key, other, other_key):
-    """The others' least over ours."""
+    """The least value of the others relative to ours."""
     theirs = [getattr(row, key) for row in rows if row.method.startswith(start)]
     mine = [getattr(row, other_key) for row in rows if row.method.startswith(other)]
     return min(theirs) / min(mine) if theirs and mine else math.nan
 
 
 def peak_note(work, row):
-    """TFLOP of a round and what share of the device's peak they used."""
+    """TFLOP of a round, and the fraction of the device's peak that was reached."""
     if not row.repeats:
         return row.note
     model = plugins.load("models", work.model)()
@@ -194,7 +194,10 @@ def show(row):
         return
     gap = "" if row.loss_gap is None else f"  loss gap {row.loss_gap:.0e}"
     wrong = "  DIFFERENT WORK" if (row.loss_gap or 0.0) > MOST_GAP else ""
-    times = f"{row.wall_s:10.4f} s wall {row.cpu_s:10.4f} s CPU {row.wall_ratio:8.2f}x {row.cpu_ratio:8.2f}x CPU"
+    times = (
+        f"{row.wall_s:10.4f} s wall {row.cpu_s:10.4f} s CPU "
+        f"{row.wall_ratio:8.2f}x {row.cpu_ratio:8.2f}x CPU"
+    )
     print(
         f"{row.part:9}{row.work:44}{row.method:30}{times}{gap}{wrong}  {row.note}".rstrip(),
         flush=True,
@@ -202,9 +205,7 @@ def show(row):
 
 
 def merge(rows, about, out):
-    """Add rows and their circumstances to what earlier runs found of other parts; all rows and
-    circumstances.
-    """
+    """Add rows and their circumstances to those that earlier runs found of other parts."""
     table = out / "training.csv"
     described = out / "training.json"
     parts = set(about)
@@ -213,7 +214,7 @@ def merge(rows, about, out):
     if table.exists() and described.exists():
         with table.open(newline="") as file:
             lines = csv.DictReader(line for line in file if not line.startswith("#"))
-            older = [row for row in map(Row.read, lines) if row.part not in parts]
+            older = [row for row in map(TrainingRow.read, lines) if row.part not in parts]
         earlier = {
             part: known
             for part, known in json.loads(described.read_text())["parts"].items()
@@ -231,7 +232,7 @@ def write(rows, about, found, out):
                 f"# {part}: {'; '.join(f'{name} {value}' for name, value in known.items())}\n"
             )
         file.writelines(f"# {target}\n" for target in found)
-        lines = csv.DictWriter(file, [field.name for field in fields(Row)])
+        lines = csv.DictWriter(file, [field.name for field in fields(TrainingRow)])
         lines.writeheader()
         lines.writerows(
             {name: _short(value) for name, value in asdict(row).items()} for row in rows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prepare import prepare
 from processes import Method, compare
-from report import Row, peak_note
+from report import TrainingRow, peak_note
 from work import Work
 
 from training.executors import EXECUTORS
@@ -39,7 +39,7 @@ PFL = Method("pfl", "peer_pfl.py", "pfl", peer="pfl")
 
 
 def loops(options, *, pil=True):
-    """The loops that people write, with all cores and with one thread."""
+    """The common loops, with all cores and with one thread."""
     found = []
     if "naive" in options.peers:
         found += [Method(f"naive, tensors, {CORES} threads", "loops.py", "naive-tensors", CORES)]
@@ -56,7 +56,7 @@ def loops(options, *, pil=True):
 
 
 def ours(*executors, precision="float32"):
-    """This toolkit by those of the executors that exist."""
+    """This toolkit by those of the given executors that exist."""
     label = "" if precision == "float32" else f", {precision}"
     return [
         Method(
@@ -92,7 +92,7 @@ def rounds(options):
 
 
 def _cuda(options, folder):
-    """Many small clients stacked, and CIFAR-10 rounds beside the arithmetic floor."""
+    """Many small clients stacked, and CIFAR-10 rounds against the arithmetic limit."""
     repeats = 2 if options.quick else 7
     for clients in CUDA_CLIENTS[: 2 if options.quick else None]:
         for model, samples in (("logistic", 256), ("mlp", 256), ("cnn", 128)):
@@ -111,7 +111,7 @@ def _cuda(options, folder):
 
 
 def holds_copies(method):
-    """Whether all clients' models are there at once."""
+    """True if the models of all clients are in memory at once."""
     return method.peer == "flower" or method.method.startswith("naive")
 
 
@@ -128,7 +128,9 @@ def overhead(options):
                 for method in methods:
                     if holds_copies(method):
                         note = f"left out: holds {clients} models of 6.7 MB, more than once"
-                        yield Row(part="overhead", work=str(work), method=method.name, note=note)
+                        yield TrainingRow(
+                            part="overhead", work=str(work), method=method.name, note=note
+                        )
                 methods = [method for method in methods if not holds_copies(method)]
             repeats = 1 if clients > 100 or options.quick else 5
             file = prepare(work, repeats + 1, Path(folder))

@@ -1,6 +1,4 @@
-"""Parts `masks` and `topk`: steps of masked and compact networks against dense ones, and exact
-top-k, in turn.
-"""
+"""Parts `masks` and `topk`: masked and compact networks against dense ones, and exact top-k."""
 
 import statistics
 import sys
@@ -12,8 +10,8 @@ import numpy as np
 import torch
 from ours import Prepared
 from prepare import prepare
-from report import Row
-from work import Setting, Work
+from report import TrainingRow
+from work import Work, WorkItem
 
 from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Train
@@ -33,10 +31,9 @@ TOP_K_SIZE = 15_000_000
 
 
 def masks(options):
-    """Rows of part `masks`: seconds a step through the engine, laying the sub-model out and back
-    included.
+    """Rows of part `masks`: seconds per step of the engine, including the sub-model's layout.
 
-    `plain dense` is the step that a user of PyTorch writes on the whole network: autograd and
+    `plain dense` is the step that a user of PyTorch writes for the whole network: autograd and
     torch.optim.SGD.
     """
     torch.set_num_threads(1)  # the engine's own number
@@ -55,7 +52,7 @@ def _steps(model, batch, steps, device):
     """Name -> a call of `steps` steps."""
     work = Work(model=model, clients=1, samples=batch * steps, batch_size=batch, learning_rate=0.01)
     with tempfile.TemporaryDirectory() as folder:
-        setting = Setting(work, prepare(work, 1, Path(folder)), "loop")
+        setting = WorkItem(work, prepare(work, 1, Path(folder)), "loop")
         made = torch.load(setting.file, weights_only=True)
     data = Prepared(model=model, batch_size=batch, setting=setting, made=made).load(
         clients=1, seed=0, data_root=None
@@ -105,8 +102,9 @@ def _plain(network, data, steps, batch):
 
 
 def topk(options):
-    """Rows of part `topk`: exact masks of the largest |x| of 15 million normal x, here and by
-    torch.topk.
+    """Rows of part `topk`: exact masks of the largest of 15 million normal values.
+
+    Measured here and by torch.topk.
     """
     scores = np.abs(np.random.default_rng(0).standard_normal(TOP_K_SIZE, dtype=np.float32))
     tensor = torch.from_numpy(scores)
@@ -144,7 +142,7 @@ def rows_of(part, work, timed, scale=1):
     }
     base = next(iter(medians.values()))
     return [
-        Row(
+        TrainingRow(
             part=part,
             work=work,
             method=name,

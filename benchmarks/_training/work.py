@@ -1,6 +1,6 @@
-"""The work that every method gets: the same start, data, batches and hyper-parameters.
+"""The work of every method: the same start, data, batches and hyper-parameters.
 
-Needs torch alone: it runs in the peers' environments, too.
+Needs torch alone, as it also runs in the peers' environments.
 """
 
 import json
@@ -14,8 +14,9 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One local epoch on each of `clients` clients with `samples` samples each, by SGD, averaged
-    without weights.
+    """One local epoch of SGD on each of `clients` clients with `samples` samples each.
+
+    The average has no weights.
     """
 
     model: str
@@ -32,9 +33,10 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What one process is to do: `work` with the tensors in `file`, by `method`; `empty` rounds
-    train nothing.
+class WorkItem:
+    """The task of one process: `work` with the tensors in `file`, by `method`.
+
+    `empty` rounds train nothing.
     """
 
     work: Work
@@ -55,7 +57,7 @@ class Setting:
         return json.dumps(asdict(self))
 
     def load(self):
-        """The tensors: images, labels, mean, std, orders (rounds, clients, samples), start by name."""
+        """The tensors: images, labels, mean, std, orders (rounds, clients, samples), start."""
         return torch.load(self.file, weights_only=True, mmap=True)
 
 
@@ -65,13 +67,13 @@ def normalised(made):
 
 
 def rows(made, client, round):
-    """Row numbers of a client's samples in the order of a round's batches."""
+    """Row indices of a client's samples in the order of a round's batches."""
     order = made["orders"][(round - 1) % len(made["orders"]), client]
     return order + client * len(order)
 
 
 class PlainCnn(nn.Module):
-    """The CNN of 1,663,370 parameters as papers write it."""
+    """The CNN of 1,663,370 parameters as written in papers."""
 
     def __init__(self):
         super().__init__()
@@ -87,9 +89,7 @@ class PlainCnn(nn.Module):
 
 
 def lean_epoch(model, work, inputs, labels, order):
-    """Mean loss of one epoch over the rows in `order`, as an attentive user writes it: no
-    DataLoader, no copies.
-    """
+    """Mean loss of one epoch over the rows in `order`, without DataLoader and copies."""
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=work.learning_rate,

@@ -14,6 +14,7 @@ from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.correlated_mean import standard_error
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.protocols import Allocator
 
@@ -38,11 +39,13 @@ class WhatIf:
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
     the slowest client, the numbers of `starved` and `infeasible` clients (those left out included),
     `bandwidth_price` of the whole band and `deadline_price` per second. All points see the same
-    draws, so differences between points are paired.
+    draws, so differences between points are paired. `consecutive` draws are rounds in order, which
+    may be correlated.
     """
 
     axes: dict[str, Array]
     measured: dict[str, Array]
+    consecutive: bool = False
 
     def mean(self, measure: str) -> Array:
         """The mean of `measure` over the draws; (*grid,)."""
@@ -53,6 +56,8 @@ class WhatIf:
         single draw.
         """
         values = self._of(measure)
+        if self.consecutive:
+            return standard_error(values)
         draws = values.shape[-1]
         if draws == 1:
             return np.full(values.shape[:-1], np.nan)

@@ -7,6 +7,8 @@ import click
 from studies.cli.allocate import allocate
 from studies.cli.channel import channel
 from studies.cli.data import data
+from studies.cli.describe import describe
+from studies.cli.init import init
 from studies.cli.list import list_plugins
 from studies.cli.run import run
 from studies.cli.search import search
@@ -27,6 +29,8 @@ Examples:
   wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
   wirelessfl study wfl-table1                      a table of a paper, with its claims
   wirelessfl list                                  every plug-in
+  wirelessfl describe fedalt                       every field of a plug-in, with unit and limits
+  wirelessfl init mine.toml                        a commented scenario file to start from
 """
 
 
@@ -36,7 +40,20 @@ def cli() -> None:
     """Allocate bandwidth and pruning ratios of a wireless cell and train federated models."""
 
 
-for command in (run, simulate, allocate, whatif, channel, data, search, study, list_plugins):
+commands = (
+    run,
+    simulate,
+    allocate,
+    whatif,
+    channel,
+    data,
+    search,
+    study,
+    list_plugins,
+    describe,
+    init,
+)
+for command in commands:
     cli.add_command(command)
 
 

@@ -29,7 +29,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON, null for numbers that are not finite."""
-    from wirelessfl import strict_json
+    from wirelessfl.records import strict_json
 
     click.echo(strict_json.dumps(value, indent=2))
 

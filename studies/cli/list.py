@@ -1,24 +1,65 @@
-"""`wirelessfl list`: every plug-in by kind."""
+"""`wirelessfl list`: plug-ins and presets with one line of description each."""
+
+import json
 
 import click
 
-from studies.cli._scenario import json_option, print_json
+from studies.cli._scenario import json_option
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl list
+  wirelessfl list algorithms
+  wirelessfl list presets --json
+"""
 
 
-@click.command("list", epilog="\b\nExample:\n  wirelessfl list --json\n")
+@click.command("list", epilog=EXAMPLES, short_help="Plug-ins and presets by kind.")
+@click.argument("kind", required=False)
 @json_option
-def list_plugins(as_json: bool) -> None:
-    """List every plug-in by kind."""
+def list_plugins(kind: str | None, as_json: bool) -> None:
+    """List the plug-ins by kind, or those of one KIND with a description each.
+
+    \b
+    KIND: channels, allocators, algorithms, models, datasets, studies or
+    presets.
+    """
     from wirelessfl import plugins
 
-    found = {kind: plugins.names(kind) for kind in plugins.KINDS}
+    if kind is not None:
+        _list_kind(kind, as_json)
+        return
+    found = {one: plugins.names(one) for one in plugins.KINDS}
     if as_json:
-        print_json(found)
+        click.echo(json.dumps(found, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("kind", "plug-ins")
-    for kind, names in found.items():
-        table.add_row(kind, ", ".join(names))
+    for one, names in found.items():
+        table.add_row(one, ", ".join(names))
+    Console().print(table)
+    click.echo("wirelessfl list KIND has a line for each, wirelessfl describe NAME all fields")
+
+
+def _list_kind(kind: str, as_json: bool) -> None:
+    from studies.presets import preset_description, preset_files
+    from wirelessfl import plugins
+    from wirelessfl.errors import check_choice
+
+    check_choice("KIND", kind, (*plugins.KINDS, "presets"))
+    if kind == "presets":
+        found = {name: preset_description(name) for name in preset_files()}
+    else:
+        found = {name: plugins.description(kind, name) for name in plugins.names(kind)}
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(kind, "description")
+    for name, text in found.items():
+        table.add_row(name, text)
     Console().print(table)

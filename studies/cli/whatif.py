@@ -21,6 +21,7 @@ Examples:
       --vary scenario.bandwidth_hz=10e6,20e6,40e6 --draws 200 --plot whatif.pdf
   wirelessfl whatif --vary scenario.transmit_power_dbm=10:30:11 --method equal --csv power.csv
 """
+DRAWS = 100
 
 
 @click.command(epilog=EXAMPLES)
@@ -36,9 +37,13 @@ Examples:
 @click.option(
     "--draws",
     type=int,
-    default=100,
-    show_default=True,
-    help="Channel draws, the same for every point.",
+    help="Channel draws, the same for every point [100, or --drops].",
+)
+@click.option(
+    "--drops",
+    type=int,
+    help="Drops that the draws are spread over, positions drawn anew in each [as many as draws where "
+    "the channel draws positions, else 1].",
 )
 @set_option
 @click.option(
@@ -55,7 +60,8 @@ def whatif(
     scenario: str | None,
     varied: tuple[str, ...],
     method: str | None,
-    draws: int,
+    draws: int | None,
+    drops: int | None,
     settings: tuple[str, ...],
     csv_file: Path | None,
     plot_file: Path | None,
@@ -72,7 +78,8 @@ def whatif(
     tables = changed(
         scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
     )
-    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), draws)
+    asked = next((count for count in (draws, drops) if count is not None), DRAWS)
+    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), asked, drops)
     result = sweep.run()
     found = sweep.breakpoints()
     if csv_file is not None:
@@ -81,9 +88,9 @@ def whatif(
         from studies.views.whatif.figures import draw_what_if
 
         allocator = tables.get("allocation", {}).get("method", "exact")
-        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws} channel draws"
+        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {sweep.sampled} channel draws in {len(sweep.seeds)} drops"
         output.write_figure(plot_file, draw_what_if(result, found, title))
     if as_json:
-        print_json(as_dict(result, found))
+        print_json(as_dict(result, found, sweep))
         return
-    print_what_if(result, found)
+    print_what_if(result, found, sweep)

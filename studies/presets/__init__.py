@@ -1,5 +1,6 @@
 """Presets: scenario files of the distribution, found by name."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,10 @@ def scenario_tables(scenario: str | Path) -> dict[str, dict[str, Any]]:
     if name.endswith(".toml") or Path(name).exists():
         return read_tables(Path(name))
     raise InputError(f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {name!r}")
+
+
+def preset_description(name: str) -> str:
+    """The comment at the top of a preset, in one line."""
+    lines = preset_files()[name].read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.removeprefix("#").strip() for line in comment)

@@ -17,8 +17,8 @@ from studies.report.results import Cell, Experiments, Runs, Sample, Table
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
 from studies.study.study import Setting, Study, describe, headline
-from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import experiment_hash
+from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import write_atomically
 
 PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")

@@ -1,4 +1,4 @@
-"""What every algorithm promises, in this repository or from outside."""
+"""Contract of every algorithm, built-in or external."""
 
 from dataclasses import fields, is_dataclass, replace
 
@@ -80,9 +80,8 @@ def test_a_round_gives_a_new_state_and_its_costs(name):
     for array in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
         assert array.shape == (K,)
         assert np.all(array >= 0)
-    assert np.all(
-        np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0
-    )  # who prunes more sends no more
+    # A client that prunes more sends no more.
+    assert np.all(np.diff(metrics.uplink_bits)[np.diff(ratios(name)) > 0] <= 0)
     demand = trainer.demand(state)
     assert np.all(
         metrics.uplink_bits

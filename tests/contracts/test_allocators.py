@@ -1,4 +1,4 @@
-"""What every allocator must keep, those from outside included."""
+"""Contract of every allocator, built-in or external."""
 
 import dataclasses
 

@@ -1,3 +1,5 @@
+"""Contract of every channel model, built-in or external."""
+
 import numpy as np
 import pytest
 from helpers import plugin_folder
@@ -98,7 +100,7 @@ def test_contract_catches(fault):
 
 def test_clients_that_interact_may_depend_on_company_and_on_nothing_else():
     class Neighbours(Broken):
-        """Everybody's gain is larger in larger company."""
+        """All gains are larger with more clients."""
 
         def draw(self, scenario, rng, stream):
             return super().draw(scenario, rng, stream) * scenario.clients

@@ -1,4 +1,4 @@
-"""What every data set keeps."""
+"""Contract of every data set."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What every executor keeps with every model: whole, masked and compact."""
+"""Contract of every executor with every model: whole, masked and compact."""
 
 from contextlib import closing
 from functools import cache
@@ -26,7 +26,7 @@ BATCH = 3
 EXECUTORS = {
     "workers": lambda spec, data: Workers(spec, data, 1),
     "stacked": Stacked,
-    "graph": Graph,  # on a CPU its steps run as they are written, from the same fixed places
+    "graph": Graph,  # on a CPU its steps run without a graph, from the same fixed memory
 }
 TRAIN = Train(
     part="shared",
@@ -52,7 +52,7 @@ def spec_of(name: str) -> EngineSpec:
 
 @cache
 def data_of(name: str) -> FederatedData:
-    """Made-up data of the model's kind; the last client has fewer samples than a batch."""
+    """Synthetic data of the model's kind; the last client has fewer samples than a batch."""
     model, _ = spec_of(name).build_model()
     generator = torch.Generator().manual_seed(11)
     shape = (7 * CLIENTS, *model.input_shape)

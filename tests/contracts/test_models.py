@@ -1,4 +1,4 @@
-"""What every model keeps."""
+"""Contract of every model."""
 
 import copy
 import inspect

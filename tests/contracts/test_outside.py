@@ -1,4 +1,4 @@
-"""One file is one plug-in, also from outside: it is listed, and these very contract tests find it."""
+"""One file is one plug-in, also an external one: it is listed, and the contract tests find it."""
 
 import os
 import subprocess

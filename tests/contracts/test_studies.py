@@ -1,3 +1,5 @@
+"""Contract of every study, built-in or external."""
+
 import types
 
 import pytest

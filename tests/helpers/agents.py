@@ -1,6 +1,4 @@
-"""Three or four agents in a row that learn the embedded digits, and what they do in a round by
-hand.
-"""
+"""Three or four agents in a row that learn the embedded digits."""
 
 import numpy as np
 import torch
@@ -28,7 +26,7 @@ def started(algorithm, agents: int = 3, runtime: Runtime = LOOP):
 
 
 def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
-    """The state after so many rounds in which all is delivered, and the costs of the last one."""
+    """The state after `count` rounds in which all is delivered, and the costs of the last one."""
     trainer, state = started(algorithm, agents, runtime)
     for _ in range(count):
         state, metrics = trainer.step(state, np.zeros(agents), Delivery.all(agents))
@@ -37,7 +35,7 @@ def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
 
 
 def equal(one, other) -> bool:
-    """Whether two states have the same numbers, bit for bit."""
+    """True if two states are equal bit for bit."""
     one = one.pack()
     other = other.pack()
     return one.keys() == other.keys() and all(
@@ -57,7 +55,7 @@ def batches(agents: int, round: int, stream: str = "batches/shared"):
 
 
 def delivery(agents: int = 3, **changes) -> Delivery:
-    """Everybody here and in time, but for these lists of agents."""
+    """All agents participate and are on time, except for these lists of agents."""
     parts = {"participates": np.ones(agents, bool), "on_time": np.ones(agents, bool)}
     parts |= {"late": np.zeros(agents, bool), "arrived_late": np.zeros(agents, bool)}
     for name, chosen in changes.items():

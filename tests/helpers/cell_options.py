@@ -1,4 +1,4 @@
-"""Settings of the cell, one option at a time and several together, for tests that hold under all of them."""
+"""Settings of the cell, one option at a time and several together."""
 
 OPTIONS = {
     "defaults": {},

@@ -1,4 +1,4 @@
-"""Cells whose seconds can be done by hand, and random ones, for tests of the cell."""
+"""Cells with durations known in closed form, and random ones, for tests of the cell."""
 
 import dataclasses
 
@@ -15,13 +15,15 @@ SNR_PER_GAIN = 1e12  # its transmit power over its noise
 def by_hand(
     work_s, bits, *, snr=1.0, share=None, ratio=0.0, blocks=None, believed_snr=None, **changes
 ):
-    """Clients that work for `work_s` seconds and upload `bits` over 1 MHz: scenario, channel,
-    demand, allocation.
+    """Clients that work for `work_s` seconds and upload `bits` over 1 MHz.
 
     1 GHz, one cycle per update, 1 W, noise 1e-12 W: at SNR 1 (3) the whole band carries 1 (2)
     Mbit/s. The work is fixed where the ratio is 1, else prunable. `blocks` is a function of the
     block that gives its SNR. Names of nested fields (`bands`, `packet_error`, ...) may be given
     like any other of the scenario.
+
+    Returns:
+        Scenario, channel, demand and allocation.
     """
     work_s, bits = np.broadcast_arrays(
         np.atleast_1d(np.asarray(work_s, dtype=float)), np.asarray(bits, dtype=float)
@@ -73,9 +75,7 @@ def changed(scenario, **changes):
 
 
 def make_case(seed, clients, policy="wait"):
-    """A scenario, a channel and a demand of plausible magnitudes, everything different for every
-    client.
-    """
+    """A scenario, a channel and a demand of plausible magnitudes, all different by client."""
     rng = np.random.default_rng(seed)
     scenario = Scenario(
         clients=clients,

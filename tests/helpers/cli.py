@@ -21,7 +21,7 @@ def strict_json(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The outcome of a command."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""The fixed-SNR problem as cones, for objectives of the kept fractions that CVXPY is to check."""
+"""The fixed-SNR problem as cones, for objectives of the kept fractions in CVXPY."""
 
 import warnings
 
@@ -7,11 +7,13 @@ import numpy as np
 
 
 def best(p, objective):
-    """The maximum of `objective(x)` (a concave CVXPY expression) over the kept fractions that fit
-    `p`, and x; (K,).
+    """Maximise a concave CVXPY expression `objective(x)` over the kept fractions that fit `p`.
 
     b(x) = e/c + g (x + (a/c) v), v (1 - a x / c) >= x^2 with g = s/c + a e / c^2; every client must
     have slack.
+
+    Returns:
+        The maximum and x, (K,).
     """
     load = p.upload_s / p.slack_s
     pace = p.prunable_s / p.slack_s
@@ -35,8 +37,6 @@ def best(p, objective):
 
 
 def with_fixed_bits(rng, p, share):
-    """`p` with fixed bits that need `share` of the band together, for about two thirds of its
-    clients.
-    """
+    """`p` with fixed bits for two thirds of its clients; they need `share` of the band in sum."""
     room_bits = np.maximum(p.slack_s, 0.0) * p.rate_bps * (rng.random(p.shape) > 0.3)
     return share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits

@@ -1,6 +1,4 @@
-"""What every plug-in of a kind must keep; the contract tests and plug-ins from outside are held to
-the same.
-"""
+"""Contracts of every kind of plug-in, for built-in and external ones alike."""
 
 import dataclasses
 import inspect
@@ -17,8 +15,9 @@ BLOCKS = (0, 1, 5)
 
 
 def check_settings(cls: type) -> None:
-    """A plug-in's class is a frozen dataclass that needs no arguments; equal settings are equal and
-    hashable.
+    """A plug-in's class is a frozen dataclass without required arguments.
+
+    Equal settings are equal and hashable.
     """
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
@@ -27,9 +26,7 @@ def check_settings(cls: type) -> None:
 
 
 def check_signatures(cls: type, protocol: type) -> None:
-    """`cls` has every method of the protocol, callable the same way: parameters of the same names,
-    kinds and order.
-    """
+    """`cls` has every method of the protocol with the same parameter names, kinds and order."""
     for name, method in vars(protocol).items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
@@ -46,18 +43,15 @@ def _shape(method) -> list[tuple[str, inspect._ParameterKind]]:
 
 
 def example(cls: type, folder):
-    """A plug-in to hold to its contract: its defaults, or what its `example(folder)` makes of files
-    it writes there.
-    """
+    """A plug-in with its defaults, or the one its `example(folder)` makes of files it writes."""
     return cls.example(folder) if hasattr(cls, "example") else cls()
 
 
 def check_channel(model) -> None:
-    """Shape, sign, determinism, independence of the other clients, coherence blocks, and the mean
-    that it claims.
+    """Shape, sign, determinism, independence of clients, coherence blocks, and the claimed mean.
 
-    A model with `clients_interact = True` has clients whose gains depend on who else is there:
-    peers on a graph.
+    A model with `clients_interact = True` has gains that depend on the other clients: peers on a
+    graph.
     """
     medium = Medium(coherence_s=0.005)
     scenario = Scenario(clients=len(DISTANCES_M), distance_m=DISTANCES_M, medium=medium)
@@ -103,9 +97,7 @@ def _check_company(model, scenario: Scenario) -> None:
 
 
 def _check_blocks(model, scenario: Scenario) -> None:
-    """The gain of a coherence block is a pure function of its number, and the first one is the
-    round's gain.
-    """
+    """The gain of a coherence block is a function of its number; the first is the round's gain."""
     rng = Streams(seed=3, round=7)
     state = model.sample(scenario, rng)
     other = model.sample(scenario, rng)
@@ -120,10 +112,9 @@ def _check_blocks(model, scenario: Scenario) -> None:
 
 
 def _check_mean_gain(model, scenario: Scenario) -> None:
-    """Over rounds and seeds the gain is, relative to the mean claimed for each, 1 within 4 standard
-    errors.
+    """The gain relative to its claimed mean is 1 within 4 standard errors, over rounds and seeds.
 
-    Over seeds too, since a field that clients walk through is the same in every round of a run.
+    Over seeds too, as a field that clients walk through is the same in every round of a run.
     """
     ratios = []
     for round in range(ROUNDS):

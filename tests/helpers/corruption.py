@@ -1,4 +1,4 @@
-"""Ways to damage a file; each takes its path."""
+"""Ways to corrupt a file; each takes its path."""
 
 
 def cut(path):

@@ -1,4 +1,4 @@
-"""Made-up federated data and engines that need no files."""
+"""Synthetic federated data and engines that need no files."""
 
 import numpy as np
 import torch
@@ -13,7 +13,13 @@ SPEC = EngineSpec(model="digits-cnn", personalised=True, batch_size=16, device="
 
 
 def made_up_data(clients: int = 3, samples: int = 40, tests: int = 24) -> FederatedData:
-    """Random 8x8 images with random labels: `samples` to train and `tests` to test for each client."""
+    """Random 8x8 images with random labels, divided equally.
+
+    Args:
+        clients: Number of clients.
+        samples: Number of training samples of each client.
+        tests: Number of test samples of each client.
+    """
     generator = torch.Generator().manual_seed(11)
 
     def part(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +50,7 @@ def start_vector(spec: EngineSpec = SPEC) -> tuple[np.ndarray, Layout]:
 
 
 def engine(spec: EngineSpec = SPEC, data: FederatedData | None = None) -> Engine:
-    """An engine on made-up data."""
+    """An engine on synthetic data."""
     return spec.build(made_up_data() if data is None else data)
 
 

@@ -12,9 +12,7 @@ FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 def write_idx(
     path: Path, array: NDArray[np.integer], *, kind: int = 0x08, dtype: str = "u1"
 ) -> None:
-    """An IDX file, of unsigned bytes by default: magic of kind and number of dimensions, sizes,
-    data.
-    """
+    """Write an IDX file, by default of unsigned bytes: magic number, sizes, data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     header = struct.pack(f">{1 + array.ndim}I", 0x100 * kind + array.ndim, *array.shape)
     path.write_bytes(header + array.astype(dtype).tobytes())

@@ -1,6 +1,4 @@
-"""Joint problems for tests, and a reference that knows only the raw variables: bands, ratios and
-frequencies.
-"""
+"""Joint problems for tests, and a reference on the raw variables: bands, ratios, frequencies."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -12,8 +10,9 @@ from optimizers import JointProblem
 
 
 def joint_problem(rng: np.random.Generator, clients: int, **changes: Any) -> JointProblem:
-    """A random cell in which deadline, energy, frequency bounds and band all matter; `changes`
-    replace fields.
+    """A random cell in which deadline, energy, frequency bounds and band all matter.
+
+    `changes` replace fields.
     """
     values: dict[str, Any] = {
         "deadline_s": 0.025,
@@ -31,7 +30,7 @@ def joint_problem(rng: np.random.Generator, clients: int, **changes: Any) -> Joi
 
 
 def kept_weight(p: JointProblem, pruning_ratio: np.ndarray) -> np.ndarray:
-    """sum w x; (...,)."""
+    """The objective sum w x, (...,)."""
     return (p.weight * (1.0 - pruning_ratio)).sum(axis=-1)
 
 
@@ -46,7 +45,7 @@ def client_subset(p: JointProblem, order: np.ndarray) -> JointProblem:
 
 
 def limits(p: JointProblem, kept: np.ndarray, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarray:
-    """What is left of every limit, relative and >= 0 where all hold: deadlines, budgets, the band."""
+    """Relative slack of deadlines, budgets and band, >= 0 where all hold."""
     upload_s = kept * p.upload_bits / (band * p.rate_bps)
     cycles = p.fixed_cycles + kept * p.prunable_cycles
     latency_s = p.fixed_s + kept * p.prunable_s + cycles / cpu_hz + upload_s
@@ -57,8 +56,9 @@ def limits(p: JointProblem, kept: np.ndarray, band: np.ndarray, cpu_hz: np.ndarr
 
 
 def best_kept(p: JointProblem, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarray:
-    """The largest kept fractions at given bands and frequencies: each limit is linear in x; nan
-    where none holds.
+    """The largest kept fractions at given bands and frequencies; NaN where none is feasible.
+
+    Each limit is linear in x.
     """
     upload_s = p.upload_bits / (band * p.rate_bps)
     in_time = (p.deadline_s - p.fixed_s - p.fixed_cycles / cpu_hz) / (
@@ -73,7 +73,7 @@ def best_kept(p: JointProblem, band: np.ndarray, cpu_hz: np.ndarray) -> np.ndarr
 
 
 def most_kept_by_slsqp(p: JointProblem, rng: np.random.Generator, starts: int = 6) -> float:
-    """max sum w x over raw (x, b, f) by SLSQP, the best of several starts."""
+    """Maximum of sum w x over raw (x, b, f) by SLSQP, the best of several starts."""
     k = p.shape[-1]
     low = np.concatenate([np.zeros(k), np.full(k, 1e-6), p.cpu_min_hz / 1e9])
     high = np.concatenate([np.ones(k), np.ones(k), p.cpu_max_hz / 1e9])
@@ -105,7 +105,7 @@ def most_kept_by_slsqp(p: JointProblem, rng: np.random.Generator, starts: int = 
 def least_energy_by_slsqp(
     p: JointProblem, kept: np.ndarray, rng: np.random.Generator, starts: int = 6
 ) -> float:
-    """min sum energy over raw (b, f) at given kept fractions by SLSQP, the best of several starts."""
+    """Least energy over raw (b, f) at given kept fractions by SLSQP, the best of several starts."""
     k = p.shape[-1]
 
     def energy_j(v: np.ndarray) -> float:

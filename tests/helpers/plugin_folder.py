@@ -1,4 +1,4 @@
-"""Plug-ins from outside the repository: the folder of dummies and what a test needs to use it."""
+"""External plug-ins: the folder of dummies, and access to it in a test."""
 
 import copy
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Allocation problems for tests: the calibrated scenario of [WFL] and random problems of every
-degenerate class.
-"""
+"""Allocation problems: scenario S of [WFL], and random ones of every degenerate class."""
 
 import itertools
 from collections.abc import Callable
@@ -21,8 +19,9 @@ PRUNABLE_S = 5 * CYCLES_S * GLOBAL_WEIGHTS
 
 
 def scenario_rates(gain_factor: np.ndarray | float = 4.0) -> np.ndarray:
-    """Full-band rates of scenario S in bit/s, 10 clients at 160 to 530 m; 4 is the mean gain of 4
-    antennas.
+    """Full-band rates of scenario S in bit/s, 10 clients at 160 to 530 m.
+
+    The factor 4 is the mean gain of 4 antennas.
     """
     distance_m = np.linspace(160.0, 530.0, 10)
     loss_db = 140.7 + 36.7 * np.log10(distance_m / 1e3)
@@ -66,7 +65,7 @@ def changed(p: AllocationProblem, **changes: Any) -> AllocationProblem:
 
 
 def client_subset(p: AllocationProblem, order: np.ndarray) -> AllocationProblem:
-    """`p` with its clients reordered or left out."""
+    """`p` with its clients reordered or some of them removed."""
     return replace(p, **{name: getattr(p, name)[..., order] for name in client_fields(p)})
 
 

@@ -1,6 +1,4 @@
-"""Allocation problems with a noise spectral density: scenario S of [WFL] and the random classes of
-`problems`.
-"""
+"""Allocation problems with a noise density: scenario S of [WFL] and random classes."""
 
 from typing import Any
 
@@ -21,8 +19,9 @@ NOISE_W = 1e-14  # that of the fixed model, -110 dBm
 
 
 def scenario_psd(**changes: Any) -> NoisePsdProblem:
-    """Scenario S with N0 = sigma^2 K / B, that is noise sigma^2 in an equal share; `changes`
-    replace fields.
+    """Scenario S with N0 = sigma^2 K / B, so that the noise on an equal band is sigma^2.
+
+    `changes` replace fields.
     """
     values: dict[str, Any] = {
         "deadline_s": 0.025,

@@ -1,6 +1,4 @@
-"""Small ridge problems whose clients' local steps are plain loops, for methods with control
-variates.
-"""
+"""Small ridge problems with local steps as plain loops, for methods with control variates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +22,7 @@ ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `LocalSteps` of a
+    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `StepRunner` of a
     `ControlVariateTrainer`.
     """
 
@@ -49,7 +47,7 @@ class Quadratics:
         )
 
     def gradient(self, client: int, weights: np.ndarray) -> np.ndarray:
-        """grad f_i."""
+        """The gradient of f_i at `weights`."""
         rows = self.features[client]
         return rows.T @ (rows @ weights - self.targets[client]) + self.ridge / CLIENTS * weights
 
@@ -59,7 +57,7 @@ class Quadratics:
         targets = self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
-    def start(self, seed: int) -> np.ndarray:
+    def initial_vector(self, seed: int) -> np.ndarray:
         """The same number everywhere."""
         return np.full(SIZE, self._start)
 
@@ -87,7 +85,7 @@ class Quadratics:
         return float(steps)
 
     def close(self) -> None:
-        """Nothing."""
+        """Release nothing."""
 
 
 RATE = 1.0 / Quadratics(0.0).smoothness
@@ -99,7 +97,7 @@ def start(
 ) -> tuple[ControlVariateTrainer, ControlVariateState]:
     """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
     algorithm = replace(algorithm, descent=descent)
-    steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
+    steps = Quadratics(descent.learning_rate, control=algorithm.method.rules.control, **fields)
     trainer = ControlVariateTrainer(
         algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps
     )
@@ -109,7 +107,7 @@ def start(
 def run(
     algorithm: Any, rounds: int, descent: LocalDescent = DESCENT, **fields: float
 ) -> tuple[ControlVariateState, StepMetrics]:
-    """The state after so many rounds, and the costs of the last one."""
+    """The state after `count` rounds, and the costs of the last one."""
     trainer, state = start(algorithm, descent, **fields)
     for _ in range(rounds):
         state, metrics = trainer.step(state, NONE, ALL)

@@ -1,4 +1,4 @@
-"""Steps of agents written out with autograd and loops."""
+"""Reference steps of agents, written with autograd and loops."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ def tensors(layout, vector):
 
 
 def gradient(model, layout, vector, images, labels):
-    """That of the cross-entropy at `vector`."""
+    """The gradient of the cross-entropy at `vector`."""
     leaf = vector.clone().requires_grad_()
     F.cross_entropy(functional_call(model, tensors(layout, leaf), (images,)), labels).backward()
     return leaf.grad

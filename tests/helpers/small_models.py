@@ -15,8 +15,9 @@ from training.structure.layout import Layout
 
 
 class NormCnn(nn.Module):
-    """A convolution and a linear layer, each with batch norm behind it; `widths` = {"hidden":
-    channels kept of 6}.
+    """A convolution and a linear layer, each followed by batch norm.
+
+    `widths` = {"hidden": channels kept of 6}.
     """
 
     groups: ClassVar[tuple[Group, ...]] = (
@@ -36,7 +37,7 @@ class NormCnn(nn.Module):
         return self.head(F.adaptive_avg_pool2d(F.relu(self.norm(self.conv(images))), 2).flatten(1))
 
 
-class Logistic(nn.Module):
+class SmallLogistic(nn.Module):
     """Logistic regression, by autograd."""
 
     input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
@@ -49,7 +50,7 @@ class Logistic(nn.Module):
         return self.fc(images.flatten(1))
 
 
-class ClosedFormLogistic(Logistic):
+class ClosedFormLogistic(SmallLogistic):
     """Logistic regression that writes its gradient down: (softmax - one-hot)' x / B."""
 
     def gradient(self, inputs: Tensor, targets: Tensor) -> Tensor:

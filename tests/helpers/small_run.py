@@ -14,9 +14,7 @@ def experiment(rounds=10, **changes):
 
 
 def run(experiment, folder, **listeners):
-    """Run (or go on) in `folder`, where nothing is to be notified unless a listener says so; the
-    trainer.
-    """
+    """Run, or resume, in `folder`; without a listener any notification is an error. The trainer."""
     clients = experiment.scenario.clients
     seed = experiment.run.seed
     trainer = experiment.algorithm.trainer(clients=clients, seed=seed, runtime=Runtime())

@@ -1,6 +1,4 @@
-"""Made-up runs, and what every study must keep; built-in studies and those from outside are held to
-the same.
-"""
+"""Synthetic runs, and the contract of every study, built-in or external."""
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from wirelessfl.records.summary import summarise
 from wirelessfl.values import RoundRecord
 
 EVAL_EVERY = 5
-# What methods with control variates record beside.
+# Further quantities that methods with control variates record.
 EXTRA = {
     "local_steps": 10.0,
     "sum_control": 1e-9,
@@ -71,7 +69,7 @@ def synthetic_run(experiment, root, *, rounds=10, **values):
 
 
 def synthetic_runs(experiments, root, seed=0):
-    """A run folder with random values for every experiment; losses only where something is trained."""
+    """A run folder with random values for every experiment; losses only where it trains."""
     rng = np.random.default_rng(seed)
     for seeds in experiments.values():
         for experiment in seeds:
@@ -111,7 +109,7 @@ def refused(study, rows, label=None, **cells):
 
 
 def check_study(name, module, folder):
-    """Experiments and searches of all its scales, and table, claims and figure from made-up runs."""
+    """Check experiments and searches of all scales, and the results of synthetic runs."""
     assert set(scales_of(module)) <= set(SCALES)
     assert "small" in scales_of(module)
     for scale in scales_of(module):

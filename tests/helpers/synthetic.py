@@ -1,5 +1,6 @@
-"""Small files in the format of every data set that is read from files; labels are 0, 1, ... in
-turn.
+"""Small files in the format of every data set that is read from files.
+
+Labels are 0, 1, ... in turn.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_writers(root: Path) -> Path:
-    """QMNIST's label file for a made-up MNIST: row i by writer 3 * (i mod WRITERS)."""
+    """QMNIST's label file for a synthetic MNIST: row i by writer 3 * (i mod WRITERS)."""
     rows = np.arange(TRAIN)
     table = np.zeros((TRAIN, 8), dtype=np.int32)
     table[:, 0] = rows % 10
@@ -43,9 +44,7 @@ def write_writers(root: Path) -> Path:
 
 
 def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch, which: str) -> Path:
-    """Pickles like torchvision's class `which` reads, whose MD5 become the ones it expects; image i
-    is of grey i.
-    """
+    """Pickles in torchvision's format, with the MD5 sums it expects; image i is of grey i."""
     known = getattr(torchvision().datasets, which)
     classes, key = {"CIFAR10": (10, "labels"), "CIFAR100": (100, "fine_labels")}[which]
     folder = root / known.base_folder
@@ -65,8 +64,9 @@ def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch, which: str) -> Path
 
 
 def write_cifar100_arrays(root: Path, **changes: Any) -> Path:
-    """The npz form of CIFAR-100; pixel (row, column, channel) of image i is i + row + 2 column + 3
-    channel.
+    """The npz form of CIFAR-100.
+
+    Pixel (row, column, channel) of image i is i + row + 2 column + 3 channel.
     """
     row, column, channel = np.ogrid[:32, :32, :3]
     arrays: dict[str, Any] = {}
@@ -82,8 +82,9 @@ def write_cifar100_arrays(root: Path, **changes: Any) -> Path:
 
 
 def write_blogfeedback(root: Path, **changes: Any) -> Path:
-    """Random features: columns 0 to 49 one of BLOGS rows, 60 constant to train; the target is the
-    row number.
+    """Random features: columns 0 to 49 one of BLOGS rows, 60 constant to train.
+
+    The target is the row number.
     """
     rng = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
@@ -99,7 +100,7 @@ def write_blogfeedback(root: Path, **changes: Any) -> Path:
 
 
 def write_femnist(root: Path, *, test_users: tuple[str, ...] = ("a", "b", "c")) -> Path:
-    """LEAF's files: users a, b in one file and c in another, 62 images each to train, 62 to test."""
+    """LEAF's files: users a, b in one file and c in another, 62 images each per split."""
     folder = root / "femnist"
     for part, files in (("train", (("a", "b"), ("c",))), ("test", (test_users,))):
         (folder / part).mkdir(parents=True, exist_ok=True)

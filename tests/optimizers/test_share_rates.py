@@ -94,7 +94,7 @@ def divisions_of_two(count):
     return np.concatenate([whole, 0.9 * whole, 0.75 * whole])
 
 
-# What is planned is what happens
+# The plan against the simulated cell
 
 
 @pytest.mark.parametrize("error", [{"max_bps_hz": 100.0}, {"packet_error": "waterfall"}])

@@ -109,7 +109,7 @@ def test_a_misspelt_folder_is_an_error(monkeypatch, tmp_path):
         plugins.names("channels")
 
 
-class Entry:
+class InstalledPlugin:
     name = "from-afar"
 
     def load(self):
@@ -121,7 +121,7 @@ def test_entry_points_are_plugins(monkeypatch):
 
     def entry_points(*, group):
         groups.append(group)
-        return [Entry()] if group == "wirelessfl.channels" else []
+        return [InstalledPlugin()] if group == "wirelessfl.channels" else []
 
     monkeypatch.setattr(plugins, "entry_points", entry_points)
     assert "from-afar" in plugins.names("channels")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation.interface import Array, Problem
+from wirelessfl.allocation.interface import Array, Problem, kept_fraction
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,8 +17,9 @@ class Allocation:
     per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
     is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
     allocators without one, and of `MinLatency`, are 0. `left_out` says whom a selection let take no
-    part, shape (..., K); None where nobody was selected. Everything else is computed from the
-    problem when read.
+    part, shape (..., K); None where nobody was selected. `exact_kept` has the digits of x that
+    1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything else
+    is computed from the problem when read.
     """
 
     problem: Problem
@@ -27,11 +28,19 @@ class Allocation:
     bandwidth_price: Array
     deadline_price: Array
     left_out: NDArray[np.bool_] | None = None
+    exact_kept: Array | None = None
+
+    @property
+    def kept_fraction(self) -> Array:
+        """x_k = 1 - `pruning_ratio`, to full relative precision where `exact_kept` agrees with it;
+        (..., K).
+        """
+        return kept_fraction(self.pruning_ratio, self.exact_kept)
 
     @property
     def latency_s(self) -> Array:
         """T_k, shape (..., K): the allocation's own claim."""
-        return self.problem.latency_s(self.bandwidth_fraction, self.pruning_ratio)
+        return self.problem.latency_of_kept_s(self.bandwidth_fraction, self.kept_fraction)
 
     @property
     def status(self) -> NDArray[np.str_]:
@@ -45,7 +54,7 @@ class Allocation:
                 self._late | self._over_cap | self._crowded_out,
                 ratio <= 0.0,
                 (cap < 1.0) & (ratio >= cap - 1e-12),
-                ratio >= 1.0,
+                self.kept_fraction <= 0.0,
             ],
             ["left out", "infeasible", "unpruned", "capped", "starved"],
             "active",

@@ -7,11 +7,13 @@ import difflib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.units import dbm_to_watt
 
 MAX_DBM = 300.0  # beyond any radio, within any float
@@ -32,6 +34,18 @@ def known_fields(cls: Any) -> dict[str, Any]:
             )
         found.update(own)
     return found
+
+
+@cache
+def file_fields(cls: Any) -> tuple[str, ...]:
+    """The names of the keys of a section that name a file (metadata `INPUT_FILE`)."""
+    hints, found = _hints(cls), list[str]()
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[field.name]):
+            found += file_fields(hints[field.name])
+        elif field.metadata.get(INPUT_FILE):
+            found.append(field.name)
+    return tuple(found)
 
 
 def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
@@ -108,7 +122,7 @@ def typed(field: str, annotation: Any, value: Any) -> Any:
     try:
         return _adapter(annotation).validate_json(json.dumps(value), strict=True)
     except (TypeError, ValidationError):
-        raise InputError(f"{field} must be {_type_name(annotation)}, got {value!r}") from None
+        raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}") from None
 
 
 _hints = cache(
@@ -121,8 +135,12 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _type_name(annotation: Any) -> str:
+def type_name(annotation: Any) -> str:
+    """Type of a field in words."""
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+    if isinstance(annotation, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        annotation = kinds[0] if len(kinds) == 1 else annotation
     if annotation in names:
         return names[annotation]
     text = str(annotation).replace("typing.", "").replace(" | None", "")

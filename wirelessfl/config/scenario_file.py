@@ -19,10 +19,10 @@ from typing import Any
 import tomli_w
 
 from wirelessfl import plugins
-from wirelessfl.config.fields import build, flat, hint_at, known_fields, typed
+from wirelessfl.config.fields import build, file_fields, flat, hint_at, known_fields, typed
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
-from wirelessfl.input_files import Contents, FileContent, check_contents, data_files, file_fields
+from wirelessfl.input_files import Contents, FileContent, check_contents, data_files
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]
@@ -33,6 +33,7 @@ SELECTORS = {
     "allocation": ("method", "allocators"),
     "training": ("algorithm", "algorithms"),
 }
+MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
 WITHOUT_EFFECT = (
     "checkpoint_every",
@@ -64,12 +65,12 @@ def _with_paths(tables: Tables, change: Callable[[str], str]) -> Tables:
     return changed
 
 
-def _file_fields(section: str, table: Mapping[str, Any]) -> list[str]:
+def _file_fields(section: str, table: Mapping[str, Any]) -> tuple[str, ...]:
     key = SELECTORS[section][0]
     try:
-        return list(file_fields(_load(section, table.get(key, DEFAULTS[section]))()))
-    except InputError:  # what is unknown is refused where an experiment is made of it
-        return []
+        return file_fields(plugin_class(section, table.get(key, DEFAULTS[section])))
+    except InputError:  # an unknown plug-in is refused where an experiment is made of it
+        return ()
 
 
 def check_sections(tables: Mapping[str, Any]) -> Tables:
@@ -107,7 +108,7 @@ def merge(base: Tables, changes: Tables) -> Tables:
             key = SELECTORS[section][0]
             chosen = table.get(key, old.get(key, DEFAULTS[section]))
             if key in table and chosen != old.get(key, DEFAULTS[section]):
-                known = {key, *_section_fields(section, _load(section, chosen))}
+                known = {key, *_section_fields(section, plugin_class(section, chosen))}
                 old = {field: value for field, value in old.items() if field in known}
         merged[section] = {**_without_twins(old, table), **table}
     if INPUTS in base:
@@ -233,10 +234,11 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 def _plugin(section: str, table: dict[str, Any]) -> Any:
     key = SELECTORS[section][0]
     fields = {field: value for field, value in table.items() if field != key}
-    return build(_load(section, table.get(key, DEFAULTS[section])), section, fields)
+    return build(plugin_class(section, table.get(key, DEFAULTS[section])), section, fields)
 
 
-def _load(section: str, name: Any) -> Any:
+def plugin_class(section: str, name: Any) -> Any:
+    """The plug-in that a section's selector names; `InputError` names section and key."""
     key, kind = SELECTORS[section]
     name = typed(f"{section}.{key}", str, name)
     try:

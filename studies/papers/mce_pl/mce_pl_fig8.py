@@ -92,8 +92,8 @@ class FinalMasks:
     @property
     def fraction(self) -> NDArray[np.float64]:
         """Fraction of the first convolution that is kept, (K,)."""
-        kept: NDArray[np.float64] = np.count_nonzero(self.kernels, axis=(1, 2, 3, 4))
-        return kept / self.kernels[0].size
+        kept: NDArray[np.int64] = np.count_nonzero(self.kernels, axis=(1, 2, 3, 4))
+        return kept / float(self.kernels[0].size)
 
 
 def experiments(scale: str) -> dict[str, list[Experiment]]:

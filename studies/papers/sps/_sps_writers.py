@@ -130,7 +130,7 @@ def searched(
 
 def data_of(runs: list[Run]) -> str:
     """The name of the training data in the tables."""
-    dataset = runs[0].algorithm.task.dataset
+    dataset: str = runs[0].algorithm.task.dataset
     return STAND_IN.get(dataset, dataset)
 
 

@@ -30,7 +30,8 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
 def samples(run: Run) -> NDArray[np.float64]:
     """Number of samples of every client, (K,), from its fraction of the work."""
     work = run.series("flops")[0]
-    return np.round(SAMPLES * work / work.sum())
+    found: NDArray[np.float64] = np.round(SAMPLES * work / work.sum())
+    return found
 
 
 def table(runs: Runs) -> Table:

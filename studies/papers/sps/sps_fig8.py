@@ -6,11 +6,10 @@ observed ([SPS] erratum S16).
 
 from typing import Any
 
-from studies.papers.sps._sps import CLIENTS, SCALES
+from studies.papers.sps._sps import CLIENTS, SCALES, SPARSE_PROXSKIP
 from studies.papers.sps._sps_control import (
     ASP_MODIFIED,
     KEEPING,
-    SPARSE_PROXSKIP,
     VIOLATING,
     control,
     draw,

@@ -28,7 +28,13 @@ ALLOCATION = (
     "shortfall_fraction",
     "shortfall_hz",
 )
-CERTIFICATE = ("primal_residual", "stationarity", "complementarity", "duality_gap")
+CERTIFICATE = (
+    "primal_residual",
+    "stationarity",
+    "complementarity",
+    "dual_residual",
+    "duality_gap",
+)
 SENSITIVITIES = (
     "bandwidth_hz",
     "deadline_s",

@@ -36,7 +36,9 @@ def print_allocation(scheme: Scheme) -> None:
     console.print(
         f"certificate{against}: primal residual {float(certificate.primal_residual):.1e}, "
         f"stationarity {float(certificate.stationarity):.1e}, "
-        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
+        f"complementarity {float(certificate.complementarity):.1e}, "
+        f"dual residual {float(certificate.dual_residual):.1e}, "
+        f"duality gap {float(certificate.duality_gap):.1e}",
         soft_wrap=True,
     )
     if allocation.reason:

@@ -1,6 +1,4 @@
-"""What a channel model does to the clients of a scenario over some rounds, for a table and a
-figure.
-"""
+"""Quantities of a channel model for the clients of a scenario, for a table and a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,19 +19,28 @@ from wirelessfl.units import linear_to_db
 from wirelessfl.values import Array, ChannelState, Scenario
 
 PERCENTILES = (5, 50, 95)
-NO_LINK_DB = 2000.0  # beyond any link; the least float has -3,077 dB
+NO_LINK_DB = 2000.0  # beyond any link; the smallest float has -3,077 dB
 SECTIONS = ("channel", "scenario")
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelView:
-    """Gains of R rounds, K clients, and where the clients were in the first round; a model need not
-    know the latter.
+    """Gains of R rounds and K clients, and the clients' positions in the first round.
 
-    `position_m` (K, 2), `line_of_sight` (K,) and `adjacency` (K, K) come from the model's methods
-    `positions_m`, `line_of_sight` and `adjacency` of (scenario, rng), where it has them.
-    `distance_m` (K,) is that to the base station at the origin, to the farthest neighbour where
-    there are neighbours; None where the model knows of no distance.
+    `position_m`, `line_of_sight` and `adjacency` come from the model's methods `positions_m`,
+    `line_of_sight` and `adjacency` of (scenario, streams), where it has them; else they are None.
+
+    Attributes:
+        name: Name of the channel model.
+        model: The channel model.
+        scenario: The scenario.
+        seed: Seed of the draws.
+        gain: Power gains, linear, (R, K).
+        mean_gain: Mean power gains of each round, linear, (R, K).
+        path_gain: Gains of the first round without antennas and small-scale fading, linear, (K,).
+        position_m: Positions in metres, (K, 2).
+        line_of_sight: True for clients with line of sight, (K,).
+        adjacency: Neighbours, (K, K).
     """
 
     name: str
@@ -49,41 +56,55 @@ class ChannelView:
 
     @cached_property
     def distance_m(self) -> Array | None:
-        """Metres to whom the client sends to; (K,)."""
+        """Distance to the receiver in metres, (K,); None if the model knows none.
+
+        The receiver is the base station at the origin, or the farthest neighbour in a graph.
+        """
         if self.position_m is None:
-            return (
-                self.scenario.per_client("distance_m")
-                if hasattr(self.model, "large_scale")
-                else None
-            )
+            known = hasattr(self.model, "large_scale")
+            return self.scenario.per_client("distance_m") if known else None
         if self.adjacency is None:
             return np.hypot(self.position_m[:, 0], self.position_m[:, 1])
         apart_m = np.linalg.norm(self.position_m[:, None] - self.position_m[None], axis=2)
-        return np.where(self.adjacency, apart_m, 0.0).max(axis=1)
+        farthest_m: Array = np.where(self.adjacency, apart_m, 0.0).max(axis=1)
+        return farthest_m
 
     @cached_property
     def path_loss_db(self) -> Array:
-        """Loss in the first round without small-scale fading, shadowing and walls included; (K,)."""
+        """Path loss in the first round in dB, shadowing and walls included, (K,)."""
         return -in_db(self.path_gain)
 
     @cached_property
     def snr_db(self) -> Array:
-        """Signal-to-noise ratio over the whole band at the first round's mean gain; (K,)."""
+        """Signal-to-noise ratio over the whole band at the first round's mean gain, in dB, (K,)."""
         return self.snr_db_at(self.mean_gain[0], self.path_gain)
 
     @cached_property
     def fading_db(self) -> Array:
-        """Gain over the mean gain of its round; (R, K)."""
+        """Gain over the mean gain of its round in dB, (R, K)."""
         return in_db(self.gain) - in_db(self.mean_gain)
 
     def snr_db_at(self, gain: Array, path_gain: Array) -> Array:
-        """Signal-to-noise ratio over the whole band at a gain; (..., K)."""
+        """Signal-to-noise ratio over the whole band.
+
+        Args:
+            gain: Power gain, linear, (..., K).
+            path_gain: Power gain without antennas and small-scale fading, linear, (..., K).
+
+        Returns:
+            The ratio in dB, (..., K).
+        """
         state = ChannelState(gain=gain, believed_gain=gain, path_gain=path_gain)
         return in_db(full_band_snr(self.scenario, state, gain))
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
-        """Path loss over distance by name, of a model or its large scale that offers
-        `loss_curves_db`; else none.
+        """Path loss over distance, of a model or large-scale part that offers `loss_curves_db`.
+
+        Args:
+            distance_m: Distances in metres, (n,).
+
+        Returns:
+            Path loss in dB, (n,), by name; empty for other models.
         """
         parts = (self.model, getattr(self.model, "large_scale", None))
         found = [
@@ -94,7 +115,10 @@ class ChannelView:
         return dict(found[0](distance_m)) if found else {}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One client a row: plain numbers, None where the model does not know or there is no link."""
+        """One row of plain values per client.
+
+        Values are None where the model does not know them or there is no link.
+        """
         spread = np.percentile(self.fading_db, PERCENTILES, axis=0)
         linked = np.asarray(self.mean_gain).max(axis=0) > 0
         return [
@@ -119,18 +143,29 @@ class ChannelView:
 
 
 def _level(value_db: float) -> float | None:
-    """A level in dB, None for that of no link."""
+    """A level in dB; None for that of a missing link."""
     return value_db if abs(value_db) < NO_LINK_DB else None
 
 
 def in_db(ratio: Array) -> Array:
-    """A ratio in dB; of nothing, what the least float has."""
+    """A ratio in dB; 0 is replaced by the smallest float."""
     return linear_to_db(np.maximum(ratio, np.finfo(np.float64).tiny))
 
 
 def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> ChannelView:
-    """The channel plug-in `name`, with `--set` changes of its fields and the scenario's, over
-    `rounds` rounds.
+    """Sample a channel plug-in.
+
+    Args:
+        name: Name of the plug-in.
+        settings: Texts `section.field=value` for the channel and the scenario.
+        rounds: Number of rounds.
+        seed: Seed of the draws.
+
+    Returns:
+        The gains and positions.
+
+    Raises:
+        InputError: A name or field is unknown, or a value is invalid.
     """
     model, scenario = _built(name, settings)
     start = Streams(seed)
@@ -155,7 +190,7 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> Chann
 
 
 def _built(name: str, settings: Sequence[str]) -> tuple[Any, Scenario]:
-    """Channel and scenario alone: a whole experiment would load the training with them."""
+    """Channel and scenario alone, as a whole experiment would import the training packages."""
     tables: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for text in settings:
         section, field, value = parse_setting(text)

@@ -1,6 +1,4 @@
-"""The figure of a channel model: loss over distance, where the clients are, fading over rounds, how
-gains spread.
-"""
+"""The figure of a channel model: path loss, positions, fading, and the distribution of gains."""
 
 from typing import Any
 
@@ -13,28 +11,38 @@ from studies.views.channel.channel import PERCENTILES, ChannelView, in_db
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array
 
-SHOWN = 4  # clients whose fading is drawn
+SHOWN = 4  # number of clients whose fading is drawn
 SHOWN_ROUNDS = 60
 SIGHT = {True: ("line of sight", COLOURS[2], "o"), False: ("no line of sight", COLOURS[1], "s")}
 
 
 def draw_channel(view: ChannelView) -> Any:
-    """Four panels; where a model knows of no distances or positions, its clients stand side by side
-    instead.
+    """Draw four panels.
+
+    Where a model has no distances or positions, its clients are drawn by number.
+
+    Args:
+        view: The sampled channel.
+
+    Returns:
+        A matplotlib figure.
     """
     figure = new_figure(10.0, 8.0)
     figure.get_layout_engine().set(wspace=0.06, hspace=0.04)
-    loss, where, fading, spread = figure.subplots(2, 2).flat
+    loss, positions, fading, spread = figure.subplots(2, 2).flat
     shown = _shown(view)
     _draw_loss(loss, view)
-    _draw_where(where, view, shown)
+    _draw_positions(positions, view, shown)
     _draw_fading(fading, view, shown)
     _draw_spread(spread, view, shown)
-    for axes in (loss, where, fading, spread):
+    for axes in (loss, positions, fading, spread):
         axes.grid(alpha=0.3)
         axes.set_axisbelow(True)
     scenario = view.scenario
-    about = f"{scenario.clients} clients, {scenario.bandwidth_hz / 1e6:g} MHz, {len(view.gain)} rounds, seed {view.seed}"
+    about = (
+        f"{scenario.clients} clients, {scenario.bandwidth_hz / 1e6:g} MHz, "
+        f"{len(view.gain)} rounds, seed {view.seed}"
+    )
     figure.suptitle(f"{view.name}: {about}", fontsize="medium")
     return figure
 
@@ -42,7 +50,9 @@ def draw_channel(view: ChannelView) -> Any:
 def _shown(view: ChannelView) -> NDArray[np.int64]:
     """A few clients from the best to the worst mean gain."""
     order = np.argsort(-view.mean_gain[0], kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
+    places = np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))
+    chosen: NDArray[np.int64] = order[places]
+    return chosen
 
 
 def _draw_loss(axes: Any, view: ChannelView) -> None:
@@ -63,7 +73,7 @@ def _draw_loss(axes: Any, view: ChannelView) -> None:
     curves = view.loss_curves_db(distance_m)
     right = axes.twinx()
     right.set_ylabel("SNR at the mean gain (dB)")
-    over_path = float(np.median(view.mean_gain[0] / view.path_gain))  # what antennas add
+    over_path = float(np.median(view.mean_gain[0] / view.path_gain))  # gain of the antennas
     for number, (name, loss_db) in enumerate(curves.items()):
         colour = _curve_colour(name, number)
         axes.plot(distance_m, loss_db, color=colour, label=name)
@@ -80,7 +90,7 @@ def _draw_loss(axes: Any, view: ChannelView) -> None:
 
 
 def _draw_points(axes: Any, view: ChannelView, place: NDArray[Any]) -> None:
-    """The clients' own path loss, by line of sight where the model knows it."""
+    """The path loss of each client, by line of sight where the model knows it."""
     if view.line_of_sight is None:
         axes.plot(place, view.path_loss_db, "o", color="0.25", markersize=4, label="clients")
         return
@@ -104,15 +114,13 @@ def _curve_colour(name: str, number: int) -> str:
 
 def _snr_db(view: ChannelView, path_gain: Array, over_path: float) -> Array:
     """SNR over the band of an average client at a path gain; (n,)."""
-    everybody = np.repeat(path_gain[:, None], view.scenario.clients, axis=1)
-    mean: Array = view.snr_db_at(over_path * everybody, everybody).mean(axis=1)
+    per_client = np.repeat(path_gain[:, None], view.scenario.clients, axis=1)
+    mean: Array = view.snr_db_at(over_path * per_client, per_client).mean(axis=1)
     return mean
 
 
-def _draw_where(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None:
-    """A map of the clients around the base station; without positions, each client's SNR and how
-    far it fades.
-    """
+def _draw_positions(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None:
+    """A map of the clients around the base station; without positions, SNR and its spread."""
     if view.position_m is None:
         _draw_snr(axes, view)
         return
@@ -140,7 +148,7 @@ def _draw_where(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None:
     axes.set(
         xlabel="x (m)",
         ylabel="y (m)",
-        title="Where the clients are in the first round",
+        title="Positions of the clients in the first round",
         aspect="equal",
     )
     axes.set_adjustable("datalim")
@@ -192,7 +200,7 @@ def _draw_spread(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None
         axes.ecdf(gain_db[:, client], label=f"client {client}", **look)
     axes.set(
         xlabel="gain (dB)",
-        ylabel="share of rounds below",
+        ylabel="fraction of rounds below",
         title="Gain over all rounds",
         ylim=(0, 1),
     )
@@ -201,7 +209,7 @@ def _draw_spread(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None
 
 
 def _legend(axes: Any) -> None:
-    """What the panel shows, in one line under it."""
+    """A legend in one line below the panel."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
         look = {"fontsize": "small", "frameon": False, "columnspacing": 1.0, "handlelength": 1.6}

@@ -1,4 +1,4 @@
-"""The table of a channel model: one client a line."""
+"""The table of a channel model, one client per row."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from studies.views.channel.channel import PERCENTILES, ChannelView
 
 
 def print_channel(view: ChannelView) -> None:
-    """Where each client is, what it loses, and how much its gain varies from round to round."""
-    rows, rounds = view.rows(), len(view.gain)
+    """Print distance, path loss, gain, SNR and fading percentiles of each client."""
+    rows = view.rows()
     sight = view.line_of_sight is not None
     columns = [
         "client",
@@ -34,8 +34,9 @@ def print_channel(view: ChannelView) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"distance, losses and SNR over {view.scenario.bandwidth_hz / 1e6:g} MHz in the first round; percentages: "
-        f"gain in dB over the mean gain that so many of {rounds} rounds fall short of",
+        f"distance, losses and SNR over {view.scenario.bandwidth_hz / 1e6:g} MHz in the first "
+        f"round; percentages: percentiles over {len(view.gain)} rounds of the gain in dB over the "
+        "mean gain",
         soft_wrap=True,
     )
 

@@ -1,4 +1,4 @@
-"""Which data sets there are, where they lie, and fetching them."""
+"""List of data sets, with their location, and downloads."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,14 @@ from wirelessfl.errors import InputError
 
 
 def listed(data_root: Path | None) -> list[dict[str, Any]]:
-    """One data set a row, in the order of the names.
+    """One row per data set, in alphabetical order.
 
-    `found` are the files or folders below `data_root` that hold it, none where it is not there or
-    embedded. What a plug-in without a card does not say is None.
+    Args:
+        data_root: The folder of the data sets.
+
+    Returns:
+        Rows of name, sizes, shape, classes, origin, `embedded`, and `found`, the files or folders
+        below `data_root` that hold it. Values are None for a plug-in without a card.
     """
     return [_row(name, data_root) for name in plugins.names("datasets")]
 
@@ -33,14 +37,32 @@ def _row(name: str, data_root: Path | None) -> dict[str, Any]:
 
 
 def score_name(training: dict[str, Any]) -> str:
-    """What an evaluation gives under the fields of section training: accuracy, of a regression R²."""
+    """The name of an evaluation's score: "accuracy", or "R²" for a regression.
+
+    Args:
+        training: The fields of section training.
+
+    Returns:
+        The name.
+    """
     name = training.get("dataset")
     card = getattr(plugins.load("datasets", name), "card", None) if name else None
     return "R²" if getattr(card, "classes", None) == 1 else "accuracy"
 
 
 def fetch(name: str, data_root: Path | None) -> Path:
-    """Download a data set that can be; the folder of data sets. `InputError` when it cannot be had."""
+    """Download a data set.
+
+    Args:
+        name: Name of the plug-in.
+        data_root: The folder of the data sets, created if necessary.
+
+    Returns:
+        That folder.
+
+    Raises:
+        InputError: The data set cannot be downloaded, or the download failed.
+    """
     plugin = plugins.load("datasets", name)
     download = getattr(plugin(), "fetch", None)
     if download is None:
@@ -53,13 +75,10 @@ def fetch(name: str, data_root: Path | None) -> Path:
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         download(data_root)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-    ) as error:  # no network, no room, another MD5, half an archive
-        said = " ".join(str(error).split()) or type(error).__name__
+    except (OSError, RuntimeError, EOFError) as error:
+        # No network, a full disk, a wrong MD5 sum, or a truncated archive.
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"data set {name!r} could not be fetched into {data_root}: {said}"
+            f"data set {name!r} could not be fetched into {data_root}: {reason}"
         ) from error
     return data_root

@@ -1,4 +1,4 @@
-"""The picture of a partition: how much each client holds, and of which labels."""
+"""The figure of a partition: samples of each client, and their labels."""
 
 from typing import Any
 
@@ -8,18 +8,21 @@ from studies.report.curves import COLOURS
 from studies.report.output import new_figure
 from studies.views.data.partition import PartitionView
 
-NAMED = 30  # labels or clients up to which each has its number on the axis
+NAMED = 30  # largest number of labels or clients that are all numbered on an axis
 
 
 def draw_partition(view: PartitionView) -> Any:
-    """Bars of the clients' samples above a matrix of bubbles, label by client, whose area is the
-    number of samples.
+    """Draw the clients' samples as bars, and samples by label and client as bubbles.
+
+    Args:
+        view: The partition.
+
+    Returns:
+        A matplotlib figure.
     """
     clients, classes = view.counts.shape
-    width, height = (
-        float(np.clip(2.0 + 0.35 * clients, 6.0, 14.0)),
-        float(np.clip(0.3 * classes, 1.5, 8.0)),
-    )
+    width = float(np.clip(2.0 + 0.35 * clients, 6.0, 14.0))
+    height = float(np.clip(0.3 * classes, 1.5, 8.0))
     if not view.labelled:
         figure = new_figure(width, 3.5)
         _draw_sizes(figure.subplots(), view)
@@ -39,11 +42,11 @@ def _draw_sizes(axes: Any, view: PartitionView) -> None:
     axes.set(ylabel="samples", xlabel="client", xlim=(-0.6, len(view.samples) - 0.4))
     axes.grid(alpha=0.3, axis="y")
     axes.set_axisbelow(True)
-    _numbers(axes.xaxis, len(view.samples))
+    _whole_numbers(axes.xaxis, len(view.samples))
 
 
 def _draw_bubbles(axes: Any, view: PartitionView, *, cell: float) -> None:
-    """`cell` is the width of the place of a bubble in points, which the largest one nearly fills."""
+    """The largest bubble nearly fills its cell, which is `cell` points wide."""
     client, label = np.nonzero(view.counts)
     held = view.counts[client, label]
     area = (0.85 * cell) ** 2 * held / held.max()
@@ -53,12 +56,12 @@ def _draw_bubbles(axes: Any, view: PartitionView, *, cell: float) -> None:
     axes.set_title(f"area: samples of a label, the largest {held.max():,}", fontsize="small")
     axes.grid(alpha=0.2)
     axes.set_axisbelow(True)
-    _numbers(axes.yaxis, classes)
-    _numbers(axes.xaxis, len(view.samples))
+    _whole_numbers(axes.yaxis, classes)
+    _whole_numbers(axes.xaxis, len(view.samples))
 
 
-def _numbers(axis: Any, count: int) -> None:
-    """Whole numbers on an axis, all of them where there is room."""
+def _whole_numbers(axis: Any, count: int) -> None:
+    """Whole numbers on an axis, all of them if they are few."""
     if count <= NAMED:
         axis.set_ticks(np.arange(count))
     else:

@@ -1,4 +1,4 @@
-"""What the clients of an experiment hold of its data set, for a table and a figure."""
+"""The partition of an experiment's data set over its clients, for a table and a figure."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
-from wirelessfl.rounds import Experiment
+from wirelessfl.experiment import Experiment
 
 
 @dataclass(frozen=True, eq=False)
 class PartitionView:
-    """Samples of each class on each of K clients, `counts` (K, classes), and of their test sets,
-    `tests` (K,).
+    """Samples of K clients.
 
-    `labelled` is False where targets are numbers: `counts` then has one column.
+    Attributes:
+        dataset: Name of the data set.
+        partition: Name of the partition.
+        seed: Seed of the partition.
+        labelled: False where targets are numbers: `counts` then has one column.
+        counts: Training samples by client and class, (K, classes).
+        tests: Test samples of each client, (K,).
+        provenance: Origin of the data.
     """
 
     dataset: str
@@ -31,11 +37,12 @@ class PartitionView:
 
     @cached_property
     def samples(self) -> NDArray[np.int64]:
-        """Training samples of each client; (K,)."""
-        return self.counts.sum(axis=1)
+        """Training samples of each client, (K,)."""
+        samples: NDArray[np.int64] = self.counts.sum(axis=1)
+        return samples
 
     def rows(self) -> list[dict[str, Any]]:
-        """One client a row; what has no meaning without labels is None."""
+        """One row of plain values per client; None where a value needs labels."""
         return [
             {
                 "client": client,
@@ -50,7 +57,7 @@ class PartitionView:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """The partition as plain values."""
         about = {
             name: getattr(self, name) for name in ("dataset", "partition", "seed", "provenance")
         }
@@ -58,9 +65,17 @@ class PartitionView:
 
 
 def view(experiment: Experiment, data_root: Path | None) -> PartitionView:
-    """The partition that a run of `experiment` trains on, whether or not its model fits the data.
+    """The partition that a run trains on, even if its model does not fit the data.
 
-    `InputError` when its algorithm has no `task` that divides data.
+    Args:
+        experiment: The experiment.
+        data_root: The folder of the data sets.
+
+    Returns:
+        The partition.
+
+    Raises:
+        InputError: The algorithm has no `task` that divides data.
     """
     task: Any = getattr(experiment.algorithm, "task", None)
     if not hasattr(task, "divide"):

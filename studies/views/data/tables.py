@@ -12,7 +12,7 @@ from studies.views.data.partition import PartitionView
 
 
 def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
-    """One data set a line; below, where to get what is not there."""
+    """Print one row per data set, and where to get the missing ones."""
     table = Table(
         "data set", "train", "test", "shape", "classes", "where", box=SIMPLE_HEAD, padding=(0, 1)
     )
@@ -35,7 +35,7 @@ def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
 
 
 def print_partition(view: PartitionView) -> None:
-    """What each client holds, and the spread over clients."""
+    """Print samples and labels of each client, and their range over clients."""
     columns = [
         "client",
         "samples",
@@ -59,7 +59,10 @@ def print_partition(view: PartitionView) -> None:
     console = Console()
     console.print(table)
     sizes = view.samples
-    line = f"{len(sizes)} clients, {sizes.sum()} samples: {sizes.min()} to {sizes.max()}, median {np.median(sizes):g}"
+    line = (
+        f"{len(sizes)} clients, {sizes.sum()} samples: "
+        f"{sizes.min()} to {sizes.max()}, median {np.median(sizes):g}"
+    )
     if view.labelled:
         line += f"; mean top share {np.mean([row['top_share'] for row in rows]):.0%}"
     console.print(line, soft_wrap=True)

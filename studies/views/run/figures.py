@@ -9,7 +9,7 @@ import numpy as np
 from studies.views.data.datasets import score_name
 from wirelessfl.records.run_folder import RunFolder
 
-MOST_LABELS = 12  # client numbers that stand side by side without touching
+MOST_LABELS = 12  # client numbers that fit on an axis
 
 
 def draw_run(folder: RunFolder) -> None:
@@ -55,7 +55,7 @@ def _draw_training(folder: RunFolder, records: list[dict[str, Any]], score: str)
 
 
 def _latency_title(records: list[dict[str, Any]]) -> str:
-    """The deadline-miss rate is named where there are misses."""
+    """The title of the latency panel, with the deadline-miss rate if there are misses."""
     misses = 1.0 - np.mean([record["delivered"] for record in records])
     return f"Latency: {misses:.1%} of client-rounds miss the deadline" if misses > 0 else "Latency"
 
@@ -64,9 +64,8 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     figure = _figure()
     latency_axes, ratio_axes = figure.subplots(1, 2)
     rounds = [record["round"] for record in records]
-    latency_ms = 1e3 * np.array(
-        [record["latency_s"] for record in records], dtype=np.float64
-    )  # NaN: lost
+    # NaN for lost updates, which fmax and fmin ignore.
+    latency_ms = 1e3 * np.array([record["latency_s"] for record in records], dtype=np.float64)
     slowest_ms, fastest_ms = np.fmax.reduce(latency_ms, axis=1), np.fmin.reduce(latency_ms, axis=1)
     top_ms = float(np.fmax(np.fmax.reduce(slowest_ms), 1e3 * deadline_s))
     latency_axes.fill_between(rounds, fastest_ms, slowest_ms, alpha=0.3, label="all clients")

@@ -11,7 +11,7 @@ from rich.table import Table
 from studies.views.data.datasets import score_name
 from wirelessfl.records.run_folder import RunFolder
 
-MOST_ROWS = 20  # clients of a round, so that the summary above them stays in sight
+MOST_ROWS = 20  # clients of a round, so that the summary above them stays visible
 
 
 def print_run(path: Path, deadline_s: float) -> None:
@@ -37,7 +37,9 @@ def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Ta
         "training loss, last round": _number(summary["final_loss"]),
         "simulated time": f"{summary['clock_s']:.3f} s",
         "mean round": f"{1e3 * summary['mean_round_s']:.3f} ms",
-        "longest latency / deadline": f"{1e3 * summary['max_latency_s']:.3f} / {1e3 * deadline_s:.3f} ms",
+        "longest latency / deadline": (
+            f"{1e3 * summary['max_latency_s']:.3f} / {1e3 * deadline_s:.3f} ms"
+        ),
         "late clients per round": f"{summary['late_per_round']:.2f}",
         **_misses(summary),
         "mean pruning ratio": f"{summary['mean_pruning_ratio']:.3f}",
@@ -53,7 +55,7 @@ def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Ta
 
 
 def _misses(summary: dict[str, Any]) -> dict[str, str]:
-    """What is worth a line only where it happened: misses, losses, retransmissions."""
+    """Rows that are shown only if the value is above 0: misses, losses, retransmissions."""
     rows = {
         "deadline misses": (summary["miss_rate"], f"{summary['miss_rate']:.2%} of client-rounds"),
         "lost clients per round": (summary["lost_per_round"], f"{summary['lost_per_round']:.2f}"),

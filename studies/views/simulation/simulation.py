@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.report.drops import has_drops, period
+from wirelessfl.correlated_mean import effective_rounds, standard_error
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
@@ -122,18 +124,21 @@ def distribution(seconds: Array) -> dict[str, float | None]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-def rate_interval(happened: NDArray[np.bool_]) -> tuple[float, float, float]:
+def rate_interval(
+    happened: NDArray[np.bool_], *, period: int | None = None
+) -> tuple[float, float, float]:
     """How often something happened, and its 95 % interval; (N, K) of N rounds and K clients.
 
     Wilson's score interval (E. B. Wilson 1927, JASA 22) on N K / d trials. The design effect d >= 1
     (L. Kish 1965) is the variance of the mean as the rounds spread over that of N K independent
-    trials: clients of one round share its band. Rounds are taken as independent of each other,
-    which a channel that remembers only nearly is.
+    trials: clients of one round share its band, and rounds may be correlated (`standard_error`). A
+    channel that starts over after `period` rounds has no more than these.
     """
-    rounds, trials = len(happened), happened.size
-    rate = float(happened.mean())
+    rounds = min(len(happened), period or len(happened))
+    rate, trials = float(happened.mean()), rounds * happened.shape[1]
     independent = rate * (1.0 - rate) / trials
-    spread = float(happened.mean(axis=1).var(ddof=1)) / rounds if rounds > 1 else 0.0
+    error = float(standard_error(happened.mean(axis=1), period=period))
+    spread = 0.0 if math.isnan(error) else error**2
     count = trials / max(1.0, spread / independent) if independent > 0 else float(trials)
     z = 1.959963984540054  # the standard normal quantile of 97.5 %
     centre = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
@@ -144,7 +149,8 @@ def rate_interval(happened: NDArray[np.bool_]) -> tuple[float, float, float]:
 def summary(found: Simulation) -> dict[str, Any]:
     """Everything that `wirelessfl simulate` says, as plain numbers."""
     columns, run, scenario = found.columns, found.experiment.run, found.experiment.scenario
-    rate, low, high = rate_interval(found.missed)
+    repeats, missed = period(found.experiment), found.missed
+    rate, low, high = rate_interval(missed, period=repeats)
     return {
         "rounds": run.rounds,
         "clients": scenario.clients,
@@ -158,6 +164,9 @@ def summary(found: Simulation) -> dict[str, Any]:
         "latency_s": distribution(columns["latency_s"]),
         "miss_rate": rate,
         "miss_rate_interval": [low, high],
+        "effective_rounds": effective_rounds(missed.mean(axis=1), period=repeats),
+        "period_rounds": repeats,
+        "one_drop": has_drops(found.experiment),
         "lost_per_round": float(found.lost.sum(axis=1).mean()),
         "late_joined_per_round": float(columns["earlier"].sum(axis=1).mean()),
         "retransmissions_per_round": float(columns["retransmissions"].sum(axis=1).mean()),

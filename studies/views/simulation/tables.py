@@ -17,6 +17,7 @@ def print_simulation(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(_latency(found))
     console.print(_quantities(found))
+    console.print(_interval(found), soft_wrap=True)
     if found["clients"] <= MOST_CLIENTS:
         console.print(_clients(found["per_client"]))
 
@@ -34,6 +35,19 @@ def _latency(found: Mapping[str, Any]) -> Table:
 
 def _deadline(found: Mapping[str, Any]) -> str:
     return f"deadline {1e3 * found['deadline_s']:g} ms, policy {found['deadline_policy']}"
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    """The source of the spread in the interval of the miss rate."""
+    rounds, repeats = found["rounds"], found["period_rounds"]
+    worth = f"95 % interval over {rounds} rounds, worth {found['effective_rounds']:.0f} independent"
+    if repeats is not None and repeats < rounds:
+        worth += f": the channel starts over after {repeats}"
+    return worth + (
+        "; positions and all else that the channel draws once a run are those of one drop"
+        if found["one_drop"]
+        else ""
+    )
 
 
 def _quantities(found: Mapping[str, Any]) -> Table:

@@ -9,7 +9,7 @@ import numpy as np
 from optimizers import WhatIf
 from studies.report.curves import COLOURS, LINES
 from studies.report.output import new_figure
-from studies.views.whatif.tables import SearchResult
+from studies.views.whatif.tables import FoundBreakpoints
 from studies.views.whatif.units import label_of, shown, value_of
 
 COUNTS = ("starved", "infeasible")
@@ -24,7 +24,7 @@ PANELS = (  # measure, axis label, from the measure to what is shown
 )
 
 
-def draw_what_if(result: WhatIf, found: SearchResult, title: str) -> Any:
+def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
     """Every measure in its own panel: shaded one standard error; ticks in (a) where the active set
     changes.
     """
@@ -42,7 +42,7 @@ def draw_what_if(result: WhatIf, found: SearchResult, title: str) -> Any:
     return figure
 
 
-def _curves(figure: Any, panels: Any, result: WhatIf, found: SearchResult) -> None:
+def _curves(figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints) -> None:
     names = list(result.axes)
     along = 0 if len(names) == 1 or result.axes[names[1]].size <= MOST_CURVES else 1
     x, other = names[along], (names[1 - along] if len(names) == 2 else None)

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from optimizers import Breakpoint, WhatIf
 from studies.views.whatif.units import label_of, shown
+from studies.views.whatif.whatif import Sweep
 
 MOST_ROWS = 100
-SearchResult = Mapping[float | None, Sequence[Breakpoint]]
+FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
@@ -24,21 +25,21 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 }
 
 
-def print_what_if(result: WhatIf, found: SearchResult) -> None:
+def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
     """Means and standard errors per point, then where the active set of the mean channel changes."""
     console = Console()
-    draws = next(iter(result.measured.values())).shape[-1]
     table = result.table()
     first, *others = (values.size for values in result.axes.values())
     inner = math.prod(others)
     step = math.ceil(first * inner / MOST_ROWS)
     rows = [row for row in range(first * inner) if row // inner % step == 0]
-    title = f"{first * inner} points, {draws} channel draws each" + (
+    title = f"{first * inner} points, {sweep.sampled} channel draws each" + (
         f"; 1 in {step} shown" if step > 1 else ""
     )
     console.print(_points(result, table, rows, title))
     console.print(
-        "± one standard error over the draws; per band and per ms: prices in clients' whole models",
+        f"± one standard error over {sweep.varies}; per band and per ms: prices in clients' whole "
+        "models",
         soft_wrap=True,
     )
     if "pareto" in table:
@@ -47,15 +48,17 @@ def print_what_if(result: WhatIf, found: SearchResult) -> None:
             soft_wrap=True,
         )
     if any(found.values()):
-        console.print(_changes(list(result.axes), found))
+        console.print(_changes(list(result.axes), found, sweep.has_drops))
 
 
-def as_dict(result: WhatIf, found: SearchResult) -> dict[str, Any]:
+def as_dict(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> dict[str, Any]:
     """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
         "axes": {name: values.tolist() for name, values in result.axes.items()},
-        "draws": next(iter(result.measured.values())).shape[-1],
+        "draws": sweep.sampled,
+        "drops": len(sweep.seeds),
+        "varies": sweep.varies,
         "table": {name: values.tolist() for name, values in result.table().items()},
         "breakpoints": [
             {
@@ -98,9 +101,10 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
     return printed
 
 
-def _changes(names: list[str], found: SearchResult) -> Table:
+def _changes(names: list[str], found: FoundBreakpoints, has_drops: bool) -> Table:
     others = [label_of(name) for name in names[1:]]
-    title = "where the active set of the mean channel changes"
+    mean = "mean channel of the first drop" if has_drops else "mean channel"
+    title = f"where the active set of the {mean} changes"
     printed = Table(*others, label_of(names[0]), "client", "from", "to", title=title)
     for other, points in found.items():
         for point in points:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
+from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.whatif.vary import Vary
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import Problem
@@ -44,16 +45,23 @@ Cells = Callable[[Experiment], Problem]
 class Sweep:
     """A scenario file's tables, the one or two fields to vary, and the number of channel draws.
 
-    Draw d is round d of the scenario's seed, the same at every point of the grid (common random
-    numbers). Raises `InputError` for an unknown or not numeric field, a value out of range, the
-    same field twice, more allocations than memory is likely to hold.
+    The draws are the same at every point of the grid (common random numbers). They are spread over
+    `drops`, each with a seed of its own, as first rounds of a run: as many as there are draws where
+    the channel draws anything once a run, else 1, whose rounds follow each other. A channel that
+    starts over is drawn once through. Standard errors are over drops, or over the rounds of the
+    only one. Raises `InputError` for an unknown or not numeric field, a value out of range, the
+    same field twice, more allocations than memory is likely to hold, drops of a channel that has
+    none, draws that are not a multiple of the drops.
     """
 
     tables: Tables
     axes: Sequence[Vary]
     draws: int = 100
+    drops: int | None = None
 
     def __post_init__(self) -> None:
+        if self.drops is not None:
+            check_count("--drops", self.drops)
         check_count("--draws", self.draws)
         if len(self.axes) not in (1, 2):
             raise InputError(f"--vary must be given once or twice, got {len(self.axes)} times")
@@ -70,6 +78,60 @@ class Sweep:
             experiment = from_tables(axis.in_tables(self.tables, float(axis.values[0])))
             for value in axis.values:
                 axis.of(experiment, float(value))
+        self._check_drops()
+
+    def _check_drops(self) -> None:
+        if self.drops is None:
+            return
+        if self.drops > 1 and not self.has_drops:
+            raise InputError(
+                f"--drops must be 1: this channel draws nothing once a run, --draws says how many "
+                f"rounds there are; got {self.drops}"
+            )
+        if self.draws % self.drops:
+            raise InputError(
+                f"--draws must be a multiple of --drops, {self.drops}, got {self.draws}"
+            )
+
+    @cached_property
+    def has_drops(self) -> bool:
+        """Whether the channel draws anything once a run."""
+        return has_drops(self.experiment)
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seed of every drop."""
+        usual = self.draws if self.has_drops else 1
+        return drop_seeds(self.experiment.run.seed, self.drops or usual)
+
+    @cached_property
+    def rounds(self) -> int:
+        """The number of rounds of each drop, at most one pass of a channel that starts over."""
+        asked = self.draws // len(self.seeds)
+        return min(asked, period(self.experiment) or asked)
+
+    @property
+    def sampled(self) -> int:
+        """The number of draws at every point."""
+        return len(self.seeds) * self.rounds
+
+    @property
+    def varies(self) -> str:
+        """The source of the spread over draws, for a caption."""
+        drops, rounds = len(self.seeds), self.rounds
+        if drops > 1:
+            each = "" if rounds == 1 else f" of {rounds} rounds"
+            return (
+                f"{drops} drops{each}: positions and all else that the channel draws once a run are "
+                "drawn anew"
+            )
+        if self.has_drops:
+            return (
+                f"{rounds} rounds of one drop: positions and all else that the channel draws once a "
+                "run stay, --drops draws them anew"
+            )
+        once = f" (all that there are, of {self.draws} asked for)" if rounds < self.draws else ""
+        return f"{rounds} rounds in order{once}, correlated as they are"
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -88,14 +150,21 @@ class Sweep:
             problem = _problem(self.experiment, self.axes, points[rows], cell)
             allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
             for name, values in measures(solve(problem, allocator)).items():
-                measured.setdefault(name, np.empty((len(points), self.draws)))[rows] = values
+                measured.setdefault(name, np.empty((len(points), self.sampled)))[rows] = values
         return WhatIf(
             axes={axis.name: axis.values for axis in self.axes},
             measured={
-                name: values.reshape(*grid[0].shape, self.draws)
+                name: self._per_drop(values.reshape(*grid[0].shape, -1))
                 for name, values in measured.items()
             },
+            consecutive=len(self.seeds) == 1,
         )
+
+    def _per_drop(self, values: Array) -> Array:
+        """The means of the drops (*grid, drops) of values (*grid, draws); of one drop, its rounds."""
+        if len(self.seeds) == 1 or self.rounds == 1:
+            return values
+        return np.asarray(values.reshape(*values.shape[:-1], -1, self.rounds).mean(axis=-1))
 
     def breakpoints(self) -> dict[float | None, list[Breakpoint]]:
         """Where along the first field the active set of the mean channel changes, by value of the
@@ -129,7 +198,7 @@ class Sweep:
         for group in range(len(groups)):
             rows = np.flatnonzero(group_of.ravel() == group)
             clients = _at(self.experiment, self.axes, points[rows[0]]).scenario.clients
-            size = max(BATCH // (self.draws * clients), 1)
+            size = max(BATCH // (self.sampled * clients), 1)
             yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
     def _one(self, states: States) -> Problem:
@@ -145,7 +214,7 @@ class Sweep:
         def states(experiment: Experiment) -> ChannelState:
             key = tuple(axis.value_in(experiment) for axis in matters)
             if key not in known:
-                known[key] = _sampled(experiment, self.draws)
+                known[key] = _sampled(experiment, self.seeds, self.rounds)
             return known[key]
 
         return states
@@ -168,23 +237,29 @@ def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experimen
     return experiment
 
 
-def _sampled(experiment: Experiment, draws: int) -> ChannelState:
-    """Rounds 0 to `draws` - 1 of the experiment's channel, (draws, K)."""
-    streams = Streams(experiment.run.seed)
-    rounds = [
-        experiment.channel.sample(experiment.scenario, streams.at(round)) for round in range(draws)
+def _first(experiment: Experiment) -> ChannelState:
+    """The first round of the experiment's channel, (1, K)."""
+    return _sampled(experiment, [experiment.run.seed], 1)
+
+
+def _sampled(experiment: Experiment, seeds: Sequence[int], rounds: int) -> ChannelState:
+    """Rounds 0 to `rounds` - 1 of the experiment's channel under each seed, (draws, K)."""
+    states = [
+        experiment.channel.sample(experiment.scenario, Streams(seed, round))
+        for seed in seeds
+        for round in range(rounds)
     ]
-    paths = [state.path_gain for state in rounds if state.path_gain is not None]
+    paths = [state.path_gain for state in states if state.path_gain is not None]
     return ChannelState(
-        gain=np.stack([state.gain for state in rounds]),
-        believed_gain=np.stack([state.believed_gain for state in rounds]),
+        gain=np.stack([state.gain for state in states]),
+        believed_gain=np.stack([state.believed_gain for state in states]),
         path_gain=np.stack(paths) if paths else None,
     )
 
 
 def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
     """Whether the first draw at any value of the field differs from that at its first value."""
-    drawn = (_sampled(axis.of(experiment, float(value)), 1) for value in axis.values)
+    drawn = (_first(axis.of(experiment, float(value))) for value in axis.values)
     first = next(drawn)
     return not all(
         np.array_equal(first.gain, other.gain)
@@ -230,7 +305,7 @@ def _cells(experiment: Experiment, states: States) -> Cells:
 def _mean(experiment: Experiment) -> ChannelState:
     """The mean channel as the only draw, (1, K)."""
     gain = experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :]
-    return replace(_sampled(experiment, 1), gain=gain, believed_gain=gain)
+    return replace(_first(experiment), gain=gain, believed_gain=gain)
 
 
 def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:

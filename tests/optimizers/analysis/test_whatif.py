@@ -1,4 +1,4 @@
-"""What-if analysis of a problem: the grid is what solving point by point gives."""
+"""Grids of what-if analyses equal the solutions point by point."""
 
 import numpy as np
 import pytest

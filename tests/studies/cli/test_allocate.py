@@ -1,4 +1,4 @@
-"""`wirelessfl allocate`: schemes side by side, figures, sensitivities and repairs."""
+"""`wirelessfl allocate`: comparison of schemes, figures, sensitivities and repairs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`wirelessfl channel`: a table and a picture of every channel model."""
+"""`wirelessfl channel`: a table and a figure of every channel model."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def wirelessfl(capsys, monkeypatch, tmp_path):
 
 
 def _settings(name, folder):
-    """What a model needs set; skips one whose extra is not installed."""
+    """The settings that a model requires; skips models whose extra is not installed."""
     if name == "sionna-tdl":
         pytest.importorskip("sionna")
     return (

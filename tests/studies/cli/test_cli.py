@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it leaves, prints and refuses."""
+"""The command line as a user sees it: its files, its output and its error messages."""
 
 import json
 import subprocess
@@ -141,6 +141,7 @@ def test_allocate_prints_and_certifies(wirelessfl):
         "primal_residual",
         "stationarity",
         "complementarity",
+        "dual_residual",
         "duality_gap",
     }
     assert max(found["certificate"].values()) <= 1e-10
@@ -455,7 +456,8 @@ def test_help_has_examples_and_imports_nothing_heavy():
         "import sys; sys.argv = ['wirelessfl', '--help']\n"
         "from studies.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('torch', 'numpy', 'matplotlib', 'cvxpy', 'rich', 'pydantic') if name in sys.modules])"
+        "heavy = ('torch', 'numpy', 'matplotlib', 'cvxpy', 'rich', 'pydantic')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Examples:" in ended.stdout

@@ -1,4 +1,4 @@
-"""`wirelessfl data`: what there is, fetching, and the table and picture of a partition."""
+"""`wirelessfl data`: list, downloads, and the table and figure of a partition."""
 
 import json
 

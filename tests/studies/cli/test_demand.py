@@ -1,5 +1,6 @@
-"""Real payloads from the command line: mask bits, a downlink that takes time, whole blocks, other
-objectives.
+"""Real payloads from the command line.
+
+Covers mask bits, a downlink that takes time, whole blocks and other objectives.
 """
 
 import json

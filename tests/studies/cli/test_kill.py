@@ -1,6 +1,4 @@
-"""A run that is killed at a random moment and resumed gives byte for byte the rounds of an
-uninterrupted one.
-"""
+"""A run killed at a random moment and resumed gives the same bytes as an uninterrupted run."""
 
 import random
 import time
@@ -25,7 +23,7 @@ LIMIT_S = 120
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """`rounds.jsonl` of a run that nobody disturbs."""
+    """`rounds.jsonl` of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     assert start(*ARGUMENTS, "--out", "run", folder=folder).wait(LIMIT_S) == 0
     return (folder / "run" / "rounds.jsonl").read_bytes()

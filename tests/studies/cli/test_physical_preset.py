@@ -1,3 +1,5 @@
+"""The preset `physical`: powers, rates and resource blocks within the limits of a handset."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -31,9 +33,7 @@ def test_the_physical_preset_prunes_some_of_everything_and_meets_its_deadline(se
 
 
 def test_the_physical_preset_keeps_to_what_a_handset_may_do():
-    """At most 23 dBm; at most 10 (bit/s)/Hz in a client's own share; 25 resource blocks, 2 to a
-    client.
-    """
+    """At most 23 dBm, 10 (bit/s)/Hz on a client's band, and 25 resource blocks, 2 per client."""
     scenario, _, rounds = planned(0)
     assert resource_blocks(scenario.bandwidth_hz, scenario.link.subcarrier_spacing_hz) == 25
     for round in rounds:

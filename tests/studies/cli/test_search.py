@@ -1,4 +1,4 @@
-"""Random searches: what is drawn, what is chosen, what diverges, and what is not done twice."""
+"""Random searches: draws, choices, divergence, and reuse of earlier runs."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`wirelessfl simulate`: its numbers against the records of a run, its pictures, its refusals."""
+"""`wirelessfl simulate`: its numbers against the records of a run, figures and error messages."""
 
 import json
 import math
@@ -58,9 +58,8 @@ def test_what_was_lost_is_no_latency():
     assert 0 < found.lost.sum() < found.lost.size
     assert facts["lost_per_round"] == found.lost.sum() / 10
     assert facts["latency_s"]["max"] == np.nanmax(found.columns["latency_s"])
-    assert facts["miss_rate"] == pytest.approx(
-        found.lost.mean()
-    )  # the channel is known: nobody is just late
+    # With a known channel no update is late without being lost.
+    assert facts["miss_rate"] == pytest.approx(found.lost.mean())
     assert sum(client["lost"] for client in facts["per_client"]) == found.lost.sum()
     json.dumps(facts, allow_nan=False)
 

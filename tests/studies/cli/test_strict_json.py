@@ -1,4 +1,4 @@
-"""JSON that any parser reads: files and `--json` of the commands, with clients that have no link."""
+"""Strict JSON in files and from `--json` of the commands, also for clients without a link."""
 
 import ast
 import math
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from helpers.cli import call, strict_json
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
-from wirelessfl import strict_json as writer
+from wirelessfl.records import strict_json as writer
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.summary import summarise
 
@@ -93,7 +93,7 @@ def test_a_client_without_a_link_stops_no_round(wirelessfl, policy, method):
 
 def test_what_is_not_finite_is_null_in_records_and_summary(tmp_path):
     folder = RunFolder.create(tmp_path / "r", "")
-    record = made_up_record(1, 2)
+    record = synthetic_record(1, 2)
     folder.append(replace(record, energy_j=[math.inf, 0.1], extra={"norm": math.nan}))
     folder.append(replace(record, round=2))
     lines = folder.rounds_file.read_text().splitlines()

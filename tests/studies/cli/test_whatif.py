@@ -1,4 +1,4 @@
-"""What-if analysis of scenarios, in Python and from the command line."""
+"""Sensitivity of scenarios to one or two fields, in Python and from the command line."""
 
 import csv
 import json
@@ -34,14 +34,16 @@ def read(file):
 
 
 def by_hand(asked, points):
-    """The mean pruning ratio of every draw, planned round by round by the round loop's own
-    function.
-    """
+    """The mean pruning ratio of every draw, planned round by round by the round loop's function."""
     experiment = asked.experiment
     for axis, value in zip(asked.axes, points, strict=True):
         experiment = axis.of(experiment, value)
     demand = experiment.algorithm.demand(experiment.scenario.clients)
-    rounds = [plan(experiment, demand, number).allocation for number in range(asked.draws)]
+    rounds = [
+        plan(replace(experiment, run=replace(experiment.run, seed=seed)), demand, number).allocation
+        for seed in asked.seeds
+        for number in range(asked.rounds)
+    ]
     return [a.pruning_ratio.mean() for a in rounds], [float(a.bandwidth_price) for a in rounds]
 
 

@@ -1,3 +1,5 @@
+"""Checks of claims on small tables."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Records as columns: kept and read again."""
+
 import math
 
 import numpy as np

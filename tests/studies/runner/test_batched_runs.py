@@ -1,4 +1,4 @@
-"""Runs trained as one program leave what they would have left on their own."""
+"""Batched runs leave the same files as runs on their own."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +19,7 @@ from wirelessfl.records.run_folder import RunFolder
 
 @pytest.fixture(autouse=True)
 def trained(monkeypatch):
-    """The stacks that the made-up algorithm is asked for."""
+    """The batches that the synthetic algorithm is asked for."""
     plugin_folder.use(monkeypatch)
     asked = []
     monkeypatch.setattr(plugins.load("algorithms", "bowl"), "trained", asked)
@@ -54,7 +54,7 @@ def sweep_alone(experiments, root, monkeypatch):
 
 
 def contents(path):
-    """Every file of a run folder but its pictures, without the checkpoints on the way."""
+    """Every file of a run folder except figures and intermediate checkpoints."""
     files = [path / name for name in ("experiment.toml", "rounds.jsonl", "summary.json")]
     last = np.load(sorted(path.glob("checkpoint-*.npz"))[-1])
     return [file.read_bytes() for file in files], {name: last[name].tolist() for name in last.files}

@@ -1,3 +1,5 @@
+"""Rounds that fit into a budget of local steps."""
+
 import pytest
 from helpers import plugin_folder
 

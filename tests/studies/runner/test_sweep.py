@@ -1,3 +1,5 @@
+"""Sweeps: shared folders, resumed runs, failures and interrupted processes."""
+
 import fcntl
 import os
 import signal

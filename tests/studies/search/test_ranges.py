@@ -1,3 +1,5 @@
+"""Ranges of a random search: parsing, draws, and narrower ranges."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a study can be run with besides its scale."""
+"""Settings of a study beyond its scale."""
 
 import pytest
 
@@ -24,9 +24,8 @@ def test_changes_reach_every_experiment_and_name_its_results():
         for seed in seeds
     }
     assert len(names) == 2 * sum(len(seeds) for seeds in plain.values())
-    assert (
-        setting.options
-        == "--scale small --learning-rate 0.1 --set run.device=cuda:0 --set scenario.bandwidth_hz=1e7"
+    assert setting.options == (
+        "--scale small --learning-rate 0.1 --set run.device=cuda:0 --set scenario.bandwidth_hz=1e7"
     )
     folder = setting.folder_name("wfl-fig5")
     assert folder == "wfl-fig5-small-learning-rate-0.1-run.device=cuda-0-scenario.bandwidth_hz=1e7"

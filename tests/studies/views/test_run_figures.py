@@ -1,6 +1,4 @@
-"""What pictures and tables of a run say: of clients that sit rounds out, of many clients, of a
-regression.
-"""
+"""Figures and tables of runs with absent clients, with many clients, and of a regression."""
 
 import numpy as np
 from helpers.studies import synthetic_record, synthetic_run

@@ -1,4 +1,4 @@
-"""The Gantt picture: bars from traces, real and made up, and what the picture says of them."""
+"""The timeline of a round: bars from real and synthetic traces, and the figure's text."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""How fields of a scenario are labelled: a wrong factor beside a unit is a wrong figure."""
+"""Labels of scenario fields: a wrong factor for a unit would give wrong figures."""
 
 import numpy as np
 import pytest

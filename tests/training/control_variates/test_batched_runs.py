@@ -97,7 +97,7 @@ def check(runs, runtime):
 
 @pytest.mark.parametrize("clients", [BLOGS, BLOGS - 1], ids=["all", "drawn"])
 def test_a_mixed_stack_of_regressions_is_its_runs_alone(root, clients, monkeypatch):
-    monkeypatch.setattr(stacked, "PART", 3)
+    monkeypatch.setattr(stacked, "STEPS_AT_ONCE", 3)
     check(*stack_of(root, BLOG, clients, rate=3e-4))
 
 

@@ -161,7 +161,7 @@ def test_a_download_is_the_model_of_the_round_before(name):
             == [expected] * CLIENTS
         )
         expected = (
-            dense if METHODS[name].method.pieces.is_dense else 32.0 * np.count_nonzero(state.shared)
+            dense if METHODS[name].method.rules.is_dense else 32.0 * np.count_nonzero(state.shared)
         )
     assert expected < dense or name not in ("asp", "asp-modified", "fedht", "fediht-server")
 

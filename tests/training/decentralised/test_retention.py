@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.algorithms.decentralised.dsgd import Dsgd
-from training.decentralised.retention import Retention, mask_density, maskable_entries, shares
+from training.decentralised.retention import (
+    Retention,
+    mask_density,
+    maskable_entries,
+    retention_fractions,
+)
 from training.sparsity.payload import retained_counts
 from wirelessfl.errors import InputError
 
@@ -16,7 +21,7 @@ K = 3
 
 
 def counts(keep, agent=0, ratio=0.0):
-    return retained_counts(shares(keep.layers(LAYOUT, K, agent, ratio)), SIZES)
+    return retained_counts(retention_fractions(keep.layers(LAYOUT, K, agent, ratio)), SIZES)
 
 
 @given(st.floats(0.01, 1.0))
@@ -71,7 +76,7 @@ def test_what_is_kept_at_most_is_checked(fields, message):
 def test_agents_keep_their_own_shares_and_fully_connected_layers_theirs():
     keep = Retention(keep_ratios=(0.5, 0.25, 1.0), fc_keep=0.9)
     for agent, ratio in enumerate((0.5, 0.25, 1.0)):
-        chosen = shares(keep.layers(LAYOUT, K, agent))
+        chosen = retention_fractions(keep.layers(LAYOUT, K, agent))
         assert chosen == tuple(0.9 if len(entry.shape) == 2 else ratio for entry in LAYERS)
 
 

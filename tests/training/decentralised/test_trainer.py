@@ -48,7 +48,7 @@ def run(item, path):
 
 def test_retention_comes_from_the_allocation_under_a_deadline(tmp_path):
     records = run(experiment(), tmp_path / "whole")
-    sizes = maskable_entries(started(McePl())[0]._cohort.layout)
+    sizes = maskable_entries(started(McePl())[0]._pool.layout)
     entries = sum(entry.size for entry in sizes)
     for record in records:
         ratios = np.array(record["pruning_ratio"])

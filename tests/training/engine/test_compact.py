@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.federation import made_up_data, work
-from helpers.small_models import Logistic, NormCnn, engine_of, seeded
+from helpers.small_models import NormCnn, SmallLogistic, engine_of, seeded
 
 from training.engine.engine import EngineSpec
 from training.engine.program import Accumulate, Prune, Train
@@ -102,9 +102,9 @@ def test_all_channels_are_the_whole_model_bit_for_bit():
 
 
 def test_a_model_without_groups_is_its_own_sub_model():
-    _, _, start = seeded(Logistic)
+    _, _, start = seeded(SmallLogistic)
     whole, sub = (
-        engine_of(Logistic, DATA).train(replace(on(TRAIN), vector=start, sub=sub))
+        engine_of(SmallLogistic, DATA).train(replace(on(TRAIN), vector=start, sub=sub))
         for sub in (None, SubModel(kept={}))
     )
     assert np.array_equal(whole.vector, sub.vector)

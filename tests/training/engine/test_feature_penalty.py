@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.federation import SPEC, made_up_data, start_vector
-from helpers.small_models import Logistic, engine_of, seeded
+from helpers.small_models import SmallLogistic, engine_of, seeded
 from torch import nn
 
 from training.engine.network import Network
@@ -103,14 +103,14 @@ def test_stacks_and_lanes_do_as_the_loop(executor, sub):
 
 
 def test_a_model_without_a_feature_layer_is_refused_in_one_line():
-    engine = engine_of(Logistic, made_up_data())
-    _, _, start = seeded(Logistic)
+    engine = engine_of(SmallLogistic, made_up_data())
+    _, _, start = seeded(SmallLogistic)
     work = LocalWork(
         client=0, vector=start, program=program(0.1), pruning_ratio=0.0, streams=Streams(0)
     )
     with pytest.raises(
         InputError,
-        match=r"^training.model Logistic must name a feature_layer for a feature penalty$",
+        match=r"^training.model SmallLogistic must name a feature_layer for a feature penalty$",
     ):
         engine.train(work)
 

@@ -17,7 +17,15 @@ def array(*values):
 
 
 def adaptive(
-    weights, mask, importance, seconds=None, layers=SIX, *, constant_s=1.0, prune_share=0.5, most=99
+    weights,
+    mask,
+    importance,
+    seconds=None,
+    layers=SIX,
+    *,
+    constant_s=1.0,
+    prune_fraction=0.5,
+    most=99,
 ):
     seconds = np.ones(len(weights)) if seconds is None else seconds
     found = adaptive_mask(
@@ -27,7 +35,7 @@ def adaptive(
         seconds,
         layers,
         constant_s=constant_s,
-        prune_share=prune_share,
+        prune_fraction=prune_fraction,
         most=most,
     )
     return np.flatnonzero(found).tolist()
@@ -72,7 +80,7 @@ def test_what_was_pruned_can_come_back_and_what_lies_outside_stays():
 def test_layers_put_up_their_own_shares():
     weights = array(9, 8, 7, 3, 2, 1)
     assert adaptive(
-        weights, ALL, np.zeros(6), layers=[slice(0, 3), slice(3, 6)], prune_share=0.34
+        weights, ALL, np.zeros(6), layers=[slice(0, 3), slice(3, 6)], prune_fraction=0.34
     ) == [0, 1, 3, 4]
 
 
@@ -120,7 +128,7 @@ def test_the_share_put_up_halves():
     weights, nothing = np.arange(1, 9, dtype=np.float32), np.zeros(8)
     common = {"layers": [slice(0, 8)], "constant_s": 1.0}
     kept = [
-        rule.mask(weights, np.ones(8, bool), nothing, np.ones(8), round=t, **common).sum()
+        rule.mask(weights, np.ones(8, bool), nothing, np.ones(8), round_index=t, **common).sum()
         for t in (0, 10, 20)
     ]
     assert kept == [4, 6, 7]

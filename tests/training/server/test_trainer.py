@@ -175,7 +175,7 @@ def test_a_thousand_clients_are_never_there_at_once(monkeypatch):
     state = it.init(0)
     assert state.personal.size == 0
     alive, most = weakref.WeakSet(), 0
-    train = it._executor.train
+    train = it._pool.executor.train
 
     def counted(works):
         def seen(items):
@@ -187,21 +187,21 @@ def test_a_thousand_clients_are_never_there_at_once(monkeypatch):
 
         return seen(train(seen(works)))
 
-    monkeypatch.setattr(it._executor, "train", counted)
+    monkeypatch.setattr(it._pool.executor, "train", counted)
     it.step(state, np.zeros(clients), Delivery.all(clients))
     assert 2 <= most <= 6  # works and results
 
 
 def test_who_has_nothing_to_do_does_not_trouble_the_executor(monkeypatch):
     it = trainer(PruningOnly(task=TASK, learning_rate=0.05))
-    start, asked, train = it.init(0), [], it._executor.train
+    start, asked, train = it.init(0), [], it._pool.executor.train
 
     def noted(works):
         works = list(works)
         asked.extend(work.client for work in works)
         return train(works)
 
-    monkeypatch.setattr(it._executor, "train", noted)
+    monkeypatch.setattr(it._pool.executor, "train", noted)
     state, metrics = it.step(start, np.array([1, 0.5, 1, 0]), ALL)
     assert asked == [1, 3]
     assert metrics.uplink_bits.tolist() == [0, 32 * (N_U + N_V) // 2, 0, 32 * (N_U + N_V)]

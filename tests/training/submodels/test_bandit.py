@@ -123,7 +123,9 @@ def test_trials_are_a_function_of_the_seed_and_go_on_where_they_stopped():
     whole, again, other = trials(8), trials(8), trials(8, seed=1)
     assert np.array_equal(whole.ratios, again.ratios)
     assert not np.array_equal(whole.ratios, other.ratios)
-    resumed = trials(8, start=Trials.unpack({k: v.copy() for k, v in trials(5).pack().items()}, 3))
+    resumed = trials(
+        8, start=Trials.none(3).unpack({k: v.copy() for k, v in trials(5).pack().items()})
+    )
     for name, values in whole.pack().items():
         np.testing.assert_array_equal(resumed.pack()[name], values)
 
@@ -165,10 +167,10 @@ def test_trials_of_other_clients_are_refused_in_one_line():
     with pytest.raises(
         InputError, match=r"training state trial_ratios must have shape \(4, 2\), got \(4, 3\)"
     ):
-        Trials.unpack(trials(4).pack(), 2)
+        Trials.none(2).unpack(trials(4).pack())
     arrays = trials(4).pack()
     del arrays["trial_loss"]
     with pytest.raises(
         InputError, match=r"training state trial_loss must have shape \(\), got nothing"
     ):
-        Trials.unpack(arrays, 3)
+        Trials.none(3).unpack(arrays)

@@ -24,7 +24,7 @@ def seen(*results, rate=1.0, start=START):
 
 
 def nothing(**sizes):
-    return Estimates.nothing(
+    return Estimates.unknown(
         1, **{"gradient": 0, "curvature": 0, "movement": 0, "last": 0} | sizes
     ).row(0)
 
@@ -123,7 +123,7 @@ def test_movement_is_the_last_that_was_seen():
 
 
 def test_rows_are_replaced_and_packed_whole():
-    table = Estimates.nothing(3, gradient=4, curvature=4, movement=2, last=4)
+    table = Estimates.unknown(3, gradient=4, curvature=4, movement=2, last=4)
     row = seen(FIRST).update(
         table.row(1),
         0.9,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.small_models import Logistic
+from helpers.small_models import SmallLogistic
 
 from training.algorithms.server.fedavg import FedAvg
 from training.algorithms.submodels.ca_hfp import CaHfp
@@ -326,7 +326,7 @@ def test_a_late_model_joins_the_model_of_its_arrival_and_teaches_nothing():
     back = np.where(masks[3], vectors[3].astype(np.float32), waiting.shared)
     assert np.array_equal(arrived.shared, back)
     fresh, _, shares = results(algorithm, trainer, waiting, [0.5] * K)
-    beside, _ = trainer.step(waiting, NONE, replace(arrival, here=now, now=now))
+    beside, _ = trainer.step(waiting, NONE, replace(arrival, participates=now, on_time=now))
     expected = np.average([*fresh[:3], back], axis=0, weights=shares)
     np.testing.assert_allclose(beside.shared, expected, rtol=1e-5, atol=1e-7)
     assert equal(arrived.estimates.pack(), waiting.estimates.pack())
@@ -371,7 +371,7 @@ def test_a_restored_state_goes_on_as_if_nothing_had_been(score, scope):
     assert equal(other.pack(restored), trainer.pack(state))
     ends = []
     for it, at in ((trainer, state), (other, restored)):
-        for delivery in (replace(ALL, earlier=~later.now, now=later.now), ALL):
+        for delivery in (replace(ALL, arrived_late=~later.on_time, on_time=later.on_time), ALL):
             at, _ = it.step(at, NONE, delivery)
         ends.append(it.pack(at))
     assert equal(*ends)
@@ -409,7 +409,7 @@ def test_the_network_may_not_prune_whose_ratios_are_its_own():
 
 
 def test_a_model_without_groups_is_one_line(monkeypatch):
-    class Plain(Logistic):
+    class Plain(SmallLogistic):
         classes = 10
         personal = ()
 

@@ -1,8 +1,7 @@
-"""An algorithm from outside the repository that a search can tune: its accuracy is highest where
-its rate is 0.1.
+"""An external algorithm that a search can tune: its accuracy is highest at a rate of 0.1.
 
-It knows beforehand how long its rounds are, and trains many runs as one program, with the numbers
-of its trainer.
+It knows the lengths of its rounds in advance, and trains batched runs with the numbers of its
+trainer.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -24,7 +23,7 @@ TOO_MUCH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class BowlTask:
     """The nested part of the settings."""
 
     evaluate_on: Literal["test", "validation"] = "test"
@@ -34,7 +33,7 @@ class Task:
 class Bowl:
     """Diverges in its third round with rates above 1; loses 0.05 from validation to test."""
 
-    task: Task = field(default_factory=Task)
+    task: BowlTask = field(default_factory=BowlTask)
     learning_rate: float = 0.01
     probability: float = 0.25
     stacked: bool = False

@@ -1,6 +1,4 @@
-"""An algorithm from outside the repository: no learning, a few numbers whose every bit depends on
-the past.
-"""
+"""An external algorithm without learning; every bit of its state depends on the past."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -14,7 +12,7 @@ from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class CountingTask:
     """The nested part of the settings."""
 
     model: str = "none"
@@ -27,7 +25,7 @@ class Task:
 class Counting:
     """Asks for what [WFL] Algorithm 1 asks for on the 21,840-parameter CNN."""
 
-    task: Task = field(default_factory=Task)
+    task: CountingTask = field(default_factory=CountingTask)
     steps: int = 5
     rates: tuple[float, ...] = (0.1, 0.2)
 
@@ -51,7 +49,7 @@ class State:
 
 
 class CountingTrainer:
-    """`seen` lists what `step` was given, `evaluated` the rounds after which `evaluate` was called."""
+    """`seen` lists the arguments of `step`, `evaluated` the rounds of `evaluate`."""
 
     def __init__(self, *, demand: Demand, seed: int) -> None:
         self.first_demand = demand

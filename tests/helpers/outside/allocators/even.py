@@ -1,6 +1,4 @@
-"""An allocator from outside the repository: equal bands, every client prunes what its deadline asks
-for.
-"""
+"""An external allocator: equal bands, and for every client the ratio that meets its deadline."""
 
 from dataclasses import dataclass
 
@@ -13,8 +11,9 @@ from wirelessfl.errors import check_number
 
 @dataclass(frozen=True, kw_only=True)
 class Even:
-    """A fraction `share` of the band, split evenly; the ratio that ends exactly at the deadline, 1
-    where none does.
+    """A fraction `share` of the band, split evenly.
+
+    The ratio ends the round exactly at the deadline; it is 1 where no ratio does.
     """
 
     share: float = 1.0

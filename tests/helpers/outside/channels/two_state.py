@@ -1,4 +1,4 @@
-"""A channel from outside the repository: good or bad, at random, in every round."""
+"""An external channel: good or bad, at random, in every round."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A study from outside the repository: the same cell under two deadlines."""
+"""An external study: the same cell under two deadlines."""
 
 from studies.report.claims import decreasing
 from studies.report.curves import draw_curves, legend_below, panels

@@ -1,6 +1,4 @@
-"""A study from outside the repository that searches its settings: two tasks, one of them with rates
-of its own.
-"""
+"""An external study that searches settings: two tasks, one of them with different rates."""
 
 from studies.report.claims import above
 from studies.report.curves import draw_curves, legend_below, panels

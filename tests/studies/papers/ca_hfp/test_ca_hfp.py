@@ -1,6 +1,4 @@
-"""The studies of [CA-HFP]: runs that they share, settings, and which tables their claims take and
-refuse.
-"""
+"""The studies of [CA-HFP]: shared runs, settings, and tables for and against their claims."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""The studies of [MCE-PL]: settings, shared runs, traffic, and which tables their claims take and
-refuse.
-"""
+"""The studies of [MCE-PL]: settings, shared runs, traffic and claims."""
 
 import numpy as np
 import pytest
@@ -35,9 +33,7 @@ def failed(study, rows, label, **cells):
 
 
 def run_of(accuracies, traffic_mb=None, clients=2):
-    """A run evaluated where `accuracies` are not None; with a graph if it has `traffic_mb` of every
-    round.
-    """
+    """A run with these evaluations; with a graph if it has `traffic_mb` in every round."""
     extra = (
         {}
         if traffic_mb is None

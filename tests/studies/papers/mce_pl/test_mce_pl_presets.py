@@ -1,6 +1,4 @@
-"""The experiments of [MCE-PL] as printed and as its official code runs them: what they share and
-every difference.
-"""
+"""The experiments of [MCE-PL] as printed and as in its official code, and their differences."""
 
 from dataclasses import fields, replace
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""The studies of [MCE-PL] on curves, traffic, masks, topologies and a deadline: what they measure
-and claim.
-"""
+"""The studies of [MCE-PL] on curves, traffic, masks, topologies and a deadline."""
 
 from itertools import combinations
 

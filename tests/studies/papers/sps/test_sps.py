@@ -1,6 +1,4 @@
-"""The studies of [SPS] on BlogFeedback: runs that they share, budgets, costs, and which tables
-their claims take.
-"""
+"""The studies of [SPS] on BlogFeedback: shared runs, budgets, costs and claims."""
 
 import numpy as np
 import pytest

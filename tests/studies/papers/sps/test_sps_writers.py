@@ -1,6 +1,4 @@
-"""The studies of [SPS] by writer, on a ResNet and with the radio: shared runs, settings, costs,
-claims.
-"""
+"""The studies of [SPS] by writer, on a ResNet and with the radio: runs, settings, costs, claims."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""The study of deadline misses: what differs between its rows, and which tables its claims take and
-refuse.
-"""
+"""The study of deadline misses: differences between its rows, and its claims."""
 
 import numpy as np
 

@@ -1,3 +1,5 @@
+"""The studies of [WFL]: claims, results as files, curves, and error messages."""
+
 import csv
 import json
 
@@ -102,7 +104,7 @@ def test_table1_keeps_its_claims_on_fading_rounds(tmp_path):
 
 
 def table1(tmp_path, **latency_s):
-    """Table I of made-up runs with these latencies."""
+    """Table I of synthetic runs with these latencies."""
     experiments = wfl_table1.experiments("small")
     for label, seeds in experiments.items():
         for experiment in seeds:

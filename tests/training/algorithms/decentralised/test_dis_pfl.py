@@ -10,7 +10,7 @@ from helpers.agents import LOOP, TASK, batches, delivery, equal, rounds, row, st
 from helpers.reference import gradient, mean_over_holders
 
 from training.algorithms.decentralised.dis_pfl import DisPfl
-from training.decentralised.mask_search import layer_counts, moving_share
+from training.decentralised.mask_search import layer_counts, moving_fraction
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery
@@ -101,7 +101,7 @@ def test_layers_keep_their_number_of_ones_and_what_grows_was_pruned(regrow):
         assert not np.any(state.rows["vector"][~mask])
         grown, gone = mask & ~before, before & ~mask
         empty = np.array([entry.size for entry in LAYERS]) - first
-        expected = np.minimum(np.ceil(moving_share(0.5, t, 4) * first - 1e-9), empty)
+        expected = np.minimum(np.ceil(moving_fraction(0.5, t, 4) * first - 1e-9), empty)
         assert np.array_equal(ones(grown), expected)
         for agent in range(K):
             for entry in LAYERS:
@@ -126,7 +126,7 @@ def test_masks_move_in_every_so_manyth_round_alone(regrow):
 
 
 def test_the_drop_follows_half_a_cosine():
-    assert [moving_share(0.5, t, 4) for t in range(6)] == pytest.approx(
+    assert [moving_fraction(0.5, t, 4) for t in range(6)] == pytest.approx(
         [0.5, 0.25 * (1 + math.sqrt(0.5)), 0.25, 0.25 * (1 - math.sqrt(0.5)), 0.0, 0.0]
     )
 

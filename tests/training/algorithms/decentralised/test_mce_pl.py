@@ -55,7 +55,7 @@ def by_hand(algorithm, first, iterations):
         }
 
     z = [tensors(first.rows["scores"], agent) for agent in range(K)]
-    heard = [tensors(first.heard["mask"], agent) for agent in range(K)]
+    heard = [tensors(first.last_received["mask"], agent) for agent in range(K)]
     keep, threshold, rate = (
         algorithm.keep.keep_ratios,
         algorithm.keep.filter_threshold,
@@ -124,7 +124,7 @@ def test_three_iterations_are_those_written_by_hand(algorithm):
                 rtol=1e-5,
                 atol=1e-6,
             )
-            for ours, theirs in ((state.rows["mask"], masks), (state.heard["mask"], heard)):
+            for ours, theirs in ((state.rows["mask"], masks), (state.last_received["mask"], heard)):
                 assert np.array_equal(
                     ours[agent][entry.slice], theirs[agent][entry.name].flatten().bool()
                 )
@@ -239,7 +239,7 @@ def test_fine_tuning_moves_only_what_a_neighbour_keeps():
     plain, _ = rounds(replace(ALGORITHM, fine_tune_rate=0.0), 1)
     for agent, neighbours in NEIGHBOURS.items():
         moved = tuned.rows["scores"][agent] != plain.rows["scores"][agent]
-        held = np.any([tuned.heard["mask"][j] for j in neighbours], axis=0)
+        held = np.any([tuned.last_received["mask"][j] for j in neighbours], axis=0)
         assert moved.any()
         assert not (moved & ~held).any()
 
@@ -289,8 +289,8 @@ def test_what_is_not_delivered_leaves_neighbours_with_the_last_mask():
     trainer, state = started(ALGORITHM)
     first, _ = trainer.step(state, NONE, Delivery.all(K))
     after, metrics = trainer.step(first, NONE, delivery(on_time=[0, 1]))
-    assert np.array_equal(after.heard["mask"][2], first.heard["mask"][2])
-    assert not np.array_equal(after.heard["mask"][0], first.heard["mask"][0])
+    assert np.array_equal(after.last_received["mask"][2], first.last_received["mask"][2])
+    assert not np.array_equal(after.last_received["mask"][0], first.last_received["mask"][0])
     assert not np.array_equal(
         after.rows["scores"][2], first.rows["scores"][2]
     )  # it has trained all the same
@@ -307,13 +307,13 @@ def test_a_late_mask_is_what_neighbours_have_when_it_arrives():
         state, NONE, delivery(participates=[0, 1], on_time=[0, 1], arrived_late=[2])
     )
     assert not state.late
-    assert np.array_equal(state.heard["mask"][2], in_time.heard["mask"][2])
+    assert np.array_equal(state.last_received["mask"][2], in_time.last_received["mask"][2])
 
 
 def test_who_is_not_here_keeps_its_state_and_costs_nothing():
     trainer, state = started(ALGORITHM)
     after, metrics = trainer.step(state, NONE, delivery(participates=[0, 2], on_time=[0, 2]))
-    for rows, theirs in ((state.rows, after.rows), (state.heard, after.heard)):
+    for rows, theirs in ((state.rows, after.rows), (state.last_received, after.last_received)):
         assert all(np.array_equal(rows[name][1], theirs[name][1]) for name in rows)
     assert metrics.uplink_bits[1] == metrics.flops[1] == 0
 

@@ -1,0 +1,31 @@
+"""Drops: runs of one experiment that draw anew what a channel draws once a run."""
+
+import numpy as np
+
+from wirelessfl.experiment import Experiment
+from wirelessfl.rng import Streams
+
+_LOOKED_AT = 8  # seeds that are compared; clients that all see the base station by chance are rare
+_MOVED = 1  # the round that is compared: in round 0 a client has not moved yet
+
+
+def drop_seeds(seed: int, drops: int) -> list[int]:
+    """The seeds of `drops` independent drops; the first is the run's own."""
+    return [seed, *(Streams(seed).seed_for("drop seed", drop) for drop in range(1, drops))]
+
+
+def has_drops(experiment: Experiment) -> bool:
+    """Whether the channel draws once a run what fading does not average out: positions, line of
+    sight, shadowing.
+    """
+    channel, scenario = experiment.channel, experiment.scenario
+    seeds = drop_seeds(experiment.run.seed, _LOOKED_AT)
+    first, *others = (channel.mean_gain(scenario, Streams(seed, _MOVED)) for seed in seeds)
+    return not all(np.array_equal(first, other) for other in others)
+
+
+def period(experiment: Experiment) -> int | None:
+    """The number of rounds after which the channel starts over; None where it does not say."""
+    repeats = getattr(experiment.channel, "period", None)
+    found: int | None = None if repeats is None else repeats(experiment.scenario)
+    return found

@@ -1,0 +1,1 @@
+"""Descriptions of sections, plug-ins, presets and studies: `wirelessfl describe`, `init`."""

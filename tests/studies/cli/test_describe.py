@@ -1,0 +1,71 @@
+"""`wirelessfl describe`, `list KIND` and `init`: what a user reads about fields and plug-ins."""
+
+import tomllib
+
+import pytest
+from helpers.cli import call
+
+from studies.presets import preset_files, scenario_tables
+from wirelessfl import plugins
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_tables
+
+
+@pytest.fixture
+def wirelessfl(capsys, monkeypatch):
+    return lambda *arguments: call(capsys, monkeypatch, *arguments)
+
+
+@pytest.mark.parametrize("kind", ["allocators", "datasets", "studies", "presets"])
+def test_a_kind_is_listed_with_descriptions(wirelessfl, kind):
+    found = wirelessfl("list", kind, "--json").json()
+    names = list(preset_files()) if kind == "presets" else plugins.names(kind)
+    assert list(found) == names
+    assert all(len(text) > 4 for text in found.values())
+
+
+@pytest.mark.parametrize("name", ["scenario", "run", "rician", "exact", "fedavg", "mce-pl"])
+def test_every_key_of_a_section_is_described(wirelessfl, name):
+    found = wirelessfl("describe", name, "--json").json()
+    section = {"channels": "channel", "allocators": "allocation", "algorithms": "training"}.get(
+        found["kind"], name
+    )
+    tables = {section: {found["use"].partition(".")[2].partition("=")[0]: name}}
+    resolved = to_tables(from_tables({} if section == name else tables))[section]
+    keys = {field["name"] for field in found["fields"]}
+    assert set(resolved) - keys <= {"model", "method", "algorithm", "max_pruning_ratio"}
+
+
+@pytest.mark.parametrize("name", ["digits-cnn", "digits", "wfl-table1", "allocation"])
+def test_other_names_are_described(wirelessfl, name):
+    done = wirelessfl("describe", name)
+    assert (done.status, done.err) == (0, "")
+    assert name in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("describe", "ricean"), ["ricean", "did you mean 'rician'?"]),
+        (("list", "channel"), ["KIND", "channels", "'channel'"]),
+        (("init", "x.toml", "--from", "digit"), ["SCENARIO", "digits", "'digit'"]),
+    ],
+)
+def test_a_wrong_name_is_one_line(wirelessfl, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    done = wirelessfl(*arguments)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert all(word in done.err for word in words)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("preset", preset_files())
+def test_a_commented_file_is_the_same_experiment(wirelessfl, tmp_path, preset):
+    file = tmp_path / "mine.toml"
+    assert wirelessfl("init", file, "--from", preset).status == 0
+    text = file.read_text()
+    assert max(map(len, text.splitlines())) <= 200
+    written = from_tables(tomllib.loads(text))
+    assert experiment_hash(written) == experiment_hash(from_tables(scenario_tables(preset)))
+    again = wirelessfl("init", file)
+    assert (again.status, again.out) == (2, "")
+    assert file.read_text() == text
