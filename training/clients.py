@@ -56,6 +56,9 @@ class ClientPool:
         self.test_sets = [
             id(index) for index in data.test_index
         ]  # clients with the same one share its vector
+        self._score_weights = (
+            [len(index) for index in data.test_index] if task.score_mean == "samples" else None
+        )
         self.executor = make_executor(spec, data, runtime, round_flops=self._dense_flops(program))
 
     @property
@@ -75,7 +78,8 @@ class ClientPool:
         return self._accounting.flops(program, mask, batch_size, epoch=epoch, masked=masked)
 
     def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
-        """Mean over clients of the accuracy of client k's model `vector_of(k)` on its test samples.
+        """Mean over clients of the accuracy of client k's model `vector_of(k)` on its test samples,
+        weighted as the task's `score_mean` says.
 
         With `one_model` all are the same and each test set is looked at once.
         """
@@ -88,7 +92,8 @@ class ClientPool:
         clients = sorted(set(different))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))
-        return float(np.mean([accuracy[client] for client in different]))
+        scores = [accuracy[client] for client in different]
+        return float(np.average(scores, weights=self._score_weights))
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
         """The ratios (K,) of a round; `InputError` for other shapes and values that no ratio has."""

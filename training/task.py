@@ -46,7 +46,9 @@ class Task:
     mean and deviation of all training pixels, or `symmetric`: the range of these pixels becomes
     [-1, 1]. `evaluate_on = "validation"` tests on the rows that the data set holds out for choosing
     settings, not on the test set. `tested_on = "whole"` tests every client on the whole test set,
-    whatever its classes: the accuracy of one global model.
+    whatever its classes: the accuracy of one global model. The recorded accuracy (R^2 of a
+    regression) is the mean over clients, each of which counts as much; with `score_mean =
+    "samples"` a client counts by the number of its test samples.
 
     `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with
     the shares of the classes (not of natural clients). `train_fraction` comes after the division:
@@ -82,6 +84,7 @@ class Task:
     train_fraction: float = 1.0
     without: tuple[str, ...] = ()
     pixels: Literal["standardised", "symmetric"] = "standardised"
+    score_mean: Literal["clients", "samples"] = "clients"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -100,6 +103,7 @@ class Task:
         check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
         check_choice("training.tested_on", self.tested_on, ("own", "whole"))
         check_choice("training.pixels", self.pixels, ("standardised", "symmetric"))
+        check_choice("training.score_mean", self.score_mean, ("clients", "samples"))
         check_choice("training.label_choice", self.label_choice, ("balanced", "uniform"))
         for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:
