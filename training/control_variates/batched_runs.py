@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.arrays import Floats
 from training.control_variates.local_steps import FullGradientSteps, check_finite
 from training.control_variates.method import ControlVariateMethod
 from training.control_variates.trainer import ControlVariateTrainer, TrainedClients
 from training.convex.factory import full_gradients
-from training.convex.full_gradients import Floats, FullGradients
+from training.convex.full_gradients import FullGradients
 from training.data.federated import FederatedData
 from training.sparsity.prox import SoftThreshold
 from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
+from training.arrays import Floats
 from training.clients import ClientPool, initial_vector
-from training.control_variates.method import ControlVariateMethod, Floats
+from training.control_variates.method import ControlVariateMethod
 from training.convex.factory import full_gradients
 from training.convex.full_gradients import FullGradients
 from training.engine.accounting import Accounting

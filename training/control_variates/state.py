@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import check_shapes
-from training.control_variates.method import Floats
+from training.arrays import Floats, check_shapes
 from training.state import read_only
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import Floats
 from training.clients import RoundCosts, check_round_inputs, require_no_pruning
 from training.control_variates.local_steps import StepRunner, local_steps
-from training.control_variates.method import ControlVariateMethod, Floats
+from training.control_variates.method import ControlVariateMethod
 from training.control_variates.state import ControlVariateState
 from training.sparsity.prox import Prox, TopK
 from training.state import StateTrainer

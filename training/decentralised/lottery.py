@@ -14,7 +14,7 @@ from training.decentralised.neighbours import Peers
 from training.decentralised.pruned_weights import average_over_holders
 from training.decentralised.retention import mask_density, maskable_entries
 from training.decentralised.state import AgentValues, PeerState
-from training.engine.program import EvaluationWork, LocalResult, LocalWork, Program, Sample
+from training.engine.program import EvaluationWork, LocalResult, LocalWork, Program, SampleSelection
 from training.sparsity.counts import keep_count
 from training.sparsity.top_k import prune_further
 from training.structure.layout import Layout
@@ -128,7 +128,7 @@ class Lottery(PeerMethod):
     def _threshold_work(self, state: PeerState, agent: int) -> EvaluationWork:
         """Evaluation for the threshold, on the same samples in every round."""
         seed = Streams(state.seed).seed_for("threshold", agent)
-        sample = Sample(of=self.threshold_on, count=self.threshold_samples, seed=seed)
+        sample = SampleSelection(of=self.threshold_on, count=self.threshold_samples, seed=seed)
         return EvaluationWork(
             client=agent, vector=self.model(state.own(agent), state.common), sample=sample
         )

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.aggregation import weighted_mean_over_holders
-from training.arrays import Mask, Vector, check_shapes
+from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.clients import ClientPool, RoundCosts, require_no_pruning
 from training.engine.accounting import updates
 from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Program
 from training.method_based import MethodBased
-from training.server.reconfiguration import Floats, Reconfigure
+from training.server.reconfiguration import Reconfigure
 from training.server.state import ServerState
 from training.server.time_model import TimeModel
 from training.sparsity.payload import BITS_PER_WEIGHT
@@ -111,7 +111,7 @@ class GlobalMaskState:
 
     base: ServerState
     mask: Mask
-    importance: Floats
+    importance: Doubles
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mask", read_only(self.mask))
@@ -228,7 +228,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
         active = self._method.reconfiguration.training(state.round, self._pool.clients)
         trains = np.flatnonzero(delivery.participates & ~excluded & active).tolist()
         buffers = np.ones(len(base.shared) - len(state.mask), dtype=np.bool_)
-        held = np.concatenate([state.mask, buffers])
+        kept = np.concatenate([state.mask, buffers])
         late = base.still_late(delivery)
         importance = state.importance.copy()
         costs = RoundCosts(self._pool.clients)
@@ -243,17 +243,17 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
             for client, result in zip(trains, results, strict=True):
                 costs.uplink_bits[client] = demand.fixed_upload_bits[client]
                 costs.flops[client] = self._pool.flops(
-                    client, self._method.program, held, masked=True
+                    client, self._method.program, kept, masked=True
                 )
                 costs.losses.append(result.loss)
                 if delivery.late[client]:
-                    late[client] = result.vector.copy(), held
+                    late[client] = result.vector.copy(), kept
                 if delivery.on_time[client]:
                     squares = np.square(result.sums["gradient"], dtype=np.float64)
                     importance[:] += np.multiply(squares, self._weights[client], out=squares)
-                    yield result.vector, held, self._weights[client]
+                    yield result.vector, kept, self._weights[client]
 
-        shared = np.where(held, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
+        shared = np.where(kept, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
         mask = state.mask
         if self._method.reconfiguration.due(state.round) and importance.any():
             mask = self._reconfigured(state, shared, importance)
@@ -293,7 +293,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
                 mask=mask,
             )
 
-    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Floats) -> Mask:
+    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Doubles) -> Mask:
         return self._method.reconfiguration.mask(
             shared[: len(state.mask)],
             state.mask,
@@ -304,7 +304,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
             round_index=state.round,
         )
 
-    def _time(self) -> tuple[float, Floats]:
+    def _time(self) -> tuple[float, Doubles]:
         """Round time without maskable weights, and the time that each weight adds, (N,), in s.
 
         Both are those of the client with the longest dense round: FLOPs of a step per weight of a

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training.arrays import Mask, Vector
+from training.arrays import Doubles, Mask, Vector
 from training.sparsity.counts import keep_count
 from training.sparsity.top_k import prune_further
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 
-Floats = NDArray[np.float64]
 ReconfigurationRule = Literal["adaptive", "fixed-density"]
 
 
@@ -89,8 +87,8 @@ class Reconfigure:
         self,
         weights: Vector,
         mask: Mask,
-        importance: Floats,
-        seconds: Floats,
+        importance: Doubles,
+        seconds: Doubles,
         layers: Sequence[slice],
         *,
         constant_s: float,
@@ -129,8 +127,8 @@ class Reconfigure:
 def adaptive_mask(
     weights: Vector,
     mask: Mask,
-    importance: Floats,
-    seconds: Floats,
+    importance: Doubles,
+    seconds: Doubles,
     layers: Sequence[slice],
     *,
     constant_s: float,
@@ -180,7 +178,7 @@ def adaptive_mask(
     return decided
 
 
-def largest_mask(weights: Vector, importance: Floats, layers: Sequence[slice], kept: int) -> Mask:
+def largest_mask(weights: Vector, importance: Doubles, layers: Sequence[slice], kept: int) -> Mask:
     """The mask of the most important weights of all layers together.
 
     Args:

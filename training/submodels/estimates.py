@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import Mask, Vector, check_shapes
+from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.engine.program import LocalResult
 from training.state import read_only
 
@@ -16,7 +16,6 @@ _CLIP_QUANTILE = 0.999
 # Values that fit into a core's cache: whole vectors of 15 million take nearly twice as long.
 _BLOCK = 65_536
 
-Floats = NDArray[np.float64]
 Sum = Literal["gradient", "square", "movement"]
 
 
@@ -223,7 +222,7 @@ class RoundStatistics:
         self._rate = effective_rate
         self._total_weight = 0.0
         self._weight = np.zeros(start.size)
-        self._sums: dict[Sum, Floats] = {name: np.zeros(start.size) for name in wanted}
+        self._sums: dict[Sum, Doubles] = {name: np.zeros(start.size) for name in wanted}
 
     def add(self, result: LocalResult, weight: float) -> None:
         """Count the result of one more client.
@@ -259,25 +258,25 @@ class RoundStatistics:
         """True for weights that any client held, (n,)."""
         return self._weight > 0
 
-    def mean_gradient(self) -> Floats:
+    def mean_gradient(self) -> Doubles:
         """Gradient g (n,), 0 where no client held the weight."""
         return self._over_holders("gradient")
 
-    def mean_square(self) -> Floats:
+    def mean_square(self) -> Doubles:
         """Mean square (n,) over the holders of each weight."""
         return self._over_holders("square")
 
-    def movement(self) -> Floats:
+    def movement(self) -> Doubles:
         """|sum_k p_k Delta_k| (n,), with Delta_k = 0 for weights that client k does not hold."""
-        moved: Floats = np.abs(self._sums["movement"]) / (self._total_weight or 1.0)
+        moved: Doubles = np.abs(self._sums["movement"]) / (self._total_weight or 1.0)
         return moved
 
-    def _over_holders(self, name: Sum) -> Floats:
+    def _over_holders(self, name: Sum) -> Doubles:
         total = self._sums[name]
         return np.divide(total, self._weight, out=np.zeros_like(total), where=self._weight > 0)
 
     def update(
-        self, known: Estimates, momentum: float, *, secant: bool, filters: Mask, movement: Floats
+        self, known: Estimates, momentum: float, *, secant: bool, filters: Mask, movement: Doubles
     ) -> Estimates:
         """The estimates after this round.
 
@@ -309,13 +308,13 @@ class RoundStatistics:
                 )
         return after
 
-    def _secant(self, known: Estimates) -> tuple[Floats, Mask]:
+    def _secant(self, known: Estimates) -> tuple[Doubles, Mask]:
         """|g - g'| / (|w - w'| + epsilon) with the last round in which the weight was held.
 
         Clipped at its 99.9 % quantile; the mask says where there is a value.
         """
         observed = self.seen & known.gradient.known
-        ratio: Floats = np.abs(self.mean_gradient() - known.last_gradient) / (
+        ratio: Doubles = np.abs(self.mean_gradient() - known.last_gradient) / (
             np.abs(self._start - known.last_vector) + _EPSILON
         )
         if observed.any():

@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import Mask, Vector
+from training.arrays import Doubles, Mask, Vector
 from training.structure.layout import Entry
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel, Widths
-from training.submodels.estimates import Estimates, Floats, RoundStatistics, RunningMean, Sum
+from training.submodels.estimates import Estimates, RoundStatistics, RunningMean, Sum
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 
@@ -20,7 +20,7 @@ ScoreName = Literal["curvature", "paper", "taylor", "l1", "delta", "random"]
 Curvature = Literal["fisher", "secant", "exact-fisher"]
 Scope = Literal["shared", "client"]
 
-FilterScores = Mapping[str, Floats]  # by group of filters, (width of the group,)
+FilterScores = Mapping[str, Doubles]  # by group of filters, (width of the group,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,10 +223,10 @@ class Scorer:
             for name, width in self.structure.widths.items()
         }
 
-    def _of_tensor(self, entry: Entry, width: int, vector: Vector, row: Estimates) -> Floats:
+    def _of_tensor(self, entry: Entry, width: int, vector: Vector, row: Estimates) -> Doubles:
         """The scores of one tensor's weights, (filters, weights of each)."""
 
-        def estimated(values: RunningMean, default: float) -> Floats:
+        def estimated(values: RunningMean, default: float) -> Doubles:
             return _or_mean(
                 _by_filter(values.value, entry, width),
                 _by_filter(values.known, entry, width),
@@ -236,10 +236,10 @@ class Scorer:
         weights = _by_filter(vector, entry, width).astype(np.float64)
         if self.score.score == "l1":
             return np.abs(weights)
-        second: Floats = estimated(row.curvature, 1.0) * weights * weights
+        second: Doubles = estimated(row.curvature, 1.0) * weights * weights
         if self.score.score == "curvature":
             return second
-        first: Floats = estimated(row.gradient, 0.0) * weights
+        first: Doubles = estimated(row.gradient, 0.0) * weights
         return first + second if self.score.score == "paper" else second / 2 - first
 
     def _movement(self, row: Estimates) -> FilterScores:
@@ -291,7 +291,7 @@ def _by_filter(values: NDArray[Any], entry: Entry, width: int) -> NDArray[Any]:
     return values[entry.slice].reshape(width, -1)
 
 
-def _or_mean(value: NDArray[np.floating], known: NDArray[np.bool_], default: float) -> Floats:
+def _or_mean(value: NDArray[np.floating], known: NDArray[np.bool_], default: float) -> Doubles:
     """Known values, elsewhere their mean; `default` where none is known."""
     rest = float(value[known].mean(dtype=np.float64)) if known.any() else default
     return np.where(known, value.astype(np.float64), rest)

@@ -193,7 +193,7 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         widths: dict[int, Widths] = {}
         for client in np.flatnonzero(delivery.participates).tolist():
             kept = 1.0 - float(ratios[client])
-            largest = self._structure.largest_within(bits_share=kept, flops_share=kept)
+            largest = self._structure.largest_within(bits_fraction=kept, flops_fraction=kept)
             if largest is not None:
                 widths[client] = largest
         return widths
