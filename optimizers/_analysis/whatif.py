@@ -3,7 +3,7 @@ batched call.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import sqrt
 from typing import Any
 
@@ -20,9 +20,13 @@ from wirelessfl.protocols import Allocator
 
 FIELDS = (
     "deadline_s",
-    "bandwidth_hz",
+    "fixed_s",
+    "prunable_s",
     "upload_bits",
     "fixed_upload_bits",
+    "rate_bps",
+    "snr",
+    "bandwidth_hz",
     "weight",
     "max_pruning_ratio",
 )
@@ -121,15 +125,19 @@ def what_if(
     """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one
     call.
 
-    `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales
-    the rates, at the same SNR, and needs an `AllocationProblem` with its own. Raises `InputError`
-    for another field or for values that are no numbers or not 1-D.
+    `vary` maps fields that the problem has (of `FIELDS`) to 1-D values for all clients.
+    `bandwidth_hz` also scales the rates: at the same SNR where the noise power is fixed, at the
+    same power and noise density, so that the SNR falls as the band grows, for a `NoisePsdProblem`.
+    Raises `InputError` for another field, for `bandwidth_hz` of a problem without its own, or for
+    values that are no numbers or not 1-D.
     """
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
     values = {name: _axis(name, given) for name, given in vary.items()}
     grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
-    for axis, (name, numbers) in enumerate(values.items()):
+    # The band comes last: it scales rates and bits that another axis may have replaced.
+    order = sorted(enumerate(values.items()), key=lambda item: item[1][0] == "bandwidth_hz")
+    for axis, (name, numbers) in order:
         along = numbers.reshape((-1, *(1,) * (len(grid) - axis + 1)))
         draws = replace(draws, **_changes(draws, name, along, problem.bandwidth_hz))
     allocation = solve(draws, method)
@@ -212,12 +220,19 @@ def _in_draws(problem: Any) -> Any:
 
 
 def _changes(problem: Any, name: str, values: Array, old_hz: float | None) -> dict[str, Any]:
+    """The fields that change with `name`; rates in proportion to the band."""
+    if name not in (field.name for field in fields(problem)):
+        raise InputError(
+            f"vary {name} needs a problem with this field, got {type(problem).__name__}"
+        )
     if name != "bandwidth_hz":
         return {name: values}
-    if old_hz is None or not isinstance(problem, AllocationProblem):
-        got = "None" if old_hz is None else type(problem).__name__
-        raise InputError(
-            f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}"
-        )
+    if old_hz is None:
+        raise InputError("vary bandwidth_hz needs a problem with its own bandwidth_hz, got None")
     check_number("bandwidth_hz", values.ravel(), above=0)
-    return {"rate_bps": np.asarray(problem.rate_bps) * (values / old_hz)}
+    wider = values / old_hz
+    if isinstance(problem, AllocationProblem):
+        return {"rate_bps": np.asarray(problem.rate_bps) * wider}
+    # A problem has one band, so fewer bits take the place of more hertz.
+    names = ("snr", "upload_bits", "fixed_upload_bits")
+    return {changed: np.asarray(getattr(problem, changed)) / wider for changed in names}

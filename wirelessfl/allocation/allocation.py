@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.interface import Array, Problem, kept_fraction
 from wirelessfl.values import ON_TIME
 
+_LOST = 1e-6  # kept fractions of which 1 - ratio has lost more than the last 6 of 16 digits
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Allocation:
@@ -33,10 +35,8 @@ class Allocation:
 
     @property
     def kept_fraction(self) -> Array:
-        """x_k = 1 - `pruning_ratio`, to full relative precision where `exact_kept` agrees with it;
-        (..., K).
-        """
-        return kept_fraction(self.pruning_ratio, self.exact_kept)
+        """x_k = 1 - `pruning_ratio`, to full relative precision next to 0; (..., K)."""
+        return kept_fraction(self.pruning_ratio, self.exact_kept, below=_LOST)
 
     @property
     def latency_s(self) -> Array:

@@ -242,7 +242,7 @@ class Shares(Protocol):
 
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
     """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
-    kept = 1.0 - allocation.pruning_ratio
+    kept = allocation.kept_fraction
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = sending_rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)

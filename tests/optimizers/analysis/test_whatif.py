@@ -179,8 +179,55 @@ def test_noise_of_a_given_density_has_one_band():
         solve(changed(p, deadline_s=deadline_s)).pruning_ratio.mean() for deadline_s in DEADLINES
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
-    with pytest.raises(InputError, match="NoisePsdProblem"):
-        what_if(p, {"bandwidth_hz": BANDS})
+    with pytest.raises(InputError, match=r"vary rate_bps needs .* got NoisePsdProblem"):
+        what_if(p, {"rate_bps": [1e6]})
+    with pytest.raises(InputError, match=r"vary snr needs .* got AllocationProblem"):
+        what_if(s, {"snr": [1.0]})
+
+
+def test_more_band_at_the_same_noise_density():
+    s = scenario_s(fixed_upload_bits=1e4)
+    p = NoisePsdProblem(
+        deadline_s=0.025,
+        fixed_s=s.fixed_s,
+        prunable_s=s.prunable_s,
+        upload_bits=s.upload_bits,
+        fixed_upload_bits=s.fixed_upload_bits,
+        snr=np.linspace(5, 50, 10),
+        bandwidth_hz=20e6,
+    )
+    found = what_if(p, {"bandwidth_hz": BANDS, "upload_bits": [3e5, 5e5]}).mean("mean_ratio")
+    for row, hertz in enumerate(BANDS):
+        for column, bits in enumerate((3e5, 5e5)):
+            wider = changed(p, bandwidth_hz=hertz, snr=p.snr * 20e6 / hertz, upload_bits=bits)
+            expected = solve(wider).pruning_ratio.mean()
+            assert found[row, column] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("field", ["rate_bps", "prunable_s", "fixed_s"])
+def test_any_field_of_the_problem_can_be_varied(field):
+    p = scenario_s()
+    values = np.linspace(0.5, 1.0, 3) * np.asarray(getattr(p, field)).mean()
+    found = what_if(p, {field: values, "bandwidth_hz": [40e6]}).mean("mean_ratio")[:, 0]
+    expected = [
+        solve(changed(q, rate_bps=2 * q.rate_bps)).pruning_ratio.mean()
+        for q in (changed(p, **{field: value}) for value in values)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_snr_can_be_varied():
+    p = NoisePsdProblem(
+        deadline_s=0.025,
+        fixed_s=0.005,
+        prunable_s=0.01,
+        upload_bits=5e5,
+        snr=np.ones(5),
+        bandwidth_hz=20e6,
+    )
+    found = what_if(p, {"snr": [1.0, 10.0]}).mean("mean_ratio")
+    expected = [solve(changed(p, snr=snr)).pruning_ratio.mean() for snr in (1.0, 10.0)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_client_that_never_finishes_makes_no_noise():
