@@ -1,3 +1,5 @@
+"""Straight-through training of masks against a naive loop with autograd."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Counts of kept weights: exact roundings and the rules that divide them over layers."""
+
 from fractions import Fraction
 from itertools import pairwise, product
 from math import prod
