@@ -193,6 +193,16 @@ def test_every_place_that_the_pages_name_exists():
 TAGS = r"\[(?:WFL|CA-HFP|MCE-PL|SPS)\]"
 
 
+def test_every_symbol_has_a_name_that_the_code_uses():
+    text = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^## Symbols\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    names = {name.split("(")[0].split(".")[-1] for name in re.findall(r"`([^`]+)`", table)}
+    code = "".join(file.read_text(encoding="utf-8") for file in SOURCES)
+    words = set(re.findall(r"\w+", code))
+    assert len(names) > 30
+    assert names - words == set()
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_row_names_a_place_or_a_reason(paper):
     rows = re.findall(r"^\| .* \|$", sections("equations.md")[paper], re.MULTILINE)

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl.allocation.interface import Array, broadcast_fields, kept_fraction
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
-from wirelessfl.values import ChannelState, Demand, PerClient, Scenario
+from wirelessfl.values import ON_TIME, ChannelState, Demand, PerClient, Scenario
 
-ROUNDING = formula.ON_TIME - 1.0  # a limit passed by less than this (relative) is met
+ROUNDING = ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -27,11 +27,11 @@ data_root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as JSON, null for numbers that are not finite."""
+def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Print `value` as JSON, null for numbers that are not finite; `default` converts other types."""
     from wirelessfl.records import strict_json
 
-    click.echo(strict_json.dumps(value, indent=2))
+    click.echo(strict_json.dumps(value, indent=2, default=default))
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,8 @@
 """`wirelessfl describe`: a section, plug-in, preset or study with all its fields."""
 
-import json
-
 import click
 
-from studies.cli._scenario import json_option
+from studies.cli._scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -31,7 +29,7 @@ def describe(name: str, as_json: bool) -> None:
 
     found = described(name)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, default=str))
+        print_json(asdict(found), default=str)
         return
     from studies.views.describe.tables import print_description
 

@@ -1,10 +1,8 @@
 """`wirelessfl list`: plug-ins and presets with one line of description each."""
 
-import json
-
 import click
 
-from studies.cli._scenario import json_option
+from studies.cli._scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -31,7 +29,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
         return
     found = {one: plugins.names(one) for one in plugins.KINDS}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.console import Console
     from rich.table import Table
@@ -54,7 +52,7 @@ def _list_kind(kind: str, as_json: bool) -> None:
     else:
         found = {name: plugins.description(kind, name) for name in plugins.names(kind)}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.console import Console
     from rich.table import Table

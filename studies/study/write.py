@@ -14,6 +14,7 @@ from typing import Any
 from studies.report.csv_files import write_records
 from studies.report.curves import curve_rows
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.report.unserved import unserved_note, with_unserved
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
 from studies.study.study import Setting, Study, describe, headline
@@ -48,7 +49,7 @@ def write_results(
         The study's table.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = study.table(runs)
+    table = with_unserved(study.table(runs), experiments, runs)
     write_records(folder / "table.csv", table_records(table))
     write_records(folder / "claims.csv", claim_records(study, table))
     if found is not None:
@@ -57,7 +58,9 @@ def write_results(
         write_records(folder / "curves.csv", curve_rows(runs))
     command = strict_json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
     write_atomically(folder / "command.json", command.encode())
-    _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
+    title = headline(name, setting, experiments)
+    note = unserved_note(experiments, runs)
+    _write_figure(folder / "figure.png", study, runs, f"{title}\n{note}" if note else title)
     return table
 
 

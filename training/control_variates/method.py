@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,13 @@ from training.arrays import Floats
 from training.control_variates.local_descent import LocalDescent
 from training.engine.engine import EngineSpec
 from training.sparsity.counts import keep_count
-from training.sparsity.packing import index_bits
-from training.sparsity.payload import BITS_PER_WEIGHT
+from training.sparsity.payload import BITS_PER_WEIGHT, SparseEncoding, sparse_bits
 from training.sparsity.prox import Prox, SoftThreshold, TopK
 from training.structure.layout import Layout
 from training.task import Task
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.values import Array, Demand
 
-SparseEncoding = Literal["values", "values+index", "bitmap"]
 ProxRule = Callable[[int], Prox]  # from the number of weights to keep; `TopK` itself is one
 
 
@@ -137,7 +135,7 @@ class ControlVariateMethod:
         descent: Local steps between two communications.
         rules: Lines of the meta-algorithm.
         sparsity: Fraction of the weights that the evaluated model prunes, in [0, 1).
-        payload: Encoding of the places of sparse weights, see `sparse_bits`.
+        payload: Encoding of the indices of sparse weights, see `sparse_bits`.
         allocated: Whether the allocation determines the sparsity of the uploads.
     """
 
@@ -304,23 +302,6 @@ def per_client(rule: ProxRule | None, vectors: Floats, kept: NDArray[np.int64]) 
     if (kept == kept[0]).all():
         return rule(int(kept[0]))(vectors)
     return np.stack([rule(int(count))(row) for count, row in zip(kept, vectors, strict=True)])
-
-
-def sparse_bits(nonzero: Any, size: int, payload: SparseEncoding = "values") -> Any:
-    """Bits of sparse vectors: 32 for each nonzero weight, and those of their places.
-
-    Args:
-        nonzero: Number of nonzero weights, or an array of numbers.
-        size: Number d of all weights.
-        payload: `values` alone, the places being known or free as in the tables of [SPS];
-            `values+index`: ceil(log2 d) bits more for the place of each; `bitmap`: one bit more for
-            each of the d weights.
-
-    Returns:
-        Bits, of the shape of `nonzero`.
-    """
-    places = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}[payload]
-    return BITS_PER_WEIGHT * nonzero + places
 
 
 def check_sparsity(sparsity: float) -> None:

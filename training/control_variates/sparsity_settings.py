@@ -1,4 +1,4 @@
-"""Common fields of algorithms with a sparse model: sparsity, its source, encoding of places."""
+"""Common fields of algorithms with a sparse model: sparsity, its source, encoding of indices."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -6,10 +6,10 @@ from typing import Literal, get_args
 from training.control_variates.local_descent import LocalDescent
 from training.control_variates.method import (
     ControlVariateMethod,
-    SparseEncoding,
     UpdateRules,
     check_sparsity,
 )
+from training.sparsity.payload import SparseEncoding
 from training.task import Task
 from wirelessfl.errors import check_choice
 

@@ -228,7 +228,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
         active = self._method.reconfiguration.training(state.round, self._pool.clients)
         trains = np.flatnonzero(delivery.participates & ~excluded & active).tolist()
         buffers = np.ones(len(base.shared) - len(state.mask), dtype=np.bool_)
-        held = np.concatenate([state.mask, buffers])
+        kept = np.concatenate([state.mask, buffers])
         late = base.still_late(delivery)
         importance = state.importance.copy()
         costs = RoundCosts(self._pool.clients)
@@ -243,17 +243,17 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
             for client, result in zip(trains, results, strict=True):
                 costs.uplink_bits[client] = demand.fixed_upload_bits[client]
                 costs.flops[client] = self._pool.flops(
-                    client, self._method.program, held, masked=True
+                    client, self._method.program, kept, masked=True
                 )
                 costs.losses.append(result.loss)
                 if delivery.late[client]:
-                    late[client] = result.vector.copy(), held
+                    late[client] = result.vector.copy(), kept
                 if delivery.on_time[client]:
                     squares = np.square(result.sums["gradient"], dtype=np.float64)
                     importance[:] += np.multiply(squares, self._weights[client], out=squares)
-                    yield result.vector, held, self._weights[client]
+                    yield result.vector, kept, self._weights[client]
 
-        shared = np.where(held, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
+        shared = np.where(kept, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
         mask = state.mask
         if self._method.reconfiguration.due(state.round) and importance.any():
             mask = self._reconfigured(state, shared, importance)

@@ -17,16 +17,19 @@ The counts alone determine the payload, so that it is known before any mask is:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from training.arrays import Mask
 from training.sparsity.counts import retained_count
-from training.sparsity.packing import pack_mask, unpack_mask
+from training.sparsity.packing import index_bits, pack_mask, unpack_mask
 from wirelessfl.errors import InputError, check_choice
 
 BITS_PER_WEIGHT = 32
+
+SparseEncoding = Literal["values", "values+index", "bitmap"]
 
 _FEW = 64  # ones counted with whole numbers, where C(n, k) can be a power of two (k = 1)
 
@@ -193,3 +196,20 @@ def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
     """
     kept = int(np.count_nonzero(mask))
     return float(BITS_PER_WEIGHT * kept + (mask.size if count_mask_bits and kept else 0))
+
+
+def sparse_bits(nonzero: Any, size: int, payload: SparseEncoding = "values") -> Any:
+    """Bits of sparse vectors: 32 for each nonzero weight, and those of their indices.
+
+    Args:
+        nonzero: Number of nonzero weights, or an array of numbers.
+        size: Number d of all weights.
+        payload: `values` alone, the indices being known or free as in the tables of [SPS];
+            `values+index`: ceil(log2 d) bits more for the index of each; `bitmap`: one bit more for
+            each of the d weights.
+
+    Returns:
+        Bits, of the shape of `nonzero`.
+    """
+    index_part = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}[payload]
+    return BITS_PER_WEIGHT * nonzero + index_part

@@ -119,15 +119,23 @@ def ratio(numerator: Array, denominator: Array) -> Array:
         return np.where(numerator == 0, 0.0, numerator / denominator)
 
 
-def kept_fraction(pruning_ratio: Array, exact_kept: Array | None) -> Array:
-    """1 - `pruning_ratio`, replaced by `exact_kept` where the two differ by rounding only; (..., K).
+def kept_fraction(pruning_ratio: Array, exact_kept: Array | None, below: float = 1.0) -> Array:
+    """1 - `pruning_ratio`, with the digits that the subtraction loses next to a ratio of 1.
 
-    Next to a ratio of 1 the subtraction loses every digit of a kept fraction below 1e-16.
+    Args:
+        pruning_ratio: rho; (..., K).
+        exact_kept: x as the allocator computed it, or None; (..., K).
+        below: Size of x below which its lost digits count.
+
+    Returns:
+        `exact_kept` where it is below that size and differs from 1 - rho by rounding only, 1 - rho
+        elsewhere; (..., K).
     """
     kept = 1.0 - np.asarray(pruning_ratio)
     if exact_kept is None:
         return kept
-    return np.where(np.abs(kept - exact_kept) <= _LAST_DIGITS, exact_kept, kept)
+    lost = (exact_kept <= below) & (np.abs(kept - exact_kept) <= _LAST_DIGITS)
+    return np.where(lost, exact_kept, kept)
 
 
 def client_fields(problem: Any) -> list[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
+from wirelessfl.cell.closed_form import busy_s, energy_j, phases
 from wirelessfl.errors import InputError
-from wirelessfl.values import Array, ChannelState, Demand, Scenario
+from wirelessfl.values import ON_TIME, Array, ChannelState, Demand, Scenario
 
 _AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
 

@@ -74,9 +74,7 @@ class Scheme:
     @property
     def late(self) -> NDArray[np.bool_]:
         """Which clients finish after the deadline; (K,) bool."""
-        return np.asarray(
-            self.planned.allocation.latency_s > self.experiment.scenario.deadline_s * (1.0 + 1e-9)
-        )
+        return self.planned.allocation.late
 
 
 def plans(tables: Tables, methods: Sequence[str]) -> dict[str, Scheme]:

@@ -14,6 +14,8 @@ from optimizers import Repair, measures
 from studies.views.allocation.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
+UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan of the method meets
+
 
 def print_allocation(scheme: Scheme) -> None:
     """One round's allocation, client by client, then prices, certificate and what is wrong."""
@@ -42,19 +44,30 @@ def print_allocation(scheme: Scheme) -> None:
         soft_wrap=True,
     )
     if allocation.reason:
-        console.print(f"infeasible: {allocation.reason}", soft_wrap=True)
+        console.print(f"{_heading(scheme)}: {allocation.reason}", soft_wrap=True)
     if scheme.repair is not None:
         console.print(_mended(scheme, scheme.repair), soft_wrap=True)
 
 
+def _heading(scheme: Scheme) -> str:
+    """Heading of the reasons: `late` where no client is worse than that."""
+    return "infeasible" if set(scheme.planned.allocation.status) & UNMET else "late"
+
+
 def print_schemes(schemes: Mapping[str, Scheme]) -> None:
-    """One line per scheme: what it prunes, how long the round takes, who is late, starved or
-    infeasible.
+    """One line per scheme: pruning, latency of the round, and the numbers of clients that are late,
+    starved, infeasible or left out.
     """
     deadline_s = next(iter(schemes.values())).experiment.scenario.deadline_s
-    columns = ("scheme", "pruned %", "most %", "latency ms", "late", "starved", "infeasible")
+    columns = ("scheme", "pruned %", "most %", "latency ms")
+    counts = ("late", "starved", "infeasible", "left_out")
+    headings = (name.replace("_", " ") for name in counts)
     table = Table(
-        *columns, title=f"one round, deadline {1e3 * deadline_s:g} ms", box=SIMPLE_HEAD, padding=0
+        *columns,
+        *headings,
+        title=f"one round, deadline {1e3 * deadline_s:g} ms",
+        box=SIMPLE_HEAD,
+        padding=0,
     )
     for column in table.columns[1:]:
         column.justify = "right"
@@ -66,9 +79,7 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
             f"{100 * allocation.pruning_ratio.mean():.2f}",
             f"{100 * allocation.pruning_ratio.max():.2f}",
             f"{1e3 * allocation.latency_s.max():.3f}",
-            str(scheme.late.sum()),
-            f"{counted['starved']:g}",
-            f"{counted['infeasible']:g}",
+            *(f"{counted[name]:g}" for name in counts),
         )
     Console().print(table)
 

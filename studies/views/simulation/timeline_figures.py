@@ -18,8 +18,8 @@ from studies.views.simulation.timeline import (
     Bar,
     Timeline,
 )
-from wirelessfl.cell.closed_form import ON_TIME
 from wirelessfl.planning import participants
+from wirelessfl.values import ON_TIME
 
 # Okabe and Ito's colours: told apart by everybody; light and dark alternate, so that neighbours
 # differ in grey too.

@@ -12,15 +12,17 @@ from studies.report.output import new_figure
 from studies.views.whatif.tables import FoundBreakpoints
 from studies.views.whatif.units import label_of, shown, value_of
 
-COUNTS = ("starved", "infeasible")
+COUNTS = ("starved", "infeasible", "left_out", "late")
 MOST_CURVES = len(COLOURS)
 PANELS = (  # measure, axis label, from the measure to what is shown
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
     ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
     ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),
-    ("starved", "starved clients", lambda clients: clients),
-    ("infeasible", "infeasible clients", lambda clients: clients),
     ("bandwidth_price", "kept models per band", lambda price: price),
+    *(
+        (measure, f"{measure.replace('_', ' ')} clients", lambda clients: clients)
+        for measure in COUNTS
+    ),
 )
 
 
@@ -28,16 +30,16 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
     """Every measure in its own panel: shaded one standard error; ticks in (a) where the active set
     changes.
     """
-    figure = new_figure(10.0, 5.6)
+    figure = new_figure(12.6, 5.6)
     note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
     figure.suptitle(title + note, fontsize="small", color="0.35")
     sizes = [values.size for values in result.axes.values()]
-    panels = figure.subplots(2, 3).ravel()
+    panels = figure.subplots(2, 4).ravel()
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:
         _maps(figure, panels, result)
     else:
         _curves(figure, panels, result, found)
-    for letter, axes in zip("abcdef", panels, strict=True):
+    for letter, axes in zip("abcdefgh", panels, strict=True):
         axes.set_title(f"({letter})", loc="left", fontsize="medium")
     return figure
 

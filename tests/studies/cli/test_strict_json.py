@@ -122,4 +122,4 @@ def test_nothing_is_written_past_the_strict_writer():
         if isinstance(node, ast.Attribute) and node.attr in ("dump", "dumps")
         if isinstance(node.value, ast.Name) and node.value.id == "json"
     }
-    assert written - NOT_WRITTEN == {"wirelessfl/strict_json.py"}
+    assert written - NOT_WRITTEN == {"wirelessfl/records/strict_json.py"}

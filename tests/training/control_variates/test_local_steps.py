@@ -1,4 +1,4 @@
-"""The two ways of local steps: mini-batches through executors, full gradients of data from a file."""
+"""Local steps on mini-batches by executors, and with full gradients of data from a file."""
 
 import os
 from dataclasses import replace
@@ -178,7 +178,7 @@ def test_running_statistics_are_averaged_and_never_pruned():
 
 @pytest.fixture(scope="module")
 def blog(tmp_path_factory):
-    """A made-up blogfeedback.npz: 60 rows of few features that are not 0, three blogs."""
+    """A synthetic blogfeedback.npz: 60 rows of few features that are not 0, three blogs."""
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(5)
     blogs = rng.random((K, 50))
 
@@ -249,7 +249,10 @@ def test_a_step_size_that_diverges_stops_in_one_line(blog):
     trainer = SparseProxskip(task=RIDGE, descent=descent).trainer(
         clients=K, seed=0, runtime=Runtime(data_root=blog)
     )
-    said = r"^training diverged: client 0, round 1, weights are not finite after \d+ steps; reduce training.learning_rate$"
+    said = (
+        r"^training diverged: client 0, round 1, weights are not finite after \d+ steps; "
+        r"reduce training.learning_rate$"
+    )
     with pytest.raises(DivergenceError, match=said):
         trainer.step(trainer.init(0), NONE, ALL)
 

@@ -1,4 +1,4 @@
-"""Pieces of the meta-algorithm of [SPS], what they send, and what they ask of the network."""
+"""Rules of the meta-algorithm of [SPS], their uploads, and their demand."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ from training.control_variates.method import (
     ControlVariateMethod,
     SoftThresholdRule,
     UpdateRules,
-    sparse_bits,
 )
 from training.control_variates.sparsity_settings import Sparse, SparseUpload
+from training.sparsity.payload import sparse_bits
 from training.sparsity.prox import SoftThreshold, TopK
 from training.structure.layout import Layout
 from training.task import Task
@@ -151,7 +151,7 @@ def test_the_exchange_is_that_of_a_drawing():
 
 
 @given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
-def test_the_sum_of_the_control_variates_stays_what_it_was(clients, size, seed, scale):
+def test_the_sum_of_the_control_variates_is_preserved(clients, size, seed, scale):
     rng = np.random.default_rng(seed)
     trained, control = rng.normal(size=(clients, size)), rng.normal(size=(clients, size))
     kept = rng.integers(1, size + 1, size=clients)

@@ -1,3 +1,5 @@
+"""Initial weights, scores and assumed masks of mask learning."""
+
 import numpy as np
 import pytest
 from helpers.agents import TASK, row, started

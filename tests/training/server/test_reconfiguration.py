@@ -1,4 +1,4 @@
-"""PruneFL's choice of weights, on vectors that are small enough to choose by hand."""
+"""Reconfiguration of PruneFL's mask, on vectors small enough to verify manually."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def adaptive(
     return np.flatnonzero(found).tolist()
 
 
-def test_by_hand():
+def test_a_small_example():
     weights = array(6, -5, 4, 3, -2, 1)  # 3, 4, 5 are undecided; gamma = 6 / (1 + 3) = 1.5
     assert adaptive(weights, ALL, array(2, 2, 2, 1.4, 0, 1)) == [0, 1, 2]
     assert adaptive(weights, ALL, array(2, 2, 2, 1.6, 0, 1.51)) == [
@@ -64,7 +64,7 @@ def test_seconds_decide_between_equal_gradients():
     ]  # 2 / 4 is below any gamma
 
 
-def test_what_was_pruned_can_come_back_and_what_lies_outside_stays():
+def test_pruned_weights_can_return_and_entries_outside_the_layers_stay():
     weights = array(6, -5, 4, 3, 0, 0, 9, 9)
     mask = np.array([1, 1, 1, 1, 0, 0, 1, 1], dtype=bool)
     importance = array(1, 1, 0, 0, 0, 50, 0, 0)

@@ -1,6 +1,4 @@
-"""The bandit for pruning ratios: intervals, bounds, regret on a made-up problem, trials that can be
-resumed.
-"""
+"""Bandits for pruning ratios: intervals, bounds, regret on a synthetic problem, resumption."""
 
 import numpy as np
 import pytest
@@ -54,7 +52,7 @@ def test_intervals_are_cut_where_they_are_tried_until_they_are_short():
     assert BANDIT.edges(array(0.0)).tolist() == [0, 0.8]
 
 
-def test_an_interval_never_tried_is_next_and_the_bound_is_by_hand():
+def test_an_interval_never_tried_is_next_and_the_bound_follows_the_formula():
     draw = Streams(0).generator("bandit", 0)
     assert (
         BANDIT.choose(array(0.5), array(1.0), draw) < 0.5
@@ -101,7 +99,7 @@ def test_clients_of_different_speeds_come_together_with_little_exploration():
     assert gap[:, -50:].mean() < 0.7 * gap[:, :20].mean()
 
 
-def test_it_follows_what_changes():
+def test_it_follows_changing_rewards():
     ratios, rewards = array(), array()
     for round in range(400):
         ratio = BANDIT.choose(ratios, rewards, Streams(1, round).generator("bandit", 0))
@@ -138,11 +136,11 @@ def test_a_choice_does_not_depend_on_the_other_clients():
     )
 
 
-def test_rewards_by_hand():
-    everybody = np.ones(3, dtype=bool)
-    first = Trials.none(3).after(array(0.1, 0.2, 0.3), array(1, 2, 3), 2.0, everybody)
+def test_rewards_follow_the_formula():
+    all_clients = np.ones(3, dtype=bool)
+    first = Trials.none(3).after(array(0.1, 0.2, 0.3), array(1, 2, 3), 2.0, all_clients)
     assert np.isnan(first.rewards).all()  # nothing to compare with
-    second = first.after(array(0.4, 0.5, 0.6), array(1, 2, 3), 1.5, everybody)
+    second = first.after(array(0.4, 0.5, 0.6), array(1, 2, 3), 1.5, all_clients)
     np.testing.assert_allclose(second.rewards[1], [0.5 / 0.5, 0.5 / 0.01, 0.5 / 0.5])
     third = second.after(array(0.4, 0.5, 0.6), array(1, 9, 3), 1.0, np.array([True, False, True]))
     np.testing.assert_allclose(third.rewards[2], [1.0, np.nan, 1.0])

@@ -126,7 +126,7 @@ def test_paper_has_the_printed_sign_and_no_half():
     np.testing.assert_allclose(found, terms[entry.slice].reshape(6, -1).sum(axis=1), rtol=1e-5)
 
 
-def test_what_nobody_has_held_counts_with_the_mean_of_its_tensor():
+def test_weights_never_held_count_with_the_mean_of_their_tensor():
     it, vector = scorer(NormCnn)
     estimates = row(it, curvature=np.zeros(it.structure.layout.parameter_size))
     (entry,) = (entry for entry in it.structure.layout.entries if entry.name == "conv.weight")
@@ -145,7 +145,7 @@ def test_knowing_nothing_the_curvature_score_is_the_squared_weight():
     np.testing.assert_allclose(it.filters(vector, it.initial(1).row(0), ROUND_0)["hidden"], squares)
 
 
-def test_movement_is_summed_over_a_filter_and_kept_while_nobody_holds_it():
+def test_movement_is_summed_over_a_filter_and_kept_while_it_has_no_holder():
     it, vector = scorer(NormCnn, score="delta")
     layout = it.structure.layout
     (entry,) = (entry for entry in layout.entries if entry.name == "conv.weight")

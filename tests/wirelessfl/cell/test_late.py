@@ -10,7 +10,7 @@ from wirelessfl.cell import cell
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.rng import Streams
 from wirelessfl.rounds import delivery
-from wirelessfl.values import Backlog
+from wirelessfl.values import ON_TIME, Backlog
 
 LATE = {"deadline_policy": "late-next-round", "deadline_s": 1.0}
 
@@ -154,8 +154,8 @@ def test_the_old_update_of_a_starved_client_gets_through_where_it_has_a_band():
 
 def test_who_finishes_at_the_last_moment_owes_nothing():
     """The server checks when the bits have arrived but the client has no acknowledgement yet."""
-    timing = cell.simulate(*by_hand(0.0, formula.ON_TIME * 1e6, **LATE))
-    assert timing.finish_s.tolist() == [formula.ON_TIME]
+    timing = cell.simulate(*by_hand(0.0, ON_TIME * 1e6, **LATE))
+    assert timing.finish_s.tolist() == [ON_TIME]
     assert timing.delivered.tolist() == [True]
     assert owed(timing) == [[False], [0.0], [0.0]]
 

@@ -20,7 +20,7 @@ class AcceleratedServerPruning(ControlVariateBased):
     weights.
 
     Attributes:
-        sparse: Sparsity of the model, and encoding of its places.
+        sparse: Sparsity of the model, and encoding of its indices.
     """
 
     sparse: Sparse = field(default_factory=Sparse)

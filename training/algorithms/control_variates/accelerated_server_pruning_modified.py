@@ -21,7 +21,7 @@ class AcceleratedServerPruningModified(ControlVariateBased):
     of the pruned model alone is counted.
 
     Attributes:
-        sparse: Sparsity of the model, and encoding of its places.
+        sparse: Sparsity of the model, and encoding of its indices.
     """
 
     sparse: Sparse = field(default_factory=Sparse)

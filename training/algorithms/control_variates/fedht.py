@@ -22,7 +22,7 @@ class Fedht(ControlVariateBased):
     samples.
 
     Attributes:
-        sparse: Sparsity of the model, and encoding of its places.
+        sparse: Sparsity of the model, and encoding of its indices.
     """
 
     sparse: Sparse = field(default_factory=Sparse)

@@ -21,7 +21,7 @@ class Fediht(ControlVariateBased):
     **Differs:** from Tong et al. as `fedht` does.
 
     Attributes:
-        sparse: Sparsity of the uploads, and encoding of their places.
+        sparse: Sparsity of the uploads, and encoding of their indices.
         server_threshold: Whether the server prunes the mean.
     """
 

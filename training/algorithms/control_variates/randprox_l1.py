@@ -23,7 +23,7 @@ class RandproxL1(ControlVariateBased):
     the mean of the f_i.
 
     Attributes:
-        sparse: Sparsity of the evaluated model, and encoding of the places.
+        sparse: Sparsity of the evaluated model, and encoding of the indices.
         l1: Coefficient lambda of the l1 norm, at least 0.
     """
 

@@ -20,7 +20,7 @@ class SparseProxskip(ControlVariateBased):
     computing and memory do not. The evaluated model is TopK(w_bar).
 
     Attributes:
-        sparse: Sparsity of the uploads, its source, and encoding of their places.
+        sparse: Sparsity of the uploads, its source, and encoding of their indices.
     """
 
     sparse: SparseUpload = field(default_factory=SparseUpload)

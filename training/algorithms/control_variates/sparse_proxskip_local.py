@@ -18,7 +18,7 @@ class SparseProxskipLocal(ControlVariateBased):
     Algorithm 1, line 12 keeps sum_i h_i = 0. With p = 1 it is `sparse-proxskip`.
 
     Attributes:
-        sparse: Sparsity of the models, its source, and encoding of their places.
+        sparse: Sparsity of the models, its source, and encoding of their indices.
     """
 
     sparse: SparseUpload = field(default_factory=SparseUpload)

@@ -22,7 +22,7 @@ class SparseProxskipModified(ControlVariateBased):
     our reading, which breaks the sum as the figure shows.
 
     Attributes:
-        sparse: Sparsity of the uploads, its source, and encoding of their places.
+        sparse: Sparsity of the uploads, its source, and encoding of their indices.
     """
 
     sparse: SparseUpload = field(default_factory=SparseUpload)

@@ -1,4 +1,4 @@
-"""Where methods with control variates end: gradient descent, closed forms, fixed points, the lasso."""
+"""Limits of methods with control variates: gradient descent, closed forms, the lasso."""
 
 from dataclasses import replace
 
