@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from helpers.federation import made_up_data, work
 from helpers.small_models import (
     ClosedFormLogistic,
-    SmallLogistic,
     NormCnn,
     Regression,
+    SmallLogistic,
     engine_of,
     seeded,
 )
