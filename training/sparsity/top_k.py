@@ -108,7 +108,7 @@ def top_k_layers(scores: _Vector, layers: Sequence[slice], kept: Sequence[int]) 
         raise InputError(
             f"kept must have one count for each of {len(layers)} layers, got {len(kept)}"
         )
-    mask = scores == scores  # a mask of the kind of the scores; NaN outside the layers is allowed
+    mask: _Vector = scores == scores  # array or tensor like the scores
     mask[:] = True
     for layer, count in zip(layers, kept, strict=True):
         mask[layer] = top_k(scores[layer], count)
