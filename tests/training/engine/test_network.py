@@ -52,7 +52,7 @@ def test_running_statistics_are_those_of_plain_torch():
         ).backward()
         sgd.step()
     expected = layout.flatten(model).numpy()
-    np.testing.assert_allclose(result.vector, expected, atol=2e-5)
+    np.testing.assert_allclose(result.vector, expected, atol=1e-6)
     assert np.abs(expected - start)[layout.buffers].min() > 1e-3
     model.eval()
     images, labels = (tensor[DATA.test_index[0]] for tensor in (DATA.test_images, DATA.test_labels))
