@@ -1,4 +1,4 @@
-"""Drops: runs of one experiment that draw anew what a channel draws once a run."""
+"""Drops: runs of one experiment with new draws of all that a channel draws once per run."""
 
 import numpy as np
 
@@ -16,8 +16,9 @@ def drop_seeds(seed: int, drops: int) -> list[int]:
 
 
 def has_drops(experiment: Experiment) -> bool:
-    """Whether the channel draws once a run what fading does not average out: positions, line of
-    sight, shadowing.
+    """True if the channel has draws per run that fading does not average out.
+
+    They are positions, line of sight and shadowing.
     """
     channel, scenario = experiment.channel, experiment.scenario
     first, *others = drop_seeds(experiment.run.seed, _LOOKED_AT)
@@ -27,12 +28,12 @@ def has_drops(experiment: Experiment) -> bool:
             not np.array_equal(gain, channel.mean_gain(scenario, Streams(seed, _MOVED)))
             for seed in others
         )
-    except InputError:  # a drop that cannot be, which is another one
+    except InputError:  # The drop of another seed is refused, so it differs.
         return True
 
 
 def period(experiment: Experiment) -> int | None:
-    """The number of rounds after which the channel starts over; None where it does not say."""
+    """The number of rounds after which the channel starts over; None if it names none."""
     repeats = getattr(experiment.channel, "period", None)
     found: int | None = None if repeats is None else repeats(experiment.scenario)
     return found
