@@ -21,7 +21,12 @@ SHOWN_DIGITS = 12  # of a hash in an error line
 
 @dataclass(frozen=True)
 class FileContent:
-    """The content of a file: its size in bytes and its SHA-256."""
+    """The content of a file.
+
+    Attributes:
+        bytes: Its size.
+        sha256: Its SHA-256, in hex digits.
+    """
 
     bytes: int
     sha256: str

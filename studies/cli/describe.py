@@ -17,11 +17,10 @@ Examples:
 @click.argument("name")
 @json_option
 def describe(name: str, as_json: bool) -> None:
-    """Describe NAME: what it is, and each field with type, default, unit and limits.
+    """Describe NAME: its purpose, and each field with type, default, unit and limits.
 
-    \b
-    NAME: a section (scenario, run, allocation), a plug-in, a preset or a
-    study; see wirelessfl list.
+    NAME is a section (scenario, run, allocation), a plug-in, a preset or a study; see wirelessfl
+    list.
     """
     from dataclasses import asdict
 

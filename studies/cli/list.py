@@ -18,9 +18,7 @@ Examples:
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the plug-ins by kind, or those of one KIND with a description each.
 
-    \b
-    KIND: channels, allocators, algorithms, models, datasets, studies or
-    presets.
+    KIND is channels, allocators, algorithms, models, datasets, studies or presets.
     """
     from wirelessfl import plugins
 

@@ -41,21 +41,23 @@ def unserved_note(experiments: Experiments, runs: Runs) -> str:
 
 
 def unserved(experiment: Experiment, run: Run) -> dict[str, float]:
-    """Clients per round that are late, infeasible and left out, means over the rounds of a run.
+    """Clients per round that are late, infeasible and `left out`, means over the rounds of a run.
 
-    `late`: the update was not there by the deadline, lost ones aside. `infeasible`: planned to be
-    late although pruned as much as the cap allows, or pruned more than that. `left out`: pruned
-    completely, so that nothing is uploaded (starved, crowded out or left out by a selection).
+    `late`: the update did not arrive by the deadline, apart from lost ones. `infeasible`: planned
+    to be late although pruned to the cap, or pruned beyond it. `left out`: pruned completely, so
+    that nothing is uploaded (starved, crowded out or excluded by a selection).
 
     Args:
-        experiment: What was run, for its deadline and its cap.
+        experiment: The experiment, for its deadline and its cap.
         run: The records.
 
     Returns:
         The counts by `COLUMNS`.
     """
-    ratio, planned_s = run.series("pruning_ratio"), run.series("planned_s")
-    lost, delivered = run.series("lost") == 1, run.series("delivered") == 1
+    ratio = run.series("pruning_ratio")
+    planned_s = run.series("planned_s")
+    lost = run.series("lost") == 1
+    delivered = run.series("delivered") == 1
     cap = experiment.max_pruning_ratio
     in_time = planned_s <= experiment.scenario.deadline_s * ON_TIME  # null: never
     over = (ratio > cap + ROUNDING) | ~in_time & (ratio >= cap - ROUNDING)

@@ -9,8 +9,10 @@ import numpy as np
 from training.control_variates.local_descent import LocalDescent
 from training.control_variates.state import ControlVariateState
 from training.control_variates.trainer import ControlVariateTrainer
+from training.sparsity.prox import Prox
 from training.structure.layout import Layout
 from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery, StepMetrics
 
 CLIENTS = 4
@@ -22,8 +24,9 @@ ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2 in float64; the `StepRunner` of a
-    `ControlVariateTrainer`.
+    """`StepRunner` of a `ControlVariateTrainer` in float64.
+
+    f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2.
     """
 
     def __init__(
@@ -61,7 +64,16 @@ class Quadratics:
         """The same number everywhere."""
         return np.full(SIZE, self._start)
 
-    def train(self, start, control, clients: Sequence[int], *, streams, steps, proxes) -> Iterator:
+    def train(
+        self,
+        start: np.ndarray,
+        control: np.ndarray,
+        clients: Sequence[int],
+        *,
+        streams: Streams,
+        steps: int,
+        proxes: Sequence[Prox | None],
+    ) -> Iterator[tuple[int, np.ndarray, None]]:
         """One client and one step after the other."""
         for client in clients:
             weights = start.copy()

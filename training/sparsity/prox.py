@@ -16,7 +16,7 @@ Values = TypeVar("Values", NDArray[Any], Tensor)
 
 
 class Prox(Protocol):
-    """Operator on weights after a step: lines 7, 9 and 11 of [SPS] Algorithm 1."""
+    """Operator on weights after a step: [SPS] Algorithm 1, lines 7, 9 and 11."""
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
         """Apply the operator.
@@ -108,8 +108,9 @@ class SoftThreshold:
         if isinstance(values, Tensor):
             bound = torch.as_tensor(threshold, dtype=values.dtype, device=values.device)
             return values - torch.minimum(torch.maximum(values, -bound), bound)
-        bound = np.asarray(threshold, dtype=values.dtype)
-        return values - np.clip(values, -bound, bound)
+        limit = np.asarray(threshold, dtype=values.dtype)
+        shrunk: Values = values - np.clip(values, -limit, limit)
+        return shrunk
 
 
 def together(proxes: Prox | Sequence[Prox | None] | None, runs: Iterable[int]) -> Prox | None:

@@ -1,4 +1,4 @@
-"""The figure of one round's allocation: band and pruning ratio of every client, one bar per scheme."""
+"""The figure of one round's allocation: band and pruning ratio of every client and scheme."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +24,18 @@ def unserved(scheme: Scheme) -> str:
 
 
 def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
-    """Two panels of bars, client by client; the dashed line is the cap on the ratio."""
+    """Draw two panels of bars, client by client; a dashed line marks the largest ratio allowed.
+
+    Args:
+        schemes: Name -> the plan of one allocator.
+        scenario: Name of the scenario, for the title.
+
+    Returns:
+        A matplotlib figure.
+    """
     first = next(iter(schemes.values()))
-    clients, width = np.arange(first.experiment.scenario.clients), 0.8 / len(schemes)
+    clients = np.arange(first.experiment.scenario.clients)
+    width = 0.8 / len(schemes)
     figure = new_figure(9.0, 3.4)
     band, ratio = figure.subplots(1, 2)
     for number, (name, scheme) in enumerate(schemes.items()):

@@ -1,4 +1,4 @@
-"""The tables of a what-if analysis for the terminal, and the same as JSON."""
+"""Tables of a what-if analysis for the terminal, and their content as plain values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 
 
 def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
-    """Means and standard errors per point, then where the active set of the mean channel changes."""
+    """Print means and standard errors per point, and changes of the mean channel's active set."""
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH
