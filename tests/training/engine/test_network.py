@@ -1,3 +1,5 @@
+"""Networks in flat vectors: running statistics, losses, batch norm."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -108,9 +110,16 @@ def regression_data():
     features = torch.randn(60, 5, generator=generator)
     targets = features @ torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0]) + 4.0
     return FederatedData(
-        train_images=features, train_labels=targets, test_images=features[:20], test_labels=targets[:20],
-        mean=99.0, std=0.0, classes=1, train_index=(torch.arange(60),), test_index=(torch.arange(20),),
-    )  # fmt: skip
+        train_images=features,
+        train_labels=targets,
+        test_images=features[:20],
+        test_labels=targets[:20],
+        mean=99.0,
+        std=0.0,
+        classes=1,
+        train_index=(torch.arange(60),),
+        test_index=(torch.arange(20),),
+    )
 
 
 def test_squared_error_on_features_as_they_are():
