@@ -112,15 +112,15 @@ class Accumulate:
 class TrainMask:
     """Straight-through training of scores z that choose a mask of the fixed weights w.
 
-    This is label M-1 of [MCE-PL]. Per layer y = z + mean|z| sign(z) M (eq. (11)) with M the mean
-    mask of the neighbours, m = the n - floor((1 - keep) n) largest |y| (eq. (3)), without every
-    output filter with at most `filter_threshold` ones (Fil). A step takes the gradient of the loss
-    at v = w m and passes it on: G = dL/dv w sign(z) + `group_lasso` z / |z_filter|
-    (eq. (4)-(9), (15)), z <- z - `learning_rate` (G + `weight_decay` z) (eq. (14)). Tensors of one
-    axis have no mask and stay fixed.
+    This is [MCE-PL] M-1. Per layer y = z + mean|z| sign(z) M ([MCE-PL] eq. (11)) with M the
+    mean mask of the neighbours, m = the n - floor((1 - keep) n) largest |y| ([MCE-PL] eq. (3)),
+    without every output filter with at most `filter_threshold` ones (Fil). A step takes the
+    gradient of the loss at v = w m and passes it on: G = dL/dv w sign(z) + `group_lasso` z /
+    |z_filter| ([MCE-PL] eq. (4)-(9), (15)), z <- z - `learning_rate` (G + `weight_decay` z)
+    ([MCE-PL] eq. (14)). Tensors of one axis have no mask and stay fixed.
 
-    The result has z as `scores`, the mask of the last y (eq. (16)), and the last G as
-    `sums["score_gradient"]`, which eq. (17) uses again after the exchange of masks.
+    The result has z as `scores`, the mask of the last y ([MCE-PL] eq. (16)), and the last G as
+    `sums["score_gradient"]`, which [MCE-PL] eq. (17) uses again after the exchange of masks.
 
     Attributes:
         keep: Kept fraction of each tensor of weights (two axes or more), in the layout's order.
@@ -148,7 +148,7 @@ class TrainMask:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPruned:
-    """Training of dense weights w that are pruned in every forward pass: label M-3 of [MCE-PL].
+    """Training of dense weights w that are pruned in every forward pass: [MCE-PL] M-3.
 
     A step takes the gradient of the loss at v = w m, m the largest |w| of each layer as in
     `TrainMask`, and applies it to all weights, w <- w - `learning_rate` (g + `weight_decay` w): a

@@ -13,7 +13,7 @@ class MnistCnn(nn.Module):
     """Two convolutions (5,280 personal parameters) and two fully connected layers (16,560 global).
 
     conv 1-10 5x5, max-pool 2, ReLU; conv 10-20 5x5, max-pool 2, ReLU; FC 320-50, ReLU; FC 50-10:
-    the network that fits Table I of [WFL], which does not name its own. Default input
+    the network that fits [WFL] Table I, which does not name its own. Default input
     (batch, 1, 28, 28), output logits (batch, 10).
 
     Attributes:

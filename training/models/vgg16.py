@@ -18,7 +18,7 @@ class Vgg16(nn.Module):
     """13 convolutions 3x3 with batch norm and three fully connected layers: 15,119,690 parameters.
 
     Convolutions of 64-64, 128-128, 256 three times, 512 six times, ReLU, max-pool 2 after the 2nd,
-    4th, 7th, 10th and 13th; FC 512-512-256-10: the sizes of Table I of [CA-HFP]. The filters of
+    4th, 7th, 10th and 13th; FC 512-512-256-10: the sizes of [CA-HFP] Table I. The filters of
     every convolution can be removed, the fully connected layers stay. Default input
     (batch, 3, 32, 32), output logits (batch, 10).
 

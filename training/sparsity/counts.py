@@ -8,7 +8,7 @@ from wirelessfl.errors import check_count, check_number
 
 
 def prune_count(pruning_ratio: float, size: int) -> int:
-    """Number of weights to prune, ceil(pruning_ratio x size): [WFL], label W-1.5.
+    """Number of weights to prune, ceil(pruning_ratio x size): [WFL] W-1.5.
 
     It is rounded up, so that the latency threshold holds. A relative 1e-12 is subtracted first: the
     rounding error of the product must not prune an additional weight.
@@ -45,7 +45,7 @@ def retained_count(keep: float, size: int) -> int:
 def keep_count(pruning_ratio: float, size: int) -> int:
     """Number of weights to keep, K = floor((1 - pruning_ratio) size).
 
-    It is size - `prune_count`: [WFL], label W-1.5, and K of TopK in [SPS].
+    It is size - `prune_count`: [WFL] W-1.5, and K of TopK in [SPS].
 
     Args:
         pruning_ratio: Fraction of weights to prune, within [0, 1].

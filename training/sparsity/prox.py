@@ -16,7 +16,7 @@ Values = TypeVar("Values", NDArray[Any], Tensor)
 
 
 class Prox(Protocol):
-    """Operator on weights after a step: lines 7, 9 and 11 of [SPS] Algorithm 1."""
+    """Operator on weights after a step: [SPS] Algorithm 1, lines 7, 9 and 11."""
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
         """Apply the operator.
