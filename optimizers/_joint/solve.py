@@ -41,7 +41,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Which fraction each client keeps at a given price of the band; arrays (..., K)."""
+    """The fraction that each client keeps at a given price of the band; arrays (..., K)."""
 
     curve: JointCurve
 
@@ -69,7 +69,7 @@ class Choice:
 
     @cached_property
     def enough(self) -> NDArray[np.bool_]:
-        """Whether the band is enough for all to keep the most that is of use; (...,)."""
+        """True if the band suffices for all to keep the largest useful fraction; (...,)."""
         content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
         return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
 
