@@ -125,3 +125,12 @@ def test_links_lead_to_files_and_headings(file):
             names = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in names}
             assert heading in slugs, f"{file.name}: {target}#{heading}"
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_paths_of_the_repository_exist(file):
+    """Paths of the examples (`my_rule.py`) are the reader's and need not exist."""
+    text = file.read_text(encoding="utf-8")
+    roots = "wirelessfl|channel_models|optimizers|training|studies|tests|benchmarks|docs"
+    paths = set(re.findall(rf"`((?:{roots})/[\w/.-]*)`", text))
+    assert {path for path in paths if "/my_" not in path and not (ROOT / path).exists()} == set()

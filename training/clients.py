@@ -72,6 +72,9 @@ class ClientPool:
             for size in self.samples
         ]
         self.test_sets = [id(index) for index in data.test_index]
+        self._score_weights = (
+            [len(index) for index in data.test_index] if task.score_mean == "samples" else None
+        )
         self.executor = make_executor(spec, data, runtime, round_flops=self._dense_flops(program))
 
     @property
@@ -114,7 +117,8 @@ class ClientPool:
         )
 
     def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
-        """Mean accuracy over the clients, of each client's model on its test samples.
+        """Mean accuracy over the clients, of each client's model on its test samples, weighted as
+        the task's `score_mean` says.
 
         Args:
             vector_of: Weights and buffers (size,) of client k's model.
@@ -133,7 +137,8 @@ class ClientPool:
         clients = sorted(set(representative))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))
-        return float(np.mean([accuracy[client] for client in representative]))
+        scores = [accuracy[client] for client in representative]
+        return float(np.average(scores, weights=self._score_weights))
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
         """Check the inputs of a round; see `check_round_inputs`.

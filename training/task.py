@@ -25,6 +25,7 @@ Augmentation = Literal["none", "crop-flip"]
 EvaluatedOn = Literal["test", "validation"]
 TestedOn = Literal["own", "whole"]
 LabelChoice = Literal["balanced", "uniform"]
+ScoreMean = Literal["clients", "samples"]
 Pixels = Literal["standardised", "symmetric"]
 
 SIZED = ("iid", "dirichlet")  # partitions in which numbers of samples can be log-normal
@@ -78,6 +79,8 @@ class Task:
         without: Names of optional parts of the model that are omitted.
         pixels: `standardised` by mean and deviation of all training pixels, or `symmetric`, their
             range mapped to [-1, 1].
+        score_mean: Mean that a run records as its accuracy (R^2 of a regression): over `clients`,
+            each of which counts as much, or by their numbers of test `samples`.
 
     Example:
         >>> Task(dataset="mnist", model="mnist-cnn", partition="iid").nominal_epoch(clients=6)
@@ -104,6 +107,7 @@ class Task:
     train_fraction: float = 1.0
     without: tuple[str, ...] = ()
     pixels: Pixels = "standardised"
+    score_mean: ScoreMean = "clients"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -122,6 +126,7 @@ class Task:
         check_choice("training.evaluate_on", self.evaluate_on, get_args(EvaluatedOn))
         check_choice("training.tested_on", self.tested_on, get_args(TestedOn))
         check_choice("training.pixels", self.pixels, get_args(Pixels))
+        check_choice("training.score_mean", self.score_mean, get_args(ScoreMean))
         check_choice("training.label_choice", self.label_choice, get_args(LabelChoice))
         for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:

@@ -78,7 +78,10 @@ def changed(
 
 
 def with_progress(
-    total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
+    total: int,
+    done: int,
+    work: Callable[[Callable[[], None], Callable[[Any], None]], None],
+    score: str = "",
 ) -> None:
     """Run `work(on_start, on_round)` with a progress bar.
 
@@ -86,6 +89,7 @@ def with_progress(
         total: Number of rounds of the bar.
         done: Number of rounds that are complete.
         work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
+        score: What the record's `accuracy` is called.
     """
     from rich.console import Console
     from rich.progress import (
@@ -112,7 +116,7 @@ def with_progress(
     def on_round(record: Any) -> None:
         progress.update(bar, completed=record.round)
         if record.accuracy is not None:
-            progress.update(bar, note=f"accuracy {record.accuracy:.1%}")
+            progress.update(bar, note=f"{score} {record.accuracy:.1%}")
 
     try:
         work(progress.start, on_round)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.rng import Streams
 
@@ -19,11 +20,16 @@ def has_drops(experiment: Experiment) -> bool:
 
     They are positions, line of sight and shadowing.
     """
-    channel = experiment.channel
-    scenario = experiment.scenario
-    seeds = drop_seeds(experiment.run.seed, _LOOKED_AT)
-    first, *others = (channel.mean_gain(scenario, Streams(seed, _MOVED)) for seed in seeds)
-    return not all(np.array_equal(first, other) for other in others)
+    channel, scenario = experiment.channel, experiment.scenario
+    first, *others = drop_seeds(experiment.run.seed, _LOOKED_AT)
+    gain = channel.mean_gain(scenario, Streams(first, _MOVED))
+    try:
+        return any(
+            not np.array_equal(gain, channel.mean_gain(scenario, Streams(seed, _MOVED)))
+            for seed in others
+        )
+    except InputError:  # The drop of another seed is refused, so it differs.
+        return True
 
 
 def period(experiment: Experiment) -> int | None:

@@ -18,11 +18,12 @@ from studies.report.unserved import unserved_note, with_unserved
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
 from studies.study.study import Setting, Study, describe, headline
+from wirelessfl import __version__
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import write_atomically
 
-PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
 def write_results(
@@ -107,6 +108,7 @@ def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[s
         **describe(experiments),
         "versions": {
             "python": platform.python_version(),
+            "wirelessfl": __version__,
             **{package: version(package) for package in PACKAGES},
         },
         "experiments": {

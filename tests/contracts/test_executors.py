@@ -123,7 +123,7 @@ def by_the_loop(name: str, kind: str):
 def tolerance(name: str) -> float:
     model, _ = spec_of(name).build_model()
     normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
-    return 2e-4 if normed else 1e-5
+    return 1e-4 if normed else 1e-5
 
 
 @pytest.fixture(

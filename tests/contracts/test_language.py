@@ -53,7 +53,12 @@ WORDS = {
     r"programme": "program",
 }
 # Words that are replaced in pages only.
-PAGE_WORDS = {r"comes? to": "is, amounts to", r"(?:beside|behind)": "next to, after"}
+PAGE_WORDS = {
+    r"comes? to": "is, amounts to",
+    r"(?:beside|behind)": "next to, after",
+    r"(?:rooms?|wings?|floors?(?!\())": "packages, layers",
+}
+SENTENCE_OPENING = re.compile(r"(?:^|[.:;]\s)(What|Who|How|Which|Those)\b", re.MULTILINE)
 FENCED = re.DOTALL | re.MULTILINE
 # Words with which no docstring opens; comments may open with a conjunction ("As ...", "So ...").
 OPENINGS = (
@@ -119,6 +124,9 @@ def of_prose(text: str) -> Iterator[tuple[int, str]]:
     prose = re.sub(r"^```.*?^```", lambda code: "\n" * code.group().count("\n"), text, flags=FENCED)
     for number, complaint in offences(prose, {**WORDS, **PAGE_WORDS}):
         yield number + 1, complaint
+    for match in SENTENCE_OPENING.finditer(prose):
+        complaint = f"opens with {match.group(1)!r}: open with {NOUN_FIRST}"
+        yield prose.count("\n", 0, match.start(1)) + 1, complaint
 
 
 def complaints(path: Path) -> list[str]:

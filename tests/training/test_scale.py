@@ -1,4 +1,4 @@
-"""What a thousand clients share is there once, and who is absent costs nothing."""
+"""A thousand clients: one copy of common data, no cost for absent clients."""
 
 import numpy as np
 import pytest

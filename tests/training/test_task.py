@@ -146,11 +146,13 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ({"train_fraction": 1.1}, "training.train_fraction must be at most 1, got 1.1"),
         (
             {"without": ("lrn",)},
-            r"without must name parts that model 'digits-cnn' can leave out .it has none., each once, got 'lrn'",
+            r"without must name parts that model 'digits-cnn' can leave out .it has none., each "
+            r"once, got 'lrn'",
         ),
         (
             {"model": "alexnet-like", "without": ("lrn", "norm")},
-            r"without must name parts that model 'alexnet-like' can leave out .lrn, elu-logits., each once, got 'norm'",
+            r"without must name parts that model 'alexnet-like' can leave out .lrn, elu-logits., "
+            r"each once, got 'norm'",
         ),
         ({"model": "alexnet-like", "without": ("lrn", "lrn")}, "each once, got 'lrn'"),
         ({"tested_on": "all"}, "training.tested_on must be one of own, whole; got 'all'"),
@@ -160,7 +162,8 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ),
         (
             {"partition": "natural", "test_samples": 5},
-            "training.test_samples must not be given with training.partition 'natural', whose clients .* got 5",
+            "training.test_samples must not be given with training.partition 'natural', whose "
+            "clients .* got 5",
         ),
     ],
 )

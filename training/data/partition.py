@@ -111,19 +111,21 @@ def equal_labels(
     check_number("training.labels_per_client", labels_per_client, at_least=1, at_most=classes)
     holders: list[list[int]] = [[] for _ in range(classes)]
     for client in range(clients):
-        so_far = np.array([len(held) for held in holders]) * (choice == "balanced")
+        so_far = np.array([len(clients_of) for clients_of in holders]) * (choice == "balanced")
         order = np.lexsort((rng.random(classes), so_far))
         for label in order[:labels_per_client]:
             holders[label].append(client)
     owned: list[list[Index]] = [[] for _ in range(clients)]
-    for label, held in enumerate(holders):
+    for label, clients_of in enumerate(holders):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        if len(rows) < len(held):
+        if len(rows) < len(clients_of):
             raise InputError(
                 f"partition 'labels': class {label} must have a training sample for each of its "
-                f"{len(held)} clients, got {len(rows)}"
+                f"{len(clients_of)} clients, got {len(rows)}"
             )
-        for client, part in zip(held, np.array_split(rows, max(len(held), 1)), strict=False):
+        for client, part in zip(
+            clients_of, np.array_split(rows, max(len(clients_of), 1)), strict=False
+        ):
             owned[client].append(part)
     return _sorted(np.concatenate(parts) for parts in owned)
 
@@ -289,16 +291,20 @@ def proportional_test_sets(
     Raises:
         InputError: The test set is too small.
     """
-    held = np.stack([np.bincount(labels[rows], minlength=classes) for rows in train_index], axis=1)
-    counts = apportion(held.astype(np.float64), np.bincount(test_labels, minlength=classes))
+    class_counts = np.stack(
+        [np.bincount(labels[rows], minlength=classes) for rows in train_index], axis=1
+    )
+    counts = apportion(class_counts.astype(np.float64), np.bincount(test_labels, minlength=classes))
     for client in np.flatnonzero(counts.sum(axis=0) == 0):
-        _give_one(counts, held, int(client))
+        _give_one(counts, class_counts, int(client))
     return deal(test_labels, counts, rng)
 
 
-def _give_one(counts: Index, held: Index, client: int) -> None:
+def _give_one(counts: Index, class_counts: Index, client: int) -> None:
     """Give a client a test sample of its most frequent class, from the client with most of it."""
-    own = np.argsort(-held[:, client], kind="stable")[: np.count_nonzero(held[:, client])]
+    own = np.argsort(-class_counts[:, client], kind="stable")[
+        : np.count_nonzero(class_counts[:, client])
+    ]
     if not take_one(counts, own, client, keep=1):
         raise InputError(
             f"client {client} must have a test sample of its own classes, got none: the test set "

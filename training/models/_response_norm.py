@@ -1,5 +1,6 @@
 """Local response normalisation as a product with a band matrix, with its gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,8 +27,8 @@ def response_norm(images: Tensor, alpha: float) -> Tensor:
     Returns:
         Normalised images, (N, C, H, W).
     """
-    result: Tensor = _ResponseNorm.apply(images, alpha)
-    return result
+    normalise: Callable[[Tensor, float], Tensor] = _ResponseNorm.apply
+    return normalise(images, alpha)
 
 
 class _ResponseNorm(torch.autograd.Function):

@@ -38,6 +38,11 @@ class ServerState:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shared", read_only(self.shared))
         object.__setattr__(self, "personal", read_only(self.personal))
+        late = {
+            client: (read_only(vector), read_only(mask))
+            for client, (vector, mask) in self.late.items()
+        }
+        object.__setattr__(self, "late", late)
 
     @classmethod
     def without_personal(cls, seed: int, vector: Vector, clients: int) -> "ServerState":

@@ -108,8 +108,9 @@ class SoftThreshold:
         if isinstance(values, Tensor):
             bound = torch.as_tensor(threshold, dtype=values.dtype, device=values.device)
             return values - torch.minimum(torch.maximum(values, -bound), bound)
-        bound = np.asarray(threshold, dtype=values.dtype)
-        return values - np.clip(values, -bound, bound)
+        limit = np.asarray(threshold, dtype=values.dtype)
+        shrunk: Values = values - np.clip(values, -limit, limit)
+        return shrunk
 
 
 def together(proxes: Prox | Sequence[Prox | None] | None, runs: Iterable[int]) -> Prox | None:

@@ -1,6 +1,5 @@
 """Selection of weights: exact top-k over a vector or layer by layer."""
 
-import time
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
@@ -108,34 +107,11 @@ def top_k_layers(scores: _Vector, layers: Sequence[slice], kept: Sequence[int]) 
         raise InputError(
             f"kept must have one count for each of {len(layers)} layers, got {len(kept)}"
         )
-    mask = scores == scores  # a mask of the kind of the scores; NaN outside the layers is allowed
+    mask: _Vector = scores == scores  # array or tensor like the scores
     mask[:] = True
     for layer, count in zip(layers, kept, strict=True):
         mask[layer] = top_k(scores[layer], count)
     return mask
-
-
-def time_top_k(
-    size: int = 15_000_000, pruning_ratio: float = 0.5, repeats: int = 9
-) -> tuple[float, ...]:
-    """Time of `top_k` on |normal| float32 scores, after one call that is not timed.
-
-    Args:
-        size: Number of scores.
-        pruning_ratio: Fraction to prune.
-        repeats: Number of timed calls.
-
-    Returns:
-        Seconds of each call.
-    """
-    scores = np.abs(np.random.default_rng(0).standard_normal(size, dtype=np.float32))
-    kept = keep_count(pruning_ratio, size)
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        top_k(scores, kept)
-        seconds.append(time.perf_counter() - start)
-    return tuple(seconds[1:])
 
 
 def _top_k_by_torch(scores: Tensor, kept: int) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wirelessfl.config.fields import known_fields
+from wirelessfl.config.fields import known_fields, watt_field
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.experiment import Experiment
@@ -40,11 +40,11 @@ class Vary:
     @property
     def si_field(self) -> str:
         """The field's name in the experiment; a power in dBm is held in watt."""
-        return self.field.removesuffix("_dbm") + "_w" if self._is_power else self.field
+        return (watt_field(self.field) if self._is_power else None) or self.field
 
     @property
     def _is_power(self) -> bool:
-        return self.field.endswith("_dbm") and self.field not in known_fields(Scenario)
+        return watt_field(self.field) is not None and self.field not in known_fields(Scenario)
 
     @classmethod
     def parse(cls, text: str) -> "Vary":

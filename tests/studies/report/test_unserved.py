@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
 from studies.report.results import Run, Sample, Table
 from studies.report.unserved import COLUMNS, unserved, unserved_note, with_unserved
@@ -20,7 +20,7 @@ TABLE = Table(({"scheme": "a", "x": Sample((1.0,))}, {"scheme": "b", "x": Sample
 
 def run(**changes):
     """Two rounds of four clients, all on time but for `changes` of the first."""
-    records = [made_up_record(number, 4, rounds=2) for number in (1, 2)]
+    records = [synthetic_record(number, 4, rounds=2) for number in (1, 2)]
     records[0] = replace(records[0], **changes)
     return Run([record.as_dict() for record in records])
 

@@ -1,3 +1,5 @@
+"""Mini-batches: augmentation, normalisation, selections and gathered batches."""
+
 from dataclasses import replace
 
 import pytest

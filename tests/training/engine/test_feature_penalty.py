@@ -1,4 +1,4 @@
-"""The penalty on a model's features: by hand, in stacks and lanes, and for models that name none."""
+"""The penalty on features: a reference, stacked and parallel networks, models without features."""
 
 import dataclasses
 

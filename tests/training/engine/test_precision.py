@@ -1,3 +1,5 @@
+"""Precision bfloat16 and deterministic operations."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Distributed execution: processes of torchrun give the results of the loop."""
+
 import os
 import subprocess
 import sys

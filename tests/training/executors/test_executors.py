@@ -1,3 +1,5 @@
+"""Workers and the choice of executors: equal to the loop bit for bit, errors, deaths."""
+
 import os
 import signal
 import subprocess

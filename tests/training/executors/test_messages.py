@@ -1,3 +1,5 @@
+"""Messages over pipes and shared memory."""
+
 import os
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Stacked clients: equal to the loop within rounding, for every phase and option."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +34,7 @@ START, LAYOUT = start_vector()
 
 
 def data(sizes=SIZES):
-    """Made-up clients of these sizes."""
+    """Synthetic clients of these sizes."""
     made = made_up_data(clients=len(sizes))
     rows = tuple(index[:size] for index, size in zip(made.train_index, sizes, strict=True))
     return replace(made, train_index=rows)

@@ -47,6 +47,7 @@ def same(one, other):
     return np.array_equal(one.shared, other.shared) and np.array_equal(one.personal, other.personal)
 
 
+@pytest.mark.slow
 def test_ratio_zero_is_only_personalisation_bit_for_bit():
     assert same(run(fedalt(), [0] * K)[0], run(fedalt(importance_steps=0), [0] * K)[0])
 
@@ -272,6 +273,7 @@ def test_states_are_never_edited():
         state.shared[0] = 1
 
 
+@pytest.mark.slow
 def test_training_learns_the_digits():
     it = trainer(FedAlt(task=TASK, learning_rate=0.03))
     state = it.init(0)

@@ -1,3 +1,5 @@
+"""Sub-models: places, costs and the largest one within a budget."""
+
 import pickle
 import warnings
 from dataclasses import replace
@@ -147,7 +149,7 @@ def test_compact_is_the_whole_model_with_zeros(name):
 
 @pytest.mark.parametrize(("without", "tolerance"), [((), 1.0), (("lrn",), 1e-6)])
 def test_without_response_norm_a_compact_network_is_the_masked_one(without, tolerance):
-    """With activations far from 0 the norm of the whole network sees that its neighbours are gone."""
+    """With activations far from 0 the whole network's norm depends on the removed neighbours."""
     torch.manual_seed(0)
     model = build("alexnet-like", Form(width=0.25, without=without))
     structure = _structure(model)

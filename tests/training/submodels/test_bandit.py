@@ -86,6 +86,7 @@ def test_the_defaults_carry_over_to_problems_that_they_were_not_chosen_on(pays, 
     assert paid - grid.mean() > 0.5 * (grid.max() - grid.mean())
 
 
+@pytest.mark.slow
 def test_clients_of_different_speeds_come_together_with_little_exploration():
     bandit, speeds, gaps = Bandit(bandit_exploration=0.02), array(1.0, 0.6, 0.3, 0.15), []
     for seed in range(4):

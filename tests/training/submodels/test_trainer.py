@@ -85,7 +85,12 @@ def equal(one, other):
 
 @pytest.mark.parametrize(
     ("task", "reconstruct"),
-    [(DIGITS, "residual"), (DIGITS, "holders"), (DIGITS, "zero-fill"), (RESNET, "residual")],
+    [
+        (DIGITS, "residual"),
+        (DIGITS, "holders"),
+        (DIGITS, "zero-fill"),
+        pytest.param(RESNET, "residual", marks=pytest.mark.slow),
+    ],
 )
 def test_ratio_0_is_federated_averaging_bit_for_bit(task, reconstruct):
     fields = {"task": task, "learning_rate": 0.05, "momentum": 0.9, "local_steps": 2}
@@ -99,7 +104,7 @@ def test_ratio_0_is_federated_averaging_bit_for_bit(task, reconstruct):
 
 
 @pytest.mark.parametrize("reconstruct", ["residual", "holders", "zero-fill"])
-@pytest.mark.parametrize("task", [DIGITS, RESNET])
+@pytest.mark.parametrize("task", [DIGITS, pytest.param(RESNET, marks=pytest.mark.slow)])
 def test_a_round_matches_the_reference(task, reconstruct):
     ratios = (0.25, 0.25, 0.5, 0.75)
     algorithm = make(
@@ -226,7 +231,7 @@ def test_exact_fisher_is_the_mean_of_squared_gradients_and_is_paid_for():
     np.testing.assert_allclose(trainer.demand(state).fixed_upload_bits, metrics.uplink_bits)
 
 
-@pytest.mark.parametrize("task", [DIGITS, RESNET])
+@pytest.mark.parametrize("task", [DIGITS, pytest.param(RESNET, marks=pytest.mark.slow)])
 def test_costs_are_those_of_the_compact_networks(task):
     algorithm = make(task, ranks=GIVEN)
     trainer, state = start(algorithm)
