@@ -15,13 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
-    "channel_models",
-    "optimizers",
-    "studies",
-    "benchmarks",
-    "docs",
-    "README.md",
-    "CONTRIBUTING.md",
+    *("channel_models", "optimizers", "training", "studies", "tests", "benchmarks"),
+    *("docs", "README.md", "CONTRIBUTING.md"),
 )
 
 # Word -> replacement.
