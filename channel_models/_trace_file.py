@@ -32,13 +32,15 @@ Row = tuple[int, list[str]]  # line of the file, cells
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """The form of a file; its fields stand beside the channel's own in a scenario file.
+    """Form of a recorded file; its fields are keys of section `channel` of a scenario file.
 
-    `unit`: one of `UNITS`; `auto` is the unit that a column's name starts with, else `gain`.
-    `columns`: names of the columns with values, one per client, or the one of a file with a column
-    `client`; all that are left unless given. `separator`: `auto` is that of the first line.
-    `reference_power_dbm`: power of the reference signal per resource element, which `rsrp_dbm` is
-    received of (ss-PBCH-BlockPower in NR).
+    Attributes:
+        unit: Unit of the values; `auto` is the unit that the column names start with, else `gain`.
+        columns: Names of the columns with values, one per client, or the one of a file with a
+            column `client`; all remaining columns when not given.
+        separator: Separator of the cells; `auto` is that of the first line.
+        reference_power_dbm: Transmit power of the reference signal per resource element, dBm
+            (ss-PBCH-BlockPower in NR); needed for `rsrp_dbm`.
     """
 
     unit: Literal[
@@ -70,10 +72,13 @@ class Format:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Recorded values in linear form (rows, K), 0 without a link: gains, or what `unit` says of SNR
-    and rate.
+    """Recorded values in linear form.
 
-    `begins_s` (rows,) says when each row begins, the first at 0; None where a row is a round.
+    Attributes:
+        unit: Unit in which they were recorded.
+        level: Gain, linear SNR or rate in bit/s, 0 without a link; (rows, K).
+        begins_s: Start of each row in seconds, the first at 0, (rows,); None where a row is a
+            round.
     """
 
     unit: str
@@ -82,12 +87,22 @@ class Levels:
 
 
 def read(file: str, form: Format) -> Levels:
-    """The recorded values of a `.csv` or `.npz` file; `InputError` names file, row and value.
+    """The recorded values of a `.csv` or `.npz` file.
 
     The first line of a CSV file that is no comment (`#`, `%`) may name its columns, in any order
     and case: `round` (from 1) or `time_s`, `client`, and those of the values. Without a column
     `client` every column of values is a client; without a header every column is. An NPZ file has
     an array (rows, K) under the name of its unit, and may have `time_s` (rows,).
+
+    Args:
+        file: Path of the file.
+        form: Its columns, separator and unit.
+
+    Returns:
+        Linear levels (rows, K) with their unit, and when each row begins.
+
+    Raises:
+        InputError: The file cannot be read, or a value cannot be; names file, row and value.
     """
     try:
         return _read(file, *stamp(file), form)

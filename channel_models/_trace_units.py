@@ -21,9 +21,13 @@ MOST_REFERENCE_DBM = 100.0
 class Unit:
     """A unit of recorded values.
 
-    `level` turns values into a linear quantity that is 0 without a link: a gain, a signal-to-noise
-    ratio (`is_snr`) or a rate in bit/s (`is_rate`). With `zero_is_none` the value 0 says that there
-    is no link.
+    Attributes:
+        least: Least possible value.
+        most: Largest possible value.
+        level: Values as a linear quantity: a gain, a signal-to-noise ratio or a rate in bit/s.
+        zero_is_none: Whether the value 0 stands for no link.
+        is_snr: Whether the level is a signal-to-noise ratio.
+        is_rate: Whether the level is a rate.
     """
 
     least: float
@@ -98,8 +102,12 @@ def guess_at(values: Array, unit: str) -> str:
 
 @dataclass(frozen=True)
 class LinkBudget:
-    """The scenario's part in a recorded SNR or rate: SNR over the band at gain 1 (K,), hertz, SNR
-    gap (linear).
+    """Quantities of the scenario that turn a recorded SNR or rate into a gain.
+
+    Attributes:
+        snr_at_gain_1: Linear SNR over the whole band at gain 1; (K,).
+        bandwidth_hz: The band, Hz.
+        snr_gap: SNR gap of the link, linear.
     """
 
     snr_at_gain_1: tuple[float, ...]

@@ -20,20 +20,26 @@ _ROUNDED_UP = 1.0 + 1e-9  # the start of round 3 x 0.7 s is not before a row at 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Links recorded in `file` (see `_trace_file.read`), the same for every seed; a gain of 0 is no
-    link.
+    """Links recorded in a file, the same for every seed; a gain of 0 is no link.
 
     A scenario of fewer clients takes the first ones. A row is a round; with a column `time_s` a row
-    holds until the next one begins, over rounds, `round_interval_s` apart (the scenario's deadline
-    unless given), and over the coherence blocks of a round. After its end the trace starts over
-    with `repeat`, and is an error without. The mean, quantile and path gain of a trace are its
-    average, or its empirical quantile, over its time: it does not tell path loss from fading.
+    holds until the next one begins, over rounds and over the coherence blocks of a round. The mean,
+    quantile and path gain of a trace are its average, or its empirical quantile, over its time: it
+    does not distinguish path loss from fading.
 
     A recorded SNR or rate stands for the gain with which the scenario's whole band, noise and fixed
     transmit power have that SNR or, by Shannon's formula with the link's SNR gap, that rate.
+
+    Attributes:
+        file: Path of the `.csv` or `.npz` file, relative to the scenario file.
+        repeat: Whether the trace starts over after its end; an error otherwise.
+        form: Columns, separator and unit of the file.
+        round_interval_s: Time between the starts of two rounds, s, for a file with a column
+            `time_s`; the scenario's deadline when not given.
+        csi: Channel state information of the server.
     """
 
-    file: str = field(default="", metadata=INPUT_FILE)
+    file: str = field(default="", metadata={INPUT_FILE: True})
     repeat: bool = False
     form: Format = field(default_factory=Format)
     round_interval_s: float | None = None
@@ -56,8 +62,18 @@ class Trace:
         return cls(file=str(file), repeat=True)
 
     def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The links recorded for the round, the file's first in round 0; `InputError` after the
-        last one.
+        """The links recorded for the round, the file's first in round 0.
+
+        Args:
+            scenario: The cell, whose clients are the first of the file.
+            rng: Streams at the round to play.
+
+        Returns:
+            The channel of the round and of its coherence blocks, with what `csi` says the server
+            knows.
+
+        Raises:
+            InputError: The file cannot be read or used, or it has ended.
         """
         played = self._played(scenario)
         self._check_reaches(played, scenario, rng.round)

@@ -8,7 +8,7 @@ from optimizers._joint.energy import minimise_energy
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
 from optimizers._solve import solve
-from optimizers._waterfilling.array_api import waterfill
+from optimizers._waterfilling.array_api import upload_seconds, waterfill
 from optimizers.equal import Equal
 from optimizers.equal_common import EqualCommon
 from optimizers.exact import Exact
@@ -51,6 +51,7 @@ __all__ = [
     "sensitivities",
     "solve",
     "solve_joint",
+    "upload_seconds",
     "waterfill",
     "what_if",
 ]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wirelessfl.allocation.problem import Array
+from wirelessfl.errors import InputError
 
 _LEAST_ROOM = (
     1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
@@ -54,7 +55,7 @@ class Conic:
 
     With `reuse` a programme is compiled once per size and rate model, with parameters in place of
     numbers (CVXPY's disciplined parametrised programming), and kept. Both methods maximise weight @
-    x over least <= x <= 1 and raise `RuntimeError` with the solver's status where it gives up.
+    x over least <= x <= 1 and raise `InputError` with the solver's status where it gives up.
     """
 
     tolerance: float
@@ -106,17 +107,23 @@ class Conic:
             for parameter in programme.problem.parameters():
                 parameter.value = data[parameter.name()]
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
-        backend = cp.SCIPY_CANON_BACKEND
         with warnings.catch_warnings():
-            # Exponential cones may stop a little short of the tolerance; the certificate says how
-            # good the answer is.
+            # `Cvxpy.solve` warns by the certificate of its answer, which says how far off it is.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            programme.problem.solve(
-                solver=cp.CLARABEL, canon_backend=backend, enforce_dpp=self.reuse, **settings
-            )
-        if programme.problem.status not in _OPTIMAL:
-            raise RuntimeError(
-                f"Clarabel gave up on the allocation problem: {programme.problem.status}"
+            try:
+                programme.problem.solve(
+                    solver=cp.CLARABEL,
+                    canon_backend=cp.SCIPY_CANON_BACKEND,
+                    enforce_dpp=self.reuse,
+                    **settings,
+                )
+                status = programme.problem.status
+            except cp.SolverError:
+                status = "solver_error"
+        if status not in _OPTIMAL:
+            raise InputError(
+                f"method cvxpy cannot solve this problem, Clarabel reports {status}: "
+                "its values may lie too many decades apart; method exact has no such limit"
             )
         return programme
 

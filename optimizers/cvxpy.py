@@ -1,10 +1,12 @@
 """The independent reference: the same problem given to a conic solver."""
 
+import warnings
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
 
+from optimizers._analysis.certificate import certify
 from optimizers._cones import ConeClients, Conic
 from optimizers._waterfilling.curve import Curve, allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced, reduce
@@ -13,6 +15,9 @@ from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
 from wirelessfl.errors import InputError, check_number
+
+_ACCEPTED = 1e-6  # distance from the optimum that an exponential cone reaches without being asked
+_SLACK = 100.0  # times the tolerance, which is relative to the solver's scaled values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +39,10 @@ class Cvxpy:
 
     Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few
     milliseconds each. With `reuse` the programme is compiled once per number of clients that take
-    part, in time quadratic in it, and later problems only change its numbers. Raises `RuntimeError`
+    part, in time quadratic in it, and later problems only change its numbers. Raises `InputError`
     with the solver's status where it gives up, `InputError` for a noise spectral density with a
-    link other than Shannon's rate.
+    link other than Shannon's rate. Warns where the answer's certificate shows that it is less
+    accurate than the tolerance.
     """
 
     optimal: ClassVar[bool] = True
@@ -71,7 +77,21 @@ class Cvxpy:
             )
             found = np.clip(found, curve.floor[index], curve.top[index])
             band[index] = found / max(found.sum(), 1.0)
-        return replace(allocation_of(curve, problem, band, price), deadline_price=deadline_price)
+        allocation = allocation_of(curve, problem, band, price)
+        self._warn_of_inaccuracy(problem, allocation)
+        return replace(allocation, deadline_price=deadline_price)
+
+    def _warn_of_inaccuracy(self, problem: Problem, allocation: Allocation) -> None:
+        """Warn where the certificate shows more than the solver's tolerance explains."""
+        certificate = certify(problem, allocation)
+        off = float(np.max([certificate.primal_residual, certificate.duality_gap]))
+        if not off <= max(_ACCEPTED, _SLACK * self.tolerance):
+            warnings.warn(
+                f"method cvxpy: the answer may be {off:.1e} from the optimum (relative, by its own "
+                f"certificate), more than the tolerance {self.tolerance:g} explains; use exact",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _solve_one(self, row: Reduced, snr: Array | None) -> tuple[Array, float, float]:
         """Bands (K,), the band's price and the deadline's price of one problem."""

@@ -44,8 +44,9 @@ class MaxMin:
         total, steepness = band.sum(axis=-1, keepdims=True), slope.sum(axis=-1, keepdims=True)
         tight = (kept < 1.0) & (steepness > 0)
         price = np.where(tight, 1.0 / np.where(tight, steepness, 1.0), 0.0)
-        priced = curve_of(replace(problem, weight=price * slope))
-        return allocation_of(priced, problem, band / np.maximum(total, 1.0), price[..., 0])
+        return allocation_of(
+            curve, problem, band / np.maximum(total, 1.0), price[..., 0], price * slope
+        )
 
 
 def _common_kept(problem: Problem, curve: Curve) -> Array:
@@ -88,7 +89,11 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
         uses, prunable_s + upload_s, 1.0
     )
     room_s = np.maximum(slack_s - prunable_s * kept, least_s)
-    band = problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0))
+    # At most the whole band, from which the kept fraction came: rounding may ask for more than any
+    # band gives where noise grows with it.
+    band = np.minimum(
+        problem.band_at(np.where(uses, (upload_s * kept + fixed_s) / room_s, 0.0)), 1.0
+    )
     above = uses & (band > curve.floor)
     gain = np.where(above, curve.marginal_gain(np.where(above, band, curve.floor)), 1.0)
     return np.where(above, band, curve.floor), np.where(

@@ -72,10 +72,11 @@ def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
     for _ in range(_MAX_STEPS):
         left_s = np.where(uploads, finish_s + early_s, np.inf)
         speed = np.minimum(upload_s / left_s, 1.0)
-        band = problem.band_at(speed)
+        band = np.minimum(problem.band_at(speed), 1.0)  # inf where rounding passes the largest rate
         excess = band.sum(axis=-1, keepdims=True) - 1.0
         pace = problem.pace(band) if isinstance(problem, NoisePsdProblem) else np.ones_like(band)
-        slope = np.where(uploads, speed / left_s / np.where(uploads, pace, 1.0), 0.0).sum(
+        rising = uploads & (pace > 0)
+        slope = np.where(rising, speed / left_s / np.where(rising, pace, 1.0), 0.0).sum(
             axis=-1, keepdims=True
         )
         step_s = np.where(excess > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)

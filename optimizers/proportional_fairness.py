@@ -1,6 +1,6 @@
 """Proportional fairness: the weighted sum of the logarithms of the kept fractions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
 
-_LEAST_KEPT = 1e-300  # below it w / x overflows
+_LEAST_KEPT = 1e-300  # below it 1 / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
 
 
@@ -50,8 +50,8 @@ class ProportionalFairness:
             band, price = log_sum(curve)
         kept = curve.kept(band)
         counts = kept > _LEAST_KEPT
-        weight = np.where(counts, curve.weight / np.where(counts, kept, 1.0), 0.0)
-        return allocation_of(curve_of(replace(problem, weight=weight)), problem, band, price)
+        worth = np.where(counts, 1.0 / np.where(counts, kept, 1.0), 0.0)
+        return allocation_of(curve, problem, band, price, worth)
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:

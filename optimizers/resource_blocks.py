@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optimizers._exclusion import without_clients
 from optimizers._waterfilling.curve import ROUNDING, TOUCHING, Curve, allocation_of
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
@@ -122,11 +123,8 @@ def _caps(problem: Problem, where: NDArray[np.bool_]) -> Problem:
 
 
 def _fixed_bits(problem: Problem, where: NDArray[np.bool_]) -> Problem:
-    """Clients with fixed bits made late, so that they take no part."""
-    out = where & (np.asarray(problem.fixed_upload_bits) > 0)
-    return replace(
-        problem, fixed_s=np.where(out, 2.0 * np.asarray(problem.deadline_s), problem.fixed_s)
-    )
+    """The problem without its clients that have fixed bits."""
+    return without_clients(problem, where & (np.asarray(problem.fixed_upload_bits) > 0))
 
 
 def _kept(curve: Curve, blocks: int) -> Array:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizers._exclusion import without_clients
 from optimizers._knapsack import knapsack
 from optimizers._waterfilling.curve import ROUNDING
 from optimizers.exact import Exact
@@ -51,9 +52,7 @@ class Select:
             chosen = chosen.copy()
             for index in np.ndindex(problem.shape[:-1]):
                 chosen[index] = _heaviest(needed[index], np.asarray(problem.weight)[index])
-        # Who is late takes no part: that is how the others' problem is put to the exact solver.
-        fixed_s = np.where(chosen, problem.fixed_s, 2.0 * np.asarray(problem.deadline_s))
-        allocation = Exact().solve(replace(problem, fixed_s=fixed_s))
+        allocation = Exact().solve(without_clients(problem, ~chosen))
         return replace(allocation, problem=problem, left_out=~chosen & ~late)
 
 

@@ -41,7 +41,7 @@ COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
 def test_the_snippets_run(file, tmp_path, monkeypatch):
-    """Those of one page run one after another."""
+    """The snippets of one page run one after another."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for snippet in blocks(file, "python"):
@@ -127,8 +127,18 @@ def test_links_lead_to_files_and_headings(file):
             assert heading in slugs, f"{file.name}: {target}#{heading}"
 
 
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+def test_paths_of_the_repository_exist(file):
+    """Those of the examples (`my_rule.py`) are the reader's."""
+    text = file.read_text(encoding="utf-8")
+    roots = "wirelessfl|channel_models|optimizers|training|studies|tests|benchmarks|docs"
+    paths = set(re.findall(rf"`((?:{roots})/[\w/.-]*)`", text))
+    assert {path for path in paths if "/my_" not in path and not (ROOT / path).exists()} == set()
+
+
 # Words of everyday speech where the field has a term, or a clause in place of a noun.
 PLAIN = {
+    r"(?:^|[.:;] )(?-i:What|Who|How|Which|Those)\b": "open with a noun phrase",
     r"\b(?:no|some|every)body\b": "no client, any client, all clients",
     r"\bwho (?:is|are|was) (?:late|on time|not)\b": "late clients",
     r"\bthose who\b": "the holders, the clients that",

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def python(code, folder):
-    """What a fresh interpreter prints that stands in `folder`, where no test folder is on its path."""
+    """The output of a fresh interpreter in `folder`, without test folders on its path."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -40,9 +40,7 @@ def python(code, folder):
 
 
 def installed_root():
-    """Where the distribution's packages lie: the checkout of an editable install, else
-    site-packages.
-    """
+    """Folder of the distribution's packages: an editable install's checkout or site-packages."""
     found = distribution("wirelessfl")
     direct = json.loads(found.read_text("direct_url.json") or "{}")
     if direct.get("dir_info", {}).get("editable"):

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import wirelessfl
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -14,7 +16,7 @@ def text(name: str) -> str:
 
 
 def test_the_version_is_the_same_everywhere():
-    version = PROJECT["version"]
+    version = wirelessfl.__version__
     assert re.search(rf"^version: {re.escape(version)}$", text("CITATION.cff"), re.MULTILINE)
     assert f"## [{version}]" in text("CHANGELOG.md")
 

@@ -1,9 +1,7 @@
 """Citations of the papers in the code and the pages `docs/equations.md` and `docs/errata.md` agree."""
 
 import ast
-import io
 import re
-import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("wirelessfl", "channel_models", "optimizers", "training", "studies", "benchmarks")
 SOURCES = sorted(file for name in (*PACKAGES, "tests") for file in (ROOT / name).rglob("*.py"))
+LISTS = [ROOT / "docs" / name for name in ("equations.md", "errata.md")]
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - set(LISTS))]
 PAPERS = ("WFL", "CA-HFP", "MCE-PL", "SPS")
 
 TAG = r"\[(?P<paper>WFL|CA-HFP|MCE-PL|SPS)\]"
@@ -23,24 +23,32 @@ PLACE = r"(?:Algorithm \d+|Fig\. \d+|Table [IVX]+|Table \d+|Section [IVX\d]+(?:-
 LABELS = {"WFL": "W", "CA-HFP": "C", "MCE-PL": "M", "SPS": "S"}
 
 
+# Docstrings, other strings (passed over) and runs of whole-line or single comments.
+PARTS = re.compile(
+    r'"""(?P<doc>.*?)"""'
+    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    r"|(?P<comment>(?:^[ ]*#[^\n]*\n)+|#[^\n]*)",
+    re.DOTALL | re.MULTILINE,
+)
+
+
 @cache
 def comments(file: Path) -> list[tuple[str, str]]:
-    """Blocks of comments and docstrings of a file: its place and its words without line breaks."""
+    """Comments and docstrings of a module, or the paragraphs of a page, each as (place, words)."""
     text = file.read_text(encoding="utf-8")
-    found: list[tuple[str, str]] = []
-    last = 0
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        line = token.start[0]
-        if token.type == tokenize.STRING and token.string.lstrip("r").startswith('"""'):
-            found.append((f"{file.relative_to(ROOT)}:{line}", " ".join(token.string.split())))
-        elif token.type == tokenize.COMMENT:
-            words = token.string.lstrip("# ")
-            if last == line - 1 and token.line.lstrip().startswith("#"):
-                found[-1] = (found[-1][0], f"{found[-1][1]} {words}")
-            else:
-                found.append((f"{file.relative_to(ROOT)}:{line}", words))
-            last = line
-    return found
+    if file.suffix == ".md":
+        text = re.sub(r"^```.*?^```", lambda m: "\n" * m[0].count("\n"), text, flags=re.S | re.M)
+        parts = [(m.start(), m[0]) for m in re.finditer(r"\S(?:.|\n(?!\n))*", text)]
+    else:
+        parts = [
+            (m.start(), m["doc"] or re.sub(r"^[ ]*# ?", "", m["comment"], flags=re.MULTILINE))
+            for m in PARTS.finditer(text)
+            if m["doc"] or m["comment"]
+        ]
+    name = file.relative_to(ROOT)
+    return [
+        (f"{name}:{text.count(chr(10), 0, at) + 1}", " ".join(part.split())) for at, part in parts
+    ]
 
 
 def numbers(citation: str) -> set[str]:
@@ -61,7 +69,7 @@ def numbers(citation: str) -> set[str]:
 def cited() -> dict[tuple[str, str], str]:
     """(paper, equation, label or place) -> one file and line that cites it."""
     found: dict[tuple[str, str], str] = {}
-    for file in SOURCES:
+    for file in (*SOURCES, *PAGES):
         for where, words in comments(file):
             for match in re.finditer(rf"{TAG} eq\. ({LIST})", words):
                 found |= {(match["paper"], f"({n})"): where for n in numbers(match[2])}
@@ -153,7 +161,7 @@ def test_every_erratum_has_an_entry(paper, count):
 
 
 def defines(file: Path, name: str) -> bool:
-    """Whether a module defines `function`, `Class`, `Class.method`, `Class.field` or a constant."""
+    """True if a module defines a function, class, method, field or constant of this name."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
     for part in name.split("."):
         found = [node for node in body if part in _names(node)]
@@ -171,7 +179,7 @@ def _names(node: ast.stmt) -> set[str]:
 
 
 def test_every_place_that_the_pages_name_exists():
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("equations.md", "errata.md"))
+    text = "".join(page.read_text(encoding="utf-8") for page in LISTS)
     places = sorted(set(re.findall(r"`([\w/]+\.py)(?:::([\w.]+))?`", text)))
     assert len(places) > 100
     missing = [
@@ -183,6 +191,27 @@ def test_every_place_that_the_pages_name_exists():
 
 
 TAGS = r"\[(?:WFL|CA-HFP|MCE-PL|SPS)\]"
+
+
+def test_every_symbol_has_a_name_that_the_code_uses():
+    text = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^## Symbols\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    names = {name.split("(")[0].split(".")[-1] for name in re.findall(r"`([^`]+)`", table)}
+    code = "".join(file.read_text(encoding="utf-8") for file in SOURCES)
+    words = set(re.findall(r"\w+", code))
+    assert len(names) > 30
+    assert names - words == set()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_row_names_a_place_or_a_reason(paper):
+    rows = re.findall(r"^\| .* \|$", sections("equations.md")[paper], re.MULTILINE)
+    cells = [row.strip("| ").split(" | ")[-1] for row in rows]
+    heads = {"implemented in"}
+    bare = [cell for cell in cells if cell not in heads and not re.search(r"`[\w/]+\.py::", cell)]
+    assert [cell for cell in bare if not re.match(r"not implemented: \w", cell)] == []
+
+
 FORMER = {
     "an equation before its paper": rf"\beqs?\. ?\(?\d[\d()., and-]* of {TAGS}",
     "an equation without a paper": r"(?<!\] )(?<!38\.901, )\b[Ee]qs?\. ?\(?\d",
@@ -196,11 +225,14 @@ FORMER = {
 
 @pytest.mark.parametrize("former", FORMER.values(), ids=FORMER)
 def test_there_is_one_notation(former):
-    """`[WFL] eq. (15)` and no other: a search for it finds every place."""
+    """`[WFL] eq. (15)` and no other: a search for it finds every place.
+
+    A number alone in a page may also be a value in brackets.
+    """
     citation = re.compile(rf"{TAGS} eq\. {LIST}")
     found = [
         f"{where}: {match[0]}"
-        for file in SOURCES
+        for file in (SOURCES if former == FORMER["a number alone"] else (*SOURCES, *PAGES))
         if file != Path(__file__) and file.relative_to(ROOT).parts[:2] != ("tests", "helpers")
         for where, words in comments(file)
         for match in re.finditer(former, citation.sub("", words))

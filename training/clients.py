@@ -1,6 +1,4 @@
-"""Clients bound to their data and to a machine: what trainers of server-based algorithms have in
-common.
-"""
+"""Clients bound to their data and to an executor: the common part of the trainers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,8 +21,14 @@ from wirelessfl.values import Array, Delivery, StepMetrics
 
 
 class ClientPool:
-    """`clients` clients of a task, each with as much data and work as it has, and the executor that
-    trains them.
+    """The clients of a run with their data, and the executor that trains them.
+
+    Attributes:
+        clients: Number of clients K.
+        layout: Layout of the model's flat vector.
+        samples: Number of training samples of each client.
+        test_sets: An identity of each client's test set; clients with the same one share it.
+        executor: Executor of the clients' work.
     """
 
     def __init__(
@@ -37,13 +41,27 @@ class ClientPool:
         seed: int,
         runtime: Runtime,
     ) -> None:
+        """Read and divide the data and start the executor.
+
+        Args:
+            spec: Settings of the engine; device and precision are those of `runtime`.
+            task: The learning task.
+            program: Local training, by whose cost an executor is chosen.
+            clients: Number of clients K.
+            seed: Seed of the division of the data.
+            runtime: Device, precision, executor and folder of data sets.
+
+        Raises:
+            InputError: The task, the data or the runtime are invalid.
+        """
         spec = replace(
             spec,
             device=check_device(runtime.device),
             precision=runtime.precision,
             deterministic=runtime.deterministic,
         )
-        self.clients, self._spec = clients, spec
+        self.clients = clients
+        self._spec = spec
         model, self.layout = spec.build_model()
         self._accounting = Accounting.of(model, self.layout)
         data = task.load(clients=clients, seed=seed, data_root=runtime.data_root)
@@ -53,9 +71,10 @@ class ClientPool:
             epoch_batches(size, task.batch_size, self.layout.smallest_batch)
             for size in self.samples
         ]
-        self.test_sets = [
-            id(index) for index in data.test_index
-        ]  # clients with the same one share its vector
+        self.test_sets = [id(index) for index in data.test_index]
+        self._score_weights = (
+            [len(index) for index in data.test_index] if task.score_mean == "samples" else None
+        )
         self.executor = make_executor(spec, data, runtime, round_flops=self._dense_flops(program))
 
     @property
@@ -64,48 +83,88 @@ class ClientPool:
         return [len(epoch) for epoch in self._epochs]
 
     def initial_vector(self, seed: int) -> Vector:
-        """The seeded weights that a run starts with, (size,)."""
+        """The seeded weights at the start of a run.
+
+        Args:
+            seed: Seed of the run.
+
+        Returns:
+            Weights and buffers, (size,).
+
+        Raises:
+            InputError: The seed is out of range.
+        """
         return initial_vector(self._spec, seed)
 
     def flops(self, client: int, program: Program, mask: Mask, *, masked: bool = False) -> float:
-        """FLOPs of a client that ends with `mask` (upload_size,), or with `masked` has had it from
-        the start.
+        """FLOPs of a client in a round.
+
+        Args:
+            client: Number of the client.
+            program: Its local training.
+            mask: Kept weights and buffers at the end, (upload_size,).
+            masked: Whether `mask` applies from the start.
+
+        Returns:
+            Floating-point operations.
         """
-        batch_size, epoch = self._batch_sizes[client], self._epochs[client]
-        return self._accounting.flops(program, mask, batch_size, epoch=epoch, masked=masked)
+        return self._accounting.flops(
+            program,
+            mask,
+            self._batch_sizes[client],
+            epoch=self._epochs[client],
+            masked=masked,
+        )
 
     def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
-        """Mean over clients of the accuracy of client k's model `vector_of(k)` on its test samples.
+        """Mean accuracy over the clients, of each client's model on its test samples, weighted as
+        the task's `score_mean` says.
 
-        With `one_model` all are the same and each test set is looked at once.
+        Args:
+            vector_of: Weights and buffers (size,) of client k's model.
+            one_model: Whether all models are the same: each test set is then evaluated once.
+
+        Returns:
+            The mean of `Engine.evaluate`.
         """
-        different = list(range(self.clients))
+        # The client whose accuracy stands for each client: the first one with the same test set.
+        representative = list(range(self.clients))
         if one_model:
-            first = {
-                test_set: client for client, test_set in reversed(list(enumerate(self.test_sets)))
-            }
-            different = [first[test_set] for test_set in self.test_sets]
-        clients = sorted(set(different))
+            first: dict[int, int] = {}
+            for client, test_set in enumerate(self.test_sets):
+                first.setdefault(test_set, client)
+            representative = [first[test_set] for test_set in self.test_sets]
+        clients = sorted(set(representative))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))
-        return float(np.mean([accuracy[client] for client in different]))
+        scores = [accuracy[client] for client in representative]
+        return float(np.average(scores, weights=self._score_weights))
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
-        """The ratios (K,) of a round; `InputError` for other shapes and values that no ratio has."""
+        """Check the inputs of a round; see `check_round_inputs`.
+
+        Args:
+            pruning_ratio: Pruning ratio of each client, (K,).
+            delivery: Participation and lateness of each client, (K,).
+
+        Returns:
+            The ratios, (K,).
+
+        Raises:
+            InputError: A shape or a ratio is invalid.
+        """
         return check_round_inputs(self.clients, pruning_ratio, delivery)
 
     def close(self) -> None:
-        """End worker processes."""
+        """Release the executor."""
         self.executor.close()
 
     def _dense_flops(self, program: Program) -> float:
         """FLOPs of a round in which all clients take part and nothing is pruned."""
         dense = np.ones(self.layout.upload_size, dtype=np.bool_)
 
-        @cache
-        def flops(
-            batch_size: int, epoch: tuple[int, ...]
-        ) -> float:  # a thousand clients have few different ones
+        @cache  # a thousand clients have few different numbers of samples
+        def flops(batch_size: int, epoch: tuple[int, ...]) -> float:
             return self._accounting.flops(program, dense, batch_size, epoch=epoch)
 
         return sum(
@@ -115,7 +174,18 @@ class ClientPool:
 
 
 def initial_vector(spec: EngineSpec, seed: int) -> Vector:
-    """The seeded weights of a model of `spec`, (size,)."""
+    """The seeded weights of a model.
+
+    Args:
+        spec: Settings of the engine.
+        seed: Seed of the run.
+
+    Returns:
+        Weights and buffers, (size,).
+
+    Raises:
+        InputError: The seed is out of range.
+    """
     check_number("run.seed", seed, at_least=0, at_most=np.iinfo(np.int64).max)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(Streams(seed).seed_for("model"))
@@ -125,14 +195,34 @@ def initial_vector(spec: EngineSpec, seed: int) -> Vector:
 
 
 class RoundCosts:
-    """What a round costs and achieves, gathered client by client."""
+    """Costs and losses of a round, collected client by client.
+
+    Attributes:
+        uplink_bits: Bits sent by each client, (K,).
+        flops: Floating-point operations of each client, (K,).
+        losses: Losses of the clients that trained; None for a client without a step.
+    """
 
     def __init__(self, clients: int) -> None:
-        self.uplink_bits, self.flops = np.zeros(clients), np.zeros(clients)
+        """Start with costs of 0.
+
+        Args:
+            clients: Number of clients K.
+        """
+        self.uplink_bits = np.zeros(clients)
+        self.flops = np.zeros(clients)
         self.losses: list[float | None] = []
 
     def metrics(self, downlink_bits: Array, extra: dict[str, float] | None = None) -> StepMetrics:
-        """As the record of the round has it."""
+        """The costs as recorded.
+
+        Args:
+            downlink_bits: Bits received by each client, (K,).
+            extra: Further metrics by name.
+
+        Returns:
+            The metrics of the round, with the mean loss.
+        """
         losses = [loss for loss in self.losses if loss is not None]
         return StepMetrics(
             loss=float(np.mean(losses)) if losses else None,
@@ -144,8 +234,18 @@ class RoundCosts:
 
 
 def check_round_inputs(clients: int, pruning_ratio: Array, delivery: Delivery) -> Array:
-    """The ratios (K,) of a round of `clients`; `InputError` for other shapes and values that no
-    ratio has.
+    """Check the inputs of a round.
+
+    Args:
+        clients: Number of clients K.
+        pruning_ratio: Pruning ratio of each client, (K,).
+        delivery: Participation and lateness of each client, (K,).
+
+    Returns:
+        The ratios, (K,) float64.
+
+    Raises:
+        InputError: A shape is not (K,), or a ratio is not within [0, 1].
     """
     ratios = np.asarray(pruning_ratio, dtype=np.float64)
     named = (
@@ -162,14 +262,24 @@ def check_round_inputs(clients: int, pruning_ratio: Array, delivery: Delivery) -
 
 
 def require_no_pruning(ratios: Array, algorithm: str) -> NDArray[np.bool_]:
-    """Who is left out (ratio 1), (K,); `InputError` for a ratio in between, which an `algorithm`
-    has no use for.
+    """Check that an algorithm without pruning gets no pruning ratio between 0 and 1.
+
+    Args:
+        ratios: Pruning ratio of each client, (K,).
+        algorithm: Description of the algorithm in the message.
+
+    Returns:
+        True for clients that are not scheduled (ratio 1), (K,).
+
+    Raises:
+        InputError: A ratio is between 0 and 1.
     """
     between = (ratios > 0) & (ratios < 1)
     if between.any():
         raise InputError(
-            f"pruning_ratio must be 0, or 1 for who is left out, in an algorithm {algorithm}, got "
-            f"{ratios[between][0]:g}: choose an allocation.method without it, such as min-latency"
+            "pruning_ratio must be 0, or 1 for an unscheduled client, in an algorithm "
+            f"{algorithm}, got {ratios[between][0]:g}: choose an allocation.method without it, "
+            "such as min-latency"
         )
-    left_out: NDArray[np.bool_] = ratios == 1
-    return left_out
+    unscheduled: NDArray[np.bool_] = ratios == 1
+    return unscheduled

@@ -1,92 +1,118 @@
-"""What is learnt: a data set, its division over clients, a model."""
+"""The learning task: a data set, its division over clients, a model."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
 from training.data import partition as _partition
-from training.data.augment import AUGMENTATIONS
 from training.data.card import Card
 from training.data.counts import MOST_SIZE_SIGMA, Index
 from training.data.dataset import Dataset
 from training.data.federated import FederatedData
 from training.data.frame import framed, framed_shape
-from training.data.subset import first_share, subset
+from training.data.subset import first_fraction, subset
 from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 
-PARTITIONS = ("iid", "shards", "labels", "dirichlet", "natural")
-SIZED = ("iid", "dirichlet")  # partitions that can give clients sizes of their own
-UNLABELLED = ("iid", "natural")  # partitions that ask for no classes
+Partition = Literal["iid", "shards", "labels", "dirichlet", "natural"]
+Augmentation = Literal["none", "crop-flip"]
+EvaluatedOn = Literal["test", "validation"]
+TestedOn = Literal["own", "whole"]
+LabelChoice = Literal["balanced", "uniform"]
+ScoreMean = Literal["clients", "samples"]
+Pixels = Literal["standardised", "symmetric"]
+
+SIZED = ("iid", "dirichlet")  # partitions in which numbers of samples can be log-normal
+UNLABELLED = ("iid", "natural")  # partitions that need no classes
 SAMPLES = ("train_samples", "test_samples")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A learning task: plug-ins `dataset` and `model`, and how the samples lie on the clients.
+    """A learning task: plug-ins for data set and model, and the division of samples over clients.
 
-    `partition`: `iid`; `shards` (sorted by label, `shards_per_client` pieces each); `labels`
-    (exactly `labels_per_client` classes each, `label_choice` says which: `balanced`, each class on
-    as many clients, or `uniform`); `dirichlet` (class shares drawn with `dirichlet_alpha`). A
-    client is tested on the whole test set (`iid`), on all test samples of its classes (`shards`,
-    `labels`), or on a part of the test set with its share of each class (`dirichlet`). `natural`
-    takes as many of the data set's own clients (writers, blogs) as there are clients, drawn by the
-    seed; each is tested on its own test samples where the data set tells them apart, else on the
-    whole test set. `size_sigma` above 0 makes the sizes of `iid` and `dirichlet` clients log-normal
-    with this standard deviation of the logarithm.
+    A client is tested on the whole test set (`iid`), on all test samples of its classes (`shards`,
+    `labels`), or on a part of the test set with its fraction of each class (`dirichlet`). A
+    `natural` client is tested on its own test samples where the data set assigns them, else on the
+    whole test set.
 
-    `batch_size` is the mini-batch of a local step (128 in [WFL]). `augmentation` changes images in
-    training: `crop-flip` pads, crops and mirrors them at random. `pixels` are `standardised` by
-    mean and deviation of all training pixels, or `symmetric`: the range of these pixels becomes
-    [-1, 1]. `evaluate_on = "validation"` tests on the rows that the data set holds out for choosing
-    settings, not on the test set. `tested_on = "whole"` tests every client on the whole test set,
-    whatever its classes: the accuracy of one global model.
+    The model is made for the data's channels and classes, see `training.structure.build.Form`.
 
-    `train_samples` and `test_samples` make a study smaller: so many rows, drawn by the seed with
-    the shares of the classes (not of natural clients). `train_fraction` comes after the division:
-    each client keeps the first int(n x `train_fraction`), at least one, of its n training rows of
-    each class.
+    **Differs:** [WFL] only says "non-IID"; two labels per client, tested on these two, is our
+    reading.
 
-    The model is made for the data's channels and classes. `image_size` puts images in the middle of
-    black squares of so many pixels, and `image_channels` repeats grey ones, for models of that
-    size; pixels are normalised as without. `width` is the share of each declared group of channels
-    that the model is made with, at least one channel: a narrower network, which is the whole one of
-    the run. `without` names optional parts of the model to leave out.
+    Attributes:
+        dataset: Name of the data set's plug-in.
+        model: Name of the model's plug-in.
+        partition: `iid`; `shards` of samples sorted by label; `labels`, exactly `labels_per_client`
+            classes each; `dirichlet`, class fractions drawn with `dirichlet_alpha`; `natural`, as
+            many of the data set's own clients (writers, blogs) as there are clients, drawn by the
+            seed.
+        labels_per_client: Classes of a client with `labels`.
+        shards_per_client: Shards of a client with `shards`.
+        dirichlet_alpha: Concentration of `dirichlet`, above 0.
+        batch_size: Samples of a mini-batch (128 in [WFL]).
+        size_sigma: Above 0, numbers of samples of `iid` and `dirichlet` clients are log-normal with
+            this standard deviation of the logarithm.
+        augmentation: Augmentation of images in training: `crop-flip` pads, crops and mirrors them.
+        evaluate_on: `validation` tests on the rows that the data set holds out for choosing
+            settings in place of the test set.
+        image_size: Height and width in pixels of a black frame around images; none if None.
+        image_channels: Channels to which grey images are repeated; none if None.
+        width: Fraction of the channels of each declared group, at least one: a narrower network,
+            which is the whole one of the run.
+        train_samples: Number of training rows, drawn by the seed with the fractions of the classes;
+            all if None. Not for `natural`.
+        test_samples: Number of test rows, as `train_samples`.
+        tested_on: `whole` tests every client on the whole test set: the accuracy of one global
+            model.
+        label_choice: Choice of the classes with `labels`: `balanced`, each class on equally many
+            clients, or `uniform`.
+        train_fraction: Each client keeps the first int(n x `train_fraction`), at least one, of its
+            n training rows of each class.
+        without: Names of optional parts of the model that are omitted.
+        pixels: `standardised` by mean and deviation of all training pixels, or `symmetric`, their
+            range mapped to [-1, 1].
+        score_mean: Mean that a run records as its accuracy (R^2 of a regression): over `clients`,
+            each of which counts as much, or by their numbers of test `samples`.
 
-    **Differs:** [WFL] says "non-IID" and no more; two labels per client, tested on these two, is our reading.
+    Example:
+        >>> Task(dataset="mnist", model="mnist-cnn", partition="iid").nominal_epoch(clients=6)
+        79
     """
 
     dataset: str = "digits"
     model: str = "digits-cnn"
-    partition: Literal["iid", "shards", "labels", "dirichlet", "natural"] = "labels"
+    partition: Partition = "labels"
     labels_per_client: int = 2
     shards_per_client: int = 2
     dirichlet_alpha: float = 0.5
     batch_size: int = 128
     size_sigma: float = 0.0
-    augmentation: Literal["none", "crop-flip"] = "none"
-    evaluate_on: Literal["test", "validation"] = "test"
+    augmentation: Augmentation = "none"
+    evaluate_on: EvaluatedOn = "test"
     image_size: int | None = None
     image_channels: int | None = None
     width: float = 1.0
     train_samples: int | None = None
     test_samples: int | None = None
-    tested_on: Literal["own", "whole"] = "own"
-    label_choice: Literal["balanced", "uniform"] = "balanced"
+    tested_on: TestedOn = "own"
+    label_choice: LabelChoice = "balanced"
     train_fraction: float = 1.0
     without: tuple[str, ...] = ()
-    pixels: Literal["standardised", "symmetric"] = "standardised"
+    pixels: Pixels = "standardised"
+    score_mean: ScoreMean = "clients"
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
         plugins.load("models", self.model)
-        check_choice("training.partition", self.partition, PARTITIONS)
+        check_choice("training.partition", self.partition, get_args(Partition))
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
             check_count(f"training.{name}", getattr(self, name))
         check_number("training.dirichlet_alpha", self.dirichlet_alpha, above=0)
@@ -96,18 +122,19 @@ class Task:
                 f"training.size_sigma must be 0 unless training.partition is {' or '.join(SIZED)}, "
                 f"got {self.size_sigma:g} with {self.partition!r}"
             )
-        check_choice("training.augmentation", self.augmentation, AUGMENTATIONS)
-        check_choice("training.evaluate_on", self.evaluate_on, ("test", "validation"))
-        check_choice("training.tested_on", self.tested_on, ("own", "whole"))
-        check_choice("training.pixels", self.pixels, ("standardised", "symmetric"))
-        check_choice("training.label_choice", self.label_choice, ("balanced", "uniform"))
+        check_choice("training.augmentation", self.augmentation, get_args(Augmentation))
+        check_choice("training.evaluate_on", self.evaluate_on, get_args(EvaluatedOn))
+        check_choice("training.tested_on", self.tested_on, get_args(TestedOn))
+        check_choice("training.pixels", self.pixels, get_args(Pixels))
+        check_choice("training.score_mean", self.score_mean, get_args(ScoreMean))
+        check_choice("training.label_choice", self.label_choice, get_args(LabelChoice))
         for name in ("image_size", "image_channels", *SAMPLES):
             if getattr(self, name) is not None:
                 check_count(f"training.{name}", getattr(self, name))
                 if name in SAMPLES and self.partition == "natural":
                     raise InputError(
-                        f"training.{name} must not be given with training.partition 'natural', whose clients have "
-                        f"their own samples; got {getattr(self, name)}"
+                        f"training.{name} must not be given with training.partition 'natural', "
+                        f"whose clients have their own samples; got {getattr(self, name)}"
                     )
         for name in ("width", "train_fraction"):
             check_number(f"training.{name}", getattr(self, name), above=0, at_most=1)
@@ -115,9 +142,10 @@ class Task:
 
     @property
     def form(self) -> Form:
-        """What the model is made for, as far as the data set's plug-in tells without its files.
+        """Form of the model, as far as the data set's plug-in knows it without its files.
 
-        Raises `InputError` where the model cannot be made so.
+        Raises:
+            InputError: The model cannot be made in this form.
         """
         if self._card is None:
             return Form(width=self.width, without=self.without)
@@ -132,20 +160,29 @@ class Task:
         return {f"$WIRELESSFL_DATA/{name}": file for name, file in files.items()}
 
     def nominal_epoch(self, clients: int) -> int:
-        """Steps of an epoch of each of `clients` clients with as many samples, before the data are
-        read.
+        """Steps of an epoch of clients with equally many samples, before the data are read.
 
         The samples are `train_fraction` of `train_samples`, else of those of the data set's card;
-        of natural clients, its mean. `InputError` where it has none.
+        for natural clients, of its mean.
+
+        Args:
+            clients: Number of clients K.
+
+        Returns:
+            Steps of each client's epoch.
+
+        Raises:
+            InputError: The number of samples is not known in advance.
         """
         check_count("clients", clients)
-        card, natural = self._card, self.partition == "natural"
-        samples = None if card is None else card.client_train if natural else card.train
-        samples = self.train_samples or samples
+        natural = self.partition == "natural"
+        samples = self.train_samples
+        if samples is None and self._card is not None:
+            samples = self._card.client_train if natural else self._card.train
         if samples is None:
             raise InputError(
-                f"training.dataset {self.dataset!r} does not tell its samples before it is read: the length of local "
-                "epochs is not known, give steps"
+                f"training.dataset {self.dataset!r} does not tell its samples before it is read: "
+                "the length of local epochs is not known, give steps"
             )
         samples = max(1, int(samples * self.train_fraction))
         return -(-samples // (self.batch_size * (1 if natural else clients)))
@@ -167,21 +204,44 @@ class Task:
         return [steps] * clients
 
     def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
-        """The data set divided over `clients` clients, the same for the same seed.
+        """The data set divided over clients, the same for the same seed.
 
-        Raises `InputError` for data that are missing or damaged, do not fit the model, or cannot be
-        divided so.
+        Args:
+            clients: Number of clients K.
+            seed: Seed of the division.
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The divided data set.
+
+        Raises:
+            InputError: Data are missing or damaged, do not fit the model, or cannot be divided.
         """
         data = self.divide(clients=clients, seed=seed, data_root=data_root)
         shape = self._framed(tuple(data.train_images.shape[1:]))
         if shape != data.train_images.shape[1:]:
-            train, test = framed(data.train_images, shape), framed(data.test_images, shape)
-            data = replace(data, train_images=train, test_images=test)
+            data = replace(
+                data,
+                train_images=framed(data.train_images, shape),
+                test_images=framed(data.test_images, shape),
+            )
         self._check_model(data)
         return data
 
     def divide(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
-        """As `load`, whatever the model."""
+        """The data set divided over clients, as `load` but for any model.
+
+        Args:
+            clients: Number of clients K.
+            seed: Seed of the division.
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The divided data set, without a frame around images.
+
+        Raises:
+            InputError: Data are missing or damaged, or cannot be divided.
+        """
         check_count("clients", clients)
         dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
         if self.evaluate_on == "validation":
@@ -193,7 +253,7 @@ class Task:
         train_index, test_index = self._divide(
             dataset, clients, Streams(seed).generator("partition")
         )
-        train_index = first_share(dataset.train_labels, train_index, self.train_fraction)
+        train_index = first_fraction(dataset.train_labels, train_index, self.train_fraction)
         if self.tested_on == "whole":
             test_index = _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
         return FederatedData(
@@ -213,11 +273,10 @@ class Task:
     def _divide(
         self, dataset: Dataset, clients: int, rng: np.random.Generator
     ) -> tuple[list[Index], list[Index]]:
-        labels, test_labels, classes = (
-            dataset.train_labels.numpy(),
-            dataset.test_labels.numpy(),
-            dataset.classes,
-        )
+        """Training and test rows of each client."""
+        labels = dataset.train_labels.numpy()
+        test_labels = dataset.test_labels.numpy()
+        classes = dataset.classes
         match self.partition:
             case "iid":
                 train = _partition.iid(labels, clients, rng, size_sigma=self.size_sigma)
@@ -228,9 +287,13 @@ class Task:
                 )
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "labels":
-                each, choice = self.labels_per_client, self.label_choice
                 train = _partition.equal_labels(
-                    labels, clients, rng, classes=classes, labels_per_client=each, choice=choice
+                    labels,
+                    clients,
+                    rng,
+                    classes=classes,
+                    labels_per_client=self.labels_per_client,
+                    choice=self.label_choice,
                 )
                 return train, _partition.matching_test_sets(labels, train, test_labels)
             case "dirichlet":
@@ -251,10 +314,13 @@ class Task:
     def _natural(
         self, dataset: Dataset, clients: int, rng: np.random.Generator
     ) -> tuple[list[Index], list[Index]]:
-        owner, test_owner = dataset.train_client, dataset.test_client
+        """Training and test rows of natural clients."""
+        owner = dataset.train_client
+        test_owner = dataset.test_client
         if owner is None:
             raise InputError(
-                f"training.partition 'natural' must have a data set with clients of its own, got {self.dataset!r}"
+                f"training.partition 'natural' must have a data set with clients of its own, "
+                f"got {self.dataset!r}"
             )
         chosen = _partition.natural(owner.numpy(), clients, rng, dataset=self.dataset)
         train = _partition.rows_of(owner.numpy(), chosen)
@@ -263,11 +329,11 @@ class Task:
         return train, _partition.rows_of(test_owner.numpy(), chosen)
 
     def _validating(self, dataset: Dataset) -> Dataset:
-        """The data set with its validation rows for a test set."""
+        """The data set with its validation rows as the test set."""
         if dataset.validation is None:
             raise InputError(
-                f"training.evaluate_on must be 'test' for data set {self.dataset!r}, which holds no rows out, "
-                "got 'validation'"
+                f"training.evaluate_on must be 'test' for data set {self.dataset!r}, which holds "
+                "no rows out, got 'validation'"
             )
         images, labels = dataset.validation
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)
@@ -285,17 +351,14 @@ class Task:
 
     def _check_model(self, data: FederatedData) -> None:
         model: Any = plugins.load("models", self.model)
-        shape, labelled = (
-            tuple(data.train_images.shape[1:]),
-            not data.train_labels.is_floating_point(),
-        )
-        check_fit(
-            self.model, Form(input_shape=shape, classes=data.classes), f"data set {self.dataset!r}"
-        )
+        shape = tuple(data.train_images.shape[1:])
+        labelled = not data.train_labels.is_floating_point()
+        form = Form(input_shape=shape, classes=data.classes)
+        check_fit(self.model, form, f"data set {self.dataset!r}")
         if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
-                f"data set {self.dataset!r} must have a card with its shape and classes for training.model "
-                f"{self.model!r} to be made for it"
+                f"data set {self.dataset!r} must have a card with its shape and classes for "
+                f"training.model {self.model!r} to be made for it"
             )
         if (getattr(model, "loss", "cross-entropy") == "cross-entropy") != labelled:
             kind = "classes" if labelled else "numbers"
@@ -306,24 +369,24 @@ class Task:
     def _check_division(self, dataset: Dataset) -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:
             raise InputError(
-                f"training.partition must be {' or '.join(UNLABELLED)} for data set {self.dataset!r}, whose targets "
-                f"are numbers; got {self.partition!r}"
+                f"training.partition must be {' or '.join(UNLABELLED)} for data set "
+                f"{self.dataset!r}, whose targets are numbers; got {self.partition!r}"
             )
         for name, usual in (("augmentation", "none"), ("pixels", "standardised")):
             if getattr(self, name) != usual and dataset.train_images.ndim != 4:
                 raise InputError(
-                    f"training.{name} must be {usual!r} for data set {self.dataset!r}, whose inputs are no images; "
-                    f"got {getattr(self, name)!r}"
+                    f"training.{name} must be {usual!r} for data set {self.dataset!r}, whose "
+                    f"inputs are no images; got {getattr(self, name)!r}"
                 )
 
 
 def _symmetric(dataset: Dataset) -> Dataset:
-    """The data set normalised so that its training pixels reach from -1 to 1."""
+    """The data set normalised so that its training pixels range from -1 to 1."""
     least, most = (float(end) for end in dataset.train_images.aminmax())
     return replace(dataset, mean=(least + most) / 2.0, std=(most - least) / 2.0)
 
 
 def _tensors(index: list[Index]) -> tuple[torch.Tensor, ...]:
-    """One tensor per array; arrays that clients share stay shared."""
-    made = {id(rows): torch.from_numpy(rows) for rows in index}
-    return tuple(made[id(rows)] for rows in index)
+    """One tensor for each array; arrays that clients share stay shared."""
+    tensors = {id(rows): torch.from_numpy(rows) for rows in index}
+    return tuple(tensors[id(rows)] for rows in index)

@@ -1,4 +1,4 @@
-"""What the engine asks of the process it runs in."""
+"""Settings of torch and of the process: threads, determinism, memory."""
 
 import ctypes
 import os
@@ -12,7 +12,11 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One torch thread inside, the caller's number outside."""
+    """Use one torch thread inside the context.
+
+    Yields:
+        Nothing; the previous number of threads is restored at the end.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -23,15 +27,21 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Inside, where `wanted`, operations that give the same bits every time: slower on CUDA,
-    nothing new on a CPU.
+    """Use operations that give the same bits every time inside the context.
+
+    They are slower on CUDA and change nothing on a CPU.
+
+    Args:
+        wanted: Whether to do so; else the context changes nothing.
+
+    Yields:
+        Nothing; the previous mode is restored at the end.
     """
-    if not wanted:  # already to switch it off imports a compiler, for most of a second
+    if not wanted:  # even switching it off imports a compiler, which takes most of a second
         yield
         return
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # cuBLAS reads it when it first starts
+    # Read by cuBLAS when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
@@ -44,8 +54,8 @@ def deterministic(wanted: bool) -> Iterator[None]:
 def keep_freed_memory() -> None:
     """Let glibc keep freed activations instead of returning them to the system.
 
-    Else every step maps and faults in its activations of some MB anew, which is up to a third of a
-    small CNN's step.
+    Otherwise every step maps and faults in its activations of some MB again, which takes up to a
+    third of a small CNN's step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -1,13 +1,13 @@
 """Input files of an experiment, and the size and hash that identify their content.
 
-A plug-in's field that names a file is declared with the metadata `INPUT_FILE`. A dataclass that a
-plug-in holds may have `input_files(data_root)`, which gives the files that training reads by name.
+A field of a plug-in that names a file has the metadata `INPUT_FILE`. A dataclass that a plug-in
+holds may have `input_files(data_root)`, which gives the files that training reads by name.
 """
 
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +15,18 @@ from typing import Any
 
 from wirelessfl.errors import InputError
 
-INPUT_FILE: Mapping[str, bool] = {"input_file": True}
+INPUT_FILE = "input_file"  # a field that names a file: `field(..., metadata={INPUT_FILE: True})`
 SHOWN_DIGITS = 12  # of a hash in an error line
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """The content of a file: its size in bytes and its SHA-256."""
+    """The content of a file.
+
+    Attributes:
+        bytes: Its size.
+        sha256: Its SHA-256, in hex digits.
+    """
 
     bytes: int
     sha256: str
@@ -59,16 +64,6 @@ def _content(path: str, changed_ns: int, size: int) -> FileContent:
     """Read a file once as long as it does not change."""
     with open(path, "rb") as file:
         return FileContent(size, hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def file_fields(value: Any) -> Iterator[str]:
-    """The names of the fields of a dataclass, and of those that it holds, which name a file."""
-    for field in dataclasses.fields(value):
-        held = getattr(value, field.name, None)
-        if dataclasses.is_dataclass(held):
-            yield from file_fields(held)
-        elif field.metadata.get("input_file"):
-            yield field.name
 
 
 def data_files(value: Any, data_root: Path | None) -> dict[str, Path]:

@@ -101,14 +101,18 @@ def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | Non
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
     few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
     found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
-    spread = {"bandwidth_fraction": np.zeros(here.shape), "pruning_ratio": np.zeros(here.shape)}
-    for name, value in spread.items():
-        value[here] = getattr(found, name)
-    left_out = None
-    if found.left_out is not None:
-        left_out = np.zeros(here.shape, dtype=np.bool_)
-        left_out[here] = found.left_out
-    return replace(found, problem=problem, left_out=left_out, **spread)
+    filling = {
+        "bandwidth_fraction": 0.0,
+        "pruning_ratio": 0.0,
+        "exact_kept": 1.0,
+        "left_out": False,
+    }
+    spread: dict[str, Any] = {}
+    for name, value in filling.items():
+        if getattr(found, name) is not None:
+            spread[name] = np.full(here.shape, value)
+            spread[name][here] = getattr(found, name)
+    return replace(found, problem=problem, **spread)
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:

@@ -11,6 +11,7 @@ from wirelessfl.arrays import PER_CLIENT, Array, PerClient
 from wirelessfl.scenario.scenario import Scenario
 
 __all__ = [
+    "ON_TIME",
     "PER_CLIENT",
     "Array",
     "Backlog",
@@ -23,6 +24,10 @@ __all__ = [
     "Scenario",
     "StepMetrics",
 ]
+
+
+# Latency over deadline up to which a client is on time: an optimum finishes exactly at the deadline.
+ON_TIME = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

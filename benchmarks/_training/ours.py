@@ -11,7 +11,7 @@ from channel_models.static import Static
 from optimizers import Exact
 from training.data.federated import FederatedData
 from training.engine.program import Train
-from training.server.method import Method
+from training.server.method import ServerMethod
 from training.server.trainer import ServerTrainer
 from training.structure.build import Form
 from training.task import Task
@@ -60,7 +60,7 @@ def method_of(setting, made):
         steps=0 if setting.empty else None,
         epochs=None if setting.empty else 1,
     )
-    return Method(
+    return ServerMethod(
         task=Prepared(model=work.model, batch_size=work.batch_size, setting=setting, made=made),
         program=(phase,),
         personalised=False,

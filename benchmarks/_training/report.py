@@ -11,7 +11,8 @@ import torch
 from training.structure.layout import Layout
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
-from wirelessfl import plugins, strict_json
+from wirelessfl import plugins
+from wirelessfl.records import strict_json
 
 PEAK_FLOPS = {
     "H200": {"float32": 67e12, "bfloat16": 989e12},

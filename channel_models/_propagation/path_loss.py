@@ -30,12 +30,15 @@ NAMES = tuple(_TAKES)
 
 
 def free_space_db(distance_m: ArrayLike, carrier_hz: float) -> Array:
-    """Free-space loss 20 log10(4 pi d f / c) (Friis); any shape, metres and hertz above 0."""
+    """Free-space loss 20 log10(4 pi d f / c) (Friis); any shape, metres and hertz above 0.
+
+    At least 0 dB: at less than a wavelength / (4 pi) the formula of the far field would gain power.
+    """
     check_number("distance_m", np.ravel(distance_m), above=0)
     check_number("carrier_hz", carrier_hz, above=0)
-    return 20.0 * np.log10(
-        4.0 * np.pi * np.asarray(distance_m, dtype=np.float64) * carrier_hz / SPEED_OF_LIGHT_M_S
-    )
+    distance_m = np.asarray(distance_m, dtype=np.float64)
+    loss_db = 20.0 * np.log10(4.0 * np.pi * distance_m * carrier_hz / SPEED_OF_LIGHT_M_S)
+    return np.maximum(loss_db, 0.0)
 
 
 def log_distance_db(
@@ -44,10 +47,11 @@ def log_distance_db(
     """Log-distance loss intercept + slope log10(d / 1 km); any shape, metres above 0.
 
     The default 140.7 + 36.7 log10(d / km) is the 3GPP small-cell form of TR 36.828 used by [WFL]'s
-    scenario S.
+    scenario S. At least 0 dB, which the default reaches at 0.15 m.
     """
     check_number("distance_m", np.ravel(distance_m), above=0)
-    return intercept_db + slope_db * np.log10(np.asarray(distance_m, dtype=np.float64) / 1e3)
+    distance_m = np.asarray(distance_m, dtype=np.float64)
+    return np.maximum(intercept_db + slope_db * np.log10(distance_m / 1e3), 0.0)
 
 
 def path_loss_db(

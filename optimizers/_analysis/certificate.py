@@ -1,95 +1,127 @@
-"""Proof of optimality from the problem alone: feasibility, KKT conditions and a rigorous duality
-gap.
-"""
+"""Proof of optimality from the problem alone: feasibility, KKT conditions and a rigorous gap."""
 
-from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from optimizers._waterfilling.curve import TOUCHING, Curve
+from optimizers._analysis.joint_certificate import certify_joint
+from optimizers._analysis.residuals import Certificate, check_shapes, relative_distance
+from optimizers._exclusion import without_clients
+from optimizers._joint.problem import JointAllocation, JointProblem
+from optimizers._waterfilling.curve import TOUCHING, Curve, latency_price
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
-from wirelessfl.errors import InputError
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Certificate:
-    """How far an allocation is from the optimum; every field is relative and has shape (...,).
+@overload
+def certify(problem: Problem, allocation: Allocation) -> Certificate: ...
+@overload
+def certify(problem: JointProblem, allocation: JointAllocation) -> Certificate: ...
+def certify(
+    problem: Problem | JointProblem, allocation: Allocation | JointAllocation
+) -> Certificate:
+    """Certify `allocation` as an answer to `problem`, with its prices as the multipliers.
 
-    `primal_residual`: the worst violation of sum b <= 1, b >= 0, 0 <= rho <= cap, and of T <=
-    deadline per deadline. `stationarity`: the worst relative difference between a client's marginal
-    gain w dx/db and the price, counted only in the direction in which its band can move.
-    `complementarity`: band left over times its price, and what a client could keep beyond what it
-    keeps, per total weight. `duality_gap`: how much better any allocation could at most be, per
-    total weight.
+    With x = 1 - rho and the price lambda of the band, the gap is
+
+        sum_k w_k (x_k(b_k') - x_k) + lambda (1 - sum_k b_k'),  b_k' = argmax w_k x_k(b) - lambda b,
+
+    by weak duality a bound on what any other answer keeps more, for any lambda >= 0. Clients that
+    can take no part are constants, those that a selection left out are not part of the problem,
+    and where caps do not fit together the problem without caps is certified.
+
+    Args:
+        problem: The problem with arrays (..., K), of any kind that `solve` and `solve_joint` take.
+        allocation: The answer with arrays (..., K) and prices (...,).
+
+    Returns:
+        The residuals, each of shape (...,).
+
+    Raises:
+        InputError: Shapes that do not match the problem, or a problem of another kind.
     """
+    if isinstance(problem, JointProblem) and isinstance(allocation, JointAllocation):
+        return certify_joint(problem, allocation)
+    assert not isinstance(problem, JointProblem)
+    assert isinstance(allocation, Allocation)
+    return _certify(problem, allocation)
 
-    primal_residual: Array
-    stationarity: Array
-    complementarity: Array
-    duality_gap: Array
 
-
-def certify(problem: Problem, allocation: Allocation) -> Certificate:
-    """Certify `allocation` as an answer to `problem`, with its `bandwidth_price` as the multiplier
-    lambda.
-
-    The gap is sum_k w_k rho_k - (sum_k min_b [w_k rho_k(b) + lambda b] - lambda), by weak duality a
-    bound for any lambda >= 0. Clients that take no part are constants; where caps do not fit
-    together the problem without caps is the one certified. Raises `InputError` for shapes that do
-    not match.
-    """
+def _certify(problem: Problem, allocation: Allocation) -> Certificate:
     band, ratio = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.pruning_ratio)
-    price = np.asarray(allocation.bandwidth_price)
-    for name, value, shape in (
-        ("bandwidth_fraction", band, problem.shape),
-        ("pruning_ratio", ratio, problem.shape),
-        ("bandwidth_price", price, problem.shape[:-1]),
-    ):
-        if value.shape != shape:
-            raise InputError(f"{name} must have the problem's shape {shape}, got {value.shape}")
-    curve = curve_of(problem)
+    price, deadline_price = allocation.bandwidth_price, allocation.deadline_price
+    check_shapes(problem.shape, bandwidth_fraction=band, pruning_ratio=ratio)
+    check_shapes(problem.shape[:-1], bandwidth_price=price, deadline_price=deadline_price)
+    for name in ("left_out", "exact_kept"):
+        if getattr(allocation, name) is not None:
+            check_shapes(problem.shape, **{name: getattr(allocation, name)})
+    left_out = np.zeros(problem.shape, dtype=np.bool_)
+    if allocation.left_out is not None:
+        left_out = allocation.left_out
+    chosen = without_clients(problem, left_out)
+    curve, kept, price = curve_of(chosen), allocation.kept_fraction, np.asarray(price)[..., None]
     total = curve.weight.sum(axis=-1)
     scale = np.where(total > 0, total, 1.0)
-    missed = curve.weight * np.abs(curve.kept(band) - (1.0 - ratio))
-    spare = np.abs(price * (1.0 - band.sum(axis=-1)))
+    expected = latency_price(curve, band, curve.kept(band), price[..., 0]).sum(axis=-1)
+    wrong = relative_distance(np.asarray(deadline_price), expected, expected)
     return Certificate(
-        primal_residual=_primal_residual(problem, curve, band, ratio),
-        stationarity=_stationarity(curve, band, price[..., None]),
-        complementarity=np.maximum(spare, np.where(curve.excluded, 0.0, missed).max(axis=-1))
-        / scale,
-        duality_gap=_gap(curve, ratio, price[..., None]) / scale,
+        primal_residual=_primal_residual(chosen, curve, band, ratio, kept),
+        stationarity=_stationarity(curve, band, price),
+        complementarity=_complementarity(problem, curve, band, kept, price, left_out) / scale,
+        dual_residual=np.maximum(relative_distance(price, 0.0, np.inf)[..., 0], wrong),
+        duality_gap=np.abs(_gap(curve, kept, price)) / scale,
     )
 
 
-def _primal_residual(problem: Problem, curve: Curve, band: Array, ratio: Array) -> Array:
-    deadline_s = np.asarray(problem.deadline_s)
-    over_s = np.where(
-        curve.excluded, 1.0 - ratio, problem.latency_s(band, ratio) / deadline_s - 1.0
+def _primal_residual(
+    problem: Problem, curve: Curve, band: Array, ratio: Array, kept: Array
+) -> Array:
+    late = problem.latency_of_kept_s(band, kept) / np.asarray(problem.deadline_s) - 1.0
+    per_client = np.stack(
+        [
+            np.where(curve.excluded, kept, late),
+            np.where(curve.excluded, 0.0, curve.floor) - band,
+            -ratio,
+            ratio - np.where(curve.excluded, 1.0, curve.cap),
+        ]
     )
-    per_client = np.stack([over_s, -band, -ratio, ratio - np.where(curve.excluded, 1.0, curve.cap)])
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
     return np.maximum(worst, 0.0)
 
 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
     gain = curve.marginal_gain(band)
-    excess = gain - price
     at_floor = band <= curve.floor * (1.0 + TOUCHING)
-    at_top = curve.at_edge(band)
-    excess = np.where(at_floor, np.maximum(excess, 0.0), excess)
-    excess = np.where(at_top, np.minimum(excess, 0.0), excess)
-    size = np.maximum(gain, price)
-    relative = np.abs(excess) / np.where(size > 0, size, 1.0)
-    return np.where(curve.uses_band, relative, 0.0).max(axis=-1)
+    distance = relative_distance(
+        np.broadcast_to(price, gain.shape),
+        np.where(curve.at_edge(band), -np.inf, gain),
+        np.where(at_floor, np.inf, gain),
+    )
+    return np.where(curve.uses_band, distance, 0.0).max(axis=-1)
 
 
-def _gap(curve: Curve, ratio: Array, price: Array) -> Array:
-    """Objective minus the Lagrangian's minimum, whose bands solve w dx/db = lambda within the
-    bounds; (...,).
-    """
+def _complementarity(
+    problem: Problem,
+    curve: Curve,
+    band: Array,
+    kept: Array,
+    price: Array,
+    left_out: NDArray[np.bool_],
+) -> Array:
+    """Band left over times its price, and the weight that clients could keep more; (...,)."""
+    spare = np.abs(price[..., 0] * (1.0 - band.sum(axis=-1)))
+    missed = np.where(curve.excluded, 0.0, curve.weight * np.abs(curve.kept(band) - kept))
+    needed = np.maximum(problem.min_bandwidth, problem.entry_bandwidth)
+    taken = np.where(curve.excluded, 0.0, needed).sum(axis=-1, keepdims=True)
+    fits = left_out & (taken + needed <= 1.0 - TOUCHING)
+    missed = np.where(fits, curve.weight, missed)
+    return np.maximum(spare, missed.max(axis=-1))
+
+
+def _gap(curve: Curve, kept: Array, price: Array) -> Array:
+    """The Lagrangian's maximum minus the objective, of clients that can take part; (...,)."""
     best = curve.best_band(price)
-    lower = curve.weight * (1.0 - np.minimum(curve.kept(best), 1.0)) + price * best
-    counted = np.where(curve.excluded, 0.0, curve.weight * ratio - lower)
-    return counted.sum(axis=-1) + price[..., 0]
+    more = curve.weight * (np.minimum(curve.kept(best), 1.0) - kept) - price * best
+    return np.where(curve.excluded, 0.0, more).sum(axis=-1) + price[..., 0]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import FITTING
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
+from wirelessfl.allocation.ranges import LONGEST_S
 
 _DOUBLINGS = 60
 _HALVINGS = 100
@@ -133,7 +134,8 @@ def _conflict(problem: Problem, needed: Array) -> NDArray[np.bool_]:
 
 
 def _later(problem: Any, more_s: Array) -> Any:
-    return replace(problem, deadline_s=problem.deadline_s + more_s[..., None])
+    longer_s = np.minimum(problem.deadline_s + more_s[..., None], LONGEST_S)
+    return replace(problem, deadline_s=longer_s)
 
 
 def _looser(problem: Any, cap: Array) -> Any:

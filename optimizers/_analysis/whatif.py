@@ -3,12 +3,12 @@ batched call.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
@@ -20,14 +20,19 @@ from wirelessfl.protocols import Allocator
 
 FIELDS = (
     "deadline_s",
-    "bandwidth_hz",
+    "fixed_s",
+    "prunable_s",
     "upload_bits",
     "fixed_upload_bits",
+    "rate_bps",
+    "snr",
+    "bandwidth_hz",
     "weight",
     "max_pruning_ratio",
 )
-MEASURES = ("mean_ratio", "latency_s", "starved", "infeasible", "bandwidth_price", "deadline_price")
-NOT_SERVED = ("infeasible", "left out")  # statuses of clients whose demand is not met
+COUNTED = {"starved": "starved", "infeasible": "infeasible", "left_out": "left out"}  # status
+COUNTS = (*COUNTED, "late")
+MEASURES = ("mean_ratio", "latency_s", *COUNTS, "bandwidth_price", "deadline_price")
 _HALVINGS = 30  # of the distance between neighbouring grid values
 
 
@@ -37,10 +42,10 @@ class WhatIf:
     grid's order.
 
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
-    the slowest client, the numbers of `starved` and `infeasible` clients (those left out included),
-    `bandwidth_price` of the whole band and `deadline_price` per second. All points see the same
-    draws, so differences between points are paired. `consecutive` draws are rounds in order, which
-    may be correlated.
+    the slowest client, the numbers of `starved`, `infeasible` and `left_out` clients, that of
+    clients which finish `late` for whatever reason, infeasible ones included, `bandwidth_price` of
+    the whole band and `deadline_price` per second. All points see the same draws, so differences
+    between points are paired. `consecutive` draws are rounds in order, which may be correlated.
     """
 
     axes: dict[str, Array]
@@ -70,15 +75,16 @@ class WhatIf:
         """Which points no shorter (or equal) deadline beats in the kept model, other fields alike;
         (*grid,) bool.
 
-        The Pareto front of deadline against kept model. Raises `InputError` where no deadline is
-        varied.
+        The Pareto front of deadline against kept model; a point at which a client is late in any
+        draw keeps no deadline and is none of it. Raises `InputError` where no deadline is varied.
         """
         names = [name for name in self.axes if name.rpartition(".")[2] == "deadline_s"]
         if not names:
             raise InputError(f"the front needs deadline_s to be varied, got {', '.join(self.axes)}")
         axis = list(self.axes).index(names[0])
         deadline_s = self.axes[names[0]]
-        kept = np.moveaxis(1.0 - self.mean("mean_ratio"), axis, -1)
+        in_time = self._of("late").max(axis=-1) == 0
+        kept = np.moveaxis(np.where(in_time, 1.0 - self.mean("mean_ratio"), -np.inf), axis, -1)
         shorter = deadline_s[None, :] < deadline_s[:, None]
         best = np.where(shorter, kept[..., None, :], -np.inf).max(axis=-1)
         return np.moveaxis(kept > best + 1e-12, -1, axis)
@@ -119,15 +125,19 @@ def what_if(
     """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one
     call.
 
-    `vary` maps fields of the problem (one of `FIELDS`) to 1-D values; `bandwidth_hz` also scales
-    the rates, at the same SNR, and needs an `AllocationProblem` with its own. Raises `InputError`
-    for another field or for values that are no numbers or not 1-D.
+    `vary` maps fields that the problem has (of `FIELDS`) to 1-D values for all clients.
+    `bandwidth_hz` also scales the rates: at the same SNR where the noise power is fixed, at the
+    same power and noise density, so that the SNR falls as the band grows, for a `NoisePsdProblem`.
+    Raises `InputError` for another field, for `bandwidth_hz` of a problem without its own, or for
+    values that are no numbers or not 1-D.
     """
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
     values = {name: _axis(name, given) for name, given in vary.items()}
     grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
-    for axis, (name, numbers) in enumerate(values.items()):
+    # The band comes last: it scales rates and bits that another axis may have replaced.
+    order = sorted(enumerate(values.items()), key=lambda item: item[1][0] == "bandwidth_hz")
+    for axis, (name, numbers) in order:
         along = numbers.reshape((-1, *(1,) * (len(grid) - axis + 1)))
         draws = replace(draws, **_changes(draws, name, along, problem.bandwidth_hz))
     allocation = solve(draws, method)
@@ -172,12 +182,17 @@ def measures(allocation: Allocation) -> dict[str, Array]:
     found = {
         "mean_ratio": allocation.pruning_ratio.mean(axis=-1),
         "latency_s": allocation.latency_s.max(axis=-1),
-        "starved": (status == "starved").sum(axis=-1).astype(np.float64),
-        "infeasible": np.isin(status, NOT_SERVED).sum(axis=-1).astype(np.float64),
+        **{name: _count(status == counted) for name, counted in COUNTED.items()},
+        "late": _count(allocation.late),
         "bandwidth_price": np.asarray(allocation.bandwidth_price),
         "deadline_price": np.asarray(allocation.deadline_price),
     }
     return {name: found[name] for name in MEASURES}
+
+
+def _count(clients: NDArray[np.bool_]) -> Array:
+    """Number of clients in each allocation of a batch, (...,)."""
+    return clients.sum(axis=-1).astype(np.float64)
 
 
 def _axis(name: str, given: ArrayLike) -> Array:
@@ -205,12 +220,19 @@ def _in_draws(problem: Any) -> Any:
 
 
 def _changes(problem: Any, name: str, values: Array, old_hz: float | None) -> dict[str, Any]:
+    """The fields that change with `name`; rates in proportion to the band."""
+    if name not in (field.name for field in fields(problem)):
+        raise InputError(
+            f"vary {name} needs a problem with this field, got {type(problem).__name__}"
+        )
     if name != "bandwidth_hz":
         return {name: values}
-    if old_hz is None or not isinstance(problem, AllocationProblem):
-        got = "None" if old_hz is None else type(problem).__name__
-        raise InputError(
-            f"vary bandwidth_hz needs an AllocationProblem with its own bandwidth_hz, got {got}"
-        )
+    if old_hz is None:
+        raise InputError("vary bandwidth_hz needs a problem with its own bandwidth_hz, got None")
     check_number("bandwidth_hz", values.ravel(), above=0)
-    return {"rate_bps": np.asarray(problem.rate_bps) * (values / old_hz)}
+    wider = values / old_hz
+    if isinstance(problem, AllocationProblem):
+        return {"rate_bps": np.asarray(problem.rate_bps) * wider}
+    # A problem has one band, so fewer bits take the place of more hertz.
+    names = ("snr", "upload_bits", "fixed_upload_bits")
+    return {changed: np.asarray(getattr(problem, changed)) / wider for changed in names}

@@ -35,7 +35,7 @@ def minimise_energy(problem: JointProblem, pruning_ratio: ArrayLike) -> JointAll
 
     Raises `InputError` for ratios outside [0, 1] or of a shape that does not fit.
     """
-    times = _Times(JointCurve(problem), 1.0 - _checked_ratio(pruning_ratio, problem.shape))
+    times = UploadTimes(JointCurve(problem), 1.0 - _checked_ratio(pruning_ratio, problem.shape))
     band, level = share_band(times.band, lambda band: band, times.levels, times.uses_band)
     needed = times.floor.sum(axis=-1, keepdims=True)
     fits = needed <= 1.0 + _FITTING
@@ -63,7 +63,7 @@ def _checked_ratio(pruning_ratio: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class _Times:
+class UploadTimes:
     """Upload times and their energy at given kept fractions; arrays (..., K)."""
 
     curve: JointCurve
@@ -107,13 +107,13 @@ class _Times:
         """Logarithms of the prices at which each client wants the whole band and its floor; (2,
         ..., K).
         """
-        return np.stack([self._worth(self.shortest_s), self._worth(self.longest_s)])
+        return np.stack([self.worth(self.shortest_s), self.worth(self.longest_s)])
 
     def band(self, level: Array) -> Array:
         """The bands at the price exp(level)."""
         shortest, longest = np.log(self.shortest_s), np.log(self.longest_s)
         log_s, _ = bracket(
-            lambda log_s: np.where(self.uses_band, level - self._worth(np.exp(log_s)), 0.0),
+            lambda log_s: np.where(self.uses_band, level - self.worth(np.exp(log_s)), 0.0),
             shortest,
             longest,
         )
@@ -145,14 +145,30 @@ class _Times:
         pace_hz = np.where(runs, cycles / np.where(runs, left_s, 1.0), 0.0)
         return 2.0 * np.asarray(problem.capacitance) * pace_hz**3
 
-    def _worth(self, time_s: Array) -> Array:
+    def worth(self, time_s: Array) -> Array:
         """log of e'(tau) tau^2 / q, the price at which the upload takes tau."""
         marginal_w = self.stiffness_w(time_s) + np.asarray(self.curve.problem.power_w)
         return np.log(marginal_w * time_s * (time_s / self.shortest_s))
 
 
-def _allocation(times: _Times, band: Array, price: Array, gap: Array) -> JointAllocation:
-    """The answer with its prices in joules saved; `price` has shape (..., 1).
+def _allocation(times: UploadTimes, band: Array, price: Array, gap: Array) -> JointAllocation:
+    """The answer with its prices in joules saved; `price` has shape (..., 1)."""
+    deadline_price, energy_price = energy_prices(times, band, price)
+    return JointAllocation(
+        problem=times.curve.problem,
+        objective="energy",
+        bandwidth_fraction=band,
+        pruning_ratio=1.0 - times.kept,
+        upload_s=times.time_s(band),
+        bandwidth_price=price[..., 0],
+        deadline_price=deadline_price,
+        energy_price=energy_price,
+        duality_gap=gap,
+    )
+
+
+def energy_prices(times: UploadTimes, band: Array, price: Array) -> tuple[Array, Array]:
+    """Joules saved per second of deadline, (...,), and per joule of each budget, (..., K).
 
     Where e' jumps its two sides count in the proportion that makes e' tau^2 / q = lambda; at tau =
     tau* what lambda is above e' tau^2 / q is the price of the limit.
@@ -176,13 +192,5 @@ def _allocation(times: _Times, band: Array, price: Array, gap: Array) -> JointAl
         at_limit & times.uses_band, np.maximum(asked_w - power_w - stiffness_w, 0.0), 0.0
     )
     limit = curve.upload(times.kept)
-    return JointAllocation(
-        problem=curve.problem,
-        bandwidth_fraction=band,
-        pruning_ratio=1.0 - times.kept,
-        upload_s=time_s,
-        bandwidth_price=price[..., 0],
-        deadline_price=(stiffness_w + excess_w * limit.by_deadline).sum(axis=-1),
-        energy_price=excess_w * limit.by_energy,
-        duality_gap=gap,
-    )
+    by_deadline = (stiffness_w + excess_w * limit.by_deadline).sum(axis=-1)
+    return by_deadline, excess_w * limit.by_energy

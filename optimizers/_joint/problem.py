@@ -9,18 +9,18 @@ frequency and c = fixed_cycles + x prunable_cycles,
     energy_j  = capacitance c f^2 + power_w upload_s.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.allocation.problem import Array
+from wirelessfl.allocation.interface import Array, broadcast_fields, kept_fraction
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
-from wirelessfl.values import ChannelState, Demand, PerClient, Scenario
+from wirelessfl.values import ON_TIME, ChannelState, Demand, PerClient, Scenario
 
-_ABOVE_ZERO = ("deadline_s", "power_w", "cpu_min_hz", "cpu_max_hz")
-ROUNDING = formula.ON_TIME - 1.0  # a limit passed by less than this (relative) is met
+ROUNDING = ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,24 +54,11 @@ class JointProblem:
     max_pruning_ratio: ArrayLike = 1.0
 
     def __post_init__(self) -> None:
-        arrays = {
-            field.name: _checked(field.name, getattr(self, field.name)) for field in fields(self)
-        }
-        try:
-            shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
-        except ValueError:
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-            raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
-        if shape[-1] == 0:
-            raise InputError("the problem must have at least 1 client, got 0")
-        crossed = arrays["cpu_min_hz"] > arrays["cpu_max_hz"]
+        broadcast_fields(self)
+        crossed = np.asarray(self.cpu_min_hz) > np.asarray(self.cpu_max_hz)
         if np.any(crossed):
-            lowest = np.broadcast_to(arrays["cpu_min_hz"], crossed.shape)[crossed][0]
+            lowest = np.asarray(self.cpu_min_hz)[crossed][0]
             raise InputError(f"cpu_min_hz must be at most cpu_max_hz, got {lowest:g}")
-        for name, array in arrays.items():
-            object.__setattr__(
-                self, name, np.broadcast_to(array, shape)
-            )  # a view that cannot be written to
 
     @classmethod
     def of(
@@ -151,9 +138,9 @@ class JointAllocation:
     """The answer to a `JointProblem`; arrays of shape (..., K), `bandwidth_price` and the like
     (...,).
 
-    Prices say how much more of the objective (sum w x kept, or joules saved) one whole band, one
+    Prices say how much more of the `objective` (sum w x kept, or joules saved) one whole band, one
     second of deadline, one joule of a client's budget would bring. `duality_gap` bounds what any
-    other allocation could gain.
+    other allocation could gain. `exact_kept` has the digits of x that 1 - `pruning_ratio` loses.
     """
 
     problem: JointProblem
@@ -164,16 +151,23 @@ class JointAllocation:
     deadline_price: Array
     energy_price: Array
     duality_gap: Array
+    objective: Literal["kept", "energy"] = "kept"
+    exact_kept: Array | None = None
+
+    @property
+    def kept_fraction(self) -> Array:
+        """x = 1 - `pruning_ratio`, to full relative precision where `exact_kept` agrees with it."""
+        return kept_fraction(self.pruning_ratio, self.exact_kept)
 
     @property
     def cpu_hz(self) -> Array:
         """The lowest frequency that meets the deadline."""
-        return self.problem.cpu_hz(1.0 - self.pruning_ratio, self.upload_s)
+        return self.problem.cpu_hz(self.kept_fraction, self.upload_s)
 
     @property
     def latency_s(self) -> Array:
         """fixed_s + x prunable_s + c / f + upload_s."""
-        kept = 1.0 - self.pruning_ratio
+        kept = self.kept_fraction
         return (
             self.problem.waiting_s(kept) + self.problem.cycles(kept) / self.cpu_hz + self.upload_s
         )
@@ -183,7 +177,7 @@ class JointAllocation:
         """capacitance c f^2 + power_w upload_s."""
         cpu_j = (
             np.asarray(self.problem.capacitance)
-            * self.problem.cycles(1.0 - self.pruning_ratio)
+            * self.problem.cycles(self.kept_fraction)
             * self.cpu_hz**2
         )
         return cpu_j + np.asarray(self.problem.power_w) * self.upload_s
@@ -191,9 +185,13 @@ class JointAllocation:
     @property
     def status(self) -> NDArray[np.str_]:
         """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`."""
-        ratio = self.pruning_ratio
         return np.select(
-            [self._late | self._over_budget | self._over_cap, ratio <= 0, self._at_cap, ratio >= 1],
+            [
+                self._late | self._over_budget | self._over_cap,
+                self.pruning_ratio <= 0,
+                self._at_cap,
+                self.kept_fraction <= 0,
+            ],
             ["infeasible", "unpruned", "capped", "starved"],
             "active",
         )
@@ -233,23 +231,3 @@ class JointAllocation:
     @property
     def _over_budget(self) -> NDArray[np.bool_]:
         return self.energy_j > np.asarray(self.problem.energy_budget_j) * (1 + ROUNDING)
-
-
-def _checked(name: str, value: ArrayLike) -> Array:
-    """`value` as float64 with at least one axis; `InputError` where it is out of range."""
-    try:
-        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number or an array of numbers, got {value!r}") from None
-    bad = np.isnan(array) | (
-        (np.abs(array) == np.inf) if name != "energy_budget_j" else (array == -np.inf)
-    )
-    if np.any(bad):
-        raise InputError(f"{name} must be finite, got {array[bad].flat[0]}")
-    if name in _ABOVE_ZERO and np.any(array <= 0):
-        raise InputError(f"{name} must be above 0, got {array.min():g}")
-    if np.any(array < 0):
-        raise InputError(f"{name} must be at least 0, got {array.min():g}")
-    if name == "max_pruning_ratio" and np.any(array > 1):
-        raise InputError(f"max_pruning_ratio must be at most 1, got {array.max():g}")
-    return array

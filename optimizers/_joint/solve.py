@@ -28,7 +28,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
     Where the caps do not fit together they are given up, and `status` names the clients above
     theirs. A client whose fixed work alone is too much gets no band and rho = 1.
     """
-    choice = _Choice(JointCurve(problem))
+    choice = Choice(JointCurve(problem))
     kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
     enough = choice.enough[..., None]
     price = np.where(enough, 0.0, np.exp(level))
@@ -40,7 +40,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
 
 
 @dataclass(frozen=True, eq=False)
-class _Choice:
+class Choice:
     """Which fraction each client keeps at a given price of the band; arrays (..., K)."""
 
     curve: JointCurve
@@ -75,8 +75,14 @@ class _Choice:
 
     @cached_property
     def levels(self) -> Array:
-        """Logarithms of the prices at which each client wants the most and the least; (2, ..., K)."""
-        return np.stack([self._worth(self.top), self._worth(self.least)])
+        """Logarithms of the prices at which each client wants the most and the least; (2, ..., K).
+
+        A client that only the whole band limits keeps the price at or above its gain there.
+        """
+        at_top = self._worth(self.top)
+        limited = self.uses_band & (self.curve.most < 1.0)
+        least_price = np.max(at_top, axis=-1, keepdims=True, where=limited, initial=-np.inf)
+        return np.stack([np.maximum(at_top, least_price), self._worth(self.least)])
 
     def kept(self, level: Array) -> Array:
         """The kept fractions at the price exp(level)."""
@@ -100,34 +106,45 @@ class _Choice:
 
 
 def _allocation(curve: JointCurve, kept: Array, price: Array, gap: Array) -> JointAllocation:
-    """The answer with its prices, by the envelope theorem; `price` has shape (..., 1).
-
-    d(sum w x)/d(theta) = sum_k lambda (b_k / tau_k) d(tau_k*)/d(theta). At a kink of tau* both
-    sides count in the proportion in which their b' make up w / lambda. Who uploads nothing keeps
-    -tau_theta / tau' more, if less than 1.
-    """
-    problem, band = curve.problem, curve.band(kept)
+    """The answer with its prices; `price` has shape (..., 1)."""
+    band = curve.band(kept)
     band = band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)  # rounding, where b is steep
-    weight = np.where(curve.excluded, 0.0, np.asarray(problem.weight))
+    deadline_price, energy_price = kept_prices(curve, kept, band, price)
+    return JointAllocation(
+        problem=curve.problem,
+        bandwidth_fraction=band,
+        pruning_ratio=1.0 - kept,
+        upload_s=_upload_s(curve, kept, band),
+        bandwidth_price=price[..., 0],
+        deadline_price=deadline_price,
+        energy_price=energy_price,
+        duality_gap=gap,
+        exact_kept=kept,
+    )
+
+
+def kept_prices(curve: JointCurve, kept: Array, band: Array, price: Array) -> tuple[Array, Array]:
+    """d(sum w x) by the deadline, (...,), and by each energy budget, (..., K), at a price (..., 1).
+
+    By the envelope theorem d(sum w x)/d(theta) = sum_k lambda (b_k / tau_k) d(tau_k*)/d(theta). At a
+    kink of tau* both sides count in the proportion in which their b' make up w / lambda. A client
+    that uploads nothing keeps -tau_theta / tau' more, if less than 1.
+    """
+    problem, weight = curve.problem, np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
     below, above = curve.upload(kept * (1 - _ASIDE)), curve.upload(kept * (1 + _ASIDE))
     slopes = curve.slope(kept * (1 - _ASIDE)), curve.slope(kept * (1 + _ASIDE))
     share = mix(weight / np.where(price > 0, price, 1.0), *slopes)
-    upload_s = np.where(band > 0, curve.whole_band_s * kept / np.where(band > 0, band, 1.0), 0.0)
+    upload_s = _upload_s(curve, kept, band)
     silent = (
         (curve.whole_band_s == 0) & (problem.upload_s < np.inf) & (kept < 1) & (below.by_kept < 0)
     )
-    worth = np.where(band > 0, price * band / np.where(band > 0, upload_s, 1.0), 0.0)
+    worth = np.where(upload_s > 0, price * band / np.where(upload_s > 0, upload_s, 1.0), 0.0)
     worth = np.where(silent, weight / np.where(silent, -below.by_kept, 1.0), worth)
     share = np.where(silent, 0.0, share)
     by_deadline = (1.0 - share) * below.by_deadline + share * above.by_deadline
     by_energy = (1.0 - share) * below.by_energy + share * above.by_energy
-    return JointAllocation(
-        problem=problem,
-        bandwidth_fraction=band,
-        pruning_ratio=1.0 - kept,
-        upload_s=upload_s,
-        bandwidth_price=price[..., 0],
-        deadline_price=(worth * by_deadline).sum(axis=-1),
-        energy_price=worth * by_energy,
-        duality_gap=gap,
-    )
+    return (worth * by_deadline).sum(axis=-1), worth * by_energy
+
+
+def _upload_s(curve: JointCurve, kept: Array, band: Array) -> Array:
+    return np.where(band > 0, curve.whole_band_s * kept / np.where(band > 0, band, 1.0), 0.0)

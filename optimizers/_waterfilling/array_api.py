@@ -20,37 +20,72 @@ import numpy as np
 
 from optimizers._waterfilling.curve import ROUNDING
 from optimizers._waterfilling.waterfill import fill, in_blocks
+from wirelessfl.allocation.ranges import LARGEST
 from wirelessfl.errors import InputError
 
 
 def waterfill(
     slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any = 1.0
 ) -> tuple[Any, Any, Any]:
-    """Optimal `bandwidth_fraction`, `pruning_ratio` (..., K) and `price` (...,) of plain arrays,
-    without checks.
+    """Optimal bands, pruning ratios and price for plain arrays, NumPy's or torch's.
 
     max sum_k w_k min(1, c_k b_k / (a_k b_k + s_k)) over sum_k b_k <= 1 ([WFL] eq. (34) with the
-    ratio inserted); c = `slack_s`, a = `prunable_s`, s = `upload_s` over the whole band, all in
-    seconds, w = `weight`. Arguments are numbers or arrays of one library that broadcast to (...,
-    K); what comes back is of the same library and device and differentiable with respect to all of
-    them. Clients with slack < 0 get no band and ratio 1.
+    ratio inserted), with fixed SNR and without caps and fixed bits: those, and noise with a
+    density, are solved by `solve` for NumPy arrays. Results are of the library and device of the
+    arguments and differentiable with respect to all of them; at a kink (a client that just becomes
+    starved or unpruned) one of the one-sided derivatives is given.
+
+    Args:
+        slack_s: c, deadline less fixed work, seconds; negative for clients that take no part. Each
+            argument is a number or an array, and all broadcast to (..., K).
+        prunable_s: a, seconds of work of the unpruned model.
+        upload_s: s, seconds to upload the unpruned model over the whole band; inf without rate,
+            see `upload_seconds`.
+        weight: w, without unit.
+
+    Returns:
+        `bandwidth_fraction` and `pruning_ratio`, shape (..., K), and the price of the whole band,
+        shape (...,). Clients with slack < 0 or without rate get no band and ratio 1.
+
+    Raises:
+        InputError: No array among the arguments, arrays of two libraries or devices, shapes that
+            do not broadcast, NaN, or values outside the ranges of `AllocationProblem`.
     """
-    values = (slack_s, prunable_s, upload_s, weight)
-    like = next((value for value in values if getattr(value, "shape", ())), None)
-    if like is None:
-        raise InputError(
-            "slack_s, prunable_s, upload_s or weight must be an array of clients, got numbers only"
-        )
-    xp = _namespace(like, values)
-    c, a, s, w = (_float64(xp, value, like) for value in values)
+    named = {
+        "slack_s": slack_s,
+        "prunable_s": prunable_s,
+        "upload_s": upload_s,
+        "weight": weight,
+    }
+    xp, (c, a, s, w) = _one_library(named)
+    for name, value in zip(named, (c, a, s, w), strict=True):
+        _check_range(xp, name, _detached(value))
     if not c.shape == a.shape == s.shape or w.ndim:
-        c, a, s, w = xp.broadcast_arrays(c, a, s, w)
+        c, a, s, w = _broadcast(xp, named, (c, a, s, w))
+    # Clients without rate are posed as late ones: products with inf have no gradient.
+    silent = s == xp.inf
+    c, s = xp.where(silent, -1.0, c), xp.where(silent, 1.0, s)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
         band, ratio, price = in_blocks(xp, _search, *(_detached(value) for value in (c, a, s, w)))
         if any(getattr(value, "requires_grad", False) for value in (c, a, s, w)):
             band, price = _closed_form(xp, c, a, s, w, band, price)
             ratio = _pruning_ratio(xp, c, a, s, band)
     return band, ratio, price
+
+
+def upload_seconds(bits: Any, rate_bps: Any) -> Any:
+    """Upload time over the whole band, with gradient 0 instead of NaN at rate 0.
+
+    Args:
+        bits: Bits to upload; a number or an array that broadcasts with `rate_bps`.
+        rate_bps: Rate over the whole band, bit/s; an array, NumPy's or torch's, of any shape.
+
+    Returns:
+        `bits` / `rate_bps`, inf at rate 0, of the library of `rate_bps`.
+    """
+    xp, (bits, rate_bps) = _one_library({"bits": bits, "rate_bps": rate_bps})
+    silent = rate_bps == 0
+    return xp.where(silent, xp.inf, bits / xp.where(silent, 1.0, rate_bps))
 
 
 def _search(
@@ -105,18 +140,61 @@ def _is_full(slack_s: Any, prunable_s: Any, upload_s: Any, band: Any) -> Any:
     return (slack_s >= prunable_s) & ((slack_s - prunable_s) * band >= upload_s * (1 - ROUNDING))
 
 
-def _namespace(like: Any, values: tuple[Any, ...]) -> Any:
-    if isinstance(like, np.ndarray):
-        return np
+def _one_library(named: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """The namespace of the arrays among the arguments, and all of them as its float64 arrays."""
+    arrays = {name: value for name, value in named.items() if getattr(value, "shape", ())}
+    *others, last = named
+    names = f"{', '.join(others)} or {last}"
+    if not arrays:
+        raise InputError(f"{names} must be an array of clients, got numbers only")
+    kinds = {f"{type(value).__module__.split('.')[0]}": None for value in arrays.values()}
+    if len(kinds) > 1:
+        raise InputError(f"arrays must be of one library, got {' and '.join(kinds)}")
+    like = next(iter(arrays.values()))
+    devices = {str(getattr(value, "device", "cpu")): None for value in arrays.values()}
+    if len(devices) > 1:
+        raise InputError(f"arrays must lie on one device, got {' and '.join(devices)}")
+    xp = np if isinstance(like, np.ndarray) else _namespace(like)
+    return xp, [_float64(xp, name, value, like) for name, value in named.items()]
+
+
+def _namespace(like: Any) -> Any:
     from array_api_compat import array_namespace  # only arrays of another library need it
 
-    return array_namespace(*values)
+    return array_namespace(like)
 
 
-def _float64(xp: Any, value: Any, like: Any) -> Any:
-    if not hasattr(value, "shape"):
-        return xp.asarray(value, dtype=xp.float64, device=like.device)
-    return value if value.dtype == xp.float64 else xp.astype(value, xp.float64)
+def _float64(xp: Any, name: str, value: Any, like: Any) -> Any:
+    if getattr(value, "shape", ()):
+        return value if value.dtype == xp.float64 else xp.astype(value, xp.float64)
+    if type(value) is type(like):  # a scalar of the library, which may have a gradient
+        return xp.astype(value, xp.float64)
+    try:
+        return xp.asarray(float(value), dtype=xp.float64, device=like.device)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number or an array, got {value!r}") from None
+
+
+def _check_range(xp: Any, name: str, value: Any) -> None:
+    """Raise `InputError` for NaN and for values outside the range; `upload_s` may be inf."""
+    if 0 in value.shape:
+        return
+    low, high = float(xp.min(value)), float(xp.max(value))  # both NaN where one value is
+    least = -LARGEST if name == "slack_s" else 0.0
+    if not low >= least:
+        raise InputError(f"{name} must be at least {least:g}, got {low:g}")
+    if not (high <= LARGEST or (name == "upload_s" and high == np.inf)):
+        raise InputError(f"{name} must be at most {LARGEST:g}, got {high:g}")
+
+
+def _broadcast(xp: Any, named: dict[str, Any], values: tuple[Any, ...]) -> Any:
+    try:
+        return xp.broadcast_arrays(*values)
+    except (ValueError, RuntimeError):
+        shapes = ", ".join(
+            f"{name} {tuple(value.shape)}" for name, value in zip(named, values, strict=True)
+        )
+        raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
 
 
 def _detached(value: Any) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from numba import float64, njit, types, void
 from numpy.typing import NDArray
 
+from optimizers._waterfilling.fixed_snr import reduce
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import AllocationProblem, Array
 
@@ -256,12 +257,14 @@ def allocate(
         found = otherwise(_rows(problem, left))
         band[left], ratio[left] = found.bandwidth_fraction, found.pruning_ratio
         price[left], deadline_price[left] = found.bandwidth_price, found.deadline_price
+    tiny = np.any((ratio >= 1.0) & (band > 0.0))  # kept fractions that the ratio has lost
     return Allocation(
         problem=problem,
         bandwidth_fraction=band,
         pruning_ratio=ratio,
         bandwidth_price=price,
         deadline_price=deadline_price,
+        exact_kept=reduce(problem).kept(band) if tiny else None,
     )
 
 

@@ -72,8 +72,13 @@ class Curve(Protocol):
         ...
 
 
-def allocation_of(curve: Curve, problem: Problem, band: Array, price: Array) -> Allocation:
-    """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,)."""
+def allocation_of(
+    curve: Curve, problem: Problem, band: Array, price: Array, worth: float | Array = 1.0
+) -> Allocation:
+    """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,).
+
+    `worth` as in `latency_price`.
+    """
     kept = curve.kept(band)
     ratio = np.where(curve.excluded, 1.0, np.minimum(_round_up(1.0 - kept, kept), curve.cap))
     return Allocation(
@@ -81,26 +86,25 @@ def allocation_of(curve: Curve, problem: Problem, band: Array, price: Array) -> 
         bandwidth_fraction=band,
         pruning_ratio=ratio,
         bandwidth_price=price,
-        deadline_price=deadline_price(curve, band, kept, price),
+        deadline_price=latency_price(curve, band, kept, price, worth).sum(axis=-1),
+        exact_kept=kept,
     )
 
 
-def deadline_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
-    """d(sum w x) / d(deadline), by the envelope theorem; (...,)."""
-    return latency_price(curve, band, kept, price).sum(axis=-1)
-
-
-def latency_price(curve: Curve, band: Array, kept: Array, price: Array) -> Array:
-    """d(sum w x) / d(deadline of the client alone), the multiplier of T_k <= deadline_s; (..., K).
+def latency_price(
+    curve: Curve, band: Array, kept: Array, price: Array, worth: float | Array = 1.0
+) -> Array:
+    """d(objective) / d(a client's deadline), the multiplier of T_k <= deadline_s; (..., K).
 
     A client strictly between its bounds keeps w dx/d(deadline) more; one that stands at its floor
-    or ceiling frees band instead, each unit of it worth `price`.
+    or ceiling frees band instead, each unit of it worth `price`. `worth` (..., K) is
+    d(objective) / d(w x), 1 for the weighted sum.
     """
     at_bound = (
         (band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))
     ) & (band > 0)
     freed = np.where(at_bound, price[..., None] * curve.freed_band(band, kept), 0.0)
-    gained = np.where((kept < 1) & ~curve.excluded, curve.deadline_gain(band), 0.0)
+    gained = np.where((kept < 1) & ~curve.excluded, worth * curve.deadline_gain(band), 0.0)
     return np.where(at_bound, freed, gained)
 
 

@@ -76,7 +76,9 @@ class Reduced:
         band = np.where(self.free, 1.0, band)
         work_s, slack_s, entry_s = self._work_s(band), self.slack_s * band, self.fixed_upload_s
         with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(work_s > 0, np.maximum(slack_s - entry_s, 0.0) / work_s, 0.0)
+            # At the floor the fixed bits alone fit: what rounding leaves beside them is nothing.
+            beyond_s = np.where(slack_s > entry_s * (1.0 + ROUNDING), slack_s - entry_s, 0.0)
+            part = np.where(work_s > 0, beyond_s / work_s, 0.0)
         fits = slack_s >= (work_s + entry_s) * (1.0 - ROUNDING)
         return np.where(self.excluded, 0.0, np.where(fits, 1.0, part))
 

@@ -35,6 +35,7 @@ _LEAST = 1e-300  # where logarithms of gains and kept fractions begin
 _LEAST_BAND = 1e-40  # where those of bands begin, far below what rounding of their sum sees
 _LOWEST_PRICE = -600.0  # its logarithm
 _TOUCHING = 1e-14
+_APART = 1e-9  # of logarithms of prices: a constant gain must lie strictly between the ends
 _TRIED = 32
 
 
@@ -103,9 +104,9 @@ class Branches:
         return np.where(self.usable & (right > low), found, self.low)
 
     def levels(self) -> Array:
-        """Logarithms of the gains at `high` and at `low`, stacked."""
+        """Logarithms of prices at which bands are surely `high`, and surely `low`, stacked."""
         low, high = self._log_ends
-        return np.stack([self.log_gain(high), self.log_gain(low)])
+        return np.stack([self.log_gain(high) - _APART, self.log_gain(low) + _APART])
 
     @property
     def _log_ends(self) -> tuple[Array, Array]:
@@ -204,7 +205,9 @@ def _search(
     `branches` and `net`, the worths at the price of the bound, have shape (K, P); `first` (K,) are
     the pieces with the largest ones.
     """
-    loss = np.where(branches.usable, net.max(axis=-1, keepdims=True) - net, np.inf)
+    loss = np.full(net.shape, np.inf)
+    best = np.broadcast_to(net.max(axis=-1, keepdims=True), net.shape)
+    loss[branches.usable] = best[branches.usable] - net[branches.usable]
     loss[np.arange(first.size), first] = 0.0
     pieces = np.vstack([first, _even(branches, first), _cheapest(loss, _TRIED)])
     pieces = pieces[_only(branches, pieces).low.sum(axis=-1) <= 1.0]

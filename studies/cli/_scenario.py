@@ -27,11 +27,11 @@ data_root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as JSON, null for numbers that are not finite."""
-    from wirelessfl import strict_json
+def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Print `value` as JSON, null for numbers that are not finite; `default` converts other types."""
+    from wirelessfl.records import strict_json
 
-    click.echo(strict_json.dumps(value, indent=2))
+    click.echo(strict_json.dumps(value, indent=2, default=default))
 
 
 def scenario_tables(scenario: str) -> dict[str, dict[str, Any]]:
@@ -78,7 +78,10 @@ def changed(
 
 
 def with_progress(
-    total: int, done: int, work: Callable[[Callable[[], None], Callable[[Any], None]], None]
+    total: int,
+    done: int,
+    work: Callable[[Callable[[], None], Callable[[Any], None]], None],
+    score: str = "",
 ) -> None:
     """Run `work(on_start, on_round)` with a progress bar.
 
@@ -86,6 +89,7 @@ def with_progress(
         total: Number of rounds of the bar.
         done: Number of rounds that are complete.
         work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
+        score: What the record's `accuracy` is called.
     """
     from rich.console import Console
     from rich.progress import (
@@ -112,7 +116,7 @@ def with_progress(
     def on_round(record: Any) -> None:
         progress.update(bar, completed=record.round)
         if record.accuracy is not None:
-            progress.update(bar, note=f"accuracy {record.accuracy:.1%}")
+            progress.update(bar, note=f"{score} {record.accuracy:.1%}")
 
     try:
         work(progress.start, on_round)

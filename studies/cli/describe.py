@@ -1,10 +1,8 @@
 """`wirelessfl describe`: a section, plug-in, preset or study with all its fields."""
 
-import json
-
 import click
 
-from studies.cli._scenario import json_option
+from studies.cli._scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -19,11 +17,10 @@ Examples:
 @click.argument("name")
 @json_option
 def describe(name: str, as_json: bool) -> None:
-    """Describe NAME: what it is, and each field with type, default, unit and limits.
+    """Describe NAME: its purpose, and each field with type, default, unit and limits.
 
-    \b
-    NAME: a section (scenario, run, allocation), a plug-in, a preset or a
-    study; see wirelessfl list.
+    NAME is a section (scenario, run, allocation), a plug-in, a preset or a study; see wirelessfl
+    list.
     """
     from dataclasses import asdict
 
@@ -31,7 +28,7 @@ def describe(name: str, as_json: bool) -> None:
 
     found = described(name)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, default=str))
+        print_json(asdict(found), default=str)
         return
     from studies.views.describe.tables import print_description
 

@@ -1,10 +1,8 @@
 """`wirelessfl list`: plug-ins and presets with one line of description each."""
 
-import json
-
 import click
 
-from studies.cli._scenario import json_option
+from studies.cli._scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -20,9 +18,7 @@ Examples:
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the plug-ins by kind, or those of one KIND with a description each.
 
-    \b
-    KIND: channels, allocators, algorithms, models, datasets, studies or
-    presets.
+    KIND is channels, allocators, algorithms, models, datasets, studies or presets.
     """
     from wirelessfl import plugins
 
@@ -31,7 +27,7 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
         return
     found = {one: plugins.names(one) for one in plugins.KINDS}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.console import Console
     from rich.table import Table
@@ -54,7 +50,7 @@ def _list_kind(kind: str, as_json: bool) -> None:
     else:
         found = {name: plugins.description(kind, name) for name in plugins.names(kind)}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.console import Console
     from rich.table import Table

@@ -180,7 +180,8 @@ def _run(
 
 
 def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) -> None:
-    from wirelessfl.config.scenario_file import experiment_hash
+    from studies.report.scores import score_label
+    from wirelessfl.config.scenario_file import experiment_hash, to_tables
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
@@ -209,7 +210,7 @@ def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) 
             notify=_notify,
         )
 
-    with_progress(rounds, done, work)
+    with_progress(rounds, done, work, score_label(to_tables(experiment)["training"]))
 
 
 def _notify(line: str) -> None:

@@ -42,8 +42,8 @@ DRAWS = 100
 @click.option(
     "--drops",
     type=int,
-    help="Drops that the draws are spread over, positions drawn anew in each [as many as draws where "
-    "the channel draws positions, else 1].",
+    help="Drops over which the draws are spread, with new positions in each [as many as draws "
+    "where the channel draws positions, else 1].",
 )
 @set_option
 @click.option(
@@ -88,7 +88,8 @@ def whatif(
         from studies.views.whatif.figures import draw_what_if
 
         allocator = tables.get("allocation", {}).get("method", "exact")
-        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {sweep.sampled} channel draws in {len(sweep.seeds)} drops"
+        draws_in_drops = f"{sweep.sampled} channel draws in {len(sweep.seeds)} drops"
+        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws_in_drops}"
         output.write_figure(plot_file, draw_what_if(result, found, title))
     if as_json:
         print_json(as_dict(result, found, sweep))

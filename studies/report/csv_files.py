@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from wirelessfl.records.run_folder import write_atomically
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of equal keys as a CSV file.
 
-    Numbers have six significant digits; None is an empty cell.
+    Numbers have six significant digits; None and NaN are empty cells.
 
     Args:
         path: The file, written as a whole or not at all.
@@ -26,8 +27,12 @@ def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     for record in records:
         writer.writerow(
             {
-                key: f"{item:.6g}" if isinstance(item, float) else item
+                key: _number(item) if isinstance(item, float) else item
                 for key, item in record.items()
             }
         )
     write_atomically(path, text.getvalue().encode())
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.results import Run, Runs
+from studies.report.scores import score_label
+from wirelessfl.config.scenario_file import to_tables
 
 Array = NDArray[np.float64]
 # The palette of Okabe and Ito, safe for colour-blind readers; the lines differ in black and white.
@@ -30,7 +32,7 @@ class Quantity:
 
 QUANTITIES: Mapping[str, Quantity] = {
     "loss": Quantity("training loss", lambda run: run.series("loss")),
-    "accuracy": Quantity("test accuracy", lambda run: run.series("accuracy")),
+    "accuracy": Quantity("test accuracy, mean over clients", lambda run: run.series("accuracy")),
     "mean_ratio": Quantity(
         "mean pruning ratio", lambda run: run.series("pruning_ratio").mean(axis=1)
     ),
@@ -86,6 +88,14 @@ class SeedCurve:
         return cls(np.flatnonzero(measured) + 1, clock_s, mean, error)
 
 
+def _axis(quantity: str, runs: Runs) -> str:
+    """The label of a quantity's axis; the score of runs that have a folder by its own name."""
+    first = next((run for seeds in runs.values() for run in seeds), None)
+    if quantity != "accuracy" or first is None or first.folder is None:
+        return QUANTITIES[quantity].axis
+    return f"test {score_label(to_tables(first.experiment)['training'])}"
+
+
 def draw_curves(axes: Any, runs: Runs, quantity: str, title: str) -> None:
     """Draw one line per label over the rounds, with a band of one standard error.
 
@@ -117,12 +127,29 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[SeedCurve], NDA
         curve = SeedCurve.of(seeds, quantity)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
         axes.plot(
-            place(curve), curve.mean, color=colour, linestyle=line, linewidth=1.4, label=label
+            place(curve),
+            curve.mean,
+            color=colour,
+            linestyle=line,
+            linewidth=1.4,
+            label=label,
+            marker="o",
+            markersize=4,
+            markevery=isolated(curve.mean),
         )
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(place(curve), low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_ylabel(QUANTITIES[quantity].axis)
+    axes.set_ylabel(_axis(quantity, runs))
     axes.grid(alpha=0.3)
+
+
+def isolated(values: Any) -> list[int]:
+    """Places of values without a neighbour, (n,), NaN where there is none: a line does not show
+    them, a marker does.
+    """
+    there = np.pad(~np.isnan(np.asarray(values, dtype=np.float64)), 1)
+    alone: list[int] = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
+    return alone
 
 
 def panels(figure: Any, count: int) -> Any:

@@ -1,7 +1,8 @@
-"""Drops: runs of one experiment that draw anew what a channel draws once a run."""
+"""Drops: runs of one experiment with new draws of all that a channel draws once per run."""
 
 import numpy as np
 
+from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.rng import Streams
 
@@ -15,17 +16,24 @@ def drop_seeds(seed: int, drops: int) -> list[int]:
 
 
 def has_drops(experiment: Experiment) -> bool:
-    """Whether the channel draws once a run what fading does not average out: positions, line of
-    sight, shadowing.
+    """True if the channel has draws per run that fading does not average out.
+
+    They are positions, line of sight and shadowing.
     """
     channel, scenario = experiment.channel, experiment.scenario
-    seeds = drop_seeds(experiment.run.seed, _LOOKED_AT)
-    first, *others = (channel.mean_gain(scenario, Streams(seed, _MOVED)) for seed in seeds)
-    return not all(np.array_equal(first, other) for other in others)
+    first, *others = drop_seeds(experiment.run.seed, _LOOKED_AT)
+    gain = channel.mean_gain(scenario, Streams(first, _MOVED))
+    try:
+        return any(
+            not np.array_equal(gain, channel.mean_gain(scenario, Streams(seed, _MOVED)))
+            for seed in others
+        )
+    except InputError:  # The drop of another seed is refused, so it differs.
+        return True
 
 
 def period(experiment: Experiment) -> int | None:
-    """The number of rounds after which the channel starts over; None where it does not say."""
+    """The number of rounds after which the channel starts over; None if it names none."""
     repeats = getattr(experiment.channel, "period", None)
     found: int | None = None if repeats is None else repeats(experiment.scenario)
     return found

@@ -6,10 +6,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from studies.runner.sweep import Progress, run_all
-from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import write_atomically
 
 FILE = "diverged.json"  # among the run folders: hash -> reason

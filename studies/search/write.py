@@ -9,8 +9,8 @@ from studies.report.results import Sample
 from studies.runner.single_run import folder_of
 from studies.search.search import METRICS, Search, SearchResult
 from studies.search.tables import trial_records
-from wirelessfl import strict_json
 from wirelessfl.config.scenario_file import to_tables, to_toml
+from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import RunFolder, write_atomically
 
 

@@ -14,14 +14,16 @@ from typing import Any
 from studies.report.csv_files import write_records
 from studies.report.curves import curve_rows
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.report.unserved import unserved_note, with_unserved
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
 from studies.study.study import Setting, Study, describe, headline
-from wirelessfl import strict_json
+from wirelessfl import __version__
 from wirelessfl.config.scenario_file import experiment_hash
+from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import write_atomically
 
-PACKAGES = ("wirelessfl", "torch", "torchvision", "numpy", "scipy")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
 def write_results(
@@ -48,7 +50,7 @@ def write_results(
         The study's table.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = study.table(runs)
+    table = with_unserved(study.table(runs), experiments, runs)
     write_records(folder / "table.csv", table_records(table))
     write_records(folder / "claims.csv", claim_records(study, table))
     if found is not None:
@@ -57,7 +59,9 @@ def write_results(
         write_records(folder / "curves.csv", curve_rows(runs))
     command = strict_json.dumps(_provenance(name, setting, experiments), indent=2) + "\n"
     write_atomically(folder / "command.json", command.encode())
-    _write_figure(folder / "figure.png", study, runs, headline(name, setting, experiments))
+    title = headline(name, setting, experiments)
+    note = unserved_note(experiments, runs)
+    _write_figure(folder / "figure.png", study, runs, f"{title}\n{note}" if note else title)
     return table
 
 
@@ -104,6 +108,7 @@ def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[s
         **describe(experiments),
         "versions": {
             "python": platform.python_version(),
+            "wirelessfl": __version__,
             **{package: version(package) for package in PACKAGES},
         },
         "experiments": {

@@ -1,4 +1,4 @@
-"""What the server knows of a channel, and what this does to the deadline in the simulated cell."""
+"""Channel knowledge of the server, and its effect on deadlines in the simulated cell."""
 
 import numpy as np
 import pytest

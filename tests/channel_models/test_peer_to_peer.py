@@ -96,7 +96,7 @@ def test_a_function_of_seed_and_round():
 
 
 def test_who_comes_later_changes_nothing_but_for_neighbours():
-    """A fourth agent that only agent 2 talks to: the gains of 0 and 1 stay as they are."""
+    """A fourth agent, a neighbour of agent 2 only, leaves the gains of 0 and 1 unchanged."""
     four = Graph(graph="given", adjacency=((0, 1, 0, 0), (1, 0, 1, 0), (0, 1, 0, 1), (0, 0, 1, 0)))
     few = PeerToPeer(graph=PATH, drop=IN_A_ROW).sample(THREE, Streams(1, 2)).gain
     positions_m = (*IN_A_ROW.positions_m, (0.0, 3000.0))

@@ -59,7 +59,7 @@ def loss(model, scenario, rng):
 
 
 def along_the_rim(distance_m, step_m):
-    """Everybody walks `step_m` a round at the same distance from the base station."""
+    """All clients walk `step_m` a round at the same distance from the base station."""
     drop = Drop(drop="given", positions_m=((distance_m, 0.0),) * CLIENTS)
     walk = Motion(
         motion="velocity",

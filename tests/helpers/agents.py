@@ -1,13 +1,16 @@
 """Three or four agents in a row that learn the embedded digits."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 
 from training.task import Task
 from wirelessfl.graph import Graph
-from wirelessfl.protocols import Runtime
+from wirelessfl.protocols import Algorithm, Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.values import Delivery
+from wirelessfl.values import Delivery, StepMetrics
 
 TASK = Task(partition="labels", labels_per_client=3, batch_size=16)
 LOOP = Runtime(executor="loop")
@@ -19,13 +22,15 @@ def row(agents: int = 3) -> Graph:
     return Graph(graph="given", adjacency=tuple(map(tuple, matrix.tolist())))
 
 
-def started(algorithm, agents: int = 3, runtime: Runtime = LOOP):
+def started(algorithm: Algorithm, agents: int = 3, runtime: Runtime = LOOP) -> tuple[Any, Any]:
     """A trainer and its first state."""
     trainer = algorithm.trainer(clients=agents, seed=0, runtime=runtime)
     return trainer, trainer.init(0)
 
 
-def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
+def rounds(
+    algorithm: Algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP
+) -> tuple[Any, StepMetrics]:
     """The state after `count` rounds in which all is delivered, and the costs of the last one."""
     trainer, state = started(algorithm, agents, runtime)
     for _ in range(count):
@@ -34,7 +39,7 @@ def rounds(algorithm, count: int, agents: int = 3, runtime: Runtime = LOOP):
     return state, metrics
 
 
-def equal(one, other) -> bool:
+def equal(one: Any, other: Any) -> bool:
     """True if two states are equal bit for bit."""
     one = one.pack()
     other = other.pack()
@@ -43,7 +48,9 @@ def equal(one, other) -> bool:
     )
 
 
-def batches(agents: int, round: int, stream: str = "batches/shared"):
+def batches(
+    agents: int, round: int, stream: str = "batches/shared"
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The first mini-batch of every agent in a round: normalised images and labels."""
     data = TASK.load(clients=agents, seed=0, data_root=None)
     for agent, rows in enumerate(data.train_index):
@@ -54,7 +61,7 @@ def batches(agents: int, round: int, stream: str = "batches/shared"):
         yield images.to(memory_format=torch.channels_last), data.train_labels[chosen]
 
 
-def delivery(agents: int = 3, **changes) -> Delivery:
+def delivery(agents: int = 3, **changes: Sequence[int]) -> Delivery:
     """All agents participate and are on time, except for these lists of agents."""
     parts = {"participates": np.ones(agents, bool), "on_time": np.ones(agents, bool)}
     parts |= {"late": np.zeros(agents, bool), "arrived_late": np.zeros(agents, bool)}

@@ -1,8 +1,11 @@
 """Cells with durations known in closed form, and random ones, for tests of the cell."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.planning import allocation_problem
@@ -13,8 +16,16 @@ SNR_PER_GAIN = 1e12  # its transmit power over its noise
 
 
 def by_hand(
-    work_s, bits, *, snr=1.0, share=None, ratio=0.0, blocks=None, believed_snr=None, **changes
-):
+    work_s: ArrayLike,
+    bits: ArrayLike,
+    *,
+    snr: ArrayLike = 1.0,
+    share: ArrayLike | None = None,
+    ratio: ArrayLike = 0.0,
+    blocks: Callable[[int], ArrayLike] | None = None,
+    believed_snr: ArrayLike | None = None,
+    **changes: Any,
+) -> tuple[Scenario, ChannelState, Demand, Allocation]:
     """Clients that work for `work_s` seconds and upload `bits` over 1 MHz.
 
     1 GHz, one cycle per update, 1 W, noise 1e-12 W: at SNR 1 (3) the whole band carries 1 (2)
@@ -54,7 +65,7 @@ def by_hand(
     block_gain = None
     if blocks is not None:
 
-        def block_gain(block):
+        def block_gain(block: int) -> np.ndarray:
             return np.broadcast_to(np.asarray(blocks(block), dtype=float), clients) / SNR_PER_GAIN
 
         gain = block_gain(0)
@@ -63,7 +74,7 @@ def by_hand(
     return scenario, channel, demand, allocate(scenario, channel, demand, share, ratio)
 
 
-def changed(scenario, **changes):
+def changed(scenario: Scenario, **changes: Any) -> Scenario:
     """The scenario with other values of its fields or of those of its parts."""
     for part in ("link", "processor", "medium"):
         names = {field.name for field in dataclasses.fields(getattr(scenario, part))}
@@ -74,7 +85,9 @@ def changed(scenario, **changes):
     return dataclasses.replace(scenario, **changes)
 
 
-def make_case(seed, clients, policy="wait"):
+def make_case(
+    seed: int, clients: int, policy: Any = "wait"
+) -> tuple[Scenario, ChannelState, Demand]:
     """A scenario, a channel and a demand of plausible magnitudes, all different by client."""
     rng = np.random.default_rng(seed)
     scenario = Scenario(
@@ -94,7 +107,9 @@ def make_case(seed, clients, policy="wait"):
     return scenario, channel, demand
 
 
-def allocate(scenario, channel, demand, band, ratio):
+def allocate(
+    scenario: Scenario, channel: ChannelState, demand: Demand, band: ArrayLike, ratio: ArrayLike
+) -> Allocation:
     price = np.zeros(())
     return Allocation(
         problem=allocation_problem(scenario, channel, demand),
@@ -105,7 +120,9 @@ def allocate(scenario, channel, demand, band, ratio):
     )
 
 
-def random_allocation(seed, scenario, channel, demand):
+def random_allocation(
+    seed: int, scenario: Scenario, channel: ChannelState, demand: Demand
+) -> Allocation:
     rng = np.random.default_rng(seed + 1)
     ratio = rng.choice([0.0, 0.3, 0.9, 1.0], scenario.clients) * rng.uniform(
         0.9, 1.0, scenario.clients
@@ -115,16 +132,16 @@ def random_allocation(seed, scenario, channel, demand):
     return allocate(scenario, channel, demand, np.where(ratio < 1, band, 0.0), ratio)
 
 
-def fading(seed, clients, low=-13, high=-11):
-    """A gain that is another one in every coherence block."""
+def fading(seed: int, clients: int, low: float = -13, high: float = -11) -> ChannelState:
+    """A channel whose gain differs between coherence blocks."""
 
-    def block_gain(block):
+    def block_gain(block: int) -> np.ndarray:
         return 10 ** np.random.default_rng((seed, block)).uniform(low, high, clients)
 
     return ChannelState(gain=block_gain(0), believed_gain=block_gain(0), block_gain=block_gain)
 
 
-def permuted(scenario, demand, order):
+def permuted(scenario: Scenario, demand: Demand, order: np.ndarray) -> tuple[Scenario, Demand]:
     """The same cell with its clients in another order."""
     return (
         dataclasses.replace(

@@ -1,12 +1,17 @@
 """The fixed-SNR problem as cones, for objectives of the kept fractions in CVXPY."""
 
 import warnings
+from collections.abc import Callable
 
 import cvxpy as cp
 import numpy as np
 
+from wirelessfl.allocation.problem import AllocationProblem
 
-def best(p, objective):
+
+def best(
+    p: AllocationProblem, objective: Callable[[cp.Expression], cp.Expression]
+) -> tuple[float, np.ndarray]:
     """Maximise a concave CVXPY expression `objective(x)` over the kept fractions that fit `p`.
 
     b(x) = e/c + g (x + (a/c) v), v (1 - a x / c) >= x^2 with g = s/c + a e / c^2; every client must
@@ -36,7 +41,7 @@ def best(p, objective):
     return float(problem.value), np.asarray(kept.value)
 
 
-def with_fixed_bits(rng, p, share):
-    """`p` with fixed bits for two thirds of its clients; they need `share` of the band in sum."""
+def with_fixed_bits(rng: np.random.Generator, p: AllocationProblem, share: float) -> np.ndarray:
+    """Fixed bits of two thirds of the clients, (K,), which need `share` of the band in total."""
     room_bits = np.maximum(p.slack_s, 0.0) * p.rate_bps * (rng.random(p.shape) > 0.3)
     return share * rng.dirichlet(np.ones(p.shape[-1])) * room_bits

@@ -2,6 +2,9 @@
 
 import dataclasses
 import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,19 +38,19 @@ def check_signatures(cls: type, protocol: type) -> None:
         assert _shape(offered) == _shape(method), f"{cls.__name__}.{name}"
 
 
-def _shape(method) -> list[tuple[str, inspect._ParameterKind]]:
+def _shape(method: Callable[..., Any]) -> list[tuple[str, inspect._ParameterKind]]:
     return [
         (parameter.name, parameter.kind)
         for parameter in inspect.signature(method).parameters.values()
     ]
 
 
-def example(cls: type, folder):
+def example(cls: type, folder: Path) -> Any:
     """A plug-in with its defaults, or the one its `example(folder)` makes of files it writes."""
     return cls.example(folder) if hasattr(cls, "example") else cls()
 
 
-def check_channel(model) -> None:
+def check_channel(model: Any) -> None:
     """Shape, sign, determinism, independence of clients, coherence blocks, and the claimed mean.
 
     A model with `clients_interact = True` has gains that depend on the other clients: peers on a
@@ -64,7 +67,7 @@ def check_channel(model) -> None:
     _check_mean_gain(model, scenario)
 
 
-def _check_state(model, scenario: Scenario, sizes: tuple[int, ...]) -> None:
+def _check_state(model: Any, scenario: Scenario, sizes: tuple[int, ...]) -> None:
     for clients in sizes:
         state = model.sample(_first(scenario, clients), Streams(seed=1, round=2))
         for gain in (state.gain, state.believed_gain, state.path_gain):
@@ -72,14 +75,14 @@ def _check_state(model, scenario: Scenario, sizes: tuple[int, ...]) -> None:
                 _check_gain(gain, clients)
 
 
-def _check_gain(gain, clients: int) -> None:
+def _check_gain(gain: np.ndarray, clients: int) -> None:
     assert gain.shape == (clients,)
     assert gain.dtype == np.float64
     assert np.all(np.isfinite(gain))
     assert np.all(gain > 0)
 
 
-def _check_keys(model, scenario: Scenario) -> None:
+def _check_keys(model: Any, scenario: Scenario) -> None:
     """A draw depends on (seed, round, client), not on earlier draws."""
     first = model.sample(scenario, Streams(seed=3, round=7))
     model.sample(scenario, Streams(seed=3, round=8))
@@ -88,7 +91,7 @@ def _check_keys(model, scenario: Scenario) -> None:
     np.testing.assert_array_equal(first.believed_gain, again.believed_gain)
 
 
-def _check_company(model, scenario: Scenario) -> None:
+def _check_company(model: Any, scenario: Scenario) -> None:
     """A draw of one client does not depend on how many others there are."""
     whole = model.sample(scenario, Streams(seed=3, round=7))
     few = model.sample(_first(scenario, 2), Streams(seed=3, round=7))
@@ -96,7 +99,7 @@ def _check_company(model, scenario: Scenario) -> None:
     np.testing.assert_array_equal(few.believed_gain, whole.believed_gain[:2])
 
 
-def _check_blocks(model, scenario: Scenario) -> None:
+def _check_blocks(model: Any, scenario: Scenario) -> None:
     """The gain of a coherence block is a function of its number; the first is the round's gain."""
     rng = Streams(seed=3, round=7)
     state = model.sample(scenario, rng)
@@ -111,7 +114,7 @@ def _check_blocks(model, scenario: Scenario) -> None:
         np.testing.assert_array_equal(state.block_gain(block), found[block])
 
 
-def _check_mean_gain(model, scenario: Scenario) -> None:
+def _check_mean_gain(model: Any, scenario: Scenario) -> None:
     """The gain relative to its claimed mean is 1 within 4 standard errors, over rounds and seeds.
 
     Over seeds too, as a field that clients walk through is the same in every round of a run.

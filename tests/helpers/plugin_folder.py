@@ -2,11 +2,14 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wirelessfl import plugins
+from wirelessfl.config.scenario_file import Tables
 from wirelessfl.experiment import Experiment, RunSettings
+from wirelessfl.protocols import Allocator, ChannelModel
 from wirelessfl.values import Scenario
 
 OUTSIDE = Path(__file__).parent / "outside"
@@ -49,7 +52,7 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path = OUTSIDE) -> None:
     monkeypatch.setenv("WIRELESSFL_PLUGINS", str(folder))
 
 
-def tables(**changes):
+def tables(**changes: dict[str, Any]) -> Tables:
     """The dummies' tables with `section={field: value}` on top."""
     found = copy.deepcopy(TABLES)
     for section, table in changes.items():
@@ -58,8 +61,13 @@ def tables(**changes):
 
 
 def experiment(
-    *, scenario: Scenario | None = None, channel=None, allocator=None, max_pruning_ratio=1.0, **run
-):
+    *,
+    scenario: Scenario | None = None,
+    channel: ChannelModel | None = None,
+    allocator: Allocator | None = None,
+    max_pruning_ratio: float = 1.0,
+    **run: Any,
+) -> Experiment:
     """Dummies around a scenario of four clients; `run` are settings of the run."""
     return Experiment(
         scenario=scenario or Scenario(clients=4),

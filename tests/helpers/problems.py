@@ -80,92 +80,92 @@ def _base(rng: np.random.Generator, clients: int) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def regular(rng, n):
+def regular(rng: np.random.Generator, n: int) -> AllocationProblem:
     return problem(*_base(rng, n), rng.uniform(0.1, 3.0, n))
 
 
-def ties(rng, n):
+def ties(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     pick = rng.integers(0, 2, n)
     return problem(c[pick % n], a[pick % n], s[pick % n])
 
 
-def identical(rng, n):
+def identical(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, 1)
     return problem(np.repeat(c, n), a, s)
 
 
-def no_compute(rng, n):
+def no_compute(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, _, s = _base(rng, n)
     return problem(c, 0.0, s, rng.choice([0.5, 1.0], n))
 
 
-def no_compute_tied(rng, n):
+def no_compute_tied(rng: np.random.Generator, n: int) -> AllocationProblem:
     return problem(1.0, np.zeros(n), rng.choice([0.5, 1.0, 2.0]))
 
 
-def some_compute(rng, n):
+def some_compute(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, np.where(rng.random(n) < 0.5, 0.0, a), s)
 
 
-def tiny_compute(rng, n):
+def tiny_compute(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, a * 10.0 ** rng.uniform(-18, 0, n), s)
 
 
-def late_some(rng, n):
+def late_some(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(np.where(rng.random(n) < 0.4, -c, c), a, s)
 
 
-def spare_band(rng, n):
+def spare_band(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, a * 0.2, s * 0.05 / n)
 
 
-def band_exactly_enough(rng, n):
+def band_exactly_enough(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, _ = _base(rng, n)
     share = rng.dirichlet(np.ones(n))
     return problem(c + a, a, share * c)
 
 
-def compute_bound(rng, n):
+def compute_bound(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, c + a * rng.integers(0, 2, n), s)
 
 
-def four_decades(rng, n):
+def four_decades(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     scale = 10.0 ** rng.uniform(-2, 2, (3, n))
     return problem(c * scale[0], a * scale[1], s * scale[2], 10.0 ** rng.uniform(-2, 2, n))
 
 
-def weight_zero(rng, n):
+def weight_zero(rng: np.random.Generator, n: int) -> AllocationProblem:
     return problem(*_base(rng, n), np.where(rng.random(n) < 0.4, 0.0, 1.0))
 
 
-def scarce_band(rng, n):
+def scarce_band(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, a, s * 10.0 ** rng.uniform(2, 5))
 
 
-def rate_zero(rng, n):
+def rate_zero(rng: np.random.Generator, n: int) -> AllocationProblem:
     p = regular(rng, n)
     return changed(p, rate_bps=np.where(rng.random(n) < 0.3, 0.0, p.rate_bps))
 
 
-def bits_zero(rng, n):
+def bits_zero(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(c, np.where(rng.random(n) < 0.2, 0.0, a), np.where(rng.random(n) < 0.4, 0.0, s))
 
 
-def slack_zero(rng, n):
+def slack_zero(rng: np.random.Generator, n: int) -> AllocationProblem:
     c, a, s = _base(rng, n)
     return problem(np.where(rng.random(n) < 0.4, 0.0, c), a, s)
 
 
-def caps_fit(rng, n):
+def caps_fit(rng: np.random.Generator, n: int) -> AllocationProblem:
     p = regular(rng, n)
     least = rng.uniform(0.0, 0.1, n) / n
     band = rng.dirichlet(np.ones(n)) * rng.uniform(0.2, 1.0)
@@ -176,7 +176,7 @@ def caps_fit(rng, n):
     )
 
 
-def caps_clash(rng, n):
+def caps_clash(rng: np.random.Generator, n: int) -> AllocationProblem:
     return changed(regular(rng, n), max_pruning_ratio=rng.uniform(0.0, 0.9, n))
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from training.control_variates.local_descent import LocalDescent
 from training.control_variates.state import ControlVariateState
 from training.control_variates.trainer import ControlVariateTrainer
+from training.sparsity.prox import Prox
 from training.structure.layout import Layout
 from wirelessfl.protocols import Runtime
+from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery, StepMetrics
 
 CLIENTS = 4
@@ -22,7 +24,7 @@ ALL = Delivery.all(CLIENTS)
 
 
 class Quadratics:
-    """`LocalSteps` of a `ControlVariateTrainer` in float64.
+    """`StepRunner` of a `ControlVariateTrainer` in float64.
 
     f_i(w) = 1/2 |A_i w - b_i|^2 + ridge / (2 N) |w|^2.
     """
@@ -58,11 +60,20 @@ class Quadratics:
         targets = self.targets.reshape(-1)
         return np.linalg.solve(rows.T @ rows + self.ridge * np.eye(SIZE), rows.T @ targets)
 
-    def start(self, seed: int) -> np.ndarray:
+    def initial_vector(self, seed: int) -> np.ndarray:
         """The same number everywhere."""
         return np.full(SIZE, self._start)
 
-    def train(self, start, control, clients: Sequence[int], *, streams, steps, proxes) -> Iterator:
+    def train(
+        self,
+        start: np.ndarray,
+        control: np.ndarray,
+        clients: Sequence[int],
+        *,
+        streams: Streams,
+        steps: int,
+        proxes: Sequence[Prox | None],
+    ) -> Iterator[tuple[int, np.ndarray, None]]:
         """One client and one step after the other."""
         for client in clients:
             weights = start.copy()
@@ -98,7 +109,7 @@ def start(
 ) -> tuple[ControlVariateTrainer, ControlVariateState]:
     """A trainer of `algorithm` on quadratics of these `fields`, and its first state."""
     algorithm = replace(algorithm, descent=descent)
-    steps = Quadratics(descent.learning_rate, control=algorithm.method.pieces.control, **fields)
+    steps = Quadratics(descent.learning_rate, control=algorithm.method.rules.control, **fields)
     trainer = ControlVariateTrainer(
         algorithm.method, clients=CLIENTS, seed=SEED, runtime=Runtime(), steps=steps
     )

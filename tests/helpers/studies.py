@@ -1,17 +1,23 @@
 """Synthetic runs, and the contract of every study, built-in or external."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from studies.report.results import Claim, Run, Sample, Table, Verdict
+from studies.report.results import Claim, Experiments, Run, Sample, Table, Verdict
 from studies.runner.sweep import folder_of
 from studies.search.search import Search
 from studies.study.study import SCALES, Setting, read_runs, scales_of
 from studies.study.write import write_results
 from wirelessfl.config.scenario_file import experiment_hash, to_toml
+from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.summary import summarise
 from wirelessfl.values import RoundRecord
 
+Rows = Mapping[str, Mapping[str, float]]  # label -> column -> mean
 EVAL_EVERY = 5
 # Further quantities that methods with control variates record.
 EXTRA = {
@@ -25,8 +31,15 @@ EXTRA = {
 
 
 def synthetic_record(
-    number, clients, *, rounds=10, loss=1.0, accuracy=0.5, ratio=0.5, latency_s=0.025
-):
+    number: int,
+    clients: int,
+    *,
+    rounds: int = 10,
+    loss: float | None = 1.0,
+    accuracy: float = 0.5,
+    ratio: float = 0.5,
+    latency_s: float = 0.025,
+) -> RoundRecord:
     """A record in which every client does the same; accuracy in every fifth round and the last."""
     due = number % EVAL_EVERY == 0 or number == rounds
     return RoundRecord(
@@ -55,7 +68,7 @@ def synthetic_record(
     )
 
 
-def synthetic_run(experiment, root, *, rounds=10, **values):
+def synthetic_run(experiment: Experiment, root: Path, *, rounds: int = 10, **values: Any) -> None:
     """A complete run folder of an experiment, with the given values in every round."""
     path = folder_of(experiment, root)
     if path.exists():
@@ -68,7 +81,7 @@ def synthetic_run(experiment, root, *, rounds=10, **values):
     folder.write_summary(summarise(folder.records()))
 
 
-def synthetic_runs(experiments, root, seed=0):
+def synthetic_runs(experiments: Experiments, root: Path, seed: int = 0) -> None:
     """A run folder with random values for every experiment; losses only where it trains."""
     rng = np.random.default_rng(seed)
     for seeds in experiments.values():
@@ -82,7 +95,9 @@ def synthetic_runs(experiments, root, seed=0):
             synthetic_run(experiment, root, **values, loss=loss if experiment.run.train else None)
 
 
-def run_of(accuracies, *, clients=2, latency_s=1.0, **fields):
+def run_of(
+    accuracies: Sequence[float | None], *, clients: int = 2, latency_s: float = 1.0, **fields: Any
+) -> Run:
     """A run with these evaluations, None where a round has none; `fields` change every record."""
     records = [
         synthetic_record(number, clients, latency_s=latency_s).as_dict()
@@ -92,7 +107,7 @@ def run_of(accuracies, *, clients=2, latency_s=1.0, **fields):
     return Run(records)
 
 
-def table_of(rows):
+def table_of(rows: Rows) -> Table:
     """A table of {label: {column: mean}} over two seeds that hardly differ."""
     cells = {
         label: {name: Sample((mean, mean * (1 + 1e-6))) for name, mean in row.items()}
@@ -101,14 +116,14 @@ def table_of(rows):
     return Table(tuple({"row": label, **row} for label, row in cells.items()))
 
 
-def refused(study, rows, label=None, **cells):
+def refused(study: Any, rows: Rows, label: str | None = None, **cells: float) -> list[str]:
     """The texts of the claims that fail, once these cells of a row are other ones."""
     changed = rows if label is None else {**rows, label: {**rows[label], **cells}}
     table = table_of(changed)
     return [claim.text for claim in study.CLAIMS if not claim.check(table).holds]
 
 
-def check_study(name, module, folder):
+def check_study(name: str, module: Any, folder: Path) -> None:
     """Check experiments and searches of all scales, and the results of synthetic runs."""
     assert set(scales_of(module)) <= set(SCALES)
     assert "small" in scales_of(module)
@@ -126,7 +141,7 @@ def check_study(name, module, folder):
         assert (folder / "results" / file).stat().st_size > 0
 
 
-def _check_experiments(experiments):
+def _check_experiments(experiments: Experiments) -> None:
     assert experiments
     seeds = [[experiment.run.seed for experiment in runs] for runs in experiments.values()]
     assert all(row == seeds[0] for row in seeds)
@@ -135,7 +150,7 @@ def _check_experiments(experiments):
     assert len(set(hashes)) == len(hashes)
 
 
-def _check_searches(searches, planned):
+def _check_searches(searches: Mapping[str, Search], planned: Experiments) -> None:
     assert searches.keys() <= planned.keys()
     for label, search in searches.items():
         assert isinstance(search, Search)
@@ -143,13 +158,13 @@ def _check_searches(searches, planned):
         search.trial_of(planned[label][0], search.draw(1, 1))
 
 
-def _check_table(table, experiments):
+def _check_table(table: Table, experiments: Experiments) -> None:
     assert isinstance(table, Table)
     assert all(tuple(row) == table.columns for row in table.rows)
     assert [row[table.columns[0]] for row in table.rows] == list(experiments)
 
 
-def _check_claims(claims, table):
+def _check_claims(claims: Sequence[Claim], table: Table) -> None:
     assert claims
     assert len({claim.text for claim in claims}) == len(claims)
     for claim in claims:

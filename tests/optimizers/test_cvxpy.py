@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
-from optimizers import AllocationProblem, certify, solve
+from optimizers import AllocationProblem, NoisePsdProblem, certify, solve
 from optimizers.cvxpy import Cvxpy
 from wirelessfl.errors import InputError
 
@@ -88,3 +88,33 @@ def test_fixed_bits_that_do_not_fit_have_the_same_reason_on_both_roads():
 def test_importing_the_wing_imports_neither_cvxpy_nor_torch():
     code = "import sys, optimizers, optimizers.cvxpy; sys.exit('cvxpy' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def two_clients(**values):
+    return NoisePsdProblem(deadline_s=1.0, bandwidth_hz=1.0, **values)
+
+
+def test_a_solver_that_gives_up_is_one_line():
+    p = two_clients(
+        fixed_s=[0.46, 0.86],
+        prunable_s=[2e-5, 350.0],
+        upload_bits=[0.074, 0.35],
+        weight=[93.0, 0.29],
+        snr=[3.9, 2.1e-6],
+    )
+    with pytest.raises(InputError, match=r"method cvxpy cannot .* Clarabel reports \w+:") as error:
+        solve(p, "cvxpy")
+    assert "\n" not in str(error.value)
+    assert certify(p, solve(p)).duality_gap <= 1e-12
+
+
+def test_an_inaccurate_answer_says_so():
+    p = two_clients(
+        fixed_s=[0.35, 0.88],
+        prunable_s=[0.42, 1.7],
+        upload_bits=[1.3, 0.071],
+        weight=[0.24, 440.0],
+        snr=[2.6e-4, 7.2e5],
+    )
+    with pytest.warns(RuntimeWarning, match=r"answer may be \d\.\de-0\d from the optimum"):
+        solve(p, "cvxpy")

@@ -28,12 +28,7 @@ def kept_sum(p, a):
 
 
 def residuals(certificate):
-    return [
-        certificate.primal_residual,
-        certificate.stationarity,
-        certificate.complementarity,
-        certificate.duality_gap,
-    ]
+    return list(vars(certificate).values())
 
 
 def closed_form(p):

@@ -1,4 +1,4 @@
-"""What must hold for the optimum of any problem, under either rate model."""
+"""Properties of the optimum of any problem, under either rate model."""
 
 from dataclasses import fields, replace
 

@@ -25,8 +25,9 @@ def kept_by_hand(p, band):
 
 
 def by_milp(p, blocks):
-    """max sum w x(n/N) with one binary a client and a number of blocks (HiGHS); None where nobody's
-    needs fit.
+    """Maximum of sum w x(n/N) with one binary a client and a number of blocks (HiGHS).
+
+    None where no client's needs fit.
     """
     clients = list(zip(p.slack_s, p.prunable_s, p.upload_s, p.fixed_upload_s, strict=True))
     value, used, rows = [], [], []

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,15 +51,14 @@ def test_brute_force_finds_no_larger_set(objective):
         assert needed(p)[chosen].sum() <= 1 + 1e-15
         assert np.all(
             needed(p)[a.left_out] + needed(p)[chosen].sum() > 1
-        )  # nobody is left out who would still fit
+        )  # no client is excluded that would still fit
         sizes.append(chosen.mean())
         if chosen.any():
             among = client_subset(p, np.flatnonzero(chosen))
-            kept = {
-                name: getattr(a, name)[chosen] for name in ("bandwidth_fraction", "pruning_ratio")
-            }
-            certificate = certify(among, type(a)(**{**vars(a), "problem": among, **kept}))
-            assert max(float(value) for value in vars(certificate).values()) <= 1e-12
+            names = ("bandwidth_fraction", "pruning_ratio", "exact_kept", "left_out")
+            alone = {name: getattr(a, name)[chosen] for name in names}
+            for certificate in (certify(p, a), certify(among, replace(a, problem=among, **alone))):
+                assert max(float(value) for value in vars(certificate).values()) <= 1e-12
         assert np.all(a.pruning_ratio[~chosen] == 1) & np.all(a.bandwidth_fraction[~chosen] == 0)
     assert 0.3 < np.mean(sizes) < 0.9  # the cases are neither empty nor trivial
 

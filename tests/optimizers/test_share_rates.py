@@ -18,6 +18,7 @@ from wirelessfl.errors import InputError
 from wirelessfl.planning import allocation_problem
 from wirelessfl.rng import Streams
 from wirelessfl.scenario.link import RATE_MODELS, Link
+from wirelessfl.scenario.medium import Medium
 from wirelessfl.scenario.scenario import Scenario
 from wirelessfl.values import ChannelState, Demand
 
@@ -93,7 +94,7 @@ def divisions_of_two(count):
     return np.concatenate([whole, 0.9 * whole, 0.75 * whole])
 
 
-# What is planned is what happens
+# The plan against the simulated cell
 
 
 @pytest.mark.parametrize("error", [{"max_bps_hz": 100.0}, {"packet_error": "waterfall"}])
@@ -154,7 +155,38 @@ def test_packets_are_lost_as_often_as_planned():
     assert closed_form.packet_loss(scenario, channel, channel.gain, bands).max() > 0.2
 
 
+@pytest.mark.parametrize("link", [TABLES[0], TABLES[7], CONCAVE[1]], ids=name_of)
+def test_band_that_others_leave_never_makes_a_client_late(link):
+    """A client alone on the whole band would be out of range; it keeps to its own share then."""
+    for clients, seed in ((1, 3), (3, 0), (10, 1)):
+        scenario, channel, a = planned(link, seed, clients=clients, bandwidth_hz=40e6)
+        shared = replace(scenario, medium=Medium(bands="work-conserving"))
+        shared = replace(shared, link=replace(link, packet_bits=500.0, max_transmissions=50))
+        demand = Demand.same_for_all(clients, **DEMAND)
+        timing = simulate(shared, channel, demand, a)
+        slack = 1.05 if link.packet_error == "waterfall" else 1 + 1e-9
+        assert np.all(timing.finish_s <= a.latency_s * slack)
+
+
 # No scheme keeps more
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_blocks_keep_no_more_where_clients_compute_nothing(seed):
+    """Kept fractions linear in the band: gains that do not change up to the end of a row."""
+    rng = np.random.default_rng(seed)
+    p = NoisePsdProblem(
+        deadline_s=1.0,
+        fixed_s=0.0,
+        prunable_s=0.0,
+        upload_bits=rng.uniform(1e6, 4e6, 3),
+        snr=10 ** rng.uniform(-1, 2, 3),
+        bandwidth_hz=1e6,
+        link=TABLES[8],
+    )
+    kept = 1.0 - solve(p).pruning_ratio
+    assert kept.sum() >= (1.0 - solve(p, "resource-blocks").pruning_ratio).sum() * (1 - 1e-12)
+    assert certify(p, solve(p)).duality_gap < 5e-3
 
 
 @pytest.mark.parametrize("link", [LINKS[4], LINKS[7], TABLES[0], TABLES[7], TABLES[8]], ids=name_of)

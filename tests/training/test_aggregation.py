@@ -1,3 +1,5 @@
+"""Aggregation: means over holders against a reference, edge cases, properties."""
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,12 @@ def test_mean_runs_over_holders_only():
         update([3, 6, 9, 9], [1, 0, 1, 0]),
         update([5, 1, 5, 9], [1, 1, 0, 0]),
     ]
-    assert mean_over_holders(OLD, updates).tolist() == [3, 1.5, 9, 13]  # all, two, one, nobody
+    assert mean_over_holders(OLD, updates).tolist() == [
+        3,
+        1.5,
+        9,
+        13,
+    ]  # held by all, two, one, none
 
 
 def test_nobody_holds_keeps_the_old_value_exactly():

@@ -1,4 +1,4 @@
-"""What a thousand clients share is there once, and who is absent costs nothing."""
+"""A thousand clients: one copy of common data, no cost for absent clients."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def trainer(algorithm, monkeypatch, **task):
     made = algorithm(task=Task(batch_size=32, **task), learning_rate=0.05).trainer(
         clients=K, seed=0, runtime=Runtime(executor="loop")
     )
-    executor, asked = made._executor, {"train": [], "evaluate": []}
+    executor, asked = made._pool.executor, {"train": [], "evaluate": []}
     for name, clients in asked.items():
         plain = getattr(executor, name)
 
@@ -38,7 +38,7 @@ def test_one_model_is_evaluated_once_on_each_test_set(task, evaluated, monkeypat
     state = made.init(3)
     accuracy = made.evaluate(state)
     assert asked["evaluate"] == evaluated
-    made._cohort.test_sets = list(range(K))  # as if every client had a test set of its own
+    made._pool.test_sets = list(range(K))  # as if every client had a test set of its own
     assert made.evaluate(state) == accuracy
     assert asked["evaluate"] == [*evaluated, *range(K)]
 

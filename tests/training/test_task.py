@@ -1,4 +1,7 @@
+"""The learning task: division over clients, test sets, forms of models, invalid settings."""
+
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -6,11 +9,11 @@ import torch
 from helpers.idx import write_mnist_like
 from helpers.synthetic import write_blogfeedback, write_femnist, write_writers
 
-from training.data.subset import first_share
+from training.data.subset import first_fraction
 from training.datasets.digits import Digits
 from training.models.linear import Linear
 from training.structure.build import Form, build
-from training.task import PARTITIONS, Task
+from training.task import Partition, Task
 from wirelessfl.errors import InputError
 
 
@@ -19,7 +22,7 @@ def _load(seed=0, clients=10, **fields):
 
 
 LABELLED = tuple(
-    name for name in PARTITIONS if name != "natural"
+    name for name in get_args(Partition) if name != "natural"
 )  # digits have no clients of their own
 
 
@@ -143,11 +146,13 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ({"train_fraction": 1.1}, "training.train_fraction must be at most 1, got 1.1"),
         (
             {"without": ("lrn",)},
-            r"without must name parts that model 'digits-cnn' can leave out .it has none., each once, got 'lrn'",
+            r"without must name parts that model 'digits-cnn' can leave out .it has none., each "
+            r"once, got 'lrn'",
         ),
         (
             {"model": "alexnet-like", "without": ("lrn", "norm")},
-            r"without must name parts that model 'alexnet-like' can leave out .lrn, elu-logits., each once, got 'norm'",
+            r"without must name parts that model 'alexnet-like' can leave out .lrn, elu-logits., "
+            r"each once, got 'norm'",
         ),
         ({"model": "alexnet-like", "without": ("lrn", "lrn")}, "each once, got 'lrn'"),
         ({"tested_on": "all"}, "training.tested_on must be one of own, whole; got 'all'"),
@@ -157,7 +162,8 @@ def test_the_28x28_tasks_load_from_the_data_root(tmp_path):
         ),
         (
             {"partition": "natural", "test_samples": 5},
-            "training.test_samples must not be given with training.partition 'natural', whose clients .* got 5",
+            "training.test_samples must not be given with training.partition 'natural', whose "
+            "clients .* got 5",
         ),
     ],
 )
@@ -368,7 +374,8 @@ def test_a_fraction_is_the_first_rows_of_each_class_on_each_client(partition):
 def test_a_fraction_that_is_no_binary_number_is_rounded_as_people_do():
     labels, index = torch.zeros(100, dtype=torch.int64), [np.arange(100)]
     assert [
-        len(first_share(labels, index, fraction)[0]) for fraction in (0.29, 0.57, 0.2, 0.999, 1.0)
+        len(first_fraction(labels, index, fraction)[0])
+        for fraction in (0.29, 0.57, 0.2, 0.999, 1.0)
     ] == [
         29,
         57,

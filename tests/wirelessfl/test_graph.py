@@ -50,9 +50,7 @@ def test_erdos_renyi_is_drawn_from_the_seed():
 
 @pytest.mark.parametrize("probability", [0.3, 0.5, 0.7])
 def test_erdos_renyi_joins_every_pair_alike(probability):
-    """20 agents as in [MCE-PL], who are hardly ever apart: the number of a pair's edges is
-    binomial, 4.5 errors.
-    """
+    """20 agents as in [MCE-PL], nearly always connected: the edges are binomial, 4.5 errors."""
     matrices = [
         Graph(edge_probability=probability).adjacency_matrix(20, seed) for seed in range(400)
     ]

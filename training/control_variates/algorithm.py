@@ -1,55 +1,60 @@
-"""The base of algorithms with control variates: demand, training and batched runs follow from
-`method`.
-"""
+"""Base of algorithms with control variates: demand, training and batched runs from `method`."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Protocol, cast
+from dataclasses import dataclass, field
+from typing import cast
 
-from training.control_variates.method import ControlVariateMethod, rounds_within
+from training.control_variates.batched_runs import train_stacked
+from training.control_variates.local_descent import LocalDescent, rounds_within
+from training.control_variates.method import ControlVariateMethod
 from training.control_variates.trainer import ControlVariateTrainer
+from training.method_based import MethodBased
 from wirelessfl.batched_runs import StackedRun, TrainedRun
-from wirelessfl.protocols import Runtime, Trainer
-from wirelessfl.values import Demand
+from wirelessfl.protocols import Runtime
 
 
-class ControlVariateBased(Protocol):
-    """An algorithm that is a `ControlVariateMethod`: demand and training follow from what its `method`
-    says.
+@dataclass(frozen=True, kw_only=True)
+class ControlVariateBased(MethodBased[ControlVariateMethod]):
+    """Base of algorithm plug-ins that are described by a `ControlVariateMethod`.
+
+    Attributes:
+        descent: Local steps between two communications.
     """
 
-    @property
-    def method(self) -> ControlVariateMethod:
-        """The algorithm as pieces of the meta-algorithm."""
-        ...
+    trainer_type = ControlVariateTrainer
 
-    def demand(self, clients: int) -> Demand:
-        """Weight updates and bits of a first round, from the model's shapes alone; steps as many as
-        are expected.
-        """
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return ControlVariateTrainer(self.method, clients=clients, seed=seed, runtime=runtime)
+    descent: LocalDescent = field(default_factory=LocalDescent)
 
     def rounds_within(self, seed: int, steps: int) -> int:
-        """The number of whole rounds that a budget of local `steps` has room for, by the coin of
-        `seed`.
+        """Number of whole rounds within a budget of local steps.
+
+        Args:
+            seed: Seed of the run.
+            steps: Budget of local steps, at least 0.
+
+        Returns:
+            Rounds, at least 0.
         """
         descent = self.method.descent
         return rounds_within(seed, descent.probability, steps, descent.coin)
 
     def stack_key(self) -> Hashable | None:
-        """Runs with full gradients of one convex task are trained together; None for others."""
-        method, descent = self.method, self.method.descent
+        """Key of runs that are trained together: those with full gradients of one convex task."""
+        method = self.method
+        descent = method.descent
         if descent.gradients != "full" or method.allocated:
             return None
         return "full gradients", method.task, descent.ridge, descent.l2
 
     def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
-        """The runs as one program, `training.control_variates.batched_runs`."""
-        from training.control_variates.batched_runs import train_stacked
+        """Train runs of equal keys as one program, see `batched_runs.train_stacked`.
 
-        return train_stacked(
-            [cast(ControlVariateBased, run.algorithm).method for run in runs], runs, runtime
-        )
+        Args:
+            runs: Runs of algorithms with this base.
+            runtime: Device, executor and precision.
+
+        Returns:
+            The trained runs, in the same order.
+        """
+        methods = [cast(ControlVariateBased, run.algorithm).method for run in runs]
+        return train_stacked(methods, runs, runtime)

@@ -1,6 +1,4 @@
-"""Runs of one convex task trained as one program: methods, step sizes, probabilities and seeds may
-differ.
-"""
+"""Batched runs of one convex task, of different methods, step sizes and seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.control_variates.local_steps import FullGradientSteps
+from training.arrays import Floats
+from training.control_variates.local_steps import FullGradientSteps, check_finite
 from training.control_variates.method import ControlVariateMethod
-from training.control_variates.trainer import ControlVariateTrainer
+from training.control_variates.trainer import ControlVariateTrainer, TrainedClients
 from training.convex.factory import full_gradients
-from training.convex.full_gradients import Counts, Floats, FullGradients, Proxes
+from training.convex.full_gradients import FullGradients
 from training.data.federated import FederatedData
 from training.sparsity.prox import SoftThreshold
 from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun
@@ -24,9 +23,9 @@ from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
-# Steps with a prox that all runs take before those that go on take the next: rounds differ in
-# length by a factor of hundreds, and the last run under way is twice as slow alone as in a stack.
-PART = 64
+# Steps with a prox that all runs take before the runs still in progress take the next: rounds
+# differ in length by a factor of hundreds, and the last run alone is twice as slow as in a batch.
+STEPS_AT_ONCE = 64
 
 Values = TypeVar("Values", Demand, StepMetrics)
 
@@ -34,29 +33,41 @@ Values = TypeVar("Values", Demand, StepMetrics)
 def train_stacked(
     methods: Sequence[ControlVariateMethod], runs: Sequence[StackedRun], runtime: Runtime
 ) -> list[TrainedRun]:
-    """What the trainers of `methods` (R) give in `runs` (R), of one task, ridge and number of
-    clients.
+    """Train runs together: their local steps are one program.
 
-    Local steps of all runs are one program; all else is done by the `ControlVariateTrainer` of each. Runs
-    whose seeds draw other clients have gradients of their own, those whose seeds only number the
-    same clients differently share them. Numbers are those of a trainer alone but for rounding, as
-    sums of matrix products depend on how many are made.
+    The rest of each run is done by its `ControlVariateTrainer`. Runs whose seeds draw other clients
+    have gradients of their own; runs whose seeds only number the same clients differently share
+    them. The values are those of a trainer alone up to rounding, as sums of matrix products depend
+    on their number.
+
+    Args:
+        methods: Methods of one task, ridge and number of clients, (R,).
+        runs: Their seeds and numbers of rounds, (R,).
+        runtime: Device, executor and precision.
+
+    Returns:
+        The trained runs, (R,).
     """
-    bound, arrays = _Bound(runtime), dict[bytes, Array]()
-    under_way = [
-        _UnderWay(method, run, runtime, bound.of(method, run), arrays)
+    shared = _SharedGradients(runtime)
+    arrays: dict[bytes, Array] = {}
+    in_progress = [
+        _RunInProgress(method, run, runtime, shared.of(method, run), arrays)
         for method, run in zip(methods, runs, strict=True)
     ]
-    while active := sorted((run for run in under_way if run.left), key=lambda run: run.kind):
-        for _, together in groupby(active, key=lambda run: run.kind):
-            _advance(list(together))
-    return [run.result() for run in under_way]
+    while active := sorted((run for run in in_progress if run.left), key=lambda run: run.kind):
+        for _, batch in groupby(active, key=lambda run: run.kind):
+            _advance(list(batch))
+    return [run.result() for run in in_progress]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Clients:
-    """The clients that a seed draws: which of the clients of which gradients they are (K,), and
-    their samples (K,).
+    """The clients that a seed draws.
+
+    Attributes:
+        gradients: Full gradients of the same clients, possibly in another order.
+        places: Places of the clients among those of the gradients, (K,).
+        samples: Training samples of the clients, (K,).
     """
 
     gradients: FullGradients
@@ -64,8 +75,8 @@ class _Clients:
     samples: list[int]
 
 
-class _UnderWay:
-    """A run of the stack: the state of its trainer, and where it is in its round."""
+class _RunInProgress:
+    """One run of a batch: the state of its trainer, and its progress within the round."""
 
     def __init__(
         self,
@@ -75,15 +86,20 @@ class _UnderWay:
         clients: _Clients,
         arrays: dict[bytes, Array],
     ) -> None:
-        self.gradients, self._places, self._arrays = clients.gradients, clients.places, arrays
-        self.rate, self.controlled = method.descent.learning_rate, method.pieces.control
-        rule = method.pieces.every_step
+        self.gradients = clients.gradients
+        self.rate = method.descent.learning_rate
+        self.controlled = method.rules.control
+        rule = method.rules.every_step
         self.prox = None if rule is None else rule(method.model_kept(self.gradients.size))
-        self._method, self._run, self._handed = method, run, _Handed(self.gradients)
-        steps = FullGradientSteps(method, self._handed, clients.samples)
+        self._places = clients.places
+        self._arrays = arrays
+        self._method = method
+        self._run = run
+        steps = FullGradientSteps(method, self.gradients, clients.samples)
         self._trainer = ControlVariateTrainer(
             method, clients=run.clients, seed=run.seed, runtime=runtime, steps=steps
         )
+        self._kept = method.kept(np.zeros(run.clients), self.gradients.size)
         self._state = self._trainer.init(run.seed)
         self._rounds: list[TrainedRound] = []
         self._diverged: str | None = None
@@ -93,7 +109,7 @@ class _UnderWay:
 
     @property
     def kind(self) -> tuple[int, str]:
-        """Runs of one kind take their steps together: the same data, and proxes that go together."""
+        """Runs of one kind take their steps together: the same data and compatible operators."""
         soft = isinstance(self.prox, SoftThreshold)
         return id(self.gradients), "soft" if soft else str(self.prox)
 
@@ -105,99 +121,85 @@ class _UnderWay:
         return ordered
 
     def take(self, trained: Floats, steps: int) -> None:
-        """`trained` (K, d) after `steps` more; the communication where these were the round's last."""
-        self.left, self.weights = self.left - steps, trained
+        """The weights (K, d) after `steps` more; the communication after the last of the round."""
+        self.left -= steps
+        self.weights = trained
         if not self.left:
             self._communicate(trained[self._places])
 
     def result(self) -> TrainedRun:
-        """The run as it ended."""
+        """The run at its end."""
         return TrainedRun(
             rounds=self._rounds, state=self._trainer.pack(self._state), diverged=self._diverged
         )
 
     def _begin(self) -> None:
-        """The start of a round, which is common to all clients; no steps are left where there is
-        none.
-        """
-        done, streams = (
-            self._diverged or len(self._rounds) == self._run.rounds,
-            Streams(self._run.seed),
-        )
+        """The start of a round, common to all clients; no steps are left after the last round."""
+        ended = self._diverged or len(self._rounds) == self._run.rounds
+        streams = Streams(self._run.seed).at(self._state.round)
         self.weights = self._state.shared
-        self.left = 0 if done else self._method.descent.steps(streams.at(self._state.round))
+        self.left = 0 if ended else self._method.descent.steps(streams)
 
-    def _communicate(self, trained: Floats) -> None:
-        self._handed.trained = trained[None]
-        demand, clients = self._trainer.demand(self._state), self._run.clients
+    def _communicate(self, vectors: Floats) -> None:
+        """The communication of a round, in which all updates are delivered."""
+        clients = self._run.clients
+        steps = self._method.descent.steps(Streams(self._run.seed, self._state.round))
+        demand = self._trainer.demand(self._state)
+        trained = TrainedClients(clients=np.arange(clients), vectors=vectors)
         try:
-            self._state, metrics = self._trainer.step(
-                self._state, np.zeros(clients), Delivery.all(clients)
+            for client in range(clients):
+                check_finite(vectors[client], client, self._state.round, steps)
+            self._state, metrics = self._trainer.communicate(
+                self._state, trained, self._kept, Delivery.all(clients)
             )
         except DivergenceError as error:
             self._diverged = str(error)
         else:
-            accuracy = (
-                self._trainer.evaluate(self._state) if self._run.is_due(len(self._rounds)) else None
+            due = self._run.is_due(len(self._rounds))
+            accuracy = self._trainer.evaluate(self._state) if due else None
+            self._rounds.append(
+                TrainedRound(
+                    demand=_compact(demand, self._arrays),
+                    metrics=_compact(metrics, self._arrays),
+                    accuracy=accuracy,
+                )
             )
-            demand, metrics = _small(demand, self._arrays), _small(metrics, self._arrays)
-            self._rounds.append(TrainedRound(demand=demand, metrics=metrics, accuracy=accuracy))
         self._begin()
 
 
-class _Handed:
-    """Full gradients whose local steps were taken before, with those of other runs."""
+def _advance(runs: list[_RunInProgress]) -> None:
+    """The next steps of runs of one kind.
 
-    def __init__(self, gradients: FullGradients) -> None:
-        self.clients, self.size, self.dtype = gradients.clients, gradients.size, gradients.dtype
-        self.loss, self.score = gradients.loss, gradients.score
-        self.trained: Floats = np.empty(0)
-
-    def local_steps(
-        self,
-        start: Floats,
-        control: Floats | None,
-        *,
-        rate: Floats,
-        steps: Counts,
-        prox: Proxes = None,
-    ) -> Floats:
-        """What was trained."""
-        return self.trained
-
-
-def _advance(runs: list[_UnderWay]) -> None:
-    """The next steps of runs of one kind: the whole round without a prox, whose steps cost nothing,
-    else a part.
+    Without an operator after every step these are those of the whole round, in closed form.
     """
-    gradients, most = runs[0].gradients, None if runs[0].prox is None else PART
-    steps = np.array([run.left if most is None else min(run.left, most) for run in runs])
+    gradients = runs[0].gradients
+    limited = runs[0].prox is not None
+    steps = np.array([min(run.left, STEPS_AT_ONCE) if limited else run.left for run in runs])
     starts = [run.weights for run in runs]
     if any(start.ndim == 2 for start in starts):
         starts = [np.broadcast_to(start, (gradients.clients, gradients.size)) for start in starts]
+    controlled = any(run.controlled for run in runs)
     with np.errstate(over="ignore", invalid="ignore"):
         trained = gradients.local_steps(
             np.stack(starts),
-            np.stack([run.control for run in runs])
-            if any(run.controlled for run in runs)
-            else None,
+            np.stack([run.control for run in runs]) if controlled else None,
             rate=np.array([run.rate for run in runs]),
             steps=steps,
-            prox=None if runs[0].prox is None else [run.prox for run in runs],
+            prox=[run.prox for run in runs] if limited else None,
         )
     for run, row, count in zip(runs, trained, steps.tolist(), strict=True):
         run.take(row, count)
 
 
-class _Bound:
-    """What the seeds of a stack draw, and the gradients of what differs among it."""
+class _SharedGradients:
+    """The clients of the seeds of a batch, and one object of gradients for equal data."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._root = runtime.data_root
         self._different: list[tuple[FederatedData, FullGradients]] = []
         self._seeds: dict[int, _Clients] = {}
 
-    def of(self, method: ControlVariateMethod, run: StackedRun) -> "_Clients":
+    def of(self, method: ControlVariateMethod, run: StackedRun) -> _Clients:
         """The clients of a run."""
         if run.seed not in self._seeds:
             data = method.task.load(clients=run.clients, seed=run.seed, data_root=self._root)
@@ -220,29 +222,30 @@ class _Bound:
 
 
 def _places(known: FederatedData, data: FederatedData) -> NDArray[np.intp] | None:
-    """Where the clients of `data` are among those of `known`, (K,); None where these are other
-    data.
-    """
+    """Places of the clients of `data` among those of `known`, (K,); None for other data."""
     names = ("train_images", "train_labels", "test_images", "test_labels")
     if (known.mean, known.std) != (data.mean, data.std):
         return None
     if not all(torch.equal(getattr(known, name), getattr(data, name)) for name in names):
         return None
-    there = {rows.numpy().tobytes(): client for client, rows in enumerate(known.train_index)}
-    found = [there.get(rows.numpy().tobytes()) for rows in data.train_index]
-    return None if None in found else np.array(found, dtype=np.intp)
+    clients = {rows.numpy().tobytes(): client for client, rows in enumerate(known.train_index)}
+    places = [clients.get(rows.numpy().tobytes()) for rows in data.train_index]
+    return None if None in places else np.array(places, dtype=np.intp)
 
 
-def _small(values: Values, arrays: dict[bytes, Array]) -> Values:
-    """The same, with one array for equal ones: thousands of rounds of many runs repeat a few."""
+def _compact(values: Values, arrays: dict[bytes, Array]) -> Values:
+    """The same values with one array for equal ones.
+
+    Thousands of rounds of many runs repeat few different arrays.
+    """
     changes: dict[str, Any] = {}
     for field in fields(values):
         array = getattr(values, field.name)
         if isinstance(array, np.ndarray):
-            same = bool((array == array[0]).all())
+            constant = bool((array == array[0]).all())
             changes[field.name] = (
                 np.broadcast_to(array[0].copy(), array.shape)
-                if same
+                if constant
                 else arrays.setdefault(array.tobytes(), array)
             )
     return replace(values, **changes)

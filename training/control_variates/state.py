@@ -1,4 +1,4 @@
-"""What a method with control variates carries from round to round."""
+"""State of training with control variates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import check_shapes
-from training.control_variates.method import Floats
+from training.arrays import Floats, check_shapes
+from training.state import read_only
 
 
 @dataclass(frozen=True, eq=False)
 class ControlVariateState:
-    """The last communicated model and the control variates; never edited.
+    """The last communicated model and the control variates; all arrays are read-only.
 
-    `shared` (size,) is w_bar with the shared buffers behind it, dense whatever the sparsity;
-    `control` (K, d) the h_i of all clients; `sent` (K,) how many weights of each client's last
-    upload were not 0, d before the first.
+    Attributes:
+        seed: Seed of the run.
+        round: Rounds done.
+        shared: Model w_bar followed by the shared buffers, (size,), dense at any sparsity.
+        control: Control variates h_i of all clients, (K, d).
+        sent: Nonzero weights of the last upload of each client, (K,); d before the first.
     """
 
     seed: int
@@ -26,14 +29,9 @@ class ControlVariateState:
     control: Floats
     sent: NDArray[np.int64]
 
-    @classmethod
-    def of(
-        cls, seed: int, round: int, shared: Floats, control: Floats, sent: NDArray[np.int64]
-    ) -> "ControlVariateState":
-        """A state of its own copies, which nobody can write to."""
-        shared, control, sent = shared.copy(), control.copy(), sent.copy()
-        shared.flags.writeable = control.flags.writeable = sent.flags.writeable = False
-        return cls(seed, round, shared, control, sent)
+    def __post_init__(self) -> None:
+        for name in ("shared", "control", "sent"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""
@@ -45,14 +43,21 @@ class ControlVariateState:
             "sent": self.sent,
         }
 
-    @classmethod
-    def unpack(
-        cls, arrays: Mapping[str, NDArray[Any]], like: "ControlVariateState"
-    ) -> "ControlVariateState":
-        """The state that `pack` gave; `InputError` for arrays of other shapes than those of `like`."""
-        check_shapes(arrays, {name: array.shape for name, array in like.pack().items()})
-        dtype = like.shared.dtype
-        return cls.of(
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "ControlVariateState":
+        """A packed state of the same shapes and precision as this one.
+
+        Args:
+            arrays: Arrays that `pack` returned.
+
+        Returns:
+            The state that was packed.
+
+        Raises:
+            InputError: If the arrays are those of another model or number of clients.
+        """
+        check_shapes(arrays, {name: array.shape for name, array in self.pack().items()})
+        dtype = self.shared.dtype
+        return ControlVariateState(
             int(arrays["seed"]),
             int(arrays["round"]),
             arrays["shared"].astype(dtype),

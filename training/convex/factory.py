@@ -1,4 +1,4 @@
-"""Which full gradients a model has."""
+"""Choice of the full gradients by model."""
 
 from typing import Any
 
@@ -19,12 +19,20 @@ def full_gradients(
     l2: float = 1e-3,
     precision: str = "float64",
 ) -> FullGradients:
-    """The task of plug-in `model` on `data`: `linear` is ridge regression, `logistic` multinomial
-    logistic regression.
+    """The full gradients of a model on a divided data set.
 
-    `ridge` is the coefficient of the first, once for all clients together, `l2` that of the second.
-    Raises `InputError` for other models, coefficients below 0 and precisions that are not float32
-    or float64.
+    Args:
+        data: Training and test data of all clients.
+        model: `linear` for ridge regression or `logistic` for multinomial logistic regression.
+        ridge: Coefficient of the ridge regression, once for all clients together, at least 0.
+        l2: Coefficient of the logistic regression, at least 0.
+        precision: "float32" or "float64".
+
+    Returns:
+        The convex task.
+
+    Raises:
+        InputError: Another model or precision, or a coefficient below 0.
     """
     check_choice("training.precision", precision, PRECISIONS)
     check_number("training.ridge", ridge, at_least=0)

@@ -1,11 +1,12 @@
-"""Multinomial logistic regression: local gradient descent on the logits of every client's samples."""
+"""Multinomial logistic regression: gradient descent on the logits of every client's samples."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from training.convex.full_gradients import Counts, Floats, Proxes, passes, powers
+from training.arrays import Floats
+from training.convex.full_gradients import Counts, Proxes, passes, powers
 from training.data.federated import FederatedData
 from training.sparsity.prox import chosen, together
 from training.torch_settings import keep_freed_memory
@@ -21,31 +22,47 @@ class _Client:
 
 
 class LogisticGradients:
-    """f_i(w) = -(N / n) sum_j log p_j + l2 / 2 |w|^2 over the samples j of client i, n of all N
-    clients together.
+    """Multinomial logistic regression: [SPS] Section 4.2.
 
-    [SPS] Section 4.2. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2
-    |w|^2. Full local gradients; inputs are pixels as the engine sees them, and every weight has the
-    ridge, biases too.
+    f_i(w) = -(N / n) sum_j log p_j + l2 / 2 |w|^2 over the samples j of client i, n of all N
+    clients together. The mean of the f_i is the mean cross-entropy of all samples + l2 / 2 |w|^2.
+    Inputs are normalised pixels, and every weight has the regulariser, biases included.
 
     Without a prox a client's weights are followed through its logits Z = X W^T alone. With E the
-    probabilities less the truth, a step W <- (1 - rate l2) W - rate (N / n) E^T X + rate H is Z <-
-    (1 - rate l2) Z - rate (N / n) X X^T E + rate X H^T, and W after L steps follows from the sum of
-    the E. With 111 samples and 785 inputs (QMNIST's writers) that is a fourteenth of the
-    operations. With a prox it is the loop.
+    probabilities minus the one-hot labels, a step W <- (1 - rate l2) W - rate (N / n) E^T X + rate
+    H is Z <- (1 - rate l2) Z - rate (N / n) X X^T E + rate X H^T, and W after L steps follows from
+    the sum of the E. With 111 samples and 785 inputs (QMNIST's writers) that is one fourteenth of
+    the operations. With a prox the steps are those of the definition.
+
+    Attributes:
+        clients: Number of clients N.
+        size: Number of weights d.
+        dtype: Type in which steps are computed.
     """
 
     def __init__(self, data: FederatedData, *, l2: float, dtype: np.dtype[Any]) -> None:
+        """Prepare the samples of every client.
+
+        Args:
+            data: Training and test images of all clients.
+            l2: Coefficient of the regulariser.
+            dtype: Type in which steps are computed.
+        """
         keep_freed_memory()
-        self._classes, self._l2, self.dtype = data.classes, l2, dtype
-        inputs, labels = _rows(data, data.train_images, dtype), data.train_labels.numpy()
-        self.clients, self.size = len(data.train_index), inputs.shape[1] * data.classes
+        self._classes = data.classes
+        self._l2 = l2
+        self.dtype = dtype
+        inputs = _rows(data, data.train_images, dtype)
+        labels = data.train_labels.numpy()
+        self.clients = len(data.train_index)
+        self.size = inputs.shape[1] * data.classes
         self._clients = [
             _client(inputs[rows], labels[rows], data.classes)
             for rows in map(np.asarray, data.train_index)
         ]
-        self._share = self.clients / sum(map(len, data.train_index))
-        self._test, self._labels = _rows(data, data.test_images, dtype), data.test_labels.numpy()
+        self._sample_weight = self.clients / sum(map(len, data.train_index))
+        self._test = _rows(data, data.test_images, dtype)
+        self._labels = data.test_labels.numpy()
 
     def local_steps(
         self,
@@ -56,17 +73,35 @@ class LogisticGradients:
         steps: Counts,
         prox: Proxes = None,
     ) -> Floats:
-        """As `FullGradients.local_steps`."""
+        """Local steps w_i <- prox(w_i - rate (grad f_i(w_i) - h_i)) of every run.
+
+        Values are not checked: a run that diverges ends with inf or NaN. The given arrays are not
+        changed.
+
+        Args:
+            start: Weights at the start, (R, d), common to a run's clients, or (R, K, d).
+            control: Control variates h_i, (R, K, d); None where all are 0.
+            rate: Step size of each run, (R,).
+            steps: Number of steps of each run, (R,).
+            prox: Operator after every step: one for all runs or one for each; these must be of one
+                kind (`training.sparsity.prox.together`).
+
+        Returns:
+            Weights, (R, K, d).
+
+        Raises:
+            InputError: The operators are of several kinds.
+        """
         order, stages = passes(steps)
-        proxes, rates = together(prox, order), np.asarray(rate, self.dtype)[order]
+        proxes = together(prox, order)
+        rates = np.asarray(rate, self.dtype)[order]
         result = np.empty((len(steps), self.clients, self.size), self.dtype)
         for number, client in enumerate(self._clients):
-            weights = (start[order, number] if start.ndim == 3 else start[order]).astype(
-                self.dtype, copy=False
-            )
-            force = (
-                None if control is None else control[order, number].astype(self.dtype, copy=False)
-            )
+            weights = start[order, number] if start.ndim == 3 else start[order]
+            weights = weights.astype(self.dtype, copy=False)
+            force = None
+            if control is not None:
+                force = control[order, number].astype(self.dtype, copy=False)
             if proxes is None:
                 result[order, number] = self._on_logits(
                     client, weights, force, rates, steps[order], stages
@@ -78,8 +113,13 @@ class LogisticGradients:
         return result
 
     def loss(self, weights: Floats) -> Floats:
-        """sum_i f_i (R,): N times the mean cross-entropy of all training samples + N `l2` / 2
-        |w|^2.
+        """Sum of the f_i in float64: N x (mean cross-entropy + l2 / 2 |w|^2).
+
+        Args:
+            weights: Weights, (R, d).
+
+        Returns:
+            Objective of each run, (R,).
         """
         weights = weights.astype(np.float64)
         total = sum(
@@ -87,11 +127,18 @@ class LogisticGradients:
             for client in self._clients
         )
         ridge = 0.5 * self._l2 * np.square(weights).sum(-1)
-        loss: Floats = self._share * total + self.clients * ridge
+        loss: Floats = self._sample_weight * total + self.clients * ridge
         return loss
 
     def score(self, weights: Floats) -> Floats:
-        """Accuracy (R,) on the test samples."""
+        """Accuracy on all test samples.
+
+        Args:
+            weights: Weights, (R, d).
+
+        Returns:
+            Score of each run, (R,).
+        """
         right = (
             self._logits(self._test, weights.astype(self.dtype)).argmax(-1) == self._labels[:, None]
         )
@@ -106,27 +153,33 @@ class LogisticGradients:
         steps: Counts,
         stages: Any,
     ) -> Floats:
-        """The weights (R, d) after all steps, by those of the logits (n, R, C)."""
+        """Weights (R, d) after all steps, by the steps of the logits (n, R, C)."""
         logits = self._logits(client.inputs, weights)
         summed = np.zeros_like(logits)
         wide = rate[:, None].astype(self.dtype)
         shrink = 1 - wide * self.dtype.type(self._l2)
         push = np.zeros_like(logits) if force is None else wide * self._logits(client.inputs, force)
         for runs, count in stages:
-            now, total, here = logits[:, :runs], summed[:, :runs], shrink[:runs]
+            current = logits[:, :runs]
+            total = summed[:, :runs]
+            factor = shrink[:runs]
             for _ in range(count):
-                error = _probabilities(now) - client.truth
-                total *= here
+                error = _probabilities(current) - client.truth
+                total *= factor
                 total += error
                 moved = (client.products @ error.reshape(len(error), -1)).reshape(error.shape)
-                now *= here
-                now -= (wide[:runs] * self.dtype.type(self._share)) * moved
-                now += push[:, :runs]
-        left, along = powers(rate.astype(np.float64) * self._l2, steps, rate.astype(np.float64))
-        result = left.astype(self.dtype)[:, None] * weights - wide * self._share * self._gradient(
-            client, summed
+                current *= factor
+                current -= (wide[:runs] * self.dtype.type(self._sample_weight)) * moved
+                current += push[:, :runs]
+        start_factor, force_factor = powers(
+            rate.astype(np.float64) * self._l2, steps, rate.astype(np.float64)
         )
-        return result if force is None else result + along.astype(self.dtype)[:, None] * force
+        result = start_factor.astype(self.dtype)[
+            :, None
+        ] * weights - wide * self._sample_weight * self._gradient(client, summed)
+        return (
+            result if force is None else result + force_factor.astype(self.dtype)[:, None] * force
+        )
 
     def _on_weights(
         self,
@@ -137,19 +190,19 @@ class LogisticGradients:
         stages: Any,
         prox: Any,
     ) -> Floats:
-        """The loop of the definition."""
+        """Weights (R, d) after all steps, by the steps of the definition."""
         result = np.array(weights)
         for runs, count in stages:
-            apply, each, now = chosen(prox, runs), rate[:runs], result[:runs]
-            shrink, push = (
-                1 - each * self.dtype.type(self._l2),
-                0 if force is None else each * force[:runs],
-            )
+            apply = chosen(prox, runs)
+            rates = rate[:runs]
+            current = result[:runs]
+            shrink = 1 - rates * self.dtype.type(self._l2)
+            push = 0 if force is None else rates * force[:runs]
             for _ in range(count):
-                error = _probabilities(self._logits(client.inputs, now)) - client.truth
-                gradient = self.dtype.type(self._share) * self._gradient(client, error)
-                now = apply(shrink * now - each * gradient + push, each)
-            result[:runs] = now
+                error = _probabilities(self._logits(client.inputs, current)) - client.truth
+                gradient = self.dtype.type(self._sample_weight) * self._gradient(client, error)
+                current = apply(shrink * current - rates * gradient + push, rates)
+            result[:runs] = current
         return result
 
     def _logits(self, inputs: Floats, weights: Floats) -> Floats:
@@ -161,8 +214,10 @@ class LogisticGradients:
     def _gradient(self, client: _Client, error: Floats) -> Floats:
         """E^T X, (R, d), of errors (n, R, C)."""
         samples, runs, classes = error.shape
-        whole = (error.reshape(samples, -1).T @ client.inputs).reshape(runs, classes, -1)
-        return np.concatenate([whole[..., :-1].reshape(runs, -1), whole[..., -1]], axis=1)
+        product = (error.reshape(samples, -1).T @ client.inputs).reshape(runs, classes, -1)
+        matrix = product[..., :-1].reshape(runs, -1)
+        bias = product[..., -1]
+        return np.concatenate([matrix, bias], axis=1)
 
 
 def _rows(data: FederatedData, images: Any, dtype: np.dtype[Any]) -> Floats:
@@ -182,13 +237,13 @@ def _split(weights: Floats, classes: int) -> tuple[Floats, Floats]:
 
 
 def _probabilities(logits: Floats) -> Floats:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shifted /= shifted.sum(axis=-1, keepdims=True)
-    return shifted
+    exponentials: Floats = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
 
 
 def _cross_entropy(logits: Floats, truth: Floats) -> Floats:
-    """Summed over samples, (R,)."""
+    """Cross-entropy summed over samples, (R,)."""
     top = logits.max(axis=-1, keepdims=True)
     log_sum = top + np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
     total: Floats = ((log_sum - logits) * truth).sum(axis=(0, 2))

@@ -1,1 +1,7 @@
-"""Data sets, one plug-in a file, and their partition over clients."""
+"""A data set divided over clients: reading, partition, augmentation; plug-ins in `datasets`."""
+
+from training.data.card import Card
+from training.data.dataset import Dataset
+from training.data.federated import FederatedData
+
+__all__ = ["Card", "Dataset", "FederatedData"]

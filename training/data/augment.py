@@ -1,4 +1,4 @@
-"""Random changes of training images, a batch at once."""
+"""Random augmentation of training images, a mini-batch at once."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,18 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image padded by 4 black pixels, cropped to its size at a random place, mirrored with
-    probability 1/2.
+    """Crop each padded image at a random place and mirror it with probability 1/2.
 
-    He et al., "Deep Residual Learning for Image Recognition", section 4.2. Images are uint8 of
-    shape (B, C, H, W); the draws come from `generator`, on the CPU, so that they are the same on
-    every device.
+    4 black pixels are added on each side: He et al., "Deep Residual Learning for Image
+    Recognition", section 4.2. The draws are made on the CPU, so that they are the same on every
+    device.
+
+    Args:
+        images: Images (B, C, H, W), uint8.
+        generator: CPU generator of the draws.
+
+    Returns:
+        Images (B, C, H, W), uint8.
     """
     count, channels, height, width = images.shape
     top, left = torch.randint(2 * PAD + 1, (2, count, 1), generator=generator).to(images.device)
@@ -25,7 +31,7 @@ def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     across = torch.arange(width, device=images.device)
     columns = left + torch.where(mirrored, across.flip(0), across)
     rows = top + torch.arange(height, device=images.device)
-    # One gather over all pixels of an image.
+    # One gather over all pixels of an image is faster than slicing image by image.
     pixels = rows[:, :, None] * (width + 2 * PAD) + columns[:, None, :]
     padded = F.pad(images, (PAD, PAD, PAD, PAD)).flatten(2)
     index = pixels.reshape(count, 1, height * width).expand(-1, channels, -1)

@@ -1,6 +1,4 @@
-"""What is known of a data set before it is read: how large it is, which files hold it, where they
-come from.
-"""
+"""Properties of a data set that are known before it is read: its size, files and origin."""
 
 import os
 from dataclasses import dataclass
@@ -8,18 +6,24 @@ from pathlib import Path
 
 from wirelessfl.errors import InputError
 
-AgentContext = tuple[str, ...]
+FileNames = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A data set called `name`: `train` and `test` rows, None where that depends on the files.
+    """Properties of a data set.
 
-    Inputs have `shape` (without the rows); labels are 0 .. classes - 1; `classes` is 1 for targets
-    that are numbers. `places` are the sets of files that hold it, the first that is whole is read:
-    names below the folder of data sets, those of folders with a slash at the end. None means
-    embedded. `origin` says where to get them. `client_train` is the mean number of training rows of
-    its own clients, None where it has none.
+    Attributes:
+        name: Name of the data set.
+        train: Number of training rows; None where it depends on the files.
+        test: Number of test rows; None where it depends on the files.
+        shape: Shape of an input, without the row axis.
+        classes: Number of classes, labels being 0 .. classes - 1; 1 for numeric targets.
+        places: Alternative sets of files that hold the data, by names below the folder of data
+            sets, folders with a slash at the end; the first complete set is read. Empty for an
+            embedded data set.
+        origin: Source of the files.
+        client_train: Mean number of training rows of its natural clients; None without any.
     """
 
     name: str
@@ -27,27 +31,53 @@ class Card:
     test: int | None
     shape: tuple[int, ...]
     classes: int
-    places: tuple[AgentContext, ...] = ()
+    places: tuple[FileNames, ...] = ()
     origin: str = ""
     client_train: int | None = None
 
     def root(self, data_root: Path | None) -> Path:
-        """The folder of data sets: `data_root`, else what the environment variable WIRELESSFL_DATA
-        names.
+        """The folder of data sets.
+
+        Args:
+            data_root: The folder; that of the environment variable WIRELESSFL_DATA if None.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: Neither is given.
         """
         root = data_root or os.environ.get("WIRELESSFL_DATA")
         if not root:
             raise InputError(
-                f"data set {self.name!r} needs a folder of data sets: give --data-root or set WIRELESSFL_DATA"
+                f"data set {self.name!r} needs a folder of data sets: give --data-root or set "
+                "WIRELESSFL_DATA"
             )
         return Path(root)
 
-    def found(self, root: Path) -> AgentContext | None:
-        """The first place below `root` of which nothing is missing."""
+    def found(self, root: Path) -> FileNames | None:
+        """The first complete set of files.
+
+        Args:
+            root: Folder of data sets.
+
+        Returns:
+            Names of the files below `root`; None where all sets are incomplete.
+        """
         return next((place for place in self.places if not _missing(root, place)), None)
 
     def files(self, data_root: Path | None) -> dict[str, Path]:
-        """The files that hold the data set, by their names below the folder of data sets."""
+        """The files that hold the data set.
+
+        Args:
+            data_root: Folder of data sets, see `root`.
+
+        Returns:
+            The files by their names below the folder of data sets; empty for an embedded data set.
+
+        Raises:
+            InputError: No set of files is complete.
+        """
         if not self.places:
             return {}
         root, place = self.require(data_root)
@@ -58,9 +88,18 @@ class Card:
             found.update({str(file.relative_to(root)): file for file in files})
         return found
 
-    def require(self, data_root: Path | None) -> tuple[Path, AgentContext]:
-        """The folder of data sets and the place in it; `InputError` names the files of the
-        likeliest that miss.
+    def require(self, data_root: Path | None) -> tuple[Path, FileNames]:
+        """The folder of data sets and the first complete set of files in it.
+
+        Args:
+            data_root: Folder of data sets, see `root`.
+
+        Returns:
+            The folder, and names of the files below it.
+
+        Raises:
+            InputError: No set is complete; the message names the missing files of the most
+                complete.
         """
         root = self.root(data_root)
         place = self.found(root)
@@ -72,22 +111,37 @@ class Card:
             os.path.relpath(name, folder or ".") for name in _missing(root, nearest)
         )
         raise InputError(
-            f"data set {self.name!r} must have its files, unpacked, in {root / folder}; missing: {missing} "
-            f"(--data-root or WIRELESSFL_DATA names the folder of data sets; {self.origin})"
+            f"data set {self.name!r} must have its files, unpacked, in {root / folder}; "
+            f"missing: {missing} (--data-root or WIRELESSFL_DATA names the folder of data sets; "
+            f"{self.origin})"
         )
 
 
 def fetched(name: str) -> str:
-    """The origin of a data set that can be downloaded."""
+    """Source of a data set that the command line can download.
+
+    Args:
+        name: Name of the data set.
+
+    Returns:
+        Text for `Card.origin`.
+    """
     return f"to download: wirelessfl data fetch {name} --data-root FOLDER"
 
 
-def said(error: BaseException) -> str:
-    """What an error says, in one line."""
+def one_line(error: BaseException) -> str:
+    """Message of an error in one line.
+
+    Args:
+        error: The error.
+
+    Returns:
+        Its message, or its type where it has none.
+    """
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _missing(root: Path, place: AgentContext) -> list[str]:
-    # os.path, not Path: a folder that may not be entered counts as empty.
-    there = {True: os.path.isdir, False: os.path.isfile}
-    return [name for name in place if not there[name.endswith("/")](root / name)]
+def _missing(root: Path, place: FileNames) -> list[str]:
+    # os.path, not Path: a folder without access counts as empty instead of raising an error.
+    exists = {True: os.path.isdir, False: os.path.isfile}
+    return [name for name in place if not exists[name.endswith("/")](root / name)]

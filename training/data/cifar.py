@@ -1,4 +1,4 @@
-"""CIFAR's own files: pickles of 10,000 images each (50,000 in CIFAR-100's), known by their MD5."""
+"""CIFAR's files: pickles of 10,000 images each (50,000 in CIFAR-100), identified by their MD5."""
 
 import hashlib
 import pickle
@@ -8,16 +8,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.data.dataset import Part
+from training.data.dataset import Samples
 from training.data.torchvision_shim import torchvision
 from wirelessfl.errors import InputError
 
 CLASSES = {"CIFAR10": "labels", "CIFAR100": "fine_labels"}
 
 
-def parts(name: str, root: Path, *, which: str) -> tuple[Part, Part]:
-    """Images and labels to train and to test of torchvision's class `which`; `InputError` names a
-    file that differs.
+def parts(name: str, root: Path, *, which: str) -> tuple[Samples, Samples]:
+    """Training and test samples.
+
+    Args:
+        name: Name of the data set, for messages.
+        root: Folder of data sets.
+        which: Name of torchvision's class, "CIFAR10" or "CIFAR100".
+
+    Returns:
+        Images (N, 3, 32, 32) uint8 and labels (N,), for training and for testing.
+
+    Raises:
+        InputError: A file cannot be read or has another MD5.
     """
     known = getattr(torchvision().datasets, which)
     train, test = (
@@ -31,12 +41,17 @@ def parts(name: str, root: Path, *, which: str) -> tuple[Part, Part]:
 
 
 def fetch(data_root: Path, *, which: str) -> None:
-    """Download and unpack what is not there yet."""
+    """Download and unpack missing files.
+
+    Args:
+        data_root: Folder of data sets.
+        which: Name of torchvision's class, "CIFAR10" or "CIFAR100".
+    """
     getattr(torchvision().datasets, which)(data_root, download=True)
 
 
 def _read(name: str, file: Path, md5: str) -> dict[str, Any]:
-    """The content of a file with the published MD5: only such a file is unpickled."""
+    """The content of a file with the published MD5: no other file is unpickled."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -50,8 +65,8 @@ def _read(name: str, file: Path, md5: str) -> dict[str, Any]:
     return entry
 
 
-def _joined(entries: list[dict[str, Any]], labels: str) -> Part:
+def _joined(entries: list[dict[str, Any]], labels: str) -> Samples:
+    """Images and labels of several files together."""
     images = np.concatenate([entry["data"] for entry in entries]).reshape(-1, 3, 32, 32)
-    return torch.from_numpy(images), torch.tensor(
-        [label for entry in entries for label in entry[labels]]
-    )
+    targets = np.concatenate([entry[labels] for entry in entries])
+    return torch.from_numpy(images), torch.from_numpy(targets.astype(np.int64))

@@ -1,4 +1,4 @@
-"""The value that a data set's `load` gives."""
+"""A data set in memory."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,26 @@ from torch import Tensor
 
 from wirelessfl.errors import InputError
 
-Part = tuple[Tensor, Tensor]
+Samples = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Inputs and targets: N rows to train, others to test.
+    """Inputs and targets: N rows for training, others for testing.
 
-    Inputs are uint8 images (N, C, H, W), which are normalised to (x - mean) / std with the `mean`
-    and `std` of all training pixels, or float32 features (N, d), which are used as they are (mean
-    0, std 1). Targets are int64 labels (N,) in 0 .. classes - 1, or float32 numbers (N,) with
-    classes = 1.
-
-    `train_client` (N,) int64 in 0 .. n - 1 says which of n natural clients each training row comes
-    from, `test_client` the same of the test rows, if they come from the same clients. `validation`
-    are rows (inputs, targets) held out for choosing settings. `provenance` says what the data are
-    where they may not be the published ones.
+    Attributes:
+        train_images: Images (N, C, H, W) uint8, normalised to (x - mean) / std in training; or
+            features (N, d) float32, used unchanged.
+        train_labels: Labels (N,) int64 in 0 .. classes - 1; or numbers (N,) float32.
+        test_images: Test inputs, as `train_images`.
+        test_labels: Test targets, as `train_labels`.
+        classes: Number of classes; 1 for numeric targets.
+        mean: Mean of all training pixels; 0 for features.
+        std: Standard deviation of all training pixels; 1 for features.
+        train_client: Natural client of each training row, (N,) int64 in 0 .. n - 1; None without.
+        test_client: Natural client of each test row; None where they are other clients.
+        validation: Inputs and targets held out for choosing settings; None without.
+        provenance: Description of data that may differ from the published ones.
     """
 
     train_images: Tensor
@@ -34,7 +38,7 @@ class Dataset:
     std: float
     train_client: Tensor | None = None
     test_client: Tensor | None = None
-    validation: Part | None = None
+    validation: Samples | None = None
     provenance: str = ""
 
     @classmethod
@@ -42,16 +46,31 @@ class Dataset:
         cls,
         name: str,
         *,
-        train: Part,
-        test: Part,
+        train: Samples,
+        test: Samples,
         classes: int,
         train_client: Tensor | None = None,
         test_client: Tensor | None = None,
-        validation: Part | None = None,
+        validation: Samples | None = None,
         provenance: str = "",
     ) -> "Dataset":
-        """The data set `name` from (inputs, targets) of its parts; `InputError` if they do not fit
-        together.
+        """The data set from its parts, with mean and standard deviation of its pixels.
+
+        Args:
+            name: Name of the data set, for messages.
+            train: Training inputs and targets.
+            test: Test inputs and targets.
+            classes: Number of classes; 1 for numeric targets.
+            train_client: Natural client of each training row.
+            test_client: Natural client of each test row.
+            validation: Inputs and targets held out for choosing settings.
+            provenance: Description of data that may differ from the published ones.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Types, shapes or values are invalid or do not fit each other.
         """
         where = f"data set {name!r}"
         for part, rows in (("train", train), ("test", test), ("validation", validation)):
@@ -85,18 +104,22 @@ class Dataset:
 
     @property
     def is_labelled(self) -> bool:
-        """Whether targets are classes."""
+        """True if targets are classes."""
         return not self.train_labels.is_floating_point()
 
 
 def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> None:
-    inputs, targets = (images.dtype, images.ndim), (labels.dtype, labels.ndim)
-    kinds = ((torch.uint8, 4), (torch.float32, 2)), ((torch.int64, 1), (torch.float32, 1))
-    if inputs not in kinds[0] or targets not in kinds[1]:
+    """Raise `InputError` unless inputs and targets are valid."""
+    input_kinds = ((torch.uint8, 4), (torch.float32, 2))
+    target_kinds = ((torch.int64, 1), (torch.float32, 1))
+    if (images.dtype, images.ndim) not in input_kinds or (
+        labels.dtype,
+        labels.ndim,
+    ) not in target_kinds:
         got = f"{images.dtype} {tuple(images.shape)} and {labels.dtype} {tuple(labels.shape)}"
         raise InputError(
-            f"{where}: must be uint8 images (N, C, H, W) or float32 features (N, d), and int64 labels or float32 "
-            f"targets (N,), got {got}"
+            f"{where}: must be uint8 images (N, C, H, W) or float32 features (N, d), "
+            f"and int64 labels or float32 targets (N,), got {got}"
         )
     if len(images) != len(labels) or len(images) == 0:
         raise InputError(
@@ -104,10 +127,10 @@ def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> Non
         )
     if images.numel() == 0:
         raise InputError(f"{where}: images must have pixels, got {tuple(images.shape)}")
-    for what, numbers in (("features", images), ("targets", labels)):
-        if numbers.is_floating_point() and not bool(numbers.isfinite().all()):
+    for what, values in (("features", images), ("targets", labels)):
+        if values.is_floating_point() and not bool(values.isfinite().all()):
             raise InputError(
-                f"{where}: {what} must be finite, got {float(numbers[~numbers.isfinite()][0])}"
+                f"{where}: {what} must be finite, got {float(values[~values.isfinite()][0])}"
             )
     if labels.is_floating_point():
         if classes != 1:
@@ -119,30 +142,38 @@ def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> Non
 
 
 def _check_clients(
-    where: str, train: Part, test: Part, train_client: Tensor | None, test_client: Tensor | None
+    where: str,
+    train: Samples,
+    test: Samples,
+    train_client: Tensor | None,
+    test_client: Tensor | None,
 ) -> None:
+    """Raise `InputError` unless the numbers of the natural clients are valid."""
     for part, rows, client in (("train", train, train_client), ("test", test, test_client)):
         if client is None:
             continue
         if client.dtype != torch.int64 or client.shape != rows[1].shape or int(client.min()) < 0:
             got = f"{client.dtype} {tuple(client.shape)}"
             raise InputError(
-                f"{where}, {part} part: client ids must be one int64 from 0 on for each row, got {got}"
+                f"{where}, {part} part: client ids must be one int64 from 0 on for each row, "
+                f"got {got}"
             )
+        present = torch.unique(client)
         if train_client is None or not torch.equal(
-            client.unique(), torch.arange(int(train_client.max()) + 1)
+            present, torch.arange(int(train_client.max()) + 1)
         ):
             raise InputError(
-                f"{where}, {part} part: every client must have a row, got {len(client.unique())} clients"
+                f"{where}, {part} part: every client must have a row, got {len(present)} clients"
             )
 
 
 def _mean_and_std(images: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels; 0 and 1 for features."""
     if images.dtype != torch.uint8:
         return 0.0, 1.0
-    # Whole-number sums: the same to the last bit for any number of threads, unlike a float
-    # reduction.
+    # Integer sums are the same for any number of threads, unlike a float reduction.
     total = int(images.sum(dtype=torch.int64))
-    squares = sum(int(chunk.int().square().sum(dtype=torch.int64)) for chunk in images.split(4096))
+    chunks = torch.split(images, 4096)
+    squares = sum(int(chunk.int().square().sum(dtype=torch.int64)) for chunk in chunks)
     count = images.numel()
     return total / count, (squares * count - total**2) ** 0.5 / count

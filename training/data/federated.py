@@ -1,4 +1,4 @@
-"""A data set and whose sample is whose."""
+"""A data set divided over the clients."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,20 @@ from torch import Tensor
 class FederatedData:
     """A data set divided over K clients; every sample is stored once, clients hold row numbers.
 
-    Images are uint8 of shape (N, C, H, W), normalised pixels are (x - mean) / std; or float32
-    features (N, d), used as they are. Labels are int64 of shape (N,), or float32 targets with
-    classes = 1. `train_index` are K disjoint int64 vectors of training rows, `test_index` K of test
-    rows; none is empty. Clients with the same test set share one vector. `augmentation` names what
-    changes images in training (`training.data.augment`).
+    Attributes:
+        train_images: Images (N, C, H, W) uint8, normalised to (x - mean) / std in training; or
+            features (N, d) float32, used unchanged.
+        train_labels: Labels (N,) int64; or numbers (N,) float32 with `classes` = 1.
+        test_images: Test inputs, as `train_images`.
+        test_labels: Test targets, as `train_labels`.
+        mean: Mean of all training pixels; 0 for features.
+        std: Standard deviation of all training pixels; 1 for features.
+        classes: Number of classes; 1 for numeric targets.
+        train_index: Disjoint training rows of each client, int64, none empty.
+        test_index: Test rows of each client, int64, none empty; one tensor for clients with the
+            same test set.
+        augmentation: Augmentation of images in training, a key of `AUGMENTATIONS`.
+        provenance: Description of data that may differ from the published ones.
     """
 
     train_images: Tensor
@@ -31,8 +40,10 @@ class FederatedData:
     provenance: str = ""
 
     def label_counts(self) -> NDArray[np.int64]:
-        """Training samples of each class on each client, (K, classes); of targets that are numbers
-        (K, 1).
+        """Training samples of each class on each client.
+
+        Returns:
+            Numbers (K, classes); (K, 1) for numeric targets.
         """
         labels = self.train_labels.numpy()
         if self.train_labels.is_floating_point():

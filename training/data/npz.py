@@ -1,4 +1,4 @@
-"""Data sets as NumPy's npz files."""
+"""Data sets in NumPy's npz files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,25 +7,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.card import said
+from training.data.card import one_line
 from wirelessfl.errors import InputError
 
 Wanted = tuple[str, tuple[int | None, ...]]
 
 
 def read(name: str, file: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[Any]]:
-    """The arrays of `file`, by name with their type and shape (None: any length); `InputError`
-    where they differ.
+    """Read arrays of a file.
+
+    Args:
+        name: Name of the data set, for messages.
+        file: The npz file.
+        wanted: Type and shape of each array by name; None in a shape stands for any length.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        InputError: The file is no npz file, or an array is missing or has another type or shape.
     """
     try:
-        # Opened here: np.load leaves a file open that turns out not to be one of its own.
+        # Opened here: np.load does not close a file that it cannot read.
         with file.open("rb") as source, np.load(source, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in wanted if key in stored}
-    except (
-        Exception
-    ) as error:  # foreign bytes: zipfile, zlib, numpy and its parser of headers have a dozen kinds
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged files
         raise InputError(
-            f"data set {name!r}: {file} must be a whole npz file, got {said(error)}"
+            f"data set {name!r}: {file} must be a whole npz file, got {one_line(error)}"
         ) from error
     for key, (dtype, shape) in wanted.items():
         found = arrays.get(key)

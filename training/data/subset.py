@@ -1,4 +1,4 @@
-"""A data set of fewer rows, with the shares of its classes."""
+"""Parts of a data set: fewer rows of it, fewer rows of each client."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,18 +7,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.counts import Index, deal, shares
+from training.data.counts import Index, apportion, deal
 from training.data.dataset import Dataset
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 
 
 def subset(dataset: Dataset, train: int | None, test: int | None, streams: Streams) -> Dataset:
-    """`train` and `test` random rows of the data set, all where None; its mean and standard
-    deviation stay.
+    """Random rows of a data set; its mean and standard deviation stay.
 
-    Each class keeps its share of the rows to within one row. The training rows do not depend on how
-    many test rows are asked for. `InputError` for more rows than there are.
+    Each class keeps its fraction of the rows to within one row. The training rows do not depend on
+    the number of test rows.
+
+    Args:
+        dataset: The data set.
+        train: Number of training rows; all if None.
+        test: Number of test rows; all if None.
+        streams: Random streams of the draws.
+
+    Returns:
+        The smaller data set.
+
+    Raises:
+        InputError: The data set has fewer rows.
     """
     if train is not None:
         rows = _rows(
@@ -45,12 +56,19 @@ def subset(dataset: Dataset, train: int | None, test: int | None, streams: Strea
     return dataset
 
 
-def first_share(labels: Tensor, index: Sequence[Index], fraction: float) -> list[Index]:
-    """The first int(n x `fraction`) of each client's n rows of each class, at least one; `index`
-    itself for 1.
+def first_fraction(labels: Tensor, index: Sequence[Index], fraction: float) -> list[Index]:
+    """The first int(n x fraction) of each client's n rows of each class, at least one.
 
-    The official code of [MCE-PL] trains on a fifth of each agent's share, by class, in the order of
+    The official code of [MCE-PL] trains on a fifth of each agent's rows, by class, in the order of
     the data set.
+
+    Args:
+        labels: Targets of all rows, (N,).
+        index: Rows of each client.
+        fraction: Fraction to keep, within (0, 1].
+
+    Returns:
+        Rows of each client; `index` itself for 1.
     """
     if fraction == 1:
         return list(index)
@@ -65,14 +83,14 @@ def first_share(labels: Tensor, index: Sequence[Index], fraction: float) -> list
 
 
 def _first(count: int, fraction: float) -> int:
-    return max(
-        1, int(count * fraction * (1.0 + 1e-12))
-    )  # 0.29 of 100 are 29, whatever the product's rounding
+    """int(count x fraction), at least 1; 0.29 of 100 are 29, despite rounding of the product."""
+    return max(1, int(count * fraction * (1.0 + 1e-12)))
 
 
 def _rows(
     field: str, targets: Tensor, wanted: int, classes: int, rng: np.random.Generator
 ) -> Tensor:
+    """Random rows with each class's fraction of them."""
     if wanted > len(targets):
         raise InputError(
             f"training.{field} must be at most {len(targets)} (rows of the data set), got {wanted}"
@@ -81,5 +99,5 @@ def _rows(
         np.zeros(len(targets), np.int64) if targets.is_floating_point() else targets.numpy()
     )
     totals = np.bincount(labels, minlength=classes)
-    counts = shares(totals[None, :].astype(np.float64), np.array([wanted])).T
+    counts = apportion(totals[None, :].astype(np.float64), np.array([wanted])).T
     return torch.from_numpy(np.sort(deal(labels, counts, rng)[0]))

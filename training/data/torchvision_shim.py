@@ -15,9 +15,12 @@ _SCHEMAS = {
 def torchvision() -> ModuleType:
     """The package torchvision, imported at the first call.
 
-    The wheels on PyPI are compiled for CUDA torch. Beside a CPU-only torch their compiled part does
-    not load, and the import then fails for want of operators that data sets never use; naming those
-    operators is enough.
+    The wheels on PyPI are compiled for CUDA torch. With a CPU-only torch their compiled part does
+    not load, and the import fails because operators are missing that data sets never use; declaring
+    those operators is sufficient.
+
+    Returns:
+        The module.
     """
     try:
         return _import()
@@ -31,7 +34,8 @@ def torchvision() -> ModuleType:
 def _import() -> ModuleType:
     import torchvision
 
-    return torchvision
+    module: ModuleType = torchvision
+    return module
 
 
 @cache  # the declarations last as long as the library object

@@ -1,4 +1,4 @@
-"""How many comments a blog post will get: a regression."""
+"""BlogFeedback: the number of comments on a blog post, a regression."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,30 +6,31 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from training.arrays import Vector
 from training.data import npz as _npz
 from training.data.card import Card
-from training.data.dataset import Dataset, Part
+from training.data.dataset import Dataset, Samples
 from wirelessfl.errors import InputError, check_count
 
 FEATURES = 280
 CLIENT_COLUMNS = 50
-VALIDATION_SHARE = 0.1
-
-Floats = NDArray[np.float32]
+VALIDATION_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
 class BlogFeedback:
-    """BlogFeedback (UCI): 52,397 rows of 280 features and a number; floor(0.9 x 52,397) = 47,157
-    are to train.
+    """BlogFeedback (UCI): 52,397 rows of 280 features and a number.
 
-    The other 5,240, drawn by `split_seed`, are for validation; 7,624 later rows for the test.
-    Features are scaled to [0, 1] by least and greatest value of the training rows: (x - low) /
-    (high - low), without clipping of the others, and 0 for a column that is constant there. Targets
-    are not scaled. The natural clients are the blogs, told apart by the first 50 columns: 554 of
-    them, [SPS] Appendix B.
+    floor(0.9 x 52,397) = 47,157 rows are for training; the other 5,240, drawn by `split_seed`, are
+    for validation; 7,624 later rows are for testing. Features are scaled to [0, 1] by the range of
+    the training rows, (x - low) / (high - low), without clipping of the others, and 0 for a column
+    that is constant there. Targets are not scaled. The natural clients are the 554 blogs,
+    identified by the first 50 columns: [SPS] Appendix B.
+
+    Attributes:
+        split_seed: Seed of the draw of the validation rows.
+        card: Size, files and origin of the data set.
     """
 
     split_seed: int = 0
@@ -41,7 +42,9 @@ class BlogFeedback:
         shape=(FEATURES,),
         classes=1,
         places=(("blogfeedback.npz",),),
-        origin="UCI Machine Learning Repository, BlogFeedback; docs/data.md says how to make the file",
+        origin=(
+            "UCI Machine Learning Repository, BlogFeedback; docs/data.md says how to make the file"
+        ),
         client_train=85,  # 47,157 / 554
     )
 
@@ -49,27 +52,35 @@ class BlogFeedback:
         check_count("split_seed", self.split_seed, at_least=0)
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/blogfeedback.npz` (`train`, `test`: float32, N x 281, the
-        target last).
+        """Read `blogfeedback.npz`: `train` and `test`, float32 (N, 281), the target last.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
         """
         root, place = self.card.require(data_root)
         wanted: dict[str, _npz.Wanted] = dict.fromkeys(
             ("train", "test"), ("float32", (None, FEATURES + 1))
         )
         arrays = _npz.read("blogfeedback", root / place[0], wanted)
-        # A constant of the data set, like its test rows: no run's seed moves it.
+        # A constant of the data set, like its test rows: independent of the seed of a run.
         order = np.random.default_rng(self.split_seed).permutation(len(arrays["train"]))
-        kept = int(len(order) * (1 - VALIDATION_SHARE))
+        kept = int(len(order) * (1 - VALIDATION_FRACTION))
         if not kept:
             raise InputError(
-                f"data set 'blogfeedback': array 'train' of {root / place[0]} must have 2 rows or more, "
-                f"got {len(order)}"
+                f"data set 'blogfeedback': array 'train' of {root / place[0]} must have 2 rows or "
+                f"more, got {len(order)}"
             )
-        train, validation = (
-            arrays["train"][np.sort(rows)] for rows in (order[:kept], order[kept:])
-        )
+        train = arrays["train"][np.sort(order[:kept])]
+        validation = arrays["train"][np.sort(order[kept:])]
         _, client = np.unique(train[:, :CLIENT_COLUMNS], axis=0, return_inverse=True)
-        low, high = train[:, :FEATURES].min(axis=0), train[:, :FEATURES].max(axis=0)
+        low = train[:, :FEATURES].min(axis=0)
+        high = train[:, :FEATURES].max(axis=0)
         return Dataset.of(
             "blogfeedback",
             train=_scaled(train, low, high),
@@ -80,9 +91,8 @@ class BlogFeedback:
         )
 
 
-def _scaled(rows: Floats, low: Floats, high: Floats) -> Part:
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what is not finite then, `Dataset.of` refuses
+def _scaled(rows: Vector, low: Vector, high: Vector) -> Samples:
+    """Scaled features (n, 280) and targets (n,)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # `Dataset.of` checks that all are finite
         scaled = (rows[:, :FEATURES] - low) / np.where(high > low, high - low, np.float32(np.inf))
     return torch.from_numpy(scaled), torch.from_numpy(rows[:, FEATURES].copy())

@@ -1,4 +1,4 @@
-"""Small colour photographs, 10 classes."""
+"""CIFAR-10: small colour photographs of 10 classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,11 @@ FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
 @dataclass(frozen=True)
 class Cifar10:
-    """CIFAR-10 (Krizhevsky 2009): 50,000 training, 10,000 test images of 3x32x32, 10 classes."""
+    """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 3x32x32, 10 classes.
+
+    Attributes:
+        card: Size, files and origin of the data set.
+    """
 
     card: ClassVar[Card] = Card(
         name="cifar10",
@@ -26,13 +30,25 @@ class Cifar10:
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/cifar-10-batches-py`; `InputError` on missing files or
-        another MD5.
+        """Read `cifar-10-batches-py`; only files with the published MD5.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
         """
         root, _ = self.card.require(data_root)
         train, test = _cifar.parts("cifar10", root, which="CIFAR10")
         return Dataset.of("cifar10", train=train, test=test, classes=10)
 
     def fetch(self, data_root: Path) -> None:
-        """Download the data set into `<data_root>/cifar-10-batches-py`."""
+        """Download the data set into `<data_root>/cifar-10-batches-py`.
+
+        Args:
+            data_root: Folder of data sets.
+        """
         _cifar.fetch(data_root, which="CIFAR10")

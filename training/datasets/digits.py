@@ -1,4 +1,4 @@
-"""The embedded data set: no download, no file."""
+"""Digits: the embedded data set, without download or file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ class Digits:
 
     Every fifth image of each class is a test image (1,442 for training, 355 for testing): a split
     that is the same for every seed and every version of scikit-learn.
+
+    Attributes:
+        card: Size, files and origin of the data set.
     """
 
     card: ClassVar[Card] = Card(
@@ -31,7 +34,14 @@ class Digits:
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set; `data_root` is not looked at."""
+        """Load the data set.
+
+        Args:
+            data_root: Without effect.
+
+        Returns:
+            The data set.
+        """
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -40,5 +50,6 @@ class Digits:
         is_test = torch.zeros(len(labels), dtype=torch.bool)
         for label in range(10):
             is_test[(labels == label).nonzero().flatten()[TEST_EVERY - 1 :: TEST_EVERY]] = True
-        train, test = ((images[part], labels[part]) for part in (~is_test, is_test))
+        train = (images[~is_test], labels[~is_test])
+        test = (images[is_test], labels[is_test])
         return Dataset.of("digits", train=train, test=test, classes=10)

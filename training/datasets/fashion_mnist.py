@@ -1,4 +1,4 @@
-"""Photographs of clothing, in MNIST's format."""
+"""Fashion-MNIST: photographs of clothing, in MNIST's format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,34 @@ from training.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class FashionMnist:
-    """Fashion-MNIST (Zalando, arXiv 1708.07747): 60,000 training, 10,000 test images of 28x28
-    pixels, 10 classes.
+    """Fashion-MNIST (Zalando, arXiv 1708.07747): images of clothing, 28x28 pixels, 10 classes.
+
+    60,000 training and 10,000 test images.
+
+    Attributes:
+        card: Size, files and origin of the data set.
     """
 
     card: ClassVar[Card] = _idx.card("fashion-mnist", folder="FashionMNIST", classes=10)
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/FashionMNIST/raw`; `InputError` on missing or damaged
-        files.
+        """Read `FashionMNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
         """
         return _idx.load(self.card, data_root, folder="FashionMNIST")
 
     def fetch(self, data_root: Path) -> None:
-        """Download the data set into `<data_root>/FashionMNIST/raw`."""
+        """Download the data set into `<data_root>/FashionMNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets.
+        """
         _idx.fetch(data_root, folder="FashionMNIST")

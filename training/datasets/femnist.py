@@ -1,4 +1,4 @@
-"""Handwritten digits and letters by writer, from LEAF's files."""
+"""FEMNIST: handwritten digits and letters by writer, from LEAF's files."""
 
 import json
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from training.data.card import Card, said
-from training.data.dataset import Dataset, Part
+from training.data.card import Card, one_line
+from training.data.dataset import Dataset, Samples
 from wirelessfl.errors import InputError
 
 CLASSES = 62
@@ -19,13 +19,15 @@ FOLDERS = ("femnist/train/", "femnist/test/")
 
 @dataclass(frozen=True)
 class Femnist:
-    """FEMNIST as LEAF (arXiv 1812.01097) writes it: images of 28x28 pixels in 62 classes, naturally
-    split by writer.
+    """FEMNIST in the files of LEAF (arXiv 1812.01097): 28x28 pixels, 62 classes, split by writer.
 
     All files `*.json` of both folders are read: `users`, and `user_data` with `x` (784 pixels in 0
-    .. 1) and `y` (labels) of each. The pixels are bytes divided by 255 and become bytes again.
-    Where every training user has test images (LEAF's `-t sample`), a client is tested on its own;
-    else on all of them.
+    .. 1) and `y` (labels) of each. Pixels are bytes divided by 255 and become bytes again. Where
+    every training user has test images (LEAF's `-t sample`), a client is tested on its own; else on
+    all of them.
+
+    Attributes:
+        card: Size, files and origin of the data set.
     """
 
     card: ClassVar[Card] = Card(
@@ -40,11 +42,20 @@ class Femnist:
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/femnist/train` and `test`; `InputError` on missing or
-        damaged files.
+        """Read `femnist/train` and `femnist/test`.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
         """
         root, _ = self.card.require(data_root)
-        (train, train_users), (test, test_users) = (_read(root / folder) for folder in FOLDERS)
+        train, train_users = _read(root / FOLDERS[0])
+        test, test_users = _read(root / FOLDERS[1])
         known = {user: number for number, user in enumerate(dict.fromkeys(train_users))}
         own = known.keys() == set(test_users)
         return Dataset.of(
@@ -57,7 +68,7 @@ class Femnist:
         )
 
 
-def _read(folder: Path) -> tuple[Part, list[str]]:
+def _read(folder: Path) -> tuple[Samples, list[str]]:
     """Images and labels of all files of a folder, and the user of every row."""
     pixels, labels, users = [], [], []
     files = sorted(folder.glob("*.json"))
@@ -75,11 +86,12 @@ def _read(folder: Path) -> tuple[Part, list[str]]:
 
 
 def _users(file: Path) -> list[tuple[str, Any, Any]]:
+    """Users of a file with their pixels and labels; `InputError` for another file."""
     try:
         content = json.loads(file.read_bytes())
         found = [(user, *_user(content["user_data"][user])) for user in content["users"]]
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        reason = f"no key {error}" if isinstance(error, KeyError) else said(error)
+        reason = f"no key {error}" if isinstance(error, KeyError) else one_line(error)
         raise InputError(
             f"data set 'femnist': {file} must be a json file of LEAF, got {reason}"
         ) from error
@@ -87,8 +99,9 @@ def _users(file: Path) -> list[tuple[str, Any, Any]]:
 
 
 def _user(data: dict[str, Any]) -> tuple[Any, Any]:
-    """Pixels as bytes (n, 784) and labels (n,) of one user."""
-    grey, labels = np.array(data["x"], dtype=np.float64), np.array(data["y"], dtype=np.int64)
+    """Pixels as bytes (n, 784) and labels (n,) of a user; `ValueError` for invalid ones."""
+    grey = np.array(data["x"], dtype=np.float64)
+    labels = np.array(data["y"], dtype=np.int64)
     if not np.array_equal(labels, np.array(data["y"], dtype=np.float64)):
         raise ValueError("labels that are no whole numbers")
     grey = grey.reshape(len(labels), -1 if grey.size else SIDE * SIDE)

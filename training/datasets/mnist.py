@@ -1,4 +1,4 @@
-"""Handwritten digits."""
+"""MNIST: handwritten digits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,34 @@ from training.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class Mnist:
-    """MNIST (LeCun, Cortes, Burges): 60,000 training and 10,000 test images of 28x28 pixels, 10
-    classes.
+    """MNIST (LeCun, Cortes, Burges): handwritten digits, 28x28 pixels, 10 classes.
+
+    60,000 training and 10,000 test images.
+
+    Attributes:
+        card: Size, files and origin of the data set.
     """
 
     card: ClassVar[Card] = _idx.card("mnist", folder="MNIST", classes=10)
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/MNIST/raw`; `InputError` on missing or damaged files."""
+        """Read `MNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
+        """
         return _idx.load(self.card, data_root, folder="MNIST")
 
     def fetch(self, data_root: Path) -> None:
-        """Download the data set into `<data_root>/MNIST/raw`."""
+        """Download the data set into `<data_root>/MNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets.
+        """
         _idx.fetch(data_root, folder="MNIST")

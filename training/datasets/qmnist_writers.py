@@ -1,8 +1,10 @@
-"""MNIST with the names of those who wrote its digits."""
+"""MNIST by writer, with the labels of QMNIST."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+import torch
 
 from training.data import idx as _idx
 from training.data.card import Card, fetched
@@ -16,11 +18,13 @@ CLASS_COLUMN, WRITER_COLUMN, COLUMNS = 0, 2, 8
 
 @dataclass(frozen=True)
 class QmnistWriters:
-    """MNIST's 60,000 and 10,000 images; QMNIST's labels (arXiv 1905.10498) say which of 539 writers
-    each is by.
+    """MNIST's images, divided over their 539 writers by QMNIST's labels (arXiv 1905.10498).
 
-    A writer has 19 to 131 training images, 111 on average. MNIST's test images are by other people,
-    so every client is tested on all of them.
+    A writer has 19 to 131 training images, 111 on average. MNIST's test images are by other
+    writers, so that every client is tested on all of them.
+
+    Attributes:
+        card: Size, files and origin of the data set.
     """
 
     card: ClassVar[Card] = Card(
@@ -35,30 +39,40 @@ class QmnistWriters:
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:
-        """The data set from `<data_root>/MNIST/raw` and `QMNIST/raw`; `InputError` on missing or
-        damaged files.
+        """Read `MNIST/raw` and `QMNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The data set.
+
+        Raises:
+            InputError: Files are missing or damaged.
         """
         train, test = _idx.parts(self.card, data_root, folder="MNIST")
         file = self.card.root(data_root) / LABELS
         table = _idx.read("qmnist-writers", file, kind=_idx.INTEGERS, dimensions=2)
         if table.shape != (len(train[1]), COLUMNS):
             raise InputError(
-                f"data set 'qmnist-writers': {file} must have shape ({len(train[1])}, {COLUMNS}), got "
-                f"{tuple(table.shape)}"
+                f"data set 'qmnist-writers': {file} must have shape ({len(train[1])}, {COLUMNS}), "
+                f"got {tuple(table.shape)}"
             )
         differs = (table[:, CLASS_COLUMN] != train[1]).nonzero()
         if len(differs):
             row = int(differs[0])
             raise InputError(
-                f"data set 'qmnist-writers': {file} must have MNIST's labels, got {int(table[row, CLASS_COLUMN])} for "
-                f"{int(train[1][row])} in row {row}"
+                f"data set 'qmnist-writers': {file} must have MNIST's labels, "
+                f"got {int(table[row, CLASS_COLUMN])} for {int(train[1][row])} in row {row}"
             )
-        _, writer = table[:, WRITER_COLUMN].unique(return_inverse=True)
+        _, writer = torch.unique(table[:, WRITER_COLUMN], return_inverse=True)
         return Dataset.of("qmnist-writers", train=train, test=test, classes=10, train_client=writer)
 
     def fetch(self, data_root: Path) -> None:
-        """Download MNIST into `<data_root>/MNIST/raw` and QMNIST's training labels into
-        `<data_root>/QMNIST/raw`.
+        """Download the data set into `<data_root>/MNIST/raw` and `<data_root>/QMNIST/raw`.
+
+        Args:
+            data_root: Folder of data sets.
         """
         _idx.fetch(data_root, folder="MNIST")
         datasets = torchvision().datasets

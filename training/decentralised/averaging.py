@@ -20,13 +20,18 @@ from wirelessfl.values import Demand
 
 @dataclass(frozen=True, kw_only=True)
 class Averaging(PeerMethod):
-    """w_i <- sum_j W_ij w_j + (w_i' - w_i): the models of the round's start are averaged, local
-    steps are added.
+    """w_i <- sum_j W_ij w_j + (w_i' - w_i): mean of the models at the round's start, plus steps.
 
-    w_i' is what `program` makes of w_i; the sum runs over the closed neighbourhood as `mixing`
-    says. An agent holds its `vector` (size,), running statistics included, and sends it whole. With
-    `proximal_mu` it holds the `mean` of the exchange, too, and adds mu (w - mean of the last one)
-    to every gradient.
+    w_i' is the result of `program` from w_i; the sum runs over the closed neighbourhood. An agent
+    has its `vector` (size,), running statistics included, and sends it whole. With a proximal term
+    it has the `mean` of the last exchange in addition.
+
+    Attributes:
+        task: Data set, partition and model.
+        graph: Communication graph.
+        program: Local training of an agent in a round.
+        mixing: Mixing weights W.
+        proximal_mu: Factor mu of (w - mean of the last exchange) in every gradient, at least 0.
     """
 
     task: Task
@@ -36,15 +41,16 @@ class Averaging(PeerMethod):
     proximal_mu: float = 0.0
 
     def nominal_program(self) -> Program:
-        """That of all agents in every round."""
+        """The program of all agents in every round."""
         return self.program
 
-    def start(self, cohort: ClientPool, peers: Peers, seed: int) -> PeerState:
+    def init(self, pool: ClientPool, peers: Peers, seed: int) -> PeerState:
         """One seeded model for all agents."""
-        same = np.tile(cohort.initial_vector(seed), (cohort.clients, 1))
-        return PeerState(
-            seed, 0, {"vector": same, "mean": same.copy()} if self.proximal_mu else {"vector": same}
-        )
+        vectors = np.tile(pool.initial_vector(seed), (pool.clients, 1))
+        rows = {"vector": vectors}
+        if self.proximal_mu:
+            rows["mean"] = vectors.copy()
+        return PeerState(seed, 0, rows)
 
     def demand(
         self,
@@ -52,49 +58,60 @@ class Averaging(PeerMethod):
         epoch_steps: Sequence[int] | None = None,
         state: PeerState | None = None,
     ) -> Demand:
-        """All updates and bits are fixed: steps times the weights, 32 bits a number."""
+        """Steps times the weights, and 32 bits for each value; all of it fixed."""
         return dense_demand(self, clients, epoch_steps)
 
-    def work(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
-        """The program on the agent's own model; mu (w - w_i) is the phase's, mu (w_i - mean) is the
-        correction.
+    def work(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
+        """The program on the agent's model.
+
+        The phase adds mu (w - w_i) to the gradients, the correction mu (w_i - mean).
         """
-        correction = (
-            np.float32(self.proximal_mu) * (own["vector"] - own["mean"])
-            if self.proximal_mu
-            else None
-        )
+        correction = None
+        if self.proximal_mu:
+            correction = np.float32(self.proximal_mu) * (own["vector"] - own["mean"])
         return LocalWork(
-            client=place.agent,
+            client=context.agent,
             vector=own["vector"],
             program=self.program,
             pruning_ratio=0.0,
-            streams=place.streams,
+            streams=context.streams,
             correction=correction,
         )
 
-    def local(self, place: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
-        """It sends the model with which it began."""
-        bits = float(BITS_PER_WEIGHT * len(result.vector))
-        message = {"vector": own["vector"]}
-        return LocalOutcome(own={**own, "trained": result.vector}, message=message, bits=bits)
+    def local(self, context: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
+        """The trained model; the agent sends the model with which it began."""
+        return LocalOutcome(
+            own={**own, "trained": result.vector},
+            message={"vector": own["vector"]},
+            bits=float(BITS_PER_WEIGHT * len(result.vector)),
+        )
 
-    def mix(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
-        """The neighbourhood's mean and the agent's own steps."""
+    def mix(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
+        """Mean of the neighbourhood plus the agent's own steps."""
         step = own["trained"].astype(np.float64) - own["vector"]
-        mean = neighbourhood_mean(self.mixing, place, own["vector"], inbox)
+        mean = neighbourhood_mean(self.mixing, context, own["vector"], inbox)
         vector = (mean + step).astype(np.float32)
         return {"vector": vector, "mean": mean} if self.proximal_mu else {"vector": vector}
 
     def model(self, own: AgentValues, common: AgentValues) -> Vector:
-        """The agent's own model."""
+        """The agent's model."""
         return own["vector"]
 
 
-def neighbourhood_mean(mixing: Mixing, place: AgentContext, own: Vector, inbox: Inbox) -> Vector:
-    """sum_j W_ij w_j over the agent's `own` vector and those of its inbox; the weights of who is
-    missing are shared.
+def neighbourhood_mean(mixing: Mixing, context: AgentContext, own: Vector, inbox: Inbox) -> Vector:
+    """The mean sum_j W_ij w_j over an agent and its inbox.
+
+    The weights of missing messages are distributed over the others.
+
+    Args:
+        mixing: Mixing weights W.
+        context: The agent in the round.
+        own: Its vector w_i, (size,).
+        inbox: Messages with a `vector` (size,).
+
+    Returns:
+        Mean (size,).
     """
-    weights = place.peers.mixing_weights(mixing)[place.agent]
+    weights = context.peers.mixing_weights(mixing)[context.agent]
     vectors = {agent: message["vector"] for agent, message in inbox.items()}
-    return mixed(own, float(weights[place.agent]), vectors, weights)
+    return mixed(own, float(weights[context.agent]), vectors, weights)

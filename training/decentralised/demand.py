@@ -1,4 +1,4 @@
-"""What decentralised methods ask of the network."""
+"""Demand of decentralised methods."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,21 @@ import numpy as np
 
 from training.decentralised.method import PeerMethod
 from training.engine.accounting import updates
-from training.engine.program import in_epochs
 from training.sparsity.payload import BITS_PER_WEIGHT
 from wirelessfl.values import Demand
 
 
 def dense_demand(method: PeerMethod, clients: int, epoch_steps: Sequence[int] | None) -> Demand:
-    """The demand of a method whose agents train and send everything, whatever the ratio."""
+    """The demand of agents that train and send whole models, at any pruning ratio.
+
+    Args:
+        method: The algorithm.
+        clients: Number of agents K.
+        epoch_steps: Steps in an epoch of each agent, (K,); nominal ones if None.
+
+    Returns:
+        Demand with arrays (K,), all of it fixed.
+    """
     _, layout = method.spec().build_model()
     steps = nominal_steps(method, clients, epoch_steps)
     work = [sum(updates(method.nominal_program(), 0, layout.shared_size, each)) for each in steps]
@@ -28,9 +36,16 @@ def dense_demand(method: PeerMethod, clients: int, epoch_steps: Sequence[int] | 
 def nominal_steps(
     method: PeerMethod, clients: int, epoch_steps: Sequence[int] | None
 ) -> Sequence[int]:
-    """Steps of each agent's epoch, nominal ones where the data are not read yet."""
+    """Steps in an epoch of each agent.
+
+    Args:
+        method: The algorithm.
+        clients: Number of agents K.
+        epoch_steps: Steps as known from the data, (K,).
+
+    Returns:
+        `epoch_steps`; nominal steps of the task if None.
+    """
     if epoch_steps is not None:
         return epoch_steps
-    return [
-        method.task.nominal_epoch(clients) if in_epochs(method.nominal_program()) else 0
-    ] * clients
+    return method.task.epoch_steps(clients, method.nominal_program())

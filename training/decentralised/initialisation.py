@@ -1,6 +1,4 @@
-"""What learning of masks starts from: fixed weights, scores and neighbours' masks, the same for all
-agents.
-"""
+"""Initial weights, scores and neighbours' masks of mask learning, the same for all agents."""
 
 import math
 from typing import Literal
@@ -14,52 +12,70 @@ from training.structure.layout import Layout
 from wirelessfl.rng import Streams
 
 WeightInit = Literal["fan-in", "unit-uniform", "signed-constant"]
-WEIGHT_INITS = ("fan-in", "unit-uniform", "signed-constant")
 
 
-def initial_weights(cohort: ClientPool, seed: int, weight_init: WeightInit) -> Vector:
-    """The weights w that never change, biases and first running statistics with them, (size,).
+def initial_weights(pool: ClientPool, seed: int, weight_init: WeightInit) -> Vector:
+    """The constant weights w, with biases and the initial running statistics.
 
-    `fan-in` is the model's own seeded start, U(+-1 / sqrt(fan-in)) in the layers of torch. In
-    `unit-uniform` weights with a mask are U(-1, 1) ([MCE-PL] Section V-A); in `signed-constant`
-    they are +-sqrt(2 / fan-in) with the signs of `fan-in` (Ramanujan et al. 2020). Biases stay.
+    With `fan-in` they are the model's seeded start, U(+-1 / sqrt(fan-in)) in the layers of torch.
+    With `unit-uniform` weights that have a mask are U(-1, 1), [MCE-PL] Section V-A; with
+    `signed-constant` they are +-sqrt(2 / fan-in) with the signs of `fan-in` (Ramanujan et al.,
+    "What's hidden in a randomly weighted neural network?", CVPR 2020). Biases do not change.
+
+    Args:
+        pool: All agents with their model.
+        seed: Seed of the run.
+        weight_init: Distribution of the weights that have a mask.
+
+    Returns:
+        Flat model, (size,).
     """
-    vector = cohort.initial_vector(seed)
-    for entry in maskable_entries(cohort.layout):
+    vector = pool.initial_vector(seed)
+    for entry in maskable_entries(pool.layout):
         if weight_init == "unit-uniform":
-            drawn = Streams(seed).generator(f"weights {entry.name}").uniform(-1.0, 1.0, entry.size)
-            vector[entry.slice] = drawn.astype(np.float32)
+            rng = Streams(seed).generator(f"weights {entry.name}")
+            vector[entry.slice] = rng.uniform(-1.0, 1.0, entry.size).astype(np.float32)
         elif weight_init == "signed-constant":
-            vector[entry.slice] = np.copysign(
-                np.float32(math.sqrt(2.0 / _fan_in(entry.shape))), vector[entry.slice]
-            )
+            size = np.float32(math.sqrt(2.0 / _fan_in(entry.shape)))
+            vector[entry.slice] = np.copysign(size, vector[entry.slice])
     return vector
 
 
 def initial_scores(layout: Layout, seed: int) -> Vector:
-    """z^(0) ~ U(+-1 / sqrt(fan-in)), torch's start of weights, and 0 for what has no mask;
-    (parameter_size,).
+    """Scores z^(0) ~ U(+-1 / sqrt(fan-in)), the initial distribution of torch's weights.
+
+    Args:
+        layout: Layout of the model.
+        seed: Seed of the run.
+
+    Returns:
+        Scores (parameter_size,), 0 for entries without a mask.
     """
     scores = np.zeros(layout.parameter_size, dtype=np.float32)
     for entry in maskable_entries(layout):
         bound = 1.0 / math.sqrt(_fan_in(entry.shape))
-        drawn = Streams(seed).generator(f"scores {entry.name}").uniform(-bound, bound, entry.size)
-        scores[entry.slice] = drawn.astype(np.float32)
+        rng = Streams(seed).generator(f"scores {entry.name}")
+        scores[entry.slice] = rng.uniform(-bound, bound, entry.size).astype(np.float32)
     return scores
 
 
-def first_neighbour_mask(layout: Layout, seed: int, keep: float, fc_keep: float) -> Mask:
-    """One Bernoulli sample: convolutions are kept with `keep`, fully connected layers with
-    `fc_keep`; the rest is True.
+def initial_neighbour_mask(layout: Layout, seed: int, keep: float, fc_keep: float) -> Mask:
+    """One Bernoulli sample, assumed as the mask of every neighbour before its first message.
 
-    Every agent takes it for the mask of each of its neighbours before it has heard from them.
+    Args:
+        layout: Layout of the model.
+        seed: Seed of the run.
+        keep: Probability of a one in convolutions, within [0, 1].
+        fc_keep: Probability of a one in fully connected layers, within [0, 1].
+
+    Returns:
+        Mask (parameter_size,), True for entries without a mask.
     """
     mask = np.ones(layout.parameter_size, dtype=np.bool_)
     for entry in maskable_entries(layout):
-        share = fc_keep if len(entry.shape) == 2 else keep
-        mask[entry.slice] = (
-            Streams(seed).generator(f"neighbour mask {entry.name}").random(entry.size) < share
-        )
+        probability = fc_keep if len(entry.shape) == 2 else keep
+        rng = Streams(seed).generator(f"neighbour mask {entry.name}")
+        mask[entry.slice] = rng.random(entry.size) < probability
     return mask
 
 

@@ -1,4 +1,4 @@
-"""Decentralised learning of masks: [MCE-PL] M-1, and what is left of it without neighbours."""
+"""Decentralised learning of masks: [MCE-PL] M-1, and its special case without neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,18 @@ from training.clients import ClientPool
 from training.decentralised.demand import nominal_steps
 from training.decentralised.initialisation import (
     WeightInit,
-    first_neighbour_mask,
+    initial_neighbour_mask,
     initial_scores,
     initial_weights,
 )
 from training.decentralised.method import AgentContext, Inbox, LocalOutcome, PeerMethod
 from training.decentralised.neighbours import Peers, mean_mask
-from training.decentralised.retention import Retention, mask_density, maskable_entries, shares
+from training.decentralised.retention import (
+    Retention,
+    mask_density,
+    maskable_entries,
+    retention_fractions,
+)
 from training.decentralised.state import AgentValues, PeerState
 from training.engine.accounting import steps_of
 from training.engine.program import LocalResult, LocalWork, Program, TrainMask
@@ -34,14 +39,23 @@ _Layers = list[tuple[Entry, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskLearning(PeerMethod):
-    """Agents that learn scores z of the weights w, which all share and nobody changes; their model
-    is w m.
+    """Agents that learn scores z of common, constant weights w; their model is w m.
 
-    An agent holds `scores` and `mask`, (parameter_size,), and `buffers`, its running statistics; w
-    is common. `train` is the local work, whose shares `keep` fills in. With `exchange` agents send
-    their masks and take steps [MCE-PL] eq. (16)-(19) of [MCE-PL] M-1 with the mean of those
-    they have, where `fine_tune_rate` is the rate of [MCE-PL] eq. (17); without it z stays as
-    trained.
+    An agent has `scores` and `mask`, (parameter_size,), and `buffers`, its running statistics; w is
+    common. With an exchange agents send their masks and take the steps [MCE-PL] eq. (16)-(19) with
+    the mean of the masks that they have received; without it z does not change after training.
+
+    Attributes:
+        task: Data set, partition and model.
+        graph: Communication graph.
+        train: Local training, whose fractions `keep` fills in.
+        keep: Fraction of the weights that an agent keeps.
+        exchange: Whether agents send their masks.
+        fine_tune_rate: Step size of [MCE-PL] eq. (17).
+        payload: Bits of a mask, see `training.sparsity.payload`.
+        weight_init: Distribution of w.
+        initial_neighbour_keep: Density of the assumed initial masks in convolutions.
+        initial_neighbour_fc_keep: Density of the assumed initial masks in fully connected layers.
     """
 
     task: Task
@@ -56,34 +70,33 @@ class MaskLearning(PeerMethod):
     initial_neighbour_fc_keep: float
 
     def nominal_program(self) -> Program:
-        """Training of a mask; the shares do not matter."""
+        """Training of a mask, of any fractions."""
         return (self.train,)
 
-    def start(self, cohort: ClientPool, peers: Peers, seed: int) -> PeerState:
-        """w, z and the neighbours' masks are the same for all; m^(0) follows from them."""
-        layout, clients = cohort.layout, cohort.clients
-        vector, scores = (
-            initial_weights(cohort, seed, self.weight_init),
-            initial_scores(layout, seed),
-        )
-        heard: dict[str, Mask] = {}
+    def init(self, pool: ClientPool, peers: Peers, seed: int) -> PeerState:
+        """The same w, z and assumed neighbours' masks for all agents; m^(0) follows from them."""
+        layout = pool.layout
+        vector = initial_weights(pool, seed, self.weight_init)
+        scores = initial_scores(layout, seed)
+        last_received: dict[str, Mask] = {}
         neighbours = None
         if self.exchange:
-            first = first_neighbour_mask(
+            assumed = initial_neighbour_mask(
                 layout, seed, self.initial_neighbour_keep, self.initial_neighbour_fc_keep
             )
-            heard = {"mask": np.tile(first, (clients, 1))}
-            neighbours = mean_mask([first] if peers.degrees.any() else [], len(first))
+            last_received = {"mask": np.tile(assumed, (pool.clients, 1))}
+            neighbours = mean_mask([assumed] if peers.degrees.any() else [], len(assumed))
         masks = [
-            self._mask(scores, neighbours, self.keep.layers(layout, clients, agent))
-            for agent in range(clients)
+            self._mask(scores, neighbours, self.keep.layers(layout, pool.clients, agent))
+            for agent in range(pool.clients)
         ]
         rows = {
-            "scores": np.tile(scores, (clients, 1)),
+            "scores": np.tile(scores, (pool.clients, 1)),
             "mask": np.stack(masks),
-            "buffers": np.tile(vector[layout.buffers], (clients, 1)),
+            "buffers": np.tile(vector[layout.buffers], (pool.clients, 1)),
         }
-        return PeerState(seed, 0, rows, {"weights": vector[: layout.parameter_size]}, heard)
+        common = {"weights": vector[: layout.parameter_size]}
+        return PeerState(seed, 0, rows, common, last_received)
 
     def demand(
         self,
@@ -91,22 +104,18 @@ class MaskLearning(PeerMethod):
         epoch_steps: Sequence[int] | None = None,
         state: PeerState | None = None,
     ) -> Demand:
-        """Updates of the scores of what is kept, and bits of one mask at most, which never shrink
-        with the ratio.
-        """
+        """Updates of the scores that are kept, and the largest payload of one mask, all fixed."""
         _, layout = self.spec().build_model()
         steps = nominal_steps(self, clients, epoch_steps)
         fixed, prunable = self.keep.kept(layout, clients)
         taken = np.array([steps_of(self.train, each) for each in steps], dtype=np.float64)
-        sizes = [entry.size for entry in maskable_entries(layout)]
-        counts = [
-            retained_counts(shares(self.keep.layers(layout, clients, agent)), sizes)
-            for agent in range(clients)
-        ]
-        bits_of = payload_bits if self.keep.is_exact else most_bits
-        bits = np.array(
-            [bits_of(each, sizes, self.payload) if self.exchange else 0.0 for each in counts]
-        )
+        bits = np.zeros(clients)
+        if self.exchange:
+            sizes = [entry.size for entry in maskable_entries(layout)]
+            bits_of = payload_bits if self.keep.is_exact else most_bits
+            for agent in range(clients):
+                fractions = retention_fractions(self.keep.layers(layout, clients, agent))
+                bits[agent] = bits_of(retained_counts(fractions, sizes), sizes, self.payload)
         return Demand(
             fixed_updates=taken * fixed,
             prunable_updates=taken * prunable,
@@ -115,24 +124,25 @@ class MaskLearning(PeerMethod):
         )
 
     def takes_part(self, pruning_ratio: Array) -> NDArray[np.bool_]:
-        """Who has a share of its model left, (K,)."""
+        """True for agents that keep any weights, (K,)."""
         return self.keep.takes_part(pruning_ratio)
 
-    def work(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
-        """Steps 1-3 of [MCE-PL] M-1 under the masks last heard, [MCE-PL] eq. (14)-(16)."""
+    def work(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
+        """[MCE-PL] M-1, steps 1-3, under the masks last received: [MCE-PL] eq. (14)-(16)."""
+        phase = replace(self.train, keep=retention_fractions(self._layers(context)))
         return LocalWork(
-            client=place.agent,
-            vector=np.concatenate([place.common["weights"], own["buffers"]]),
-            program=(self._phase(place),),
+            client=context.agent,
+            vector=np.concatenate([context.common["weights"], own["buffers"]]),
+            program=(phase,),
             pruning_ratio=0.0,
-            streams=place.streams,
+            streams=context.streams,
             scores=own["scores"],
             neighbour_mask=self._mean(inbox, own),
         )
 
-    def local(self, place: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
-        """z^(k-1/2) with the gradient that led there, and the mask m^(k-1/2) that is sent."""
-        layout = place.cohort.layout
+    def local(self, context: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
+        """Scores z^(k-1/2) with their gradient, and the mask m^(k-1/2) that is sent."""
+        layout = context.pool.layout
         assert result.scores is not None
         mask = result.mask[: layout.parameter_size]
         trained = {"scores": result.scores, "mask": mask, "buffers": result.vector[layout.buffers]}
@@ -148,35 +158,32 @@ class MaskLearning(PeerMethod):
             bits=bits,
         )
 
-    def mix(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
-        """Steps 5 and 6 of [MCE-PL] M-1, [MCE-PL] eq. (17)-(19), by the new masks; the gradient
-        is the stored one.
+    def mix(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
+        """[MCE-PL] M-1, steps 5 and 6, by the new masks: [MCE-PL] eq. (17)-(19).
+
+        The gradient is the one stored by the local training.
         """
         neighbours = self._mean(inbox, own)
         if neighbours is None:
             return own
         scores = own["scores"] - np.float32(self.fine_tune_rate) * own["gradient"] * neighbours
-        mask = self._mask(scores, neighbours, self._layers(place))
+        mask = self._mask(scores, neighbours, self._layers(context))
         return {"scores": scores, "mask": mask, "buffers": own["buffers"]}
 
     def model(self, own: AgentValues, common: AgentValues) -> Vector:
-        """w m."""
+        """The masked weights w m."""
         return np.concatenate([common["weights"] * own["mask"], own["buffers"]])
 
-    def extra(self, state: PeerState, cohort: ClientPool) -> dict[str, float]:
-        """The share of ones that is left after Fil, mean over agents."""
-        return {"ones_share": mask_density(state.rows["mask"], cohort.layout)}
+    def extra(self, state: PeerState, pool: ClientPool) -> dict[str, float]:
+        """Mask density after Fil, mean over agents."""
+        return {"ones_share": mask_density(state.rows["mask"], pool.layout)}
 
-    def _layers(self, place: AgentContext) -> _Layers:
-        return self.keep.layers(
-            place.cohort.layout, place.cohort.clients, place.agent, place.pruning_ratio
-        )
-
-    def _phase(self, place: AgentContext) -> TrainMask:
-        return replace(self.train, keep=shares(self._layers(place)))
+    def _layers(self, context: AgentContext) -> _Layers:
+        pool = context.pool
+        return self.keep.layers(pool.layout, pool.clients, context.agent, context.pruning_ratio)
 
     def _mean(self, inbox: Inbox, own: AgentValues) -> Vector | None:
-        """M of what is in the inbox, None in a method that listens to nobody."""
+        """The mean mask M of the inbox; None in a method without an exchange."""
         if not self.exchange:
             return None
         return mean_mask((message["mask"] for message in inbox.values()), len(own["mask"]))

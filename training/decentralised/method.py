@@ -1,8 +1,8 @@
-"""What makes a decentralised algorithm."""
+"""Description of a decentralised algorithm."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +18,39 @@ from wirelessfl.graph import Graph
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Demand
 
-Inbox = Mapping[
-    int, AgentValues
-]  # what an agent has from its neighbours, by sender, in their order
+Inbox = Mapping[int, AgentValues]  # messages from the neighbours of an agent, by sender, in order
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AgentContext:
-    """One agent in one round: who it is and what it knows besides its own state."""
+    """One agent in one round: its identity and what it knows in addition to its own state.
+
+    Attributes:
+        agent: Index of the agent.
+        pruning_ratio: Ratio of the allocation in the round, within [0, 1].
+        streams: Random streams of the round.
+        pool: All agents with their data, and the executor.
+        peers: Neighbours of all agents.
+        common: Arrays that are the same for all agents.
+    """
 
     agent: int
     pruning_ratio: float
     streams: Streams
-    cohort: ClientPool
+    pool: ClientPool
     peers: Peers
     common: AgentValues
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalOutcome:
-    """What an agent has after its local work: what it takes into the exchange, and what it sends.
+    """Values and message of an agent after its local work.
 
-    `own` may hold more than the state does, for `PeerMethod.mix`. Who sends nothing has no
-    `message`; `bits` is what its multicast takes on the air.
+    Attributes:
+        own: Values that the agent takes into the exchange, for `PeerMethod.mix`; possibly more than
+            its state has.
+        message: Values that it sends to all its neighbours; none if None.
+        bits: Payload of its multicast in bits.
     """
 
     own: AgentValues
@@ -48,76 +58,147 @@ class LocalOutcome:
     bits: float = 0.0
 
 
-class PeerMethod(Protocol):
-    """What makes a decentralised algorithm: what an agent holds, does, sends, and makes of what it
-    hears.
+class PeerMethod(ABC):
+    """Decentralised algorithm: state, local work, message, mixing and evaluated model of an agent.
 
-    Agents' numbers have names that the method chooses. Every function is one of the agent's place,
-    of what it holds and of what it has from its neighbours; nothing given may be edited. An `Inbox`
-    has the messages of this round that arrived, or the last one of every neighbour where the first
-    state has something `heard`.
+    The arrays of the agents have names that the method chooses. Every function depends on the
+    context of the agent, its own values and its inbox; no argument may be edited. An `Inbox` has
+    the messages of the round that arrived, or the last message of every neighbour where the initial
+    state has `last_received`.
+
+    Attributes:
+        task: Data set, partition and model.
+        graph: Communication graph.
     """
 
     task: Task
     graph: Graph
 
+    @abstractmethod
     def nominal_program(self) -> Program:
-        """An agent's local work, as far as it decides the machinery."""
-        ...
+        """Local work of an agent, as far as it determines executor and demand."""
 
-    def start(self, cohort: ClientPool, peers: Peers, seed: int) -> PeerState:
-        """The state before the first round."""
-        ...
+    @abstractmethod
+    def init(self, pool: ClientPool, peers: Peers, seed: int) -> PeerState:
+        """The state before the first round.
 
+        Args:
+            pool: All agents with their data.
+            peers: Neighbours of all agents.
+            seed: Seed of the run.
+
+        Returns:
+            State of round 0.
+        """
+
+    @abstractmethod
     def demand(
         self,
         clients: int,
         epoch_steps: Sequence[int] | None = None,
         state: PeerState | None = None,
     ) -> Demand:
-        """What a round (the first one without a state) asks of the network; `epoch_steps` of each
-        agent's data.
+        """Weight updates and bits of a round.
+
+        Args:
+            clients: Number of agents K.
+            epoch_steps: Steps in an epoch of each agent, (K,); nominal ones if None.
+            state: State before the round; that of a first round if None.
+
+        Returns:
+            Demand with arrays (K,).
         """
-        ...
 
-    def work(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
-        """The local work; the inbox has what is remembered from earlier rounds."""
-        ...
+    @abstractmethod
+    def work(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
+        """Local work of an agent.
 
-    def local(self, place: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
-        """What comes of it."""
-        ...
+        Args:
+            context: The agent in the round.
+            own: Its values.
+            inbox: Messages of earlier rounds, where the state stores them.
 
-    def mix(self, place: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
-        """The agent's next state from what its local work left and what it has now heard."""
-        ...
+        Returns:
+            Work for the executor.
+        """
 
+    @abstractmethod
+    def local(self, context: AgentContext, own: AgentValues, result: LocalResult) -> LocalOutcome:
+        """Values and message of an agent after its local work.
+
+        Args:
+            context: The agent in the round.
+            own: Its values before the work.
+            result: Result of the work.
+
+        Returns:
+            Values, message and payload.
+        """
+
+    @abstractmethod
+    def mix(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> AgentValues:
+        """The values of an agent after the exchange.
+
+        Args:
+            context: The agent in the round.
+            own: Values after its local work.
+            inbox: Messages from its neighbours.
+
+        Returns:
+            Values under the names of `PeerState.rows`.
+        """
+
+    @abstractmethod
     def model(self, own: AgentValues, common: AgentValues) -> Vector:
-        """The vector (size,) by which an agent is judged."""
-        ...
+        """The model by which an agent is evaluated.
 
-    def begin(self, state: PeerState, cohort: ClientPool, agents: Sequence[int]) -> PeerState:
-        """The state with which these agents go into a round, where they look at their models before
-        they train.
+        Args:
+            own: Values of the agent.
+            common: Values of all agents.
+
+        Returns:
+            Flat model, (size,).
+        """
+
+    def begin(self, state: PeerState, pool: ClientPool, agents: Sequence[int]) -> PeerState:
+        """The state at the beginning of a round, for methods that evaluate models before training.
+
+        Args:
+            state: State after the round before.
+            pool: All agents with their data.
+            agents: Agents that take part in the round.
+
+        Returns:
+            The state with which they start; unchanged by default.
         """
         return state
 
     def takes_part(self, pruning_ratio: Array) -> NDArray[np.bool_]:
-        """Who has anything to do under these ratios, (K,); `InputError` for ratios that the method
-        has no use for.
+        """Agents that train under the ratios of a round.
+
+        Args:
+            pruning_ratio: Ratios of the allocation, (K,).
+
+        Returns:
+            True for the agents that train, (K,).
+
+        Raises:
+            InputError: If the method cannot use a ratio.
         """
         return ~require_no_pruning(pruning_ratio, "that prunes nothing")
 
-    def extra(self, state: PeerState, cohort: ClientPool) -> dict[str, float]:
-        """The method's own quantities after a round."""
+    def extra(self, state: PeerState, pool: ClientPool) -> dict[str, float]:
+        """Additional quantities of the method in the record of a round.
+
+        Args:
+            state: State after the round.
+            pool: All agents with their data.
+
+        Returns:
+            Quantities by name; none by default.
+        """
         return {}
 
     def spec(self) -> EngineSpec:
-        """The engine that trains it."""
-        return EngineSpec(
-            model=self.task.model,
-            form=self.task.form,
-            personalised=False,
-            batch_size=self.task.batch_size,
-            device="cpu",
-        )
+        """The engine that trains the model."""
+        return EngineSpec.of(self.task)

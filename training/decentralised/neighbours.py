@@ -1,4 +1,4 @@
-"""Agents on a graph: who hears whom, and the means that an agent makes of what it hears."""
+"""Agents on a graph: their neighbours, mixing weights, and means over neighbourhoods."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,50 +14,90 @@ from wirelessfl.graph import Graph
 from wirelessfl.values import Array
 
 Mixing = Literal["uniform", "metropolis"]
-MIXINGS = ("uniform", "metropolis")
 
 
 @dataclass(frozen=True, eq=False)
 class Peers:
-    """The neighbours N_i of every agent, itself excluded, from `adjacency` (K, K)."""
+    """The neighbours N_i of every agent, itself excluded.
+
+    Attributes:
+        adjacency: True for pairs of neighbours, (K, K), symmetric with a False diagonal.
+    """
 
     adjacency: NDArray[np.bool_]
 
     @classmethod
     def of(cls, graph: Graph, clients: int, seed: int) -> "Peers":
-        """Those of `graph`, which are the same in every round of a run of this seed."""
+        """The neighbours on a graph, constant over the rounds of a run.
+
+        Args:
+            graph: Communication graph.
+            clients: Number of agents K.
+            seed: Seed of the run, for random graphs.
+
+        Returns:
+            Neighbours of the K agents.
+
+        Raises:
+            InputError: If the graph does not exist for K agents or is not connected.
+        """
         try:
             return cls(graph.adjacency_matrix(clients, seed))
         except InputError as error:
             raise InputError(f"training.{error}") from None
 
     def neighbours(self, agent: int) -> list[int]:
-        """Agents that hear `agent` and that it hears, in their order."""
+        """Neighbours of one agent.
+
+        Args:
+            agent: Index of the agent.
+
+        Returns:
+            Indices in ascending order.
+        """
         neighbours: list[int] = np.flatnonzero(self.adjacency[agent]).tolist()
         return neighbours
 
     @property
     def degrees(self) -> NDArray[np.int64]:
-        """Numbers of neighbours, (K,)."""
-        return self.adjacency.sum(axis=1)
+        """Numbers of neighbours d_i, (K,)."""
+        return np.asarray(self.adjacency.sum(axis=1), dtype=np.int64)
 
     def mixing_weights(self, mixing: Mixing) -> Array:
-        """W (K, K), whose rows sum to 1, over closed neighbourhoods, the agent itself included.
+        """Mixing weights over closed neighbourhoods, the agent itself included.
 
-        `uniform`: 1 / (d_i + 1). `metropolis`: W_ij = 1 / (1 + max(d_i, d_j)) to a neighbour and
-        the rest to itself (Xiao and Boyd 2004), symmetric, so that the mean over all agents stays.
+        `uniform`: W_ij = 1 / (d_i + 1). `metropolis`: W_ij = 1 / (1 + max(d_i, d_j)) for a
+        neighbour and the rest for the agent itself (Xiao and Boyd, "Fast linear iterations for
+        distributed averaging", Syst. Control Lett., 2004), symmetric, so that the mean over all
+        agents is preserved.
+
+        Args:
+            mixing: Name of the weights.
+
+        Returns:
+            W (K, K), whose rows sum to 1.
         """
-        degrees, own = self.degrees, np.eye(len(self.adjacency), dtype=np.bool_)
+        degrees = self.degrees
+        itself = np.eye(len(self.adjacency), dtype=np.bool_)
         if mixing == "uniform":
-            return (self.adjacency | own) / (degrees[:, None] + 1.0)
+            return (self.adjacency | itself) / (degrees[:, None] + 1.0)
         weights = self.adjacency / (1.0 + np.maximum(degrees[:, None], degrees[None, :]))
-        weights[own] = 1.0 - weights.sum(axis=1)
+        weights[itself] = 1.0 - weights.sum(axis=1)
         return weights
 
 
 def mean_mask(masks: Iterable[Mask], size: int) -> Vector:
-    """M = (1 / |N_i|) sum_j m_j [MCE-PL] eq. (11), (size,); 0 where there is no mask at all."""
-    counts, number = np.zeros(size, dtype=np.uint16), 0
+    """Mean mask of the neighbours: M = (1 / |N_i|) sum_j m_j, [MCE-PL] eq. (11).
+
+    Args:
+        masks: Masks m_j of the neighbours, (size,) each.
+        size: Number of entries.
+
+    Returns:
+        M (size,) within [0, 1]; 0 without masks.
+    """
+    counts = np.zeros(size, dtype=np.uint16)
+    number = 0
     for mask in masks:
         counts += mask
         number += 1
@@ -65,10 +105,18 @@ def mean_mask(masks: Iterable[Mask], size: int) -> Vector:
 
 
 def mixed(own: Vector, own_weight: float, vectors: Mapping[int, Vector], weights: Array) -> Vector:
-    """sum_j W_ij w_j / sum_j W_ij over the agent itself and the agents of `vectors`, whose W_ij are
-    in `weights` (K,).
+    """The weighted mean sum_j W_ij w_j / sum_j W_ij over an agent and the received vectors.
 
-    Who is missing is left out of both sums.
+    Neighbours whose vector is missing are excluded from both sums.
+
+    Args:
+        own: Vector w_i of the agent, (size,).
+        own_weight: Weight W_ii.
+        vectors: Received vectors w_j by agent, (size,) each.
+        weights: Weights W_ij of all agents, (K,).
+
+    Returns:
+        Mean (size,).
     """
     everything = np.ones(own.shape, dtype=np.bool_)
     others = ((vector, everything, float(weights[agent])) for agent, vector in vectors.items())

@@ -1,6 +1,4 @@
-"""What a round costs: weight updates, floating-point operations and bits, as functions of programs
-and masks.
-"""
+"""Computational cost of local programs: weight updates and floating-point operations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +16,12 @@ from wirelessfl.errors import InputError
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer with weights: `macs` per sample, its weights in the flat vector, whether they are
-    personal.
+    """A layer with weights.
+
+    Attributes:
+        macs: Multiply-accumulates for one sample.
+        weights: Place of its weights in the flat vector.
+        personal: Whether it belongs to the personal part.
     """
 
     macs: int
@@ -29,16 +31,19 @@ class _Layer:
 
 @dataclass(frozen=True)
 class Accounting:
-    """Counts the floating-point operations (FLOPs) of local programs for one model; layers in
-    forward order.
+    """Count of floating-point operations (FLOPs) of local programs for one model.
 
-    A multiply-accumulate is 2 FLOPs. Per sample a step costs the forward pass of the whole model,
-    plus as much again for the weight gradient of every layer that is trained, plus as much again
-    for the input gradient of every layer behind the first trained one. A layer counts by the
-    fraction of its weights that is kept. Biases, activations, pools, norms, the loss and the update
-    itself (less than 1 % together) are not counted, nor is evaluation.
+    A multiply-accumulate is 2 FLOPs. For each sample a step costs the forward pass of the whole
+    model, once more for the weight gradient of every trained layer, and once more for the input
+    gradient of every layer after the first trained one. A layer counts by its kept fraction of
+    weights. Biases, activations, pools, norms, the loss and the update itself (less than 1 %
+    together) are not counted, nor is evaluation.
 
-    The accounting of a sub-model is that `of` its compact network and layout.
+    For a sub-model use `of` with its compact network and layout.
+
+    Attributes:
+        layers: Layers with weights, in forward order.
+        layout: Layout of the model's flat vector.
     """
 
     layers: tuple[_Layer, ...]
@@ -46,7 +51,15 @@ class Accounting:
 
     @classmethod
     def of(cls, model: nn.Module, layout: Layout) -> "Accounting":
-        """The accounting of `model`, from its shapes."""
+        """The accounting of a model, from its shapes.
+
+        Args:
+            model: A model whose class has `input_shape`.
+            layout: Its layout.
+
+        Returns:
+            The accounting.
+        """
         entries = {entry.name: entry for entry in layout.entries}
         layers = []
         for name, macs in layer_macs(model).items():
@@ -63,33 +76,44 @@ class Accounting:
         epoch: Sequence[int] = (),
         masked: bool = False,
     ) -> float:
-        """FLOPs of `program` for one client that ends with `mask` (upload_size,).
+        """FLOPs of a program for one client.
 
-        A step takes `batch_size` samples, an epoch the mini-batches of `epoch`. The mask holds
-        behind a `Prune`, in `TrainMask` and `TrainPruned`, and with `masked` from the start.
-        Importance steps run unpruned; they are counted for pruning ratio 0 too, where the
-        simulation can leave them out: the client's latency has them as well.
+        The mask applies after a `Prune`, in `TrainMask` and `TrainPruned`, and with `masked` from
+        the start. Importance steps run unpruned. They are counted for pruning ratio 0 too, where
+        training can omit them: the client's latency includes them as well.
+
+        Args:
+            program: The client's phases.
+            mask: Kept weights and buffers at the end, (upload_size,).
+            batch_size: Samples of a step.
+            epoch: Samples of each mini-batch of an epoch; needed by phases in epochs.
+            masked: Whether `mask` applies from the start.
+
+        Returns:
+            Floating-point operations.
         """
-        dense, pruned = np.ones(len(self.layers)), self._kept(mask)
-        kept, by_batch, by_sample = pruned if masked else dense, 0.0, 0.0
+        pruned = self._kept(mask)
+        kept = pruned if masked else np.ones(len(self.layers))
+        by_batch, by_sample = 0.0, 0.0
         for phase in program:
             if isinstance(phase, Prune):
                 by_batch += phase.steps * self._step("shared", kept)
                 kept = pruned
                 continue
             if isinstance(phase, TrainMask | TrainPruned):
-                a_step = self._step("all", pruned)
+                step_flops = self._step("all", pruned)
             else:
-                a_step = self._step(phase.part, kept)
-            by_batch += (phase.steps or 0) * a_step
-            by_sample += (phase.epochs or 0) * sum(epoch) * a_step
+                step_flops = self._step(phase.part, kept)
+            by_batch += (phase.steps or 0) * step_flops
+            by_sample += (phase.epochs or 0) * sum(epoch) * step_flops
         return by_batch * batch_size + by_sample
 
     def _kept(self, mask: Mask) -> NDArray[np.float64]:
+        """Kept fraction of each layer's weights, (layers,)."""
         full = mask
         if self.layout.personal_size:
             full = np.concatenate([np.ones(self.layout.personal_size, dtype=np.bool_), mask])
-        return np.array([_share(full[layer.weights]) for layer in self.layers])
+        return np.array([_kept_fraction(full[layer.weights]) for layer in self.layers])
 
     def _step(self, part: Part, kept: NDArray[np.float64]) -> float:
         """FLOPs of one step per sample."""
@@ -97,28 +121,38 @@ class Accounting:
         trained = np.array(
             [part == "all" or (part == "personal") == layer.personal for layer in self.layers]
         )
-        behind = (
+        after_first = (
             np.arange(len(self.layers)) > np.argmax(trained)
             if trained.any()
             else np.zeros_like(trained)
         )
-        return float(2.0 * (macs.sum() + macs[trained].sum() + macs[behind].sum()))
+        return float(2.0 * (macs.sum() + macs[trained].sum() + macs[after_first].sum()))
 
 
-def _share(mask: Mask) -> float:
-    """The kept fraction; twenty times faster than `mask.mean()`."""
+def _kept_fraction(mask: Mask) -> float:
+    """Fraction of ones; twenty times faster than `mask.mean()`."""
     return int(np.count_nonzero(mask)) / mask.size
 
 
 def steps_of(phase: Phase, epoch_steps: int | None) -> int:
-    """Steps of a phase for a client whose epoch has `epoch_steps`; `InputError` for epochs without
-    it.
+    """Number of steps of a phase.
+
+    Args:
+        phase: A phase of a program.
+        epoch_steps: Steps of the client's epoch; None where it is not known.
+
+    Returns:
+        Steps, or mini-batches for `Accumulate`.
+
+    Raises:
+        InputError: The phase is given in epochs and `epoch_steps` is None.
     """
     if isinstance(phase, Prune) or phase.epochs is None:
         return phase.steps or 0
     if epoch_steps is None:
         raise InputError(
-            f"{phase.epochs} local epochs have no number of steps without a client's number of samples"
+            f"{phase.epochs} local epochs have no number of steps without a client's number of "
+            "samples"
         )
     return phase.epochs * epoch_steps
 
@@ -126,12 +160,23 @@ def steps_of(phase: Phase, epoch_steps: int | None) -> int:
 def updates(
     program: Program, personal_size: int, shared_size: int, epoch_steps: int | None = None
 ) -> tuple[float, float]:
-    """(fixed, prunable) weight updates of one client: personal and importance steps never shrink
-    with the ratio.
+    """Weight updates of one client in a round.
 
-    A gradient that is only summed costs what an update costs, at every weight of its part and of a
-    fixed number. The steps on a mask count for all weights and shrink with it. `epoch_steps` as for
-    `steps_of`.
+    Personal and importance steps are fixed: they do not shrink with the pruning ratio. A gradient
+    that is only summed counts like an update of its part, and is fixed. Steps on a mask count for
+    all weights and shrink with the ratio.
+
+    Args:
+        program: The client's phases.
+        personal_size: Number of personal weights N_v.
+        shared_size: Number of shared weights N_u.
+        epoch_steps: Steps of the client's epoch, needed by phases in epochs.
+
+    Returns:
+        Fixed and prunable weight updates.
+
+    Raises:
+        InputError: The program has epochs and `epoch_steps` is None.
     """
     fixed, prunable = 0.0, 0.0
     for phase in program:

@@ -1,4 +1,4 @@
-"""Mini-batches of the clients, drawn on the device where the data lie."""
+"""Mini-batches of the clients, drawn on the device of the data."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from training.data.augment import AUGMENTATIONS
 from training.data.federated import FederatedData
-from training.engine.program import Sample, epoch_batches
+from training.engine.program import SampleSelection, epoch_batches
 from wirelessfl.errors import InputError
 
 Batch = tuple[Tensor, Tensor]
 
-_EVALUATION_BATCH = 256  # larger ones fall out of the cache
-_AT_ONCE = 1 << 18  # numbers of the batches that are made in one go, 1 MB
+_EVALUATION_BATCH = 256  # larger ones exceed the cache
+_AT_ONCE = 1 << 18  # float32 values gathered at once, 1 MB
 
 
 def memory_format_for(device: torch.device, *, batch_norm: bool) -> torch.memory_format:
@@ -23,17 +23,21 @@ def memory_format_for(device: torch.device, *, batch_norm: bool) -> torch.memory
     In `channels_last` convolutions and pools of the usual small CNNs take 0.55 to 0.75 of the time
     of NCHW on a CPU, but torch's batch norm then adds up all samples and pixels of a channel in one
     float32 sum, which costs gradients two to three digits.
+
+    Args:
+        device: Device of the mini-batches.
+        batch_norm: Whether the model has batch norms.
+
+    Returns:
+        The memory format.
     """
     return torch.contiguous_format if batch_norm and device.type == "cpu" else torch.channels_last
 
 
 class Batches:
-    """Seeded mini-batches of normalised images (or of features as they are) and labels, for one
-    client at a time.
+    """Seeded mini-batches of normalised images (or of unchanged features) and labels.
 
-    No batch to train on has fewer than `smallest` samples; images lie in `memory_format`. The
-    augmentation that the data ask for changes batches of stored images with a generator of its own,
-    so that it changes no draw of samples.
+    The data's augmentation has a generator of its own, so that it changes no draw of samples.
     """
 
     def __init__(
@@ -45,27 +49,59 @@ class Batches:
         smallest: int = 1,
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        self._batch_size, self._smallest, self._device = batch_size, smallest, device
+        """Put the data on a device.
+
+        Args:
+            data: Training and test data of all clients.
+            batch_size: Samples of a full mini-batch.
+            device: Device of data and mini-batches.
+            smallest: Smallest mini-batch to train on.
+            memory_format: Memory format of the mini-batches of images.
+
+        Raises:
+            InputError: A mini-batch would have fewer than `smallest` samples.
+        """
+        self._batch_size = batch_size
+        self._smallest = smallest
+        self._device = device
         self._memory_format = memory_format
         self._augment = AUGMENTATIONS[data.augmentation]
-        self._mean, self._std = data.mean, data.std
+        self._mean = data.mean
+        self._std = data.std
         self._train = _on(device, data.train_images, data.train_labels, data.train_index)
         self._test = _on(device, data.test_images, data.test_labels, data.test_index)
         for client, rows in enumerate(data.train_index):
             if min(len(rows), batch_size) < smallest:
                 raise InputError(
-                    f"training.batch_size and every client's samples must be at least {smallest} for a model with "
-                    f"batch norm, got {batch_size} and client {client} with {len(rows)}"
+                    f"training.batch_size and every client's samples must be at least {smallest} "
+                    f"for a model with batch norm, got {batch_size} and client {client} with "
+                    f"{len(rows)}"
                 )
 
     def steps(self, client: int, seed: int, count: int) -> Iterator[Batch]:
-        """`count` batches of one size: slices of a seeded shuffle, shuffled anew when too few
-        samples are left.
+        """Full mini-batches: slices of a shuffle, repeated when too few samples are left.
+
+        Args:
+            client: Number of the client.
+            seed: Seed of the shuffles.
+            count: Number of mini-batches.
+
+        Returns:
+            Inputs (batch, ...) and targets (batch,) of each mini-batch, all of one size.
         """
         return self.together([client], [seed], steps=count)
 
     def epochs(self, client: int, seed: int, count: int) -> Iterator[Batch]:
-        """The batches of `count` epochs, which visit every sample once each."""
+        """Mini-batches of epochs, each of which visits every sample once.
+
+        Args:
+            client: Number of the client.
+            seed: Seed of the shuffles.
+            count: Number of epochs.
+
+        Returns:
+            Inputs (batch, ...) and targets (batch,) of each mini-batch.
+        """
         return self.together([client], [seed], epochs=count)
 
     def together(
@@ -76,8 +112,17 @@ class Batches:
         steps: int | None = None,
         epochs: int | None = None,
     ) -> Iterator[Batch]:
-        """The batches of several clients whose `sizes` are the same, one client's samples behind
-        the other's.
+        """Mini-batches of several clients with the same `sizes`.
+
+        Args:
+            clients: Numbers of the clients.
+            seeds: Seed of each client's shuffles.
+            steps: Number of mini-batches; exactly one of `steps` and `epochs` is given.
+            epochs: Number of epochs.
+
+        Returns:
+            Inputs (clients * batch, ...) and targets (clients * batch,) of each step, client after
+            client.
         """
         draws = [
             self._rows(client, seed, steps, epochs)
@@ -91,8 +136,14 @@ class Batches:
         )
 
     def sizes(self, client: int, *, epochs: bool) -> tuple[int, ...]:
-        """Sizes of the batches of one shuffle: of an epoch, or as many of one size as there are
-        samples for.
+        """Sizes of the mini-batches of one shuffle.
+
+        Args:
+            client: Number of the client.
+            epochs: True for an epoch; False for full mini-batches only.
+
+        Returns:
+            One size for each mini-batch.
         """
         count = len(self._train[2][client])
         if epochs:
@@ -100,8 +151,16 @@ class Batches:
         size = min(self._batch_size, count)
         return (size,) * (count // size)
 
-    def test(self, client: int, sample: Sample | None = None) -> Iterator[Batch]:
-        """All test samples of a client in order, or a `sample` of its data; images are as stored."""
+    def test(self, client: int, sample: SampleSelection | None = None) -> Iterator[Batch]:
+        """Mini-batches for evaluation, without augmentation.
+
+        Args:
+            client: Number of the client.
+            sample: Samples to use; all test samples in order if None.
+
+        Yields:
+            Inputs (batch, ...) and targets (batch,) of each mini-batch.
+        """
         images, labels, index = (
             self._train if sample is not None and sample.of == "train" else self._test
         )
@@ -111,34 +170,33 @@ class Batches:
             chosen = chosen[
                 torch.randperm(len(chosen), generator=generator)[: sample.count].to(self._device)
             ]
-        for rows in chosen.split(_EVALUATION_BATCH):
+        for rows in torch.split(chosen, _EVALUATION_BATCH):
             yield self._ready(images.index_select(0, rows)), labels.index_select(0, rows)
 
     def _plain(self, drawn: Iterator[Tensor], clients: int) -> Iterator[Batch]:
-        """The batches of the samples `drawn`; as many small ones as fit into the cache are made in
-        one go.
+        """The mini-batches of the `drawn` samples without augmentation.
 
-        Only where each then begins at a multiple of 64 bytes, as one that is made alone: the bits
-        of matrix products depend on it.
+        Several small ones are gathered at once where they fit into the cache. Only if each then
+        starts at a multiple of 64 bytes like one gathered alone: the bits of matrix products depend
+        on the alignment.
         """
         images, labels, _ = self._train
-        numbers = images[0].numel()
-        at_once = 1 if numbers % 16 else max(1, _AT_ONCE // (numbers * self._batch_size * clients))
+        values = images[0].numel()  # of a sample
+        at_once = 1 if values % 16 else max(1, _AT_ONCE // (values * self._batch_size * clients))
         while rows := list(islice(drawn, at_once)):
-            sizes, together = [len(each) for each in rows], torch.cat(rows)
-            made = self._ready(images.index_select(0, together)), labels.index_select(0, together)
-            yield from zip(*(tensor.split(sizes) for tensor in made), strict=True)
+            sizes = [len(each) for each in rows]
+            together = torch.cat(rows)
+            inputs = self._ready(images.index_select(0, together))
+            targets = labels.index_select(0, together)
+            yield from zip(torch.split(inputs, sizes), torch.split(targets, sizes), strict=True)
 
     def _augmented(
         self, drawn: Iterator[tuple[Tensor, ...]], seeds: Sequence[int]
     ) -> Iterator[Batch]:
-        """The batches of the samples `drawn` for each client, changed by each client's own
-        generator.
-        """
+        """The mini-batches of the `drawn` samples, augmented by each client's generator."""
         assert self._augment is not None
         images, labels, _ = self._train
-        # Another seed: from the same one, where a sample comes in a shuffle would say how it is
-        # cropped.
+        # A seed of its own: with the same one, the place in the shuffle would determine the crop.
         changes = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
         for rows in drawn:
             parts = (
@@ -150,7 +208,7 @@ class Batches:
     def _rows(
         self, client: int, seed: int, steps: int | None, epochs: int | None
     ) -> Iterator[Tensor]:
-        """The samples of each batch: slices of one seeded shuffle after another."""
+        """The samples of each mini-batch: slices of one seeded shuffle after another."""
         sizes = list(self.sizes(client, epochs=epochs is not None))
         return islice(
             self._shuffles(client, seed, sizes), steps if epochs is None else epochs * len(sizes)
@@ -161,7 +219,7 @@ class Batches:
         generator = torch.Generator().manual_seed(seed)
         while True:
             order = rows[torch.randperm(len(rows), generator=generator).to(self._device)]
-            yield from order[: sum(sizes)].split(sizes)
+            yield from torch.split(order[: sum(sizes)], sizes)
 
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:
@@ -173,7 +231,6 @@ class Batches:
 def _on(
     device: torch.device, images: Tensor, labels: Tensor, index: tuple[Tensor, ...]
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    moved = {
-        id(rows): rows.to(device) for rows in index
-    }  # a test set that all clients share is there once
+    """Inputs, targets and each client's rows on a device; rows that clients share stay shared."""
+    moved = {id(rows): rows.to(device) for rows in index}  # one copy of a common test set
     return images.to(device), labels.to(device), tuple(moved[id(rows)] for rows in index)

@@ -23,7 +23,7 @@ from training.engine.program import (
     Train,
     TrainMask,
 )
-from training.engine.sgd import Run, accumulate, descend, prune
+from training.engine.sgd import LocalRun, accumulate, descend, prune
 from training.engine.straight_through import train_mask, train_pruned
 from training.structure.build import Form, build
 from training.structure.layout import Layout
@@ -52,9 +52,17 @@ class ModelTask(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """What an engine is made of besides data, small enough to be sent to another process.
+    """Settings of an engine besides its data, small enough to be sent to another process.
 
-    The model is made in `form`, which is that of the data.
+    Attributes:
+        model: Name of the model's plug-in.
+        personalised: Whether the model's personal sub-modules stay with the clients; else the
+            personal part is empty.
+        batch_size: Samples of a mini-batch.
+        device: Name of the torch device, such as "cpu" or "cuda:0".
+        precision: "float32", or "bfloat16" for forward and backward passes under autocast.
+        deterministic: Whether CUDA uses deterministic algorithms only.
+        form: Form in which the model is made: that of the data.
     """
 
     model: str
@@ -91,17 +99,35 @@ class EngineSpec:
         )
 
     def build_model(self) -> tuple[nn.Module, Layout]:
-        """A new model and its layout, with an empty personal part unless `personalised`."""
+        """A new model and its layout.
+
+        Returns:
+            The model in `form`, and the layout of its flat vector.
+
+        Raises:
+            InputError: `personalised` and the model has no personal or no shared part.
+        """
         model = build(self.model, self.form)
         layout = Layout.of(model, self._personal(model))
         if self.personalised and not 0 < layout.personal_size < layout.parameter_size:
             raise InputError(
-                f"training.model {self.model!r} must have a personal and a shared part, got {self._personal(model)}"
+                f"training.model {self.model!r} must have a personal and a shared part, "
+                f"got {self._personal(model)}"
             )
         return model, layout
 
     def build(self, data: FederatedData) -> "Engine":
-        """The engine on `data`."""
+        """The engine on a data set.
+
+        Args:
+            data: Training and test data of all clients.
+
+        Returns:
+            An engine with a model of its own.
+
+        Raises:
+            InputError: The model does not fit the specification or the data.
+        """
         model, layout = self.build_model()
         device = torch.device(self.device)
         return Engine(
@@ -120,11 +146,14 @@ class EngineSpec:
 
 
 class Engine:
-    """Trains and evaluates clients; every result is a function of the work given, of nothing before
-    it.
+    """Training and evaluation of clients; every result depends on the given work alone.
 
-    One network and its flat vectors are used for all clients, a few more for sub-models; data lie
-    on the device as they are stored. One torch thread: results are bitwise the same in any process.
+    One network and its flat vectors serve all clients, a few more serve sub-models; data lie on the
+    device in their stored form. Torch uses one thread, so that results are bitwise the same in any
+    process.
+
+    Attributes:
+        batches: Mini-batches of the clients.
     """
 
     def __init__(
@@ -155,11 +184,20 @@ class Engine:
         self._compact = CompactNetworks(model, layout, personal, device, precision)
 
     def train(self, work: LocalWork) -> LocalResult:
-        """The client's program from its start vector; `InputError` when a loss or a weight is no
-        longer finite.
+        """Run a client's program from its start vector.
 
-        Nothing is looked at while it runs. Where the end is not finite the same work is done once
-        more with a look after every step, to name client, round, step and tensor.
+        Values are not checked during the run. If the end is not finite, the same work is repeated
+        with a check after every step, to name client, round, step and tensor.
+
+        Args:
+            work: The client's local training.
+
+        Returns:
+            The client's result.
+
+        Raises:
+            InputError: The work does not fit the model.
+            DivergenceError: A loss or a weight is not finite.
         """
         place = self.place(work)
         with self._computing():
@@ -167,57 +205,75 @@ class Engine:
             _follow(run)
             if not _finite(run).all():
                 run = self._begin([work], [place], place.network, watched=True)
-                _follow(run)  # comes to an end when only the sum was too great for a number
+                # Passes without an error where only the sum in `_finite` overflowed.
+                _follow(run)
             return self._results(run, [place])[0]
 
     def place(self, work: LocalWork) -> Placement:
-        """The network that the work asks for, in its place in the whole model."""
+        """The network for a client's work and its place in the whole model.
+
+        Args:
+            work: Local training of the whole model or of a sub-model.
+
+        Returns:
+            The engine's network, or a compact one for a sub-model.
+        """
         return self._whole if work.sub is None else self._compact.get(work.sub)
 
     def train_together(
         self, works: Sequence[LocalWork], places: Sequence[Placement], network: Trainable
     ) -> list[LocalResult]:
-        """What `train` gives for each of `works`, from one run on `network`, a stack of their
-        networks.
+        """Run the work of several clients on one stacked network.
 
-        The works' programs and the sizes of their batches must be the same. Who ends with a number
-        that is not finite is trained once more, alone.
+        Args:
+            works: Local training with equal programs and equal sizes of mini-batches.
+            places: Place of each work's network in the whole model.
+            network: A stack of their networks, which is overwritten.
+
+        Returns:
+            The results that `train` gives for each work, within rounding. A client whose result is
+            not finite is trained again alone.
+
+        Raises:
+            InputError: A work does not fit the model.
+            DivergenceError: A loss or a weight is not finite when trained alone.
         """
         with self._computing():
             run = self._begin(works, places, network)
             _follow(run)
-            finite, results = _finite(run).tolist(), self._results(run, places)
+            finite = _finite(run).tolist()
+            results = self._results(run, places)
         return [
-            result if sound else self.train(work)
-            for work, result, sound in zip(works, results, finite, strict=True)
+            result if is_finite else self.train(work)
+            for work, result, is_finite in zip(works, results, finite, strict=True)
         ]
 
     def evaluate(self, work: EvaluationWork) -> float:
-        """Fraction of the client's test samples, or of the work's own, that the model puts into the
-        right class.
+        """Evaluate a model on a client's samples.
 
-        Of a model that predicts numbers it is the coefficient of determination R^2 = 1 - SS_res /
-        SS_tot over them: 1 is perfect, 0 as good as their mean, which a client whose targets are
-        all the same gets, too.
+        Args:
+            work: The model and the samples.
+
+        Returns:
+            The accuracy: the fraction of correctly classified samples. For a model with numeric
+                output,
+            the coefficient of determination R^2 = 1 - SS_res / SS_tot: 1 is perfect, 0 as good as
+            predicting the mean; also 0 where all targets are equal.
         """
         network = self._network
         with self._computing(), torch.inference_mode():
             network.vector.copy_(torch.from_numpy(work.vector))
             network.training(False)
-            outputs, targets = zip(
-                *(
-                    (network.model(inputs), labels)
-                    for inputs, labels in self.batches.test(work.client, work.sample)
-                ),
-                strict=True,
-            )
-            output, target = torch.cat(outputs), torch.cat(targets)
+            outputs, targets = [], []
+            for inputs, labels in self.batches.test(work.client, work.sample):
+                outputs.append(network.model(inputs))
+                targets.append(labels)
+            output = torch.cat(outputs)
+            target = torch.cat(targets)
             if network.classifies:
                 return (output.argmax(1) == target).sum().item() / len(target)
-            residual, spread = (
-                (output.view_as(target) - target).square().sum(),
-                target.var(correction=0) * len(target),
-            )
+            residual = (output.view_as(target) - target).square().sum()
+            spread = target.var(correction=0) * len(target)
             return (1.0 - residual / spread).item() if spread > 0 else 0.0
 
     def _begin(
@@ -227,25 +283,26 @@ class Engine:
         network: Trainable,
         *,
         watched: bool = False,
-    ) -> Run:
-        """The works laid out on their network."""
+    ) -> LocalRun:
+        """The run of `works` with their weights, masks and scores on `network`."""
         weights = network.layout.part("all")
         pairs = list(zip(works, places, strict=True))
         network.vector.copy_(
             network.join([place.take(self._tensor(work.vector)) for work, place in pairs])
         )
         network.training(True)
-        run = Run(network=network, batches=self.batches, works=works, watched=watched)
-        run.doubt = torch.zeros(network.vector.shape[:-1], device=self._device)
+        run = LocalRun(network=network, batches=self.batches, works=works, watched=watched)
+        run.finite_check = torch.zeros(network.vector.shape[:-1], device=self._device)
 
         def joined(name: str) -> Tensor | None:
-            values = [getattr(work, name) for work in works]
-            if values[0] is None:
+            """The works' vectors of a field, on the network; None where they have none."""
+            vectors = [getattr(work, name) for work in works]
+            if vectors[0] is None:
                 return None
             return network.join(
                 [
-                    place.take(self._tensor(value))
-                    for value, place in zip(values, places, strict=True)
+                    place.take(self._tensor(vector))
+                    for vector, place in zip(vectors, places, strict=True)
                 ]
             )
 
@@ -255,26 +312,28 @@ class Engine:
                 for work, place in pairs
                 if work.mask is not None
             )
-            held = [
+            network_masks = [
                 place.take(self._tensor(mask)) for mask, place in zip(masks, places, strict=True)
             ]
-            run.held = network.join(held)[..., weights]
+            run.mask = network.join(network_masks)[..., weights]
             network.vector[..., weights] = torch.where(
-                run.held > 0, network.vector[..., weights], 0.0
+                run.mask > 0, network.vector[..., weights], 0.0
             )
         correction = joined("correction")
         run.correction = None if correction is None else correction[..., weights]
-        run.scores, run.neighbours = joined("scores"), joined("neighbour_mask")
-        run.look(run.doubt, 0, "the start")
+        run.scores = joined("scores")
+        run.neighbour_mask = joined("neighbour_mask")
+        run.check_finite(run.finite_check, 0, "the start")
         return run
 
-    def _results(self, run: Run, places: Sequence[Placement]) -> list[LocalResult]:
-        """What the run ends with, at the places that it has in the whole model."""
-        network, whole = run.network, places[0].whole
+    def _results(self, run: LocalRun, places: Sequence[Placement]) -> list[LocalResult]:
+        """Each client's result of a run, at its place in the whole model."""
+        network = run.network
+        whole = places[0].whole
 
-        def put(values: Tensor, size: int) -> list[Any]:
-            """Each client's numbers as one array, 0 where its network has none."""
-            rows = zip(places, network.divide(values), strict=True)
+        def put(vectors: Tensor, size: int) -> list[Any]:
+            """Each client's vector as an array (size,), 0 outside its network."""
+            rows = zip(places, network.divide(vectors), strict=True)
             return [place.put(row, row.new_zeros(size)).cpu().numpy() for place, row in rows]
 
         losses = [None] * len(places) if run.loss is None else run.loss.reshape(-1).tolist()
@@ -297,21 +356,21 @@ class Engine:
                     run.works,
                     places,
                     network.divide(network.vector),
-                    self._held(run, places),
+                    self._masks(run, places),
                     strict=True,
                 )
             )
         ]
 
-    def _held(self, run: Run, places: Sequence[Placement]) -> list[Mask]:
-        """The mask (upload_size,) of each client; all of those that hold everything are one."""
+    def _masks(self, run: LocalRun, places: Sequence[Placement]) -> list[Mask]:
+        """The mask (upload_size,) of each client; one array for all that keep everything."""
         whole = places[0].whole
-        if run.held is None and all(place.index is None for place in places):
+        if run.mask is None and all(place.index is None for place in places):
             return [self._everything] * len(places)
-        held = torch.ones_like(run.network.vector, dtype=torch.bool)
-        if run.held is not None:
-            held[..., run.network.layout.part("all")] = run.held.bool()
-        rows = zip(places, run.network.divide(held), strict=True)
+        kept = torch.ones_like(run.network.vector, dtype=torch.bool)
+        if run.mask is not None:
+            kept[..., run.network.layout.part("all")] = run.mask.bool()
+        rows = zip(places, run.network.divide(kept), strict=True)
         return [
             place.put(row, row.new_zeros(whole.size)).cpu().numpy()[whole.upload]
             for place, row in rows
@@ -326,15 +385,15 @@ class Engine:
         return torch.from_numpy(vector).to(self._device)
 
 
-def _finite(run: Run) -> Tensor:
-    """Whether all numbers of each client are finite."""
+def _finite(run: LocalRun) -> Tensor:
+    """True for each client whose values are all finite, () or (clients,)."""
     return torch.isfinite(
-        run.doubt + run.network.vector.sum(-1) + (0.0 if run.loss is None else run.loss)
+        run.finite_check + run.network.vector.sum(-1) + (0.0 if run.loss is None else run.loss)
     )
 
 
-def _follow(run: Run) -> None:
-    """The phases of a program one after the other."""
+def _follow(run: LocalRun) -> None:
+    """Run the phases of a program in order."""
     for phase in run.works[0].program:
         if isinstance(phase, Prune):
             prune(run, phase)
@@ -349,8 +408,17 @@ def _follow(run: Run) -> None:
 
 
 def _whole_mask(mask: Mask, layout: Layout) -> Vector:
-    """A mask of the shared part (N_u,) or of all weights (parameter_size,) as 0 and 1 for the whole
-    vector, (size,).
+    """A mask of the shared part or of all weights, extended to the whole vector.
+
+    Args:
+        mask: Of the shared part, (N_u,), or of all weights, (parameter_size,).
+        layout: Layout of the whole vector.
+
+    Returns:
+        1.0 where a value is kept, else 0.0, (size,).
+
+    Raises:
+        InputError: The mask has another shape.
     """
     places = {
         layout.parameter_size: slice(0, layout.parameter_size),
@@ -358,7 +426,8 @@ def _whole_mask(mask: Mask, layout: Layout) -> Vector:
     }
     if mask.ndim != 1 or mask.size not in places:
         raise InputError(
-            f"a mask must have shape ({layout.shared_size},) or ({layout.parameter_size},), got {mask.shape}"
+            f"a mask must have shape ({layout.shared_size},) or ({layout.parameter_size},), "
+            f"got {mask.shape}"
         )
     whole = torch.ones(layout.size)
     whole[places[mask.size]] = torch.from_numpy(mask).float()

@@ -1,4 +1,4 @@
-"""A model that lives in flat vectors."""
+"""A model whose parameters and buffers are views of flat vectors."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from wirelessfl.errors import InputError, check_choice
 
 
 def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean of (output - target)^2 over all numbers of a batch."""
+    """Mean of (output - target)^2 over a batch."""
     return F.mse_loss(outputs.view_as(targets), targets)
 
 
@@ -24,8 +24,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Trainable(Protocol):
-    """What the phases of a program train: the numbers of one client, (n,), or of a stack of
-    clients, (clients, n).
+    """Weights that the phases of a program train, of one client or of several stacked clients.
+
+    Attributes:
+        layout: Layout of one client's vector.
+        vector: Weights and buffers, (size,) or (clients, size).
+        gradient: Gradient of the parameters, (parameter_size,) or (clients, parameter_size).
     """
 
     layout: Layout
@@ -33,45 +37,75 @@ class Trainable(Protocol):
     gradient: Tensor
 
     def require(self, part: Part) -> None:
-        """Gradients for `part` only."""
+        """Restrict gradients to one part.
+
+        Args:
+            part: The part that is trained next.
+        """
         ...
 
     def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
-        """Put each client's gradient of its mean loss into `gradient`; the loss of each, on the
-        device.
+        """Put each client's gradient of its mean loss into `gradient`.
 
-        With `feature_penalty` the gradient is that of the loss + `feature_penalty` x mean
-        |features|.
+        Args:
+            inputs: Normalised inputs, (batch, ...), of all clients one after the other.
+            targets: Labels or numbers, (batch,).
+            feature_penalty: Factor of the mean feature norm in the differentiated objective.
+
+        Returns:
+            The loss without the penalty, () or (clients,), on the device.
         """
         ...
 
     def training(self, mode: bool) -> None:
-        """BatchNorm by the batch's own statistics (which move the running ones) or by the running
-        ones.
+        """Switch batch norm between training and evaluation.
+
+        Args:
+            mode: True for the statistics of the batch, which update the running ones; False for the
+                running ones.
         """
         ...
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:
-        """Numbers of each client in the shape of `vector`."""
+        """Join one vector of each client in the shape of `vector`.
+
+        Args:
+            rows: A vector (n,) of each client.
+
+        Returns:
+            (n,) or (clients, n).
+        """
         ...
 
-    def divide(self, values: Tensor) -> Sequence[Tensor]:
-        """The numbers of each client, as they were joined."""
+    def divide(self, vectors: Tensor) -> Sequence[Tensor]:
+        """Divide joined vectors: the inverse of `join`.
+
+        Args:
+            vectors: (n,) or (clients, n).
+
+        Returns:
+            A vector (n,) of each client.
+        """
         ...
 
 
 class Network:
-    """A model whose numbers are views of `vector` (size,), its gradients views of `gradient`
-    (parameter_size,).
+    """A model whose parameters and buffers are views of `vector`, its gradients of `gradient`.
 
-    So a step of SGD is a few operations on vectors, however many tensors there are. The loss is the
-    model's class variable `loss`, cross-entropy without one. A model that can write its gradient
-    down in closed form has a method `gradient(inputs, targets)`: it adds the gradient of the mean
-    loss to the `grad` of every parameter and gives the loss; autograd is then not asked.
+    A step of SGD is then a few operations on vectors, whatever the number of tensors. The loss is
+    the model's class variable `loss`, by default cross-entropy. A model with its gradient in closed
+    form has a method `gradient(inputs, targets)`, which adds the gradient of the mean loss to the
+    `grad` of every parameter and returns the loss; autograd is then not used.
 
-    With `precision` "bfloat16" the forward and backward pass run under autocast, which knows no
-    closed form; weights, gradients and the evaluation stay float32. `vector` and `gradient` may be
-    given: rows of a stack.
+    Attributes:
+        model: The model, on its device.
+        layout: Layout of the vectors.
+        loss: Name of the loss, a key of `LOSSES`.
+        vector: Weights and buffers, (size,) float32.
+        gradient: Gradient of the parameters, (parameter_size,) float32.
+        bfloat16: Whether forward and backward passes run under autocast in bfloat16; weights,
+            gradients and the evaluation stay float32, and the closed form is not used.
+        classifies: Whether outputs are class scores.
     """
 
     def __init__(
@@ -83,9 +117,23 @@ class Network:
         vector: Tensor | None = None,
         gradient: Tensor | None = None,
     ) -> None:
+        """Bind a model to flat vectors.
+
+        Args:
+            model: The model; its parameters and buffers become views.
+            layout: Its layout.
+            device: Device of the vectors.
+            precision: "float32" or "bfloat16".
+            vector: Storage for weights and buffers, (size,), such as a row of a stack; new if None.
+            gradient: Storage for the gradient, (parameter_size,); new if None.
+
+        Raises:
+            InputError: The model's `loss` is not known.
+        """
         name: str = getattr(model, "loss", "cross-entropy")
         check_choice("loss of training.model", name, LOSSES)
-        self.layout, self.loss = layout, name
+        self.layout = layout
+        self.loss = name
         self.model = model.to(device)
         self.vector = torch.zeros(layout.size, device=device) if vector is None else vector
         self.gradient = (
@@ -101,7 +149,11 @@ class Network:
         self.classifies = name == "cross-entropy"
 
     def require(self, part: Part) -> None:
-        """Gradients for `part` only: autograd then stops where nothing behind it is trained."""
+        """Restrict gradients to one part: autograd stops where no earlier layer is trained.
+
+        Args:
+            part: The part that is trained next.
+        """
         for entry in self.layout.parameters:
             personal = entry.offset < self.layout.personal_size
             self._parameters[entry.name].requires_grad_(
@@ -109,7 +161,16 @@ class Network:
             )
 
     def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
-        """Put the gradient of the mean loss into `gradient`; the loss, on the device."""
+        """Put the gradient of the mean loss into `gradient`.
+
+        Args:
+            inputs: Normalised inputs, (batch, ...).
+            targets: Labels or numbers, (batch,).
+            feature_penalty: Factor of the mean feature norm in the differentiated objective.
+
+        Returns:
+            The loss without the penalty, (), on the device.
+        """
         self.gradient.zero_()
         if self._closed_form is not None and not feature_penalty:
             return self._closed_form(inputs, targets).detach()
@@ -120,32 +181,58 @@ class Network:
             outputs = self.model(inputs)
         loss = self._loss(outputs.float(), targets)
         objective = loss + feature_penalty * norms(features[0]).mean() if features else loss
-        objective.backward()
+        torch.autograd.backward(objective)
         return loss.detach()
 
     def training(self, mode: bool) -> None:
-        """BatchNorm by the batch's own statistics (which move the running ones) or by the running
-        ones.
+        """Switch batch norm between training and evaluation.
+
+        Args:
+            mode: True for the statistics of the batch, which update the running ones; False for the
+                running ones.
         """
-        if self.layout.batch_norm:  # no other layer knows the difference
+        if self.layout.batch_norm:  # no other layer has a second mode
             self.model.train(mode)
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:
-        """The one client's numbers."""
+        """The vector of the one client.
+
+        Args:
+            rows: One vector (n,).
+
+        Returns:
+            The vector (n,).
+        """
         (row,) = rows
         return row
 
-    def divide(self, values: Tensor) -> Sequence[Tensor]:
-        """The one client's numbers."""
-        return (values,)
+    def divide(self, vectors: Tensor) -> Sequence[Tensor]:
+        """The vector of the one client in a sequence.
+
+        Args:
+            vectors: A vector (n,).
+
+        Returns:
+            One vector (n,).
+        """
+        return (vectors,)
 
 
 @contextmanager
 def reading(model: nn.Module, wanted: bool) -> Iterator[list[Tensor]]:
-    """A list that gets the features of a forward pass within, where they are `wanted`.
+    """Record the features of a forward pass inside the context.
 
-    They are what the layer reads that the model's class names as its `feature_layer`, (batch, ...).
-    Raises `InputError` for a model that names none.
+    Features are the inputs of the layer that the model's class names as its `feature_layer`.
+
+    Args:
+        model: The model whose forward pass runs inside.
+        wanted: Whether features are recorded; else the list stays empty.
+
+    Yields:
+        A list that receives the features, (batch, ...).
+
+    Raises:
+        InputError: The model names no `feature_layer`.
     """
     features: list[Tensor] = []
     if not wanted:
@@ -166,10 +253,26 @@ def reading(model: nn.Module, wanted: bool) -> Iterator[list[Tensor]]:
 
 
 def norms(features: Tensor) -> Tensor:
-    """|f|_2 of every sample, (batch,); its gradient at 0 is 0."""
-    return torch.linalg.vector_norm(features.float().flatten(1), dim=1)
+    """Euclidean norm |f|_2 of every sample's features.
+
+    Args:
+        features: (batch, ...).
+
+    Returns:
+        Norms, (batch,); the gradient at 0 is 0.
+    """
+    lengths: Tensor = torch.linalg.vector_norm(features.float().flatten(1), dim=1)
+    return lengths
 
 
 def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:
-    """Matrix products and convolutions in bfloat16, where that is asked for."""
+    """Context in which matrix products and convolutions may use bfloat16.
+
+    Args:
+        device: Device of the computation.
+        bfloat16: Whether bfloat16 is used.
+
+    Returns:
+        The autocast context, disabled without `bfloat16`.
+    """
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16)

@@ -1,6 +1,4 @@
-"""Local training as data: what a client does in a round is a tuple of phases that every executor
-interprets.
-"""
+"""Local training as data: a client's round is a tuple of phases that every executor interprets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,27 +14,37 @@ from wirelessfl.rng import Streams
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """SGD on one part of the model, the other part fixed: [WFL] eq. (8), (10), for `steps` or
-    for `epochs`.
+    """SGD on one part of the model with the other part fixed: [WFL] eq. (8), (10).
 
     In every step g = gradient of the mini-batch loss + `proximal` (w - w_start) with the weights at
-    the phase's start; g is masked, scaled to a norm of at most `clip_norm` over what is trained,
-    and the work's correction is added. Then b <- `momentum` b + g + `weight_decay` w, w <- w -
-    `learning_rate` b, as torch.optim.SGD. The momentum b starts at 0 in every phase. Masked
-    weights, their momentum and their part of g are exactly 0.
+    the phase's start; g is masked, scaled to a norm of at most `clip_norm` over the trained part,
+    and the work's correction is added. Then b <- `momentum` b + g + `weight_decay` w,
+    w <- w - `learning_rate` b, as in torch.optim.SGD. The momentum b starts at 0 in every phase.
+    Masked weights, their momentum and their part of g are exactly 0.
 
-    With part "all" both parts move by the same gradient (FedSim), the personal one with
-    `personal_learning_rate`. A `feature_penalty` lambda adds lambda times the batch mean of |f|_2
-    to what is differentiated, f being the features that the model's last layer reads; the loss that
-    comes back is without it, as it is without the proximal term. With `sum_gradients` the loss
-    gradients along the way, also those of masked weights, add up to `LocalResult.sums["gradient"]`.
-    A `prox` is applied to what is trained after every step ([SPS] Algorithm 1, line 7), with
-    the phase's learning rate.
+    Steps take full batches only (of all samples where there are fewer than a batch) and shuffle
+    anew when too few are left; an epoch visits every sample once and its last batch may be smaller.
+    A model with batch norm skips a last batch of one sample, which has no variance.
 
-    Mini-batches come from the random stream `stream`. Steps take full batches only (of all samples
-    where there are fewer than a batch) and shuffle anew when too few are left; an epoch visits
-    every sample once and its last batch may be smaller. Of a model with BatchNorm a last batch of
-    one sample is left out, which has no variance.
+    Attributes:
+        part: The trained part. With "all" both parts move by the same gradient (FedSim).
+        learning_rate: Step size eta.
+        stream: Random stream of the mini-batches.
+        steps: Number of steps; exactly one of `steps` and `epochs` is given.
+        epochs: Number of passes over the client's samples.
+        personal_learning_rate: Step size of the personal part with part "all"; `learning_rate`
+            if None.
+        momentum: Heavy-ball factor.
+        weight_decay: Factor of w in the step.
+        clip_norm: Largest Euclidean norm of g; no limit if None.
+        proximal: Factor mu of the proximal term.
+        feature_penalty: Factor lambda of the batch mean of |f|_2 in the objective, f being the
+            inputs of the model's last layer. The reported loss excludes it, as it excludes the
+            proximal term.
+        sum_gradients: Whether the loss gradients along the way, including those of masked weights,
+            are summed in `LocalResult.sums["gradient"]`.
+        prox: Operator applied to the trained part after every step with the phase's learning rate:
+            [SPS] Algorithm 1, line 7.
     """
 
     part: Part
@@ -59,11 +67,15 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Prune:
-    """Prune the shared part by the importance I = |u' - u| of `steps` trial steps: [WFL] eq. (6),
-    (9).
+    """Pruning of the shared part by the importance I = |u' - u| of trial steps: [WFL] eq. (6), (9).
 
-    u' is thrown away. With pruning ratio 0 every weight is kept and, as nothing else depends on
-    them, the trial steps are left out.
+    u' is discarded. With pruning ratio 0 every weight is kept and the trial steps are omitted,
+    as nothing else depends on them.
+
+    Attributes:
+        steps: Number of trial steps.
+        learning_rate: Step size of the trial steps.
+        stream: Random stream of their mini-batches.
     """
 
     steps: int
@@ -73,13 +85,18 @@ class Prune:
 
 @dataclass(frozen=True, kw_only=True)
 class Accumulate:
-    """Sums over mini-batches of the gradient g and of g^2, with the model fixed: the raw material
-    of importance scores.
+    """Sums of the gradient g and of g^2 over mini-batches with the model fixed.
 
-    They become `LocalResult.sums["gradient"]` and `["squared_gradient"]`, (parameter_size,) each,
-    of `LocalResult.batches` mini-batches. A mask zeroes weights but no gradients: also what is
-    pruned has a gradient, by which it can grow again. Only the gradients of `part` are taken.
+    They are the input of importance scores: `LocalResult.sums["gradient"]` and
+    `["squared_gradient"]`, (parameter_size,) each, of `LocalResult.batches` mini-batches. A mask
+    zeroes weights but not gradients: a pruned weight has a gradient by which it can grow again.
     Batches as for `Train`.
+
+    Attributes:
+        stream: Random stream of the mini-batches.
+        part: The part whose gradients are summed.
+        steps: Number of mini-batches; exactly one of `steps` and `epochs` is given.
+        epochs: Number of passes over the client's samples.
     """
 
     stream: str
@@ -93,17 +110,27 @@ class Accumulate:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMask:
-    """Straight-through training of real scores z that choose a mask of the fixed weights w:
-    [MCE-PL] M-1.
+    """Straight-through training of scores z that choose a mask of the fixed weights w.
 
-    Per layer y = z + mean|z| sign(z) M ([MCE-PL] eq. (11)) with M the mean mask of the neighbours,
-    m = the n - floor((1 - keep) n) largest |y| ([MCE-PL] eq. (3)), less every output filter with at
-    most `filter_threshold` ones (Fil). A step takes the gradient of the loss at v = w m and hands
-    it through: G = dL/dv w sign(z) + `group_lasso` z / |z_filter| ([MCE-PL] eq. (4)-(9), (15)), z
-    <- z - `learning_rate` (G + `weight_decay` z) ([MCE-PL] eq. (14)). `keep` has one share for each
-    tensor of weights (of two axes or more) in the layout's order; other tensors have no mask and
-    stay. The result has z as `scores`, the mask of the last y ([MCE-PL] eq. (16)), and the last G
-    as `sums["score_gradient"]`, which ([MCE-PL] eq. (17)) uses again after the exchange of masks.
+    This is [MCE-PL] M-1. Per layer y = z + mean|z| sign(z) M ([MCE-PL] eq. (11)) with M the
+    mean mask of the neighbours, m = the n - floor((1 - keep) n) largest |y| ([MCE-PL] eq. (3)),
+    without every output filter with at most `filter_threshold` ones (Fil). A step takes the
+    gradient of the loss at v = w m and passes it on: G = dL/dv w sign(z) + `group_lasso` z /
+    |z_filter| ([MCE-PL] eq. (4)-(9), (15)), z <- z - `learning_rate` (G + `weight_decay` z)
+    ([MCE-PL] eq. (14)). Tensors of one axis have no mask and stay fixed.
+
+    The result has z as `scores`, the mask of the last y ([MCE-PL] eq. (16)), and the last G as
+    `sums["score_gradient"]`, which [MCE-PL] eq. (17) uses again after the exchange of masks.
+
+    Attributes:
+        keep: Kept fraction of each tensor of weights (two axes or more), in the layout's order.
+        learning_rate: Step size of the scores.
+        stream: Random stream of the mini-batches.
+        steps: Number of steps; exactly one of `steps` and `epochs` is given.
+        epochs: Number of passes over the client's samples.
+        weight_decay: Factor of z in the step.
+        group_lasso: Factor of the sum of the norms of filters.
+        filter_threshold: Largest number of ones with which a filter is removed.
     """
 
     keep: tuple[float, ...]
@@ -121,13 +148,21 @@ class TrainMask:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPruned:
-    """Training of weights w that are pruned in every forward pass and stay dense themselves:
-    [MCE-PL] M-3.
+    """Training of dense weights w that are pruned in every forward pass: [MCE-PL] M-3.
 
     A step takes the gradient of the loss at v = w m, m the largest |w| of each layer as in
-    `TrainMask`, and hands it to all weights, w <- w - `learning_rate` (g + `weight_decay` w): what
-    is pruned can come back. The result has w as `vector` and the last m as `mask`; v = w m is the
-    model that counts.
+    `TrainMask`, and applies it to all weights, w <- w - `learning_rate` (g + `weight_decay` w): a
+    pruned weight can return. The result has w as `vector` and the last m as `mask`; the model is
+    v = w m.
+
+    Attributes:
+        keep: Kept fraction of each tensor of weights (two axes or more), in the layout's order.
+        learning_rate: Step size of the weights.
+        stream: Random stream of the mini-batches.
+        steps: Number of steps; exactly one of `steps` and `epochs` is given.
+        epochs: Number of passes over the client's samples.
+        weight_decay: Factor of w in the step.
+        filter_threshold: Largest number of ones with which a filter is removed.
     """
 
     keep: tuple[float, ...]
@@ -148,13 +183,21 @@ Program = tuple[Phase, ...]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalWork:
-    """One client's task in one round: `program` on the flat start vector, shape (size,).
+    """One client's local training in one round.
 
-    `mask`: what is kept from the start, of the shared part (N_u,) or of all weights
-    (parameter_size,). `correction` (size,) is added to every gradient of `Train`, as control
-    variates are (c - c_i of Scaffold, -h_i of ProxSkip). `sub` trains the compact network of these
-    channels in place of the whole one. `scores` z and `neighbour_mask` M, (parameter_size,) each,
-    belong to `TrainMask`.
+    Attributes:
+        client: Number of the client, from 0.
+        vector: Flat weights and buffers at the start, (size,).
+        program: The phases, in order.
+        pruning_ratio: Fraction of the shared weights that a `Prune` removes, within [0, 1].
+        streams: Random streams of the round.
+        mask: Weights that are kept from the start, of the shared part (N_u,) or of all weights
+            (parameter_size,); all if None.
+        correction: Added to every gradient of `Train`, (size,), for control variates (c - c_i of
+            Scaffold, -h_i of ProxSkip); none if None.
+        sub: Channels of the compact network that is trained in place of the whole one.
+        scores: Scores z of `TrainMask`, (parameter_size,).
+        neighbour_mask: Mean mask M of the neighbours for `TrainMask`, (parameter_size,).
     """
 
     client: int
@@ -177,14 +220,18 @@ class LocalWork:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalResult:
-    """What a client ends with: its flat vector (size,), the mask of what it can upload
-    (upload_size,), its loss.
+    """Result of a client's local training.
 
-    `mask` says which weights of the shared part the client holds, and behind them which shared
-    buffers; a model without buffers has upload_size = N_u. What a sub-model does not hold is False
-    and unchanged in `vector`. `loss` is the mean mini-batch loss over the last phase that trains,
-    None when the program has no step. `steps` counts the steps of these phases, `batches` the
-    mini-batches in `sums`.
+    Attributes:
+        vector: Flat weights and buffers, (size,). Values outside a sub-model are unchanged.
+        mask: Values that the client can upload, (upload_size,): the kept weights of the shared
+            part, followed by the shared buffers; False outside a sub-model. A model without
+            buffers has upload_size = N_u.
+        loss: Mean mini-batch loss of the last phase that trains; None for a program without steps.
+        steps: Steps of the phases that train.
+        batches: Mini-batches in `sums`.
+        sums: Sums over mini-batches by name, (parameter_size,) each.
+        scores: Trained scores z, (parameter_size,); None unless the program trains a mask.
     """
 
     vector: Vector
@@ -197,9 +244,13 @@ class LocalResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """At most `count` of a client's samples to train or to test on, the same ones for the same
-    `seed`.
+class SampleSelection:
+    """A fixed random subset of a client's samples.
+
+    Attributes:
+        of: The client's training or test samples.
+        count: Largest number of samples.
+        seed: Seed of the draw: the same seed selects the same samples.
     """
 
     of: Literal["train", "test"]
@@ -209,24 +260,46 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationWork:
-    """Accuracy of the model `vector` (size,) on one client's test samples, or on a `sample` of its
-    data.
+    """Evaluation of one model on one client's samples.
+
+    Attributes:
+        client: Number of the client, from 0.
+        vector: Flat weights and buffers of the model, (size,).
+        sample: Samples to evaluate on; all test samples of the client if None.
     """
 
     client: int
     vector: Vector
-    sample: Sample | None = None
+    sample: SampleSelection | None = None
 
 
 def epoch_batches(samples: int, batch_size: int, smallest: int = 1) -> list[int]:
-    """Sizes of the mini-batches of one epoch; a last one below `smallest` is left out."""
+    """Sizes of the mini-batches of one epoch.
+
+    Args:
+        samples: Number of samples.
+        batch_size: Samples of a full mini-batch.
+        smallest: Smallest last mini-batch that is used.
+
+    Returns:
+        One size for each mini-batch; the last one is smaller where the samples do not fill it.
+
+    Example:
+        >>> epoch_batches(40, 16)
+        [16, 16, 8]
+    """
     whole, rest = divmod(samples, batch_size)
     return [batch_size] * whole + ([rest] if rest >= smallest else [])
 
 
 def personal_only(program: Program) -> Program:
-    """What is left of `program` for a client that gets no share in the round (pruning ratio 1): its
-    personal steps.
+    """The personal steps of a program, for a client that is not scheduled (pruning ratio 1).
+
+    Args:
+        program: The program of a client that takes part.
+
+    Returns:
+        The phases on the personal part; those on all of the model are restricted to it.
     """
     kept: list[Phase] = []
     for phase in program:
@@ -238,7 +311,14 @@ def personal_only(program: Program) -> Program:
 
 
 def personal_rate(phase: Train) -> float:
-    """The learning rate of the personal part in `phase`."""
+    """The learning rate of the personal part.
+
+    Args:
+        phase: A phase on all of the model.
+
+    Returns:
+        `personal_learning_rate`, or `learning_rate` where it is not given.
+    """
     return (
         phase.learning_rate
         if phase.personal_learning_rate is None
@@ -247,12 +327,26 @@ def personal_rate(phase: Train) -> float:
 
 
 def prunes(program: Program) -> bool:
-    """Whether `program` can prune at all."""
+    """Test if a program has a phase `Prune`.
+
+    Args:
+        program: The phases of a client.
+
+    Returns:
+        True if the program can prune.
+    """
     return any(isinstance(phase, Prune) for phase in program)
 
 
 def in_epochs(program: Program) -> bool:
-    """Whether a phase of `program` is as long as a client's samples say."""
+    """Test if the length of a program depends on the number of a client's samples.
+
+    Args:
+        program: The phases of a client.
+
+    Returns:
+        True if any phase is given in epochs.
+    """
     return any(not isinstance(phase, Prune) and phase.epochs is not None for phase in program)
 
 

@@ -1,4 +1,4 @@
-"""Descent: the steps of a client's phases on one network."""
+"""Stochastic gradient descent: the steps of a phase on the weights of one client or of several."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,51 +24,92 @@ from wirelessfl.errors import DivergenceError
 
 
 @dataclass(kw_only=True)
-class Run:
-    """Works under way on `network`, of one client or of a stack: (clients, n) in place of (n,); it
-    ends with them.
+class LocalRun:
+    """Local training in progress on one network, for one client or for several stacked clients.
 
-    `held` (parameter_size,) is 1 where a weight is kept and 0 where it is pruned, None while all
-    are kept. `doubt` is a sum of all that is not seen in the end vector: no longer finite when any
-    of it is not. With `watched` every step looks for numbers that are not finite and says whose
-    they are.
+    The network is used up by it: `network.vector` starts as the clients' weights and ends as the
+    result. Shapes are those of one client; stacked clients have a leading axis (clients, ...).
+
+    Attributes:
+        network: The network that is trained.
+        batches: Mini-batches of the clients.
+        works: One `LocalWork` for each client, all with the same program.
+        watched: Whether every step checks that all values are finite and names the first that is
+            not.
+        mask: 1.0 where a weight is kept and 0.0 where it is pruned, (parameter_size,); None while
+            all are kept.
+        correction: Added to every gradient of `Train`, (parameter_size,); None without one.
+        scores: Scores z of `TrainMask`, (parameter_size,); None without them.
+        neighbour_mask: Mean mask M of the neighbours, (parameter_size,); None without neighbours.
+        loss: Mean mini-batch loss of the last phase with steps, (); None before it.
+        steps: Steps of the phases that train, so far.
+        accumulated: Mini-batches whose gradients are in `sums`.
+        sums: Sums over mini-batches by name, (parameter_size,) each.
+        finite_check: Sum of the intermediate values that are not in the final vector, (): not
+            finite if any of them was not.
     """
 
     network: Trainable
     batches: Batches
     works: Sequence[LocalWork]
     watched: bool = False
-    held: Tensor | None = None
+    mask: Tensor | None = None
     correction: Tensor | None = None
     scores: Tensor | None = None
-    neighbours: Tensor | None = None
+    neighbour_mask: Tensor | None = None
     loss: Tensor | None = None
     steps: int = 0
     accumulated: int = 0
     sums: dict[str, Tensor] = field(default_factory=dict)
-    doubt: Tensor = field(default_factory=lambda: torch.zeros(()))
+    finite_check: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def draw(self, phase: Train | Accumulate | TrainMask | TrainPruned) -> Iterator[Batch]:
-        """The mini-batches of a phase."""
+        """The mini-batches of a phase.
+
+        Args:
+            phase: A phase with `stream` and either `steps` or `epochs`.
+
+        Returns:
+            Inputs and targets of each mini-batch, of all clients one after the other.
+        """
         clients = [work.client for work in self.works]
         seeds = [work.streams.seed_for(phase.stream, work.client) for work in self.works]
         return self.batches.together(clients, seeds, steps=phase.steps, epochs=phase.epochs)
 
     def count(self, total: Tensor, steps: int) -> None:
-        """Steps of a phase and their losses' sum."""
+        """Record the steps of a phase and their mean loss.
+
+        Args:
+            total: Sum of the mini-batch losses, () or (clients,).
+            steps: Number of steps; nothing is recorded for 0.
+        """
         if steps:
             self.loss = total / steps
             self.steps += steps
 
     def add(self, name: str, total: Tensor) -> None:
-        """One more phase's part of a sum."""
+        """Add the result of a phase to a sum over mini-batches.
+
+        Args:
+            name: Key in `sums`.
+            total: The phase's contribution, (parameter_size,).
+        """
         self.sums[name] = self.sums[name] + total if name in self.sums else total
 
-    def look(
+    def check_finite(
         self, loss: Tensor, step: int, stream: str, vector: Tensor | None = None, of: str = ""
     ) -> None:
-        """`DivergenceError` naming client, round, step and tensor when, on a watched run, something
-        is not finite.
+        """Check loss and weights after a step of a watched run.
+
+        Args:
+            loss: Loss of the step, ().
+            step: Number of the step in its phase, from 1.
+            stream: Random stream of the phase, to name it.
+            vector: Values to check in the layout of the network, (size,); its weights by default.
+            of: Prefix of a tensor's name in the message, such as "the gradient of ".
+
+        Raises:
+            DivergenceError: A value is not finite; the message names client, round, step and tensor.
         """
         if not self.watched:
             return
@@ -82,33 +123,45 @@ class Run:
             return
         work = self.works[0]
         raise DivergenceError(
-            f"training diverged: client {work.client}, round {work.streams.round + 1}, loss {loss.item():g}, "
-            f"{of + bad[0] if bad else 'the loss itself'} is not finite at step {step} of {stream}; reduce "
-            f"training.learning_rate"
+            f"training diverged: client {work.client}, round {work.streams.round + 1}, "
+            f"loss {loss.item():g}, "
+            f"{of + bad[0] if bad else 'the loss itself'} is not finite at step {step} of "
+            f"{stream}; reduce training.learning_rate"
         )
 
 
-def descend(run: Run, phase: Train) -> None:
-    """Train one part of the network by SGD."""
-    network, trained = run.network, run.network.layout.part(phase.part)
+def descend(run: LocalRun, phase: Train) -> None:
+    """Train one part of the network by SGD; see `Train` for the equations of a step.
+
+    Args:
+        run: The run, whose weights, loss and sums are updated.
+        phase: Length and settings of the training.
+
+    Raises:
+        DivergenceError: A value of a watched run is not finite.
+    """
+    network = run.network
+    trained = network.layout.part(phase.part)
     network.require(phase.part)
     update = _Sgd(network, phase)
-    weights, gradient = network.vector[..., trained], network.gradient[..., trained]
+    weights = network.vector[..., trained]
+    gradient = network.gradient[..., trained]
     start = weights.clone() if phase.proximal else None
-    held = None if run.held is None else run.held[..., trained]
+    mask = None if run.mask is None else run.mask[..., trained]
     correction = None if run.correction is None else run.correction[..., trained]
-    if correction is not None and held is not None:
-        correction = correction * held
-    gathered = torch.zeros_like(network.gradient) if phase.sum_gradients else None
-    total, steps = torch.zeros(weights.shape[:-1], device=weights.device), 0
+    if correction is not None and mask is not None:
+        correction = correction * mask
+    gradient_sum = torch.zeros_like(network.gradient) if phase.sum_gradients else None
+    total = torch.zeros(weights.shape[:-1], device=weights.device)
+    steps = 0
     for steps, (inputs, targets) in enumerate(run.draw(phase), start=1):
         loss = network.backward(inputs, targets, phase.feature_penalty)
-        if gathered is not None:
-            gathered[..., trained].add_(gradient)
+        if gradient_sum is not None:
+            gradient_sum[..., trained].add_(gradient)
         if start is not None:
             gradient.add_(weights - start, alpha=phase.proximal)
-        if held is not None:
-            gradient.mul_(held)
+        if mask is not None:
+            gradient.mul_(mask)
         if phase.clip_norm is not None:
             clip(gradient, phase.clip_norm)
         if correction is not None:
@@ -117,24 +170,34 @@ def descend(run: Run, phase: Train) -> None:
         if phase.prox is not None:
             weights.copy_(phase.prox(weights, phase.learning_rate))
         total += loss
-        run.look(loss, steps, phase.stream)
+        run.check_finite(loss, steps, phase.stream)
     run.count(total, steps)
-    if gathered is not None:
-        run.add("gradient", gathered)
+    if gradient_sum is not None:
+        run.add("gradient", gradient_sum)
         run.accumulated += steps
 
 
-def prune(run: Run, phase: Prune) -> None:
-    """Zero the least important weights of the shared part: [WFL] eq. (6), (9); ratio 0 keeps all."""
+def prune(run: LocalRun, phase: Prune) -> None:
+    """Zero the least important weights of the shared part: [WFL] eq. (6), (9).
+
+    Args:
+        run: The run, whose weights and mask are updated. Clients with pruning ratio 0 keep all
+            weights; if all have it, the trial steps are omitted.
+        phase: Number and rate of the trial steps.
+
+    Raises:
+        DivergenceError: A value of a watched run is not finite.
+    """
     layout = run.network.layout
-    shared, buffers = (
-        run.network.vector[..., layout.shared],
-        run.network.vector[..., layout.buffers],
-    )
-    pruned = [prune_count(work.pruning_ratio, layout.shared_size) for work in run.works]
-    if not any(pruned):
+    shared = run.network.vector[..., layout.shared]
+    buffers = run.network.vector[..., layout.buffers]
+    prune_counts = [prune_count(work.pruning_ratio, layout.shared_size) for work in run.works]
+    if not any(prune_counts):
         return
-    start, kept_buffers, loss, steps = shared.clone(), buffers.clone(), run.loss, run.steps
+    # The trial steps serve the ranking alone: weights, buffers, loss and steps are restored.
+    start = shared.clone()
+    kept_buffers = buffers.clone()
+    loss, steps = run.loss, run.steps
     descend(
         run,
         Train(
@@ -143,24 +206,34 @@ def prune(run: Run, phase: Prune) -> None:
     )
     run.loss, run.steps = loss, steps
     importance = (shared - start).abs_()
-    run.doubt = run.doubt + importance.sum(-1)
-    rows = importance.view(len(pruned), -1).cpu().numpy()
+    run.finite_check = run.finite_check + importance.sum(-1)
+    rows = importance.view(len(prune_counts), -1).cpu().numpy()
     masks = np.stack(
-        [keep_most_important(row, count) for row, count in zip(rows, pruned, strict=True)]
+        [keep_most_important(row, count) for row, count in zip(rows, prune_counts, strict=True)]
     )
     mask = torch.from_numpy(masks).to(shared.device).view_as(shared)
     shared.copy_(torch.where(mask, start, 0.0))
     buffers.copy_(kept_buffers)
-    run.held = torch.ones_like(run.network.gradient)
-    run.held[..., layout.shared] = mask.float()
+    run.mask = torch.ones_like(run.network.gradient)
+    run.mask[..., layout.shared] = mask.float()
 
 
-def accumulate(run: Run, phase: Accumulate) -> None:
-    """Sum gradients and their squares over mini-batches; weights and buffers stay as they are."""
-    network, part = run.network, run.network.layout.part(phase.part)
+def accumulate(run: LocalRun, phase: Accumulate) -> None:
+    """Sum gradients and their squares over mini-batches, with weights and buffers unchanged.
+
+    Args:
+        run: The run, whose `sums` and `accumulated` are updated.
+        phase: Part of the model and number of mini-batches.
+
+    Raises:
+        DivergenceError: A value of a watched run is not finite.
+    """
+    network = run.network
+    part = network.layout.part(phase.part)
     network.require(phase.part)
     buffers = network.vector[..., network.layout.buffers].clone()
-    total, squares = torch.zeros_like(network.gradient), torch.zeros_like(network.gradient)
+    total = torch.zeros_like(network.gradient)
+    squares = torch.zeros_like(network.gradient)
     gradient = network.gradient[..., part]
     for step, (inputs, targets) in enumerate(run.draw(phase), start=1):
         loss = network.backward(inputs, targets)
@@ -168,17 +241,21 @@ def accumulate(run: Run, phase: Accumulate) -> None:
         squares[..., part].addcmul_(gradient, gradient)
         run.accumulated += 1
         if run.watched:
-            for of, seen in (("gradient", network.gradient), ("squared gradient", squares)):
-                run.look(loss, step, phase.stream, torch.cat([seen, buffers]), f"the {of} of ")
+            for of, checked in (("gradient", network.gradient), ("squared gradient", squares)):
+                vector = torch.cat([checked, buffers])
+                run.check_finite(loss, step, phase.stream, vector, f"the {of} of ")
     network.vector[..., network.layout.buffers].copy_(buffers)
     run.add("gradient", total)
     run.add("squared_gradient", squares)
-    run.doubt = run.doubt + total.sum(-1) + squares.sum(-1)
+    run.finite_check = run.finite_check + total.sum(-1) + squares.sum(-1)
 
 
 def clip(gradient: Tensor, norm: float) -> None:
-    """Scale each client's `gradient` in place to a norm of at most `norm`, as
-    torch.nn.utils.clip_grad_norm_.
+    """Scale gradients in place to a largest norm, as `torch.nn.utils.clip_grad_norm_`.
+
+    Args:
+        gradient: One gradient, (n,), or one for each client, (clients, n).
+        norm: Largest Euclidean norm of each.
     """
     gradient.mul_(
         torch.clamp(
@@ -188,8 +265,9 @@ def clip(gradient: Tensor, norm: float) -> None:
 
 
 class _Sgd:
-    """SGD on one part of a network, with a momentum that begins at 0; one pass over the weights of
-    each rate.
+    """SGD on one part of a network, with a momentum that starts at 0.
+
+    Weights with the same learning rate are updated in one pass.
     """
 
     def __init__(self, network: Trainable, phase: Train) -> None:
@@ -213,13 +291,13 @@ class _Sgd:
         ]
 
     def step(self) -> None:
-        """One update from the network's gradient."""
+        """Update the weights from the network's gradient."""
         phase = self._phase
         for (weights, gradient, rate), momentum in zip(self._parts, self._momentum, strict=True):
             if momentum is None and not phase.weight_decay:
                 weights.add_(gradient, alpha=-rate)
             elif weights.numel():
-                # 0.21 ms for 1.66 M weights against 0.51 ms as five operations on the vectors
+                # Fused: 0.21 ms for 1.66 M weights, against 0.51 ms as five vector operations.
                 torch._fused_sgd_(
                     _rows(weights),
                     _rows(gradient),
@@ -234,6 +312,6 @@ class _Sgd:
                 )
 
 
-def _rows(values: Tensor) -> list[Tensor]:
-    """The clients' parts, each in one piece of memory as a fused step needs it."""
-    return [values] if values.ndim == 1 else list(values.unbind(0))
+def _rows(vectors: Tensor) -> list[Tensor]:
+    """The clients' vectors, each contiguous in memory: a fused step needs that."""
+    return [vectors] if vectors.ndim == 1 else list(vectors.unbind(0))

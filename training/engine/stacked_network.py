@@ -1,6 +1,4 @@
-"""Stacks: the networks of several clients in one, for devices that many small operations keep
-waiting.
-"""
+"""Networks of several clients stacked into one, for devices that small operations keep idle."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -14,39 +12,60 @@ from training.engine.network import Network, autocast, norms, reading
 from training.structure.layout import Part
 
 
-class Stack:
-    """`clients` networks of one shape as one program: numbers are (clients, n), samples lie behind
-    each other.
+class StackedNetwork:
+    """The networks of several clients with one shape as one model.
 
     The model's own `forward` runs once on the samples of all clients, (clients * batch, ...). Its
-    linear layers, convolutions and batch norms are replaced by ones that use each client's own
-    numbers (a batched matrix product, a grouped convolution, statistics of each client's own
-    samples); everything else a model does treats every sample for itself. Batches are exact,
-    nothing is padded.
+    linear layers, convolutions and batch norms are replaced by layers that use each client's own
+    values: a batched matrix product, a grouped convolution, statistics of each client's samples.
+    All other operations of a model treat every sample separately. Results are exact: nothing is
+    padded.
+
+    Attributes:
+        layout: Layout of one client's vector.
+        vector: Weights and buffers, (clients, size).
+        gradient: Gradient of the parameters, (clients, parameter_size).
     """
 
     def __init__(self, network: Network, clients: int) -> None:
-        device, self.layout = network.vector.device, network.layout
+        """Stack a model.
+
+        Args:
+            network: The network of one client, whose model is copied.
+            clients: Number of clients.
+        """
+        device = network.vector.device
+        self.layout = network.layout
         self.vector = torch.zeros(clients, self.layout.size, device=device)
         self.gradient = torch.zeros(clients, self.layout.parameter_size, device=device)
-        self._bfloat16, self._losses = network.bfloat16, _LOSSES[network.loss]
+        self._bfloat16 = network.bfloat16
+        self._losses = _LOSSES[network.loss]
         self._model = _stacked(network.model)
         self._parameters: dict[str, nn.Parameter] = {}
         self._gradients: dict[str, Tensor] = {}
         for entry in self.layout.entries:
             module, _, name = entry.name.rpartition(".")
-            values = self.vector[:, entry.slice].unflatten(1, entry.shape)
+            view = torch.unflatten(self.vector[:, entry.slice], 1, entry.shape)
             owner = self._model.get_submodule(module)
             if entry.offset >= self.layout.parameter_size:
-                setattr(owner, name, values)
+                setattr(owner, name, view)
                 continue
-            self._parameters[entry.name] = nn.Parameter(values)
-            self._gradients[entry.name] = self.gradient[:, entry.slice].unflatten(1, entry.shape)
+            self._parameters[entry.name] = nn.Parameter(view)
+            gradient = self.gradient[:, entry.slice]
+            self._gradients[entry.name] = torch.unflatten(gradient, 1, entry.shape)
             setattr(owner, name, self._parameters[entry.name])
 
     @staticmethod
     def fits(model: nn.Module) -> bool:
-        """Whether all numbers of `model` are in layers that can be stacked."""
+        """Test if all values of a model are in layers that can be stacked.
+
+        Args:
+            model: The model of one client.
+
+        Returns:
+            True if its parameters and buffers are in linear layers, convolutions with zero padding
+            and batch norms.
+        """
         return all(
             type(module) in _LAYERS and getattr(module, "padding_mode", "zeros") == "zeros"
             for module in model.modules()
@@ -55,7 +74,11 @@ class Stack:
         )
 
     def require(self, part: Part) -> None:
-        """Gradients for `part` only."""
+        """Restrict gradients to one part.
+
+        Args:
+            part: The part that is trained next.
+        """
         for entry in self.layout.parameters:
             personal = entry.offset < self.layout.personal_size
             self._parameters[entry.name].requires_grad_(
@@ -63,38 +86,68 @@ class Stack:
             )
 
     def backward(self, inputs: Tensor, targets: Tensor, feature_penalty: float = 0.0) -> Tensor:
-        """Put each client's gradient of its mean loss into `gradient`; the losses, (clients,)."""
+        """Put each client's gradient of its mean loss into `gradient`.
+
+        Args:
+            inputs: Normalised inputs, (clients * batch, ...), client after client.
+            targets: Labels or numbers, (clients * batch,).
+            feature_penalty: Factor of the mean feature norm in the differentiated objective.
+
+        Returns:
+            The losses without the penalty, (clients,), on the device.
+        """
         self.gradient.zero_()
         with (
             autocast(self.vector.device, self._bfloat16),
             reading(self._model, feature_penalty > 0) as features,
         ):
             outputs = self._model(inputs)
-        samples = self._losses(outputs.float(), targets).view(len(self.vector), -1)
-        losses = samples.mean(1)
-        trained = [name for name, values in self._parameters.items() if values.requires_grad]
-        objectives = (
-            losses + feature_penalty * norms(features[0]).view_as(samples).mean(1)
-            if features
-            else losses
+        sample_losses = self._losses(outputs.float(), targets).view(len(self.vector), -1)
+        losses = sample_losses.mean(1)
+        objectives = losses
+        if features:
+            penalty = norms(features[0]).view_as(sample_losses).mean(1)
+            objectives = losses + feature_penalty * penalty
+        trained = [name for name, weight in self._parameters.items() if weight.requires_grad]
+        # Clients share no parameter, so that the gradient of the sum holds each client's own.
+        gradients = torch.autograd.grad(
+            objectives.sum(), [self._parameters[name] for name in trained]
         )
-        found = torch.autograd.grad(objectives.sum(), [self._parameters[name] for name in trained])
-        torch._foreach_copy_([self._gradients[name] for name in trained], found)
+        torch._foreach_copy_([self._gradients[name] for name in trained], gradients)
         return losses.detach()
 
     def training(self, mode: bool) -> None:
-        """Nothing to switch: a stack trains, it is not evaluated."""
+        """Do nothing: a stack is trained and never evaluated.
+
+        Args:
+            mode: Ignored.
+        """
 
     def join(self, rows: Sequence[Tensor]) -> Tensor:
-        """The numbers of each client as rows."""
+        """Join one vector of each client.
+
+        Args:
+            rows: A vector (n,) of each client.
+
+        Returns:
+            (clients, n).
+        """
         return torch.stack(list(rows))
 
-    def divide(self, values: Tensor) -> Sequence[Tensor]:
-        """The rows."""
-        return values.unbind(0)
+    def divide(self, vectors: Tensor) -> Sequence[Tensor]:
+        """Divide joined vectors: the inverse of `join`.
+
+        Args:
+            vectors: (clients, n).
+
+        Returns:
+            A vector (n,) of each client.
+        """
+        return vectors.unbind(0)
 
 
 def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Squared error of every sample, (batch,)."""
     return (outputs.view_as(targets) - targets).square()
 
 
@@ -105,7 +158,7 @@ _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class _Linear(nn.Module):
-    """Linear layers: weight (clients, out, in), bias (clients, out)."""
+    """A linear layer for each client: weight (clients, out, in), bias (clients, out)."""
 
     weight: Tensor
     bias: Tensor | None
@@ -116,17 +169,21 @@ class _Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         clients = len(self.weight)
-        rows, columns = inputs.reshape(clients, -1, inputs.shape[-1]), self.weight.mT
-        made = (
+        rows = inputs.reshape(clients, -1, inputs.shape[-1])
+        columns = self.weight.mT
+        outputs = (
             rows @ columns
             if self.bias is None
             else torch.baddbmm(self.bias[:, None], rows, columns)
         )
-        return made.flatten(0, 1)
+        return outputs.flatten(0, 1)
 
 
 class _Conv2d(nn.Module):
-    """Convolutions as one with groups: weight (clients, out, in, h, w), bias (clients, out)."""
+    """A convolution for each client, computed as one grouped convolution.
+
+    Weight (clients, out, in, h, w), bias (clients, out).
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -134,13 +191,16 @@ class _Conv2d(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.bias = None
-        self._layer = (cast(nn.Conv2d, layer),)  # in a tuple: no sub-module of this one
+        self._layer = (
+            cast(nn.Conv2d, layer),
+        )  # in a tuple, so that it is not registered as a sub-module
 
     def forward(self, images: Tensor) -> Tensor:
-        (layer,), clients = self._layer, len(self.weight)
+        (layer,) = self._layer
+        clients = len(self.weight)
         bias = None if self.bias is None else self.bias.flatten()
-        made = F.conv2d(
-            _beside(images, clients),
+        outputs = F.conv2d(
+            _clients_to_channels(images, clients),
             self.weight.flatten(0, 1),
             bias,
             layer.stride,
@@ -148,11 +208,14 @@ class _Conv2d(nn.Module):
             layer.dilation,
             clients * layer.groups,
         )
-        return _behind(made, clients)
+        return _channels_to_clients(outputs, clients)
 
 
 class _BatchNorm2d(nn.Module):
-    """Batch norms in training: weight, bias, running_mean and running_var (clients, channels)."""
+    """A batch norm in training for each client.
+
+    Weight, bias, running_mean and running_var are (clients, channels).
+    """
 
     weight: Tensor
     bias: Tensor
@@ -164,13 +227,13 @@ class _BatchNorm2d(nn.Module):
         self._layer = (cast(nn.BatchNorm2d, layer),)
 
     def forward(self, images: Tensor) -> Tensor:
-        (layer,), clients = self._layer, len(self.weight)
-        mean, variance = (
-            self.running_mean.flatten(),
-            self.running_var.flatten(),
-        )  # copies: rows are not in one piece
-        made = F.batch_norm(
-            _beside(images, clients),
+        (layer,) = self._layer
+        clients = len(self.weight)
+        # Copies, as the rows are not contiguous; written back below.
+        mean = self.running_mean.flatten()
+        variance = self.running_var.flatten()
+        outputs = F.batch_norm(
+            _clients_to_channels(images, clients),
             mean,
             variance,
             self.weight.flatten(),
@@ -181,7 +244,7 @@ class _BatchNorm2d(nn.Module):
         )
         self.running_mean.copy_(mean.view_as(self.running_mean))
         self.running_var.copy_(variance.view_as(self.running_var))
-        return _behind(made, clients)
+        return _channels_to_clients(outputs, clients)
 
 
 _LAYERS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
@@ -192,20 +255,20 @@ _LAYERS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
 
 
 def _stacked(model: nn.Module) -> nn.Module:
-    """A copy of `model` with stacked layers, which have no numbers yet."""
-    made = copy.deepcopy(model)
-    for name, module in list(made.named_modules()):
+    """A copy of `model` with stacked layers, which have no values yet."""
+    stacked = copy.deepcopy(model)
+    for name, module in list(stacked.named_modules()):
         if type(module) in _LAYERS:
             parent, _, own = name.rpartition(".")
-            setattr(made.get_submodule(parent), own, _LAYERS[type(module)](module))
-    return made
+            setattr(stacked.get_submodule(parent), own, _LAYERS[type(module)](module))
+    return stacked
 
 
-def _beside(images: Tensor, clients: int) -> Tensor:
+def _clients_to_channels(images: Tensor, clients: int) -> Tensor:
     """(clients * batch, channels, h, w) to (batch, clients * channels, h, w)."""
-    return images.unflatten(0, (clients, -1)).transpose(0, 1).flatten(1, 2)
+    return torch.unflatten(images, 0, (clients, -1)).transpose(0, 1).flatten(1, 2)
 
 
-def _behind(images: Tensor, clients: int) -> Tensor:
+def _channels_to_clients(images: Tensor, clients: int) -> Tensor:
     """(batch, clients * channels, h, w) to (clients * batch, channels, h, w)."""
-    return images.unflatten(1, (clients, -1)).transpose(0, 1).flatten(0, 1)
+    return torch.unflatten(images, 1, (clients, -1)).transpose(0, 1).flatten(0, 1)

@@ -1,6 +1,4 @@
-"""Executors: who runs the clients' work. Each takes a round's work and gives the results in the
-same order.
-"""
+"""Executors run the clients' work of a round and give the results in the same order."""
 
 import os
 
@@ -9,32 +7,44 @@ from torch import nn
 
 from training.data.federated import FederatedData
 from training.engine.engine import EngineSpec
-from training.executors.distributed import Distributed, own_device, processes
+from training.executors.distributed import DistributedExecutor, own_device, processes
 from training.executors.executor import Executor
-from training.executors.graph import Graph
-from training.executors.loop import Loop
-from training.executors.stacked import Stacked
-from training.executors.workers import Workers
+from training.executors.graph import GraphExecutor
+from training.executors.loop import LoopExecutor
+from training.executors.stacked import StackedExecutor
+from training.executors.workers import WorkersExecutor
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 
+__all__ = ["EXECUTORS", "Executor", "check_device", "make_executor"]
+
 EXECUTORS = ("auto", "loop", "workers", "stacked", "graph")
-WORTH_WORKERS_FLOPS = 1e10  # about a quarter of a second on one core
+LEAST_WORKERS_FLOPS = 1e10  # about 0.25 s on one core
 
 
 def make_executor(
     spec: EngineSpec, data: FederatedData, runtime: Runtime, *, round_flops: float
 ) -> Executor:
-    """The executor that `runtime` asks for.
+    """The executor that a run's settings ask for.
 
-    "auto" on a CPU is "workers" when there is more than one core and client and a dense round takes
-    at least 1e10 FLOPs, so that it gains more than the start of the processes costs (a few
-    seconds), else "loop". On CUDA it is "stacked" for models of linear layers and "graph" for
-    others, by the numbers of kernels they start, unmeasured. Among the processes of torchrun each
-    runs its share; "auto" on a CPU is then "loop".
+    "auto" on a CPU is "workers" with more than one core and client where a dense round takes at
+    least 1e10 FLOPs, so that it saves more than the start of the processes costs (a few seconds),
+    else "loop". On CUDA it is "stacked" for models of linear layers and "graph" for others, by the
+    number of kernels they launch, which is not measured. Under torchrun every process runs a part
+    of the work; "auto" on a CPU is then "loop".
 
-    Raises `InputError` for an unknown executor, a number of workers or clients below 0, workers on
-    a device other than the CPU, graph on one other than CUDA.
+    Args:
+        spec: Settings of the engine.
+        data: Data of all clients.
+        runtime: Executor, number of workers and size of stacks.
+        round_flops: FLOPs of a dense round of all clients.
+
+    Returns:
+        An executor, to be closed after use.
+
+    Raises:
+        InputError: Unknown executor, a number of workers or clients below 0, workers on a device
+            other than the CPU, or graph on one other than CUDA.
     """
     check_choice("run.executor", runtime.executor, EXECUTORS)
     check_count("run.workers", runtime.workers, at_least=0)
@@ -45,24 +55,34 @@ def make_executor(
     if runtime.executor == "graph" and on_cpu:
         raise InputError(f"run.executor graph needs run.device cuda, got {spec.device}")
     workers = min(runtime.workers or _cores(), len(data.train_index))
-    worth = workers > 1 and round_flops >= WORTH_WORKERS_FLOPS and processes() == 1
+    use_workers = workers > 1 and round_flops >= LEAST_WORKERS_FLOPS and processes() == 1
     name = runtime.executor
     if name == "auto":
-        name = ("workers" if worth else "loop") if on_cpu else _for_cuda(spec)
-    made: Executor
+        name = ("workers" if use_workers else "loop") if on_cpu else _for_cuda(spec)
+    executor: Executor
     if name == "workers":
-        made = Workers(spec, data, workers)
+        executor = WorkersExecutor(spec, data, workers)
     elif name == "loop":
-        made = Loop(spec, data)
+        executor = LoopExecutor(spec, data)
     else:
-        made = (Stacked if name == "stacked" else Graph)(spec, data, runtime.stack)
-    return made if processes() == 1 else Distributed(made)
+        executor = (StackedExecutor if name == "stacked" else GraphExecutor)(
+            spec, data, runtime.stack
+        )
+    return executor if processes() == 1 else DistributedExecutor(executor)
 
 
 def check_device(name: str) -> str:
-    """The device's name; `InputError` unless it is the CPU or a CUDA device that is there.
+    """Check and complete the name of a device.
 
-    With several processes "cuda" is the device of the process's own number on its machine.
+    Args:
+        name: "cpu", "cuda" or "cuda:N". Under torchrun "cuda" is the device of the process's local
+            rank.
+
+    Returns:
+        The name of the device.
+
+    Raises:
+        InputError: The device is another one or is not available.
     """
     name = own_device(name)
     try:
@@ -71,19 +91,19 @@ def check_device(name: str) -> str:
         raise InputError(f"run.device must be cpu, cuda or cuda:N, got {name!r}") from None
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"run.device must be cpu, cuda or cuda:N, got {name!r}")
-    there = torch.cuda.device_count() if device.type == "cuda" else 1
-    if (device.index or 0) >= there:
-        raise InputError(f"run.device {name} is not there: {there} CUDA devices are available")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        raise InputError(f"run.device {name} is not there: {count} CUDA devices are available")
     return device.type if device.type == "cpu" else name
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _for_cuda(spec: EngineSpec) -> str:
-    """The executor that starts the fewest kernels on a device that a loop cannot keep busy."""
+    """The executor that launches the fewest kernels on a device that a loop cannot keep busy."""
     model, _ = spec.build_model()
     layers = (
         module for module in model.modules() if any(True for _ in module.parameters(recurse=False))

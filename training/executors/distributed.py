@@ -1,6 +1,4 @@
-"""Distributed: the works of a round over the processes that torchrun has started, on one machine or
-several.
-"""
+"""Distributed execution over the processes of torchrun, on one machine or several."""
 
 import atexit
 import os
@@ -16,65 +14,103 @@ from wirelessfl.errors import InputError
 
 
 def processes() -> int:
-    """How many processes torchrun has started for this run; 1 without it."""
+    """Number of processes that torchrun has started for this run.
+
+    Returns:
+        The world size; 1 without torchrun.
+    """
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def own_device(name: str) -> str:
-    """The device of this process: "cuda" is one device for each process of a machine."""
+    """The device of this process.
+
+    Args:
+        name: Name of a torch device.
+
+    Returns:
+        "cuda:N" with the process's local rank N for "cuda" under torchrun, else `name`.
+    """
     return (
         f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" and processes() > 1 else name
     )
 
 
-class Distributed:
-    """Every process runs its share of the works, on the executor `inner`, and gets all results.
+class DistributedExecutor:
+    """Every process runs a part of the works on an inner executor and receives all results.
 
-    Works are taken a window at a time, as many as keep `inner` busy for each of n processes; the
-    i-th work of a window goes to process i modulo n. All see the same results in the same order, so
-    all compute the same next state, and no other numbers travel. Results travel through main memory
-    (gloo), whatever the device.
+    Works are taken a window at a time, as many as keep the inner executors of all n processes busy;
+    the i-th work of a window goes to process i modulo n. All processes see the same results in the
+    same order and compute the same next state; no other values are exchanged. Results travel
+    through main memory (gloo), whatever the device.
+
+    Attributes:
+        ahead: Number of works taken before the first result.
     """
 
     def __init__(self, inner: Executor) -> None:
+        """Join the process group of torchrun.
+
+        Args:
+            inner: Executor of this process.
+        """
         if not dist.is_initialized():
             dist.init_process_group("gloo")
             atexit.register(dist.destroy_process_group)
         self._inner = inner
-        self._rank, self._count = dist.get_rank(), dist.get_world_size()
+        self._rank = dist.get_rank()
+        self._count = dist.get_world_size()
         self.ahead = inner.ahead * self._count
         dist.barrier()
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order; an `InputError` in one process is raised in all."""
+        """Train clients.
+
+        Args:
+            works: Local training of the clients; taken as needed.
+
+        Returns:
+            An iterator with one result for each work, in order.
+
+        Raises:
+            InputError: A work failed in any process; raised in all.
+        """
         return self._run(works, self._inner.train)
 
     def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
-        """One accuracy for each work, in order."""
+        """Evaluate models.
+
+        Args:
+            works: Models and samples; taken as needed.
+
+        Returns:
+            An iterator with one accuracy for each work, in order; see `Engine.evaluate`.
+        """
         return self._run(works, self._inner.evaluate)
 
     def close(self) -> None:
-        """Let go of the inner executor."""
+        """Release the inner executor."""
         self._inner.close()
 
     def _run(self, works: Iterable[Any], run: Any) -> Iterator[Any]:
+        """The results of all processes, in the order of `works`."""
         works = iter(works)
         while window := list(islice(works, self.ahead)):
-            shares: list[Any] = [None] * self._count
-            dist.all_gather_object(shares, _results(run(window[self._rank :: self._count])))
+            gathered: list[Any] = [None] * self._count
+            dist.all_gather_object(gathered, _results(run(window[self._rank :: self._count])))
             for position in range(len(window)):
-                result = shares[position % self._count][position // self._count]
+                result = gathered[position % self._count][position // self._count]
                 if isinstance(result, InputError):
                     raise result
                 yield result
 
 
-def _results(found: Iterator[Any]) -> list[Any]:
-    """All that comes, an `InputError` as the last."""
+def _results(produced: Iterator[Any]) -> list[Any]:
+    """All results; an `InputError` is the last."""
     results: list[Any] = []
     try:
-        for result in found:
-            results.append(result)  # one by one: those before an error count
+        for result in produced:
+            results.append(result)  # one by one, to keep those before an error
     except InputError as error:
         results.append(error)
     return results

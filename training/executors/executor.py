@@ -7,26 +7,42 @@ from training.engine.program import EvaluationWork, LocalResult, LocalWork
 
 
 class Executor(Protocol):
-    """Runs a round's work; what it gives depends on the work alone.
+    """Runs the clients' work of a round; results depend on the work alone.
 
-    Works are taken and results given as they are needed, so that a thousand clients' models are
-    never there at once; nothing runs until the first result is asked for, and all must be asked
-    for.
+    Works are taken and results are given as needed, so that the models of a thousand clients never
+    exist at once. Nothing runs until the first result is requested, and all must be requested.
     """
 
     @property
     def ahead(self) -> int:
-        """Works that it takes before it gives the first result, which keep it busy."""
+        """Number of works taken before the first result, which keep the executor busy."""
         ...
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order."""
+        """Train clients.
+
+        Args:
+            works: Local training of the clients; taken as needed.
+
+        Returns:
+            An iterator with one result for each work, in order.
+
+        Raises:
+            InputError: A work does not fit the model, or training diverged.
+        """
         ...
 
     def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
-        """One accuracy for each work, in order."""
+        """Evaluate models.
+
+        Args:
+            works: Models and samples; taken as needed.
+
+        Returns:
+            An iterator with one accuracy for each work, in order; see `Engine.evaluate`.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of processes and memory."""
+        """Release processes and memory."""
         ...

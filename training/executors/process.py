@@ -1,7 +1,6 @@
-"""A worker process: reads pickled work from its input, writes pickled results to its output, ends
-with its input.
+"""A worker process: reads pickled work from its input and writes pickled results to its output.
 
-Started by `training.executors.workers`; not for use by hand.
+It ends when its input ends. Started by `training.executors.workers`, not by users.
 """
 
 import os
@@ -19,11 +18,11 @@ from wirelessfl.errors import InputError
 
 
 def main() -> None:
-    """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """Serve work until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     torch.set_num_threads(1)
     sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a model prints must not get between the results
+    os.dup2(2, 1)  # output of a model must not mix with the results
     shared = int(sys.argv[1]) if len(sys.argv) > 1 else None
     messages = Messages(sys.stdin.buffer, sink, shared, first=False)
     spec, file = messages.receive()
@@ -42,6 +41,7 @@ def main() -> None:
 
 
 def _run(engine: Engine, work: Any) -> Any:
+    """The result of training or evaluation."""
     return engine.train(work) if isinstance(work, LocalWork) else engine.evaluate(work)
 
 

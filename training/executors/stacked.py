@@ -1,6 +1,4 @@
-"""Stacked: the clients of a shape as one program (`training.stack`), for devices that a loop cannot
-keep busy.
-"""
+"""Stacked clients: networks of one shape run as one, for devices that a loop cannot keep busy."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -10,27 +8,35 @@ from training.engine.compact import Placement
 from training.engine.engine import EngineSpec
 from training.engine.network import Network, Trainable
 from training.engine.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
-from training.engine.stacked_network import Stack
+from training.engine.stacked_network import StackedNetwork
 
 _BYTES = 2**30  # of weights, gradients, momentum and mask of one stack
 _MOST_CLIENTS = 256
-_MOST_STACKS = 8  # of different shapes or numbers of clients at a time
+_MOST_STACKS = 8  # kept at a time, by shape and number of clients
 
 
 def most_clients(size: int) -> int:
-    """Clients in a stack of models with `size` numbers: as many as fit into 1 GiB, 16 bytes a
-    number; 1 to 256.
+    """Number of clients in a stack.
+
+    Args:
+        size: Values of a model.
+
+    Returns:
+        As many clients as fit into 1 GiB with 16 bytes for each value, from 1 to 256.
     """
     return min(_MOST_CLIENTS, max(1, _BYTES // (16 * size)))
 
 
-class Stacked:
-    """Runs works in stacks of at most `most` clients; equal to the loop within rounding.
+class StackedExecutor:
+    """Runs works in stacks of clients; equal to the loop within rounding.
 
-    Works are taken `most` at a time. Those with the same program, the same shape of model and the
-    same sizes of batches make a stack (`steps` need equal batches, `epochs` equal numbers of
-    samples), so that nothing is ever padded; who is alone, trains a mask, or has a model with other
-    layers than linear ones, convolutions and batch norms is trained as by the loop.
+    Works are taken `ahead` at a time. Those with the same program, the same shape of model and the
+    same sizes of mini-batches form a stack (`steps` need equal batches, `epochs` equal numbers of
+    samples), so that nothing is padded. A work that is alone, trains a mask, or has a model with
+    layers other than linear ones, convolutions and batch norms runs as in the loop.
+
+    Attributes:
+        ahead: Number of works taken before the first result.
     """
 
     def __init__(
@@ -38,29 +44,56 @@ class Stacked:
         spec: EngineSpec,
         data: FederatedData,
         most: int = 0,
-        make: Callable[[Network, int], Trainable] = Stack,
+        make: Callable[[Network, int], Trainable] = StackedNetwork,
     ) -> None:
+        """Make the engine.
+
+        Args:
+            spec: Settings of the engine.
+            data: Data of all clients.
+            most: Largest number of clients in a stack; chosen by the model's size if 0.
+            make: Makes a stack of a number of networks like the given one.
+        """
         self._engine = spec.build(data)
         model, layout = spec.build_model()
         self.ahead = most or most_clients(layout.size)
-        self._make, self._fits = make, make is not Stack or Stack.fits(model)
+        self._make = make
+        self._fits = make is not StackedNetwork or StackedNetwork.fits(model)
         self._stacks: dict[Hashable, Trainable] = {}
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order; nothing runs until the first is asked for."""
+        """Train clients.
+
+        Args:
+            works: Local training of the clients; taken as needed.
+
+        Yields:
+            One result for each work, in order.
+
+        Raises:
+            InputError: A work does not fit the model, or training diverged.
+        """
         works = iter(works)
         while window := list(islice(works, self.ahead)):
             yield from self._window(window)
 
     def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
-        """One accuracy for each work, in order, one after the other: its samples fill the device."""
+        """Evaluate models.
+
+        Args:
+            works: Models and samples; taken as needed.
+
+        Returns:
+            An iterator with one accuracy for each work, in order; see `Engine.evaluate`.
+        """
         return map(self._engine.evaluate, works)
 
     def close(self) -> None:
-        """Let go of the stacks."""
+        """Release the stacks."""
         self._stacks.clear()
 
     def _window(self, works: list[LocalWork]) -> Iterator[LocalResult]:
+        """The results of the works of a window, in order."""
         groups: dict[Hashable, list[int]] = {}
         for position, work in enumerate(works):
             groups.setdefault(self._shape(work) or position, []).append(position)
@@ -73,13 +106,14 @@ class Stacked:
             yield results.pop(position)
 
     def _run(self, shape: Hashable, works: Sequence[LocalWork]) -> list[LocalResult]:
+        """The results of works of one shape."""
         if len(works) == 1:
             return [self._engine.train(works[0])]
         places = [self._engine.place(work) for work in works]
         return self._engine.train_together(works, places, self._stack(places[0], len(works)))
 
     def _stack(self, place: Placement, clients: int) -> Trainable:
-        """A stack of networks as that of `place`; the last used ones are kept."""
+        """A stack of networks like that of `place`; the last used ones are kept."""
         key = (clients, tuple(entry.shape for entry in place.network.layout.entries))
         stack = self._stacks.pop(key, None) or self._make(place.network, clients)
         self._stacks[key] = stack
@@ -88,7 +122,7 @@ class Stacked:
         return stack
 
     def _shape(self, work: LocalWork) -> Hashable:
-        """What the works of a stack have in common; None for one that cannot be stacked."""
+        """The key that works of one stack have in common; None if it cannot be stacked."""
         if not self._fits or not all(
             isinstance(phase, Train | Prune | Accumulate) for phase in work.program
         ):

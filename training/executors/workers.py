@@ -1,6 +1,4 @@
-"""Workers: persistent processes of one torch thread each, bitwise equal to the loop for any number
-of them.
-"""
+"""Worker processes of one torch thread each, bitwise equal to the loop for any number of them."""
 
 import contextlib
 import os
@@ -23,27 +21,40 @@ from training.engine.program import EvaluationWork, LocalResult, LocalWork
 from training.executors._messages import Messages, shared_file
 from training.torch_settings import keep_freed_memory
 
-# works per process under way or done: enough that none waits while a slow client is the next in
-# order
+# Works per process in progress or finished: enough that no process waits while the client next in
+# order is slow.
 _AHEAD = 3
 
 
 class WorkerError(RuntimeError):
-    """A worker process ended by itself; the message says with what last word."""
+    """A worker process ended by itself; the message has its status and last line of output."""
 
 
-class Workers:
-    """Runs the work in `count` processes `training.executors.process`; each takes the next client
-    when it is free.
+class WorkersExecutor:
+    """Runs the work in processes; each takes the next client when it is free.
 
     Work and results travel as `training.executors._messages`. The data are written once and mapped
-    into every process, which share the memory. Started as plain commands, not by `multiprocessing`,
-    the processes need no `if __name__ == "__main__"` in the user's script. They end when the pipe
-    does: at `close` or with the parent.
+    into every process, which share the memory. The processes are plain commands, not started by
+    `multiprocessing`: they need no `if __name__ == "__main__"` in the user's script. They end with
+    their pipe: at `close` or with the parent.
+
+    Attributes:
+        ahead: Number of works taken before the first result.
     """
 
     def __init__(self, spec: EngineSpec, data: FederatedData, count: int) -> None:
-        keep_freed_memory()  # results come into memory of their own
+        """Start the processes.
+
+        Args:
+            spec: Settings of the engines.
+            data: Data of all clients.
+            count: Number of processes.
+
+        Raises:
+            InputError: The engine cannot be made.
+            WorkerError: A process died.
+        """
+        keep_freed_memory()  # for the arrays of the results
         self.ahead = _AHEAD * count
         self._workers = [_Worker(number) for number in range(count)]
         try:
@@ -53,7 +64,7 @@ class Workers:
                 for worker in self._workers:
                     worker.send((spec, str(file)))
                 for worker in self._workers:
-                    worker.receive()  # mapped: from here on the file's name is not needed
+                    worker.receive()  # data are mapped: the file may be deleted
         except BaseException:
             self._stop()
             raise
@@ -63,13 +74,32 @@ class Workers:
         self._threads = ThreadPoolExecutor(count)
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
-        """One result for each work, in order; `InputError` as from the loop, `WorkerError` when a
-        process died.
+        """Train clients.
+
+        Args:
+            works: Local training of the clients; taken as needed.
+
+        Returns:
+            An iterator with one result for each work, in order.
+
+        Raises:
+            InputError: A work does not fit the model, or training diverged.
+            WorkerError: A process died.
         """
         return self._run(works)
 
     def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
-        """One accuracy for each work, in order; errors as for `train`."""
+        """Evaluate models.
+
+        Args:
+            works: Models and samples; taken as needed.
+
+        Returns:
+            An iterator with one accuracy for each work, in order; see `Engine.evaluate`.
+
+        Raises:
+            WorkerError: A process died.
+        """
         return self._run(works)
 
     def close(self) -> None:
@@ -78,19 +108,17 @@ class Workers:
         self._stop()
 
     def _run(self, works: Iterable[LocalWork | EvaluationWork]) -> Iterator[Any]:
-        """Results in order, with at most `_AHEAD` works per process begun before the result that is
-        asked for.
-        """
-        begun: deque[Future[Any]] = deque()
+        """Results in order, with at most `ahead` works started before the requested result."""
+        started: deque[Future[Any]] = deque()
         try:
             for work in works:
-                begun.append(self._threads.submit(self._ask, work))
-                if len(begun) >= self.ahead:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
+                started.append(self._threads.submit(self._ask, work))
+                if len(started) >= self.ahead:
+                    yield started.popleft().result()
+            while started:
+                yield started.popleft().result()
         finally:
-            for future in begun:  # after an error: what has not begun never does
+            for future in started:  # after an error, cancel those that are still queued
                 future.cancel()
 
     def _ask(self, work: LocalWork | EvaluationWork) -> Any:
@@ -107,7 +135,7 @@ class Workers:
 
 
 class _Worker:
-    """One process and its pipes."""
+    """A process and its pipes."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -126,7 +154,8 @@ class _Worker:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
+        self._input = self._process.stdin
+        self._output = self._process.stdout
         self._messages = Messages(self._output, self._input, shared, first=True)
         for file in files:
             os.close(file)  # the memory stays mapped
@@ -140,7 +169,7 @@ class _Worker:
     def receive(self) -> Any:
         try:
             reply = self._messages.receive()
-        except (EOFError, pickle.UnpicklingError):  # nothing, or half a message
+        except (EOFError, pickle.UnpicklingError):  # end of the pipe, or an incomplete message
             raise self._death() from None
         if isinstance(reply, ValueError):
             raise reply
@@ -158,5 +187,6 @@ class _Worker:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return WorkerError(
-            f"worker {self._number} ended with status {status}: {lines[-1] if lines else 'no message'}"
+            f"worker {self._number} ended with status {status}: "
+            f"{lines[-1] if lines else 'no message'}"
         )

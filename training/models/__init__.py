@@ -1,1 +1,1 @@
-"""Models, one plug-in a file; `training.structure.build` makes them for their data."""
+"""Plug-ins: one model per file, made for its data by `training.structure.build`."""

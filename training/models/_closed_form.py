@@ -1,14 +1,20 @@
-"""Gradients of fully connected networks written down, which saves what autograd costs on small
-ones.
-"""
+"""Gradients in closed form of fully connected layers, cheaper than autograd for small ones."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def softmax_error(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of a batch and its gradient (softmax(logits) - onehot(labels)) / batch at
-    the logits.
+    """Mean cross-entropy and its gradient at the logits.
+
+    The gradient is (softmax(logits) - onehot(labels)) / batch.
+
+    Args:
+        logits: Logits, (batch, classes).
+        labels: Labels, (batch,).
+
+    Returns:
+        The mean cross-entropy, (), and its gradient, (batch, classes).
     """
     log_probability = F.log_softmax(logits, 1)
     error = log_probability.exp()
@@ -17,8 +23,12 @@ def softmax_error(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_gradient(layer: nn.Linear, inputs: Tensor, error: Tensor) -> None:
-    """Add the layer's gradient for `inputs` (batch, in) and the gradient `error` (batch, out) at
-    its outputs.
+    """Add a layer's gradient to the `grad` of its weight and bias.
+
+    Args:
+        layer: The layer.
+        inputs: Its inputs, (batch, in).
+        error: Gradient at its outputs, (batch, out).
     """
     assert layer.weight.grad is not None
     assert layer.bias.grad is not None

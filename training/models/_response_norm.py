@@ -1,29 +1,34 @@
-"""Local response normalisation as one product with a band matrix, and its gradient in closed form."""
+"""Local response normalisation as a product with a band matrix, with its gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_SIZE, _BETA = (
-    4,
-    0.75,
-)  # channels that are summed, of [MCE-PL]; beta, which the square roots below are made for
+_SIZE = 4  # channels in a sum, of [MCE-PL]
+_BETA = 0.75  # the exponent that the square roots below compute
 
 
 def response_norm(images: Tensor, alpha: float) -> Tensor:
-    """y_c = x_c d_c^(-3/4), d_c = 1 + (alpha / 4) (x_{c-2}^2 + x_{c-1}^2 + x_c^2 + x_{c+1}^2),
-    images (N, C, H, W).
+    """Local response normalisation over 4 neighbouring channels.
 
+    y_c = x_c d_c^(-3/4), d_c = 1 + (alpha / 4) (x_{c-2}^2 + x_{c-1}^2 + x_c^2 + x_{c+1}^2):
     Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", section
-    3.3, with the window and the factor of `torch.nn.functional.local_response_norm`, to whose
-    values it is equal but for rounding. Forward and backward take a quarter of its time on a CPU:
-    one matrix product and a few passes over rows of channels, which `channels_last` images are
-    already.
+    3.3, with the window and the factor of `torch.nn.functional.local_response_norm`, equal to it
+    within rounding. Forward and backward take a quarter of its time on a CPU: one matrix product
+    and a few passes over rows of channels, which is how `channels_last` images are stored.
+
+    Args:
+        images: Images, (N, C, H, W).
+        alpha: Factor of the squares.
+
+    Returns:
+        Normalised images, (N, C, H, W).
     """
-    result: Tensor = _ResponseNorm.apply(images, alpha)
-    return result
+    normalise: Callable[[Tensor, float], Tensor] = _ResponseNorm.apply
+    return normalise(images, alpha)
 
 
 class _ResponseNorm(torch.autograd.Function):
@@ -38,7 +43,7 @@ class _ResponseNorm(torch.autograd.Function):
             .triu_(1 - _SIZE // 2)
             .tril_(_SIZE // 2)
         )
-        # In place, as autocast leaves that alone: 1 + a small sum is nothing for bfloat16.
+        # In place, which autocast does not change: bfloat16 would round 1 + a small sum to 1.
         divisor = torch.ones_like(rows).addmm_(rows.square(), band)
         scale = divisor.sqrt().mul_(divisor).rsqrt_()
         ctx.save_for_backward(rows, divisor, scale, band)
@@ -57,5 +62,5 @@ class _ResponseNorm(torch.autograd.Function):
 
 
 def _rows(images: Tensor) -> Tensor:
-    """The channels of every pixel, (N H W, C): a view of images that are `channels_last`."""
+    """The channels of every pixel, (N H W, C): a view of `channels_last` images."""
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])

@@ -1,4 +1,4 @@
-"""The sister of `mnist-cnn` for 8x8 images."""
+"""The counterpart of `mnist-cnn` for 8x8 images."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,12 +10,18 @@ from training.structure.groups import Group, group_widths
 
 
 class DigitsCnn(nn.Module):
-    """Two convolutions (1,248 personal parameters) and two fully connected layers (3,760 global
-    ones).
+    """Two convolutions (1,248 personal parameters) and two fully connected layers (3,760 global).
 
     conv 1-8 3x3, max-pool 2, ReLU; conv 8-16 3x3, max-pool 2, ReLU; FC 64-50, ReLU; FC 50-10: the
     shape of `mnist-cnn`, with about the same quarter of its parameters personal. Default input
     (batch, 1, 8, 8), output logits (batch, 10).
+
+    Attributes:
+        input_shape: Shape of an input without the batch axis.
+        classes: Number of classes.
+        personal: Names of the personal sub-modules.
+        feature_layer: Name of the last layer, whose inputs are the features.
+        groups: Groups of channels that can be removed.
     """
 
     input_shape: tuple[int, ...] = (1, 8, 8)
@@ -31,8 +37,16 @@ class DigitsCnn(nn.Module):
     def __init__(
         self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
     ) -> None:
+        """Make the network with random weights.
+
+        Args:
+            widths: Channels of groups; a group that is not named keeps all.
+            classes: Number of classes.
+            channels: Channels of an image.
+        """
         super().__init__()
-        self.classes, self.input_shape = classes, (channels, 8, 8)
+        self.classes = classes
+        self.input_shape = (channels, 8, 8)
         width = group_widths(self.groups, widths)
         self.conv1 = nn.Conv2d(channels, width["conv1"], 3, padding=1)
         self.conv2 = nn.Conv2d(width["conv1"], width["conv2"], 3, padding=1)
@@ -40,7 +54,14 @@ class DigitsCnn(nn.Module):
         self.fc2 = nn.Linear(width["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images."""
+        """Logits of normalised images.
+
+        Args:
+            images: Images, (batch, *input_shape).
+
+        Returns:
+            Logits, (batch, classes).
+        """
         hidden = F.relu(F.max_pool2d(self.conv1(images), 2))
         hidden = F.relu(F.max_pool2d(self.conv2(hidden), 2))
         logits: Tensor = self.fc2(F.relu(self.fc1(hidden.flatten(1))))

@@ -12,8 +12,16 @@ from training.structure.groups import Group, group_widths
 
 
 class Mlp(nn.Module):
-    """784-200-200-10 with ReLU: 199,210 parameters. Default input (batch, 1, 28, 28), output logits
-    (batch, 10).
+    """784-200-200-10 with ReLU: 199,210 parameters.
+
+    Default input (batch, 1, 28, 28), output logits (batch, 10).
+
+    Attributes:
+        input_shape: Shape of an input without the batch axis.
+        classes: Number of classes.
+        personal: Names of the personal sub-modules.
+        feature_layer: Name of the last layer, whose inputs are the features.
+        groups: Groups of channels that can be removed.
     """
 
     input_shape: tuple[int, ...] = (1, 28, 28)
@@ -28,21 +36,44 @@ class Mlp(nn.Module):
     def __init__(
         self, widths: Mapping[str, int] | None = None, *, classes: int = 10, channels: int = 1
     ) -> None:
+        """Make the network with random weights.
+
+        Args:
+            widths: Channels of groups; a group that is not named keeps all.
+            classes: Number of classes.
+            channels: Channels of an image.
+        """
         super().__init__()
-        self.classes, self.input_shape = classes, (channels, 28, 28)
+        self.classes = classes
+        self.input_shape = (channels, 28, 28)
         width = group_widths(self.groups, widths)
         self.fc1 = nn.Linear(784 * channels, width["fc1"])
         self.fc2 = nn.Linear(width["fc1"], width["fc2"])
         self.fc3 = nn.Linear(width["fc2"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images."""
+        """Logits of normalised images.
+
+        Args:
+            images: Images, (batch, *input_shape).
+
+        Returns:
+            Logits, (batch, classes).
+        """
         logits: Tensor = self.fc3(F.relu(self.fc2(F.relu(self.fc1(images.flatten(1))))))
         return logits
 
     @torch.no_grad()
     def gradient(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Add the gradient of the mean cross-entropy to every `grad`; the loss."""
+        """Add the gradient of the mean cross-entropy to the `grad` of every parameter.
+
+        Args:
+            images: Images, (batch, *input_shape).
+            labels: Labels, (batch,).
+
+        Returns:
+            The mean cross-entropy, ().
+        """
         pixels = images.flatten(1)
         first = F.relu(self.fc1(pixels))
         second = F.relu(self.fc2(first))

@@ -4,10 +4,9 @@ from training.models._residual import ResidualNet, inner_groups
 
 
 class Resnet18(ResidualNet):
-    """ResNet-18 with the stem for small images, 2-2-2-2 blocks of 64 to 512 channels: 11,173,962
-    parameters.
+    """ResNet-18 with the stem for small images, 2-2-2-2 blocks of 64 to 512 channels.
 
-    What it is made of: see `ResidualNet`.
+    11,173,962 parameters; see `ResidualNet` for its layers.
     """
 
     blocks_per_stage = 2

@@ -4,9 +4,9 @@ from training.models._residual import ResidualNet, inner_groups
 
 
 class Resnet20(ResidualNet):
-    """ResNet-20 of He et al. 2016, 3-3-3 blocks of 16, 32 and 64 channels: 272,474 parameters.
+    """ResNet-20 of He et al. 2016, 3-3-3 blocks of 16, 32 and 64 channels.
 
-    What it is made of: see `ResidualNet`.
+    272,474 parameters; see `ResidualNet` for its layers.
     """
 
     blocks_per_stage = 3

@@ -1,35 +1,41 @@
-"""Server-based training under one mask for all clients, which the server changes now and then."""
+"""Server-based training under one mask for all clients, which the server reconfigures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.aggregation import weighted_mean_over_holders
-from training.arrays import Mask, Vector, check_shapes
+from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.clients import ClientPool, RoundCosts, require_no_pruning
 from training.engine.accounting import updates
 from training.engine.engine import EngineSpec
-from training.engine.program import LocalWork, Program, in_epochs
-from training.server.reconfiguration import Floats, Reconfigure
+from training.engine.program import LocalWork, Program
+from training.method_based import MethodBased
+from training.server.reconfiguration import Reconfigure
 from training.server.state import ServerState
 from training.server.time_model import TimeModel
 from training.sparsity.payload import BITS_PER_WEIGHT
+from training.state import StateTrainer, read_only
 from training.structure.macs import layer_macs
 from training.task import Task
-from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalMaskMethod:
-    """What makes an algorithm with one mask: its task, its clients' program, when and how the mask
-    changes.
+    """Algorithm with one mask: the local program of its clients, and how the mask changes.
 
-    The program sums gradients, by which the weights are judged, in seconds of the time model.
+    Attributes:
+        task: Data set, partition and model.
+        program: Local training of a client; it sums gradients, the importance of the weights.
+        reconfiguration: Schedule and rule of the mask.
+        time: Assumed round time, against which importance is weighed.
+        weighted: Whether means count clients by their samples.
     """
 
     task: Task
@@ -39,14 +45,8 @@ class GlobalMaskMethod:
     weighted: bool = True
 
     def spec(self) -> EngineSpec:
-        """The engine that trains it."""
-        return EngineSpec(
-            model=self.task.model,
-            form=self.task.form,
-            personalised=False,
-            batch_size=self.task.batch_size,
-            device="cpu",
-        )
+        """The engine that trains the model."""
+        return EngineSpec.of(self.task)
 
     def demand(
         self,
@@ -54,55 +54,68 @@ class GlobalMaskMethod:
         epoch_steps: Sequence[int] | None = None,
         *,
         kept: int | None = None,
-        round: int = 0,
+        round_index: int = 0,
     ) -> Demand:
-        """Weight updates and bits of round `round` (from 0) with `kept` weights (all of them
-        without); all is fixed.
+        """Weight updates and bits of a round, all of them fixed.
 
         Bits are 32 for each weight kept and for each running statistic, up and down. Where
-        reconfigurations count, 32 for each weight's importance go up in the round before one and a
-        bitmap comes down in the round after it. While client 0 prunes alone nobody else has
-        anything to do: it gets the model at the start and sends it at the end.
+        reconfigurations count, 32 for each weight's importance are added to the upload in the round
+        before a reconfiguration, and a bitmap to the download in the round after it. While client 0
+        prunes alone the others are idle: it receives the model in the first of these rounds and
+        sends it in the last.
+
+        Args:
+            clients: Number of clients K.
+            epoch_steps: Steps in an epoch of each client, (K,); nominal ones if None.
+            kept: Number of weights kept by the mask; all if None.
+            round_index: Index of the round, from 0.
+
+        Returns:
+            Demand with arrays (K,).
         """
         _, layout = self.spec().build_model()
         if epoch_steps is None:
-            epoch_steps = [
-                self.task.nominal_epoch(clients) if in_epochs(self.program) else 0
-            ] * clients
-        kept = layout.parameter_size if kept is None else kept
+            epoch_steps = self.task.epoch_steps(clients, self.program)
+        size = layout.parameter_size
+        kept = size if kept is None else kept
         work = np.array([sum(updates(self.program, 0, kept, steps)) for steps in epoch_steps])
-        change, weights = self.reconfiguration, layout.parameter_size
-        up = down = float(BITS_PER_WEIGHT * (kept + layout.shared_buffer_size))
-        alone = round < change.initial_rounds
-        first, last = round == 0 or not alone, round + 1 >= change.initial_rounds
-        if change.count_reconfiguration_bits and not alone:
-            up += BITS_PER_WEIGHT * weights if change.due(round) else 0
-            down += (
-                weights
-                if round and (change.due(round - 1) or round == change.initial_rounds)
-                else 0
-            )
-        here = change.training(round, clients)
+        upload = download = float(BITS_PER_WEIGHT * (kept + layout.shared_buffer_size))
+        rule = self.reconfiguration
+        alone = round_index < rule.initial_rounds
+        receives = round_index == 0 or not alone
+        sends = round_index + 1 >= rule.initial_rounds
+        if rule.count_reconfiguration_bits and not alone:
+            if rule.due(round_index):
+                upload += BITS_PER_WEIGHT * size
+            if round_index and (rule.due(round_index - 1) or round_index == rule.initial_rounds):
+                download += size
+        active = rule.training(round_index, clients)
         return Demand(
-            fixed_updates=np.where(here, work, 0.0),
+            fixed_updates=np.where(active, work, 0.0),
             prunable_updates=np.zeros(clients),
-            fixed_upload_bits=np.where(here, up if last else 0.0, 0.0),
+            fixed_upload_bits=np.where(active, upload if sends else 0.0, 0.0),
             prunable_upload_bits=np.zeros(clients),
-            fixed_download_bits=np.where(here, down if first else 0.0, 0.0),
+            fixed_download_bits=np.where(active, download if receives else 0.0, 0.0),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class GlobalMaskState:
-    """The global model, which is 0 where the mask is False, and what the weights have meant since
-    the last change.
+    """Global model with its mask, and the importance gathered since the last change.
 
-    `mask` and `importance` (sums of squared gradients) are (parameter_size,).
+    Attributes:
+        base: Global model, which is 0 where the mask is False, and uploads in transit.
+        mask: True for the weights that are kept, (parameter_size,).
+        importance: Sums of squared gradients, (parameter_size,).
     """
 
     base: ServerState
     mask: Mask
-    importance: Floats
+    importance: Doubles
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", read_only(self.mask))
+        object.__setattr__(self, "importance", read_only(self.importance))
 
     @property
     def round(self) -> int:
@@ -114,126 +127,162 @@ class GlobalMaskState:
         """The global model, (size,)."""
         return self.base.shared
 
+    def pack(self) -> dict[str, NDArray[Any]]:
+        """The state as plain arrays."""
+        return self.base.pack() | {"mask": self.mask, "importance": self.importance}
 
-class GlobalMaskTrainer:
-    """Training by a `GlobalMaskMethod` on data divided over `clients` clients (a
-    `wirelessfl.protocols.Trainer`).
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "GlobalMaskState":
+        """A packed state of the same shapes as this one.
+
+        Args:
+            arrays: Arrays that `pack` returned.
+
+        Returns:
+            The state that was packed.
+
+        Raises:
+            InputError: If the arrays are those of another model or number of clients.
+        """
+        base = self.base.unpack(arrays)
+        check_shapes(arrays, {"mask": self.mask.shape, "importance": self.importance.shape})
+        return GlobalMaskState(
+            base, arrays["mask"].astype(np.bool_), arrays["importance"].astype(np.float64)
+        )
+
+
+class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
+    """Training by a `GlobalMaskMethod` on data that are divided over clients.
+
+    Args:
+        method: The algorithm as data.
+        clients: Number of clients K.
+        seed: Seed of the partition.
+        runtime: Device, executor and precision.
     """
 
     def __init__(
         self, method: GlobalMaskMethod, *, clients: int, seed: int, runtime: Runtime
     ) -> None:
         self._method = method
-        self._cohort = ClientPool(
+        self._pool = ClientPool(
             method.spec(), method.task, method.program, clients=clients, seed=seed, runtime=runtime
         )
-        self._weights = [float(size) if method.weighted else 1.0 for size in self._cohort.samples]
-        layout = self._cohort.layout
-        self._layers = [entry.slice for entry in layout.parameters if len(entry.shape) > 1]
+        self._weights = [float(size) if method.weighted else 1.0 for size in self._pool.samples]
+        parameters = self._pool.layout.parameters
+        self._layers = [entry.slice for entry in parameters if len(entry.shape) > 1]
         self._constant_s, self._seconds = self._time()
 
     def init(self, seed: int) -> GlobalMaskState:
-        """The state before the first round: one seeded model of which everything is kept."""
-        size, vector = self._cohort.layout.parameter_size, self._cohort.initial_vector(seed)
-        base = ServerState.of(
-            seed, 0, vector, np.zeros((self._cohort.clients, 0), dtype=np.float32)
-        )
+        """One seeded model of which everything is kept.
+
+        Args:
+            seed: Seed of the run, at least 0.
+
+        Returns:
+            The state before the first round.
+        """
+        size = self._pool.layout.parameter_size
+        vector = self._pool.initial_vector(seed)
+        base = ServerState.without_personal(seed, vector, self._pool.clients)
         return GlobalMaskState(base, np.ones(size, dtype=np.bool_), np.zeros(size))
 
     def demand(self, state: GlobalMaskState) -> Demand:
-        """What the round asks of the network with the mask as it is."""
+        """Demand of the coming round under the present mask.
+
+        Args:
+            state: State before the round.
+
+        Returns:
+            Demand with arrays (K,).
+        """
         kept = int(np.count_nonzero(state.mask))
         return self._method.demand(
-            self._cohort.clients, self._cohort.epoch_steps, kept=kept, round=state.round
+            self._pool.clients, self._pool.epoch_steps, kept=kept, round_index=state.round
         )
 
     def step(
         self, state: GlobalMaskState, pruning_ratio: Array, delivery: Delivery
     ) -> tuple[GlobalMaskState, StepMetrics]:
-        """One round: masked local training, the mean of what has arrived, the importance of what
-        was delivered.
+        """One round: masked local training, the mean of the delivered models, their importance.
 
-        After it the mask may change: what it drops becomes 0, what it brings back starts at 0. It
-        stays while nothing has been delivered that tells the weights apart. A late upload joins the
-        mean of the weights that both masks keep, and tells nothing about importance. Ratios (K,)
-        must be 0 or 1 (who is left out).
+        After it the mask may change: weights that it drops become 0, weights that return start at
+        0. It stays while no importance has been delivered. A late upload joins the mean of the
+        weights that both masks keep, and does not count in the importance.
+
+        Args:
+            state: State before the round.
+            pruning_ratio: 0, or 1 for a client that is excluded, (K,).
+            delivery: Outcome of the transmissions, arrays (K,).
+
+        Returns:
+            The state after the round, and its metrics.
+
+        Raises:
+            InputError: If a ratio is neither 0 nor 1.
         """
-        base, asked = state.base, self.demand(state)
-        left_out = require_no_pruning(
-            self._cohort.check(pruning_ratio, delivery), "that prunes by a mask of its own"
+        base = state.base
+        demand = self.demand(state)
+        excluded = require_no_pruning(
+            self._pool.check(pruning_ratio, delivery), "that prunes by a mask of its own"
         )
-        turns = self._method.reconfiguration.training(state.round, self._cohort.clients)
-        trains = np.flatnonzero(delivery.participates & ~left_out & turns).tolist()
-        held = np.concatenate(
-            [state.mask, np.ones(len(base.shared) - len(state.mask), dtype=np.bool_)]
-        )
-        late, importance, costs = (
-            base.still_late(delivery),
-            state.importance.copy(),
-            RoundCosts(self._cohort.clients),
-        )
+        active = self._method.reconfiguration.training(state.round, self._pool.clients)
+        trains = np.flatnonzero(delivery.participates & ~excluded & active).tolist()
+        buffers = np.ones(len(base.shared) - len(state.mask), dtype=np.bool_)
+        kept = np.concatenate([state.mask, buffers])
+        late = base.still_late(delivery)
+        importance = state.importance.copy()
+        costs = RoundCosts(self._pool.clients)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
-            """What joins the mean, as it arrives; on the way costs and importance are kept."""
-            for client, upload in sorted(base.late.items()):  # a resumed run has them in this order
+            """Uploads in the order of the mean; costs and importance are recorded meanwhile."""
+            # Sorted: a resumed run has its late uploads in this order.
+            for client, upload in sorted(base.late.items()):
                 if delivery.arrived_late[client]:
                     yield *upload, self._weights[client]
-            for client, result in zip(
-                trains, self._cohort.executor.train(self._works(state, trains)), strict=True
-            ):
-                costs.uplink_bits[client] = asked.fixed_upload_bits[client]
-                costs.flops[client] = self._cohort.flops(
-                    client, self._method.program, held, masked=True
+            results = self._pool.executor.train(self._works(state, trains))
+            for client, result in zip(trains, results, strict=True):
+                costs.uplink_bits[client] = demand.fixed_upload_bits[client]
+                costs.flops[client] = self._pool.flops(
+                    client, self._method.program, kept, masked=True
                 )
                 costs.losses.append(result.loss)
                 if delivery.late[client]:
-                    late[client] = result.vector.copy(), held
+                    late[client] = result.vector.copy(), kept
                 if delivery.on_time[client]:
                     squares = np.square(result.sums["gradient"], dtype=np.float64)
                     importance[:] += np.multiply(squares, self._weights[client], out=squares)
-                    yield result.vector, held, self._weights[client]
+                    yield result.vector, kept, self._weights[client]
 
-        shared = np.where(held, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
+        shared = np.where(kept, weighted_mean_over_holders(base.shared, arrivals()), np.float32(0))
         mask = state.mask
         if self._method.reconfiguration.due(state.round) and importance.any():
-            mask, importance = (
-                self._reconfigured(state, shared, importance),
-                np.zeros_like(importance),
-            )
+            mask = self._reconfigured(state, shared, importance)
+            importance = np.zeros_like(importance)
             shared[: len(mask)][~mask] = 0.0
-        after = ServerState.of(base.seed, base.round + 1, shared, base.personal, late)
-        down = np.where(delivery.participates, asked.fixed_download_bits, 0.0)
-        return GlobalMaskState(after, mask, importance), costs.metrics(
-            down, {"density": float(state.mask.mean())}
-        )
+        after = ServerState(base.seed, base.round + 1, shared, base.personal, late)
+        downlink_bits = np.where(delivery.participates, demand.fixed_download_bits, 0.0)
+        metrics = costs.metrics(downlink_bits, {"density": float(state.mask.mean())})
+        return GlobalMaskState(after, mask, importance), metrics
 
     def evaluate(self, state: GlobalMaskState) -> float:
-        """Mean over clients of the accuracy of the masked global model on the client's test
-        samples.
-        """
-        return self._cohort.accuracy(lambda client: state.shared.copy(), one_model=True)
+        """Mean over clients of the accuracy of the masked model on the client's test samples.
 
-    def pack(self, state: GlobalMaskState) -> dict[str, NDArray[Any]]:
-        """The state as plain arrays."""
-        return state.base.pack() | {"mask": state.mask, "importance": state.importance}
+        Args:
+            state: State after any round.
 
-    def unpack(self, arrays: dict[str, NDArray[Any]]) -> GlobalMaskState:
-        """The state that `pack` gave; `InputError` for arrays of another model or number of
-        clients.
+        Returns:
+            Accuracy in [0, 1].
         """
-        base = ServerState.unpack(arrays, self._cohort.clients, self._cohort.layout)
-        size = (self._cohort.layout.parameter_size,)
-        check_shapes(arrays, {"mask": size, "importance": size})
-        return GlobalMaskState(
-            base, arrays["mask"].astype(np.bool_), arrays["importance"].astype(np.float64)
-        )
+        return self._pool.accuracy(lambda client: state.shared.copy(), one_model=True)
 
     def close(self) -> None:
-        """End worker processes."""
-        self._cohort.close()
+        """Release the executor and its worker processes."""
+        self._pool.close()
 
     def _works(self, state: GlobalMaskState, clients: Sequence[int]) -> Iterator[LocalWork]:
-        vector, mask = state.shared.copy(), None if state.mask.all() else state.mask
+        # Copies, because torch warns of read-only arrays.
+        vector = state.shared.copy()
+        mask = None if state.mask.all() else state.mask.copy()
         for client in clients:
             yield LocalWork(
                 client=client,
@@ -244,7 +293,7 @@ class GlobalMaskTrainer:
                 mask=mask,
             )
 
-    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Floats) -> Mask:
+    def _reconfigured(self, state: GlobalMaskState, shared: Vector, importance: Doubles) -> Mask:
         return self._method.reconfiguration.mask(
             shared[: len(state.mask)],
             state.mask,
@@ -252,50 +301,38 @@ class GlobalMaskTrainer:
             self._seconds,
             self._layers,
             constant_s=self._constant_s,
-            round=state.round,
+            round_index=state.round,
         )
 
-    def _time(self) -> tuple[float, Floats]:
-        """Seconds of a round without any weight that a mask can drop, and those that each weight
-        adds, (N,).
+    def _time(self) -> tuple[float, Doubles]:
+        """Round time without maskable weights, and the time that each weight adds, (N,), in s.
 
-        Of the client whose dense round takes longest: a step's FLOPs per weight of a layer, and 2 x
-        32 bits.
+        Both are those of the client with the longest dense round: FLOPs of a step per weight of a
+        layer, and 2 x 32 bits for each weight.
         """
-        (model, layout), cohort = self._method.spec().build_model(), self._cohort
-        macs, per_weight = layer_macs(model), np.zeros(layout.parameter_size)
+        pool = self._pool
+        model, layout = self._method.spec().build_model()
+        macs = layer_macs(model)
+        first_layer = next(iter(macs))
+        per_weight = np.zeros(layout.parameter_size)
         for entry in layout.parameters:
             if len(entry.shape) > 1:
                 name = entry.name.removesuffix(".weight")
-                passes = (
-                    2 if name == next(iter(macs)) else 3
-                )  # the first layer needs no gradient at its input
+                # Forward and two backward passes; the first layer needs no gradient at its input.
+                passes = 2 if name == first_layer else 3
                 per_weight[entry.slice] = 2.0 * passes * macs[name] / entry.size
         dense = np.ones(layout.upload_size, dtype=np.bool_)
-        flops = np.array(
-            [cohort.flops(k, self._method.program, dense) for k in range(cohort.clients)]
-        )
-        bits = np.full(cohort.clients, 2.0 * BITS_PER_WEIGHT * layout.upload_size)
+        flops = np.array([pool.flops(k, self._method.program, dense) for k in range(pool.clients)])
+        bits = np.full(pool.clients, 2.0 * BITS_PER_WEIGHT * layout.upload_size)
         slowest = int(np.argmax(self._method.time.seconds(flops, bits)))
-        speed, rate = (values[slowest] for values in self._method.time.of(cohort.clients))
+        speed, rate = (values[slowest] for values in self._method.time.of(pool.clients))
         samples = flops[slowest] / per_weight.sum()
-        always = layout.upload_size - sum(layer.stop - layer.start for layer in self._layers)
-        constant_s = self._method.time.assumed_constant_s + 2.0 * BITS_PER_WEIGHT * always / rate
+        unmasked = layout.upload_size - sum(layer.stop - layer.start for layer in self._layers)
+        constant_s = self._method.time.assumed_constant_s + 2.0 * BITS_PER_WEIGHT * unmasked / rate
         return constant_s, per_weight * samples / speed + 2.0 * BITS_PER_WEIGHT / rate
 
 
-class GlobalMaskBased(Protocol):
-    """An algorithm that is a `GlobalMaskMethod`: demand and training follow from what its `method` says."""
+class GlobalMaskBased(MethodBased[GlobalMaskMethod]):
+    """Base of algorithm plug-ins that are described by a `GlobalMaskMethod`."""
 
-    @property
-    def method(self) -> GlobalMaskMethod:
-        """The algorithm as a program for its clients and a rule for their mask."""
-        ...
-
-    def demand(self, clients: int) -> Demand:
-        """Weight updates and bits of a first round, from the model's shapes alone."""
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return GlobalMaskTrainer(self.method, clients=clients, seed=seed, runtime=runtime)
+    trainer_type = GlobalMaskTrainer

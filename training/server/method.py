@@ -1,4 +1,4 @@
-"""What makes a server-based algorithm, as data."""
+"""Description of a server-based algorithm, as data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 
 from training.engine.accounting import steps_of, updates
 from training.engine.engine import EngineSpec
-from training.engine.program import Program, Train, in_epochs
+from training.engine.program import Program, Train
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.task import Task
 from wirelessfl.rng import Streams
@@ -16,16 +16,18 @@ from wirelessfl.values import Demand
 
 @dataclass(frozen=True, kw_only=True)
 class ServerMethod:
-    """What makes a server-based algorithm: its task, its clients' program, whether the model has a
-    personal part.
+    """Server-based algorithm: the local program of its clients, and what they share.
 
-    With `personalised` the model's personal sub-modules stay with the clients and only the rest is
-    shared, pruned and uploaded; without it that is the whole model. `count_mask_bits` adds a bitmap
-    to every upload. A method that is not `prunable` asks the network for nothing that shrinks.
-    `weighted` means count clients by their samples.
-
-    In every round each client draws the share of its `Train` steps that it does from
-    `work_fractions`.
+    Attributes:
+        task: Data set, partition and model.
+        program: Local training of a client in a round.
+        personalised: Whether the personal sub-modules of the model stay with the clients, so that
+            only the rest is shared, pruned and uploaded; otherwise the whole model is shared.
+        count_mask_bits: Whether every upload has a bitmap of N_u bits in addition.
+        prunable: Whether the demand of the shared part shrinks with the pruning ratio.
+        weighted: Whether means count clients by their samples.
+        work_fractions: Fractions of the `Train` steps, in (0, 1]; in every round each client draws
+            one of them with equal probabilities.
     """
 
     task: Task
@@ -38,82 +40,88 @@ class ServerMethod:
 
     @property
     def draws_work(self) -> bool:
-        """Whether clients do different shares of the program."""
+        """True if clients do different fractions of the program."""
         return self.work_fractions != (1.0,)
 
     def program_of(self, client: int, streams: Streams, epoch_steps: int) -> Program:
-        """The program of one client, whose epoch has `epoch_steps`, in the round of `streams`.
+        """The program of one client in one round.
 
-        Of n steps it does max(1, round(fraction n)), full batches only; fraction 1 is the program
-        itself.
+        Of n steps the client does max(1, round(fraction n)), in full batches only; with fraction 1
+        it does the program itself.
+
+        Args:
+            client: Index of the client.
+            streams: Random streams of the round.
+            epoch_steps: Steps in an epoch of the client.
+
+        Returns:
+            The program, shortened by the fraction that the client draws.
         """
         if not self.draws_work:
             return self.program
         fraction = float(streams.generator("work", client).choice(self.work_fractions))
         return self.program if fraction == 1.0 else _shortened(self.program, fraction, epoch_steps)
 
-    def spec(self, device: str = "cpu") -> EngineSpec:
-        """The engine that trains it."""
-        return EngineSpec(
-            model=self.task.model,
-            form=self.task.form,
-            personalised=self.personalised,
-            batch_size=self.task.batch_size,
-            device=device,
-        )
+    def spec(self) -> EngineSpec:
+        """The engine that trains the model."""
+        return EngineSpec.of(self.task, personalised=self.personalised)
 
     def demand(
         self, clients: int, epoch_steps: Sequence[int] | None = None, streams: Streams | None = None
     ) -> Demand:
-        """Weight updates and bits of a dense round, from the program and the model's shapes; the
-        broadcast is dense.
+        """Weight updates and bits of a dense round, from the program and the model's shapes.
 
-        Shared buffers (running statistics of batch norm) go up and down beside the weights and are
-        never pruned. `epoch_steps` are the steps of each client's epoch; without them a program of
-        epochs has nominal ones. Work that is drawn is that of the round of `streams`, without them
-        its expectation.
+        Shared buffers (running statistics of batch norm) are transmitted with the weights and
+        never pruned. The broadcast is dense.
+
+        Args:
+            clients: Number of clients K.
+            epoch_steps: Steps in an epoch of each client, (K,); nominal ones if None.
+            streams: Random streams of the round in which work is drawn; its expectation if None.
+
+        Returns:
+            Demand with arrays (K,).
         """
         _, layout = self.spec().build_model()
         if epoch_steps is None:
-            epoch_steps = [
-                self.task.nominal_epoch(clients) if in_epochs(self.program) else 0
-            ] * clients
-        sizes = layout.personal_size, layout.shared_size
+            epoch_steps = self.task.epoch_steps(clients, self.program)
         work = np.array(
             [
-                np.mean(
-                    [
-                        updates(program, *sizes, steps)
-                        for program in self._possible(client, streams, steps)
-                    ],
-                    axis=0,
-                )
+                self._mean_updates(client, streams, steps, layout.personal_size, layout.shared_size)
                 for client, steps in enumerate(epoch_steps)
             ]
         )
         bitmap = layout.shared_size if self.count_mask_bits else 0
-        same, kept = np.ones(clients), 1.0 if self.prunable else 0.0
-        weights, buffers = (
-            BITS_PER_WEIGHT * size for size in (layout.shared_size, layout.shared_buffer_size)
-        )
+        weights = BITS_PER_WEIGHT * layout.shared_size
+        buffers = BITS_PER_WEIGHT * layout.shared_buffer_size
+        ones = np.ones(clients)
+        kept = 1.0 if self.prunable else 0.0
         return Demand(
             fixed_updates=work[:, 0] + (1.0 - kept) * work[:, 1],
             prunable_updates=kept * work[:, 1],
-            fixed_upload_bits=same * (bitmap + buffers + (1.0 - kept) * weights),
-            prunable_upload_bits=same * kept * weights,
-            fixed_download_bits=same * BITS_PER_WEIGHT * layout.upload_size,
+            fixed_upload_bits=ones * (bitmap + buffers + (1.0 - kept) * weights),
+            prunable_upload_bits=ones * kept * weights,
+            fixed_download_bits=ones * BITS_PER_WEIGHT * layout.upload_size,
             prunable_download_bits=np.zeros(clients),
         )
 
+    def _mean_updates(
+        self, client: int, streams: Streams | None, steps: int, personal: int, shared: int
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """Mean fixed and prunable updates (2,) over the programs that a client may draw."""
+        programs = self._possible(client, streams, steps)
+        each = np.array([updates(program, personal, shared, steps) for program in programs])
+        return np.asarray(each.mean(axis=0), dtype=np.float64)
+
     def _possible(self, client: int, streams: Streams | None, epoch_steps: int) -> list[Program]:
-        """The client's programs, all as likely: the one of a round, or one for each fraction."""
+        """Equally probable programs of a client: that of a round, or one for each fraction."""
         if streams is not None:
             return [self.program_of(client, streams, epoch_steps)]
         return [_shortened(self.program, fraction, epoch_steps) for fraction in self.work_fractions]
 
 
 def _shortened(program: Program, fraction: float, epoch_steps: int) -> Program:
-    """`program` with this share of the steps of each `Train`, at least one where it has any."""
+    """`program` with a fraction of the steps of each `Train`, at least one where it has any."""
     lengths = [steps_of(phase, epoch_steps) for phase in program]
     return tuple(
         replace(phase, epochs=None, steps=min(length, max(1, round(fraction * length))))

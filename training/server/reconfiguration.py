@@ -1,37 +1,40 @@
-"""Which weights a common mask keeps, by accumulated squared gradients: PruneFL's reconfiguration on
-one flat vector.
-"""
+"""Reconfiguration of a global mask by accumulated squared gradients, as in PruneFL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training.arrays import Mask, Vector
+from training.arrays import Doubles, Mask, Vector
 from training.sparsity.counts import keep_count
 from training.sparsity.top_k import prune_further
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 
-Floats = NDArray[np.float64]
 ReconfigurationRule = Literal["adaptive", "fixed-density"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reconfigure:
-    """When the mask of PruneFL changes, and by which rule; its weights are those of convolutions
-    and linear layers.
+    """Schedule and rule by which the global mask changes.
 
-    The mask changes after every `reconfigure_every` rounds. `adaptive` is `adaptive_mask`: in round
-    t it puts the share `prune_share` 0.5^(t / `prune_halving_rounds`) of each layer's weights up
-    for choice and brings back no weight beyond a `density` (none: no limit), so a smaller density
-    is reached over several changes. `fixed-density` is `largest_mask` with the share `density` of
-    all weights; so that no more than one round is dense, its first change comes after the first
-    round. In the first `initial_rounds` rounds only client 0 trains.
+    Only the weights of convolutions and linear layers have a mask. With `adaptive` the rule is
+    `adaptive_mask`: in round t the fraction `prune_share` 0.5^(t / `prune_halving_rounds`) of each
+    layer's weights becomes undecided, and no weight returns beyond the density, so that a smaller
+    density is reached over several changes. With `fixed-density` it is `largest_mask`; its first
+    change follows the first round, so that at most one round is dense.
 
-    **Differs:** `fixed-density` is a simplification for comparisons at equal sizes. Initial pruning has a fixed
-    length; Jiang et al. 2022 stop it when the size has settled.
+    **Differs:** `fixed-density` is a simplification for comparisons at equal sizes. Initial
+    pruning has a fixed length; Jiang et al. 2022 stop it when the size has settled.
+
+    Attributes:
+        reconfigure: Rule that chooses the mask.
+        reconfigure_every: Rounds between two changes, at least 1.
+        density: Largest fraction of the weights that is kept, in (0, 1]; no limit if None.
+        prune_share: Fraction of a layer's active weights that becomes undecided, in [0, 1].
+        prune_halving_rounds: Rounds after which that fraction has halved, at least 1.
+        initial_rounds: Rounds at the start in which only client 0 trains, at least 0.
+        count_reconfiguration_bits: Whether importance (up) and bitmap (down) count as payload.
     """
 
     reconfigure: ReconfigurationRule = "adaptive"
@@ -55,33 +58,60 @@ class Reconfigure:
                 "training.density must be given with training.reconfigure 'fixed-density', got none"
             )
 
-    def due(self, round: int) -> bool:
-        """Whether the mask changes after round `round` (from 0)."""
-        first = self.reconfigure == "fixed-density" and round == 0
-        return first or (round + 1) % self.reconfigure_every == 0
+    def due(self, round_index: int) -> bool:
+        """True if the mask changes after a round.
 
-    def training(self, round: int, clients: int) -> Mask:
-        """Who trains in round `round` (from 0), (clients,)."""
-        found: Mask = np.arange(clients) < (1 if round < self.initial_rounds else clients)
-        return found
+        Args:
+            round_index: Index of the round, from 0.
+
+        Returns:
+            True where the mask changes.
+        """
+        first = self.reconfigure == "fixed-density" and round_index == 0
+        return first or (round_index + 1) % self.reconfigure_every == 0
+
+    def training(self, round_index: int, clients: int) -> Mask:
+        """Clients that train in a round.
+
+        Args:
+            round_index: Index of the round, from 0.
+            clients: Number of clients K.
+
+        Returns:
+            True for the clients that train, (K,).
+        """
+        training = 1 if round_index < self.initial_rounds else clients
+        return np.arange(clients) < training
 
     def mask(
         self,
         weights: Vector,
         mask: Mask,
-        importance: Floats,
-        seconds: Floats,
+        importance: Doubles,
+        seconds: Doubles,
         layers: Sequence[slice],
         *,
         constant_s: float,
-        round: int,
+        round_index: int,
     ) -> Mask:
-        """The mask after round `round`, from what `adaptive_mask` needs."""
+        """The mask after a round.
+
+        Args:
+            weights: Global weights, (N,).
+            mask: Mask before, (N,).
+            importance: Accumulated squared gradients g^2, (N,).
+            seconds: Round time that each kept weight adds in s, (N,).
+            layers: Places of the layers that have a mask.
+            constant_s: Round time without any of these weights in s.
+            round_index: Index of the round, from 0.
+
+        Returns:
+            The new mask, (N,).
+        """
         size = sum(layer.stop - layer.start for layer in layers)
         most = size if self.density is None else keep_count(1.0 - self.density, size)
         if self.reconfigure == "fixed-density":
             return largest_mask(weights, importance, layers, most)
-        share = self.prune_share * 0.5 ** (round / self.prune_halving_rounds)
         return adaptive_mask(
             weights,
             mask,
@@ -89,7 +119,7 @@ class Reconfigure:
             seconds,
             layers,
             constant_s=constant_s,
-            prune_share=share,
+            prune_fraction=self.prune_share * 0.5 ** (round_index / self.prune_halving_rounds),
             most=most,
         )
 
@@ -97,36 +127,49 @@ class Reconfigure:
 def adaptive_mask(
     weights: Vector,
     mask: Mask,
-    importance: Floats,
-    seconds: Floats,
+    importance: Doubles,
+    seconds: Doubles,
     layers: Sequence[slice],
     *,
     constant_s: float,
-    prune_share: float,
+    prune_fraction: float,
     most: int,
 ) -> Mask:
-    """The mask with the most importance per second: Algorithm 1 of PruneFL (Jiang et al. 2022)
-    behind its magnitudes.
+    """The mask of largest importance per second: Algorithm 1 of PruneFL (Jiang et al. 2022).
 
-    All vectors are (N,): `importance` g^2 and the `seconds` of the round that a weight costs as
-    long as it is kept. In each of `layers` the floor(`prune_share` x active) smallest |w| of the
-    active weights become undecided, with all inactive ones; the others stay. Undecided weights come
-    back in falling order of q = g^2 / seconds as long as q exceeds Gamma = (sum of g^2 kept) /
-    (`constant_s` + sum of seconds kept), which each of them changes, and as long as at most `most`
-    weights of the layers are kept. What lies outside the layers stays and does not count.
+    In each layer the floor(`prune_fraction` x active) smallest |w| of the active weights become
+    undecided, together with all inactive ones; the others stay. Undecided weights return in falling
+    order of q = g^2 / seconds as long as q exceeds Gamma = (sum of g^2 kept) / (`constant_s` + sum
+    of seconds kept), which each of them changes. Entries outside the layers stay and do not count.
+
+    Args:
+        weights: Global weights, (N,).
+        mask: Mask before, (N,).
+        importance: Accumulated squared gradients g^2, (N,).
+        seconds: Round time that each kept weight adds in s, (N,).
+        layers: Places of the layers that have a mask.
+        constant_s: Round time without any of these weights in s.
+        prune_fraction: Fraction of each layer's active weights that becomes undecided, in [0, 1].
+        most: Largest number of weights of the layers that are kept.
+
+    Returns:
+        The new mask, (N,).
     """
     decided = mask.copy()
     inside = np.zeros(mask.shape, dtype=np.bool_)
     for layer in layers:
         active = int(np.count_nonzero(mask[layer]))
-        kept = active - int(prune_share * active * (1 + 1e-12))
+        # The factor compensates the rounding error of the product.
+        kept = active - int(prune_fraction * active * (1 + 1e-12))
         decided[layer] = prune_further(mask[layer], np.abs(weights[layer]), kept)
         inside[layer] = True
-    stays, undecided = decided & inside, np.flatnonzero(inside & ~decided)
+    stays = decided & inside
+    undecided = np.flatnonzero(inside & ~decided)
     quotient = importance[undecided] / seconds[undecided]
     order = undecided[np.argsort(-quotient, kind="stable")]
-    gain, cost = np.cumsum(importance[order]), np.cumsum(seconds[order])
-    gain, cost = gain - importance[order], cost - seconds[order]  # of those that come before
+    # Gamma at a candidate counts the candidates before it, without the candidate itself.
+    gain = np.cumsum(importance[order]) - importance[order]
+    cost = np.cumsum(seconds[order]) - seconds[order]
     with np.errstate(invalid="ignore", divide="ignore"):
         level = (importance[stays].sum() + gain) / (constant_s + seconds[stays].sum() + cost)
     worth = importance[order] / seconds[order] > np.nan_to_num(level, nan=0.0)
@@ -135,11 +178,17 @@ def adaptive_mask(
     return decided
 
 
-def largest_mask(weights: Vector, importance: Floats, layers: Sequence[slice], kept: int) -> Mask:
-    """The mask of the `kept` largest of `importance` (N,) over all of `layers`, among equals the
-    largest |w|.
+def largest_mask(weights: Vector, importance: Doubles, layers: Sequence[slice], kept: int) -> Mask:
+    """The mask of the most important weights of all layers together.
 
-    What lies outside the layers is kept besides.
+    Args:
+        weights: Global weights, (N,); the larger |w| wins among equally important weights.
+        importance: Accumulated squared gradients g^2, (N,).
+        layers: Places of the layers that have a mask.
+        kept: Number of weights of the layers that are kept.
+
+    Returns:
+        Mask (N,), True outside the layers.
     """
     mask = np.ones(weights.shape, dtype=np.bool_)
     places = np.concatenate([np.arange(layer.start, layer.stop) for layer in layers])

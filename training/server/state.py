@@ -1,15 +1,15 @@
-"""What server-based training carries from round to round, and its form on disk."""
+"""State of server-based training, and its form on disk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.arrays import Mask, Vector, check_shapes
+from training.state import read_only
 from training.structure.layout import Layout
 from wirelessfl.values import Delivery
 
@@ -18,12 +18,15 @@ Upload = tuple[Vector, Mask]
 
 @dataclass(frozen=True, eq=False)
 class ServerState:
-    """Everything a run carries from round to round, float32; never edited.
+    """Global model, personal parts and uploads in transit, all float32 and read-only.
 
-    `shared` (upload_size,) is the shared part u with the shared buffers behind it, `personal` (K,
-    N_v + personal buffers) what stays with the clients: 4 bytes a number and client, nothing at all
-    for a method without a personal part. `late` holds the uploads that are still on their way, by
-    client: shared numbers and mask, (upload_size,) each.
+    Attributes:
+        seed: Seed of the run.
+        round: Rounds done.
+        shared: Shared part u followed by the shared buffers, (upload_size,).
+        personal: Personal weights and buffers of each client, (K, N_v + personal buffers); of
+            width 0 in a method without a personal part.
+        late: Uploads in transit by client: shared values and mask, (upload_size,) each.
     """
 
     seed: int
@@ -32,25 +35,39 @@ class ServerState:
     personal: NDArray[np.float32]
     late: Mapping[int, Upload] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shared", read_only(self.shared))
+        object.__setattr__(self, "personal", read_only(self.personal))
+        late = {
+            client: (read_only(vector), read_only(mask))
+            for client, (vector, mask) in self.late.items()
+        }
+        object.__setattr__(self, "late", late)
+
     @classmethod
-    def of(
-        cls,
-        seed: int,
-        round: int,
-        shared: Vector,
-        personal: NDArray[np.float32],
-        late: Mapping[int, Upload] = MappingProxyType({}),
-    ) -> "ServerState":
-        """A state of its own copies, which nobody can write to."""
-        shared, personal = shared.copy(), personal.copy()
-        shared.flags.writeable = personal.flags.writeable = False
-        return cls(seed, round, shared, personal, late)
+    def without_personal(cls, seed: int, vector: Vector, clients: int) -> "ServerState":
+        """The state before the first round of a method that shares the whole model.
+
+        Args:
+            seed: Seed of the run.
+            vector: Global model, (size,).
+            clients: Number of clients K.
+
+        Returns:
+            A state whose personal part is (K, 0).
+        """
+        return cls(seed, 0, vector, np.zeros((clients, 0), dtype=np.float32))
 
     def client_vector(self, client: int, layout: Layout) -> Vector:
-        """The whole model of one client, (size,): [v_k | u | shared buffers | personal buffers of
-        k].
+        """The whole model of one client: [v_k | u | shared buffers | personal buffers of k].
 
-        Where nothing is personal it is the same array for all clients, which nobody may write to.
+        Args:
+            client: Index of the client.
+            layout: Layout of the model.
+
+        Returns:
+            Flat model, (size,); where nothing is personal the same array for all clients, which
+            must not be edited.
         """
         if not self.personal.size:
             return self._one_model
@@ -58,62 +75,72 @@ class ServerState:
         return np.concatenate([mine[layout.personal], self.shared, mine[layout.personal_size :]])
 
     def still_late(self, delivery: Delivery) -> dict[int, Upload]:
-        """The uploads that stay on their way: they do not arrive, and no newer one takes their
-        place.
+        """Uploads that remain in transit after a round.
+
+        Args:
+            delivery: Outcome of the round.
+
+        Returns:
+            Uploads by client that have neither arrived nor been replaced by a newer one.
         """
         return {
-            k: upload
-            for k, upload in self.late.items()
-            if not delivery.arrived_late[k] and not delivery.on_time[k]
+            client: upload
+            for client, upload in self.late.items()
+            if not delivery.arrived_late[client] and not delivery.on_time[client]
         }
 
     @cached_property
     def _one_model(self) -> Vector:
-        return self.shared.copy()  # torch warns of arrays that are read-only
+        return self.shared.copy()  # torch warns of read-only arrays
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """The state as plain arrays."""
-        on_the_way = sorted(self.late)
+        in_transit = sorted(self.late)
         return {
             "seed": np.asarray(self.seed, dtype=np.int64),
             "round": np.asarray(self.round, dtype=np.int64),
             "shared": self.shared,
             "personal": self.personal,
-            "late_clients": np.array(on_the_way, dtype=np.int64),
-            "late_shared": self._stack([self.late[k][0] for k in on_the_way], np.float32),
-            "late_masks": self._stack([self.late[k][1] for k in on_the_way], np.bool_),
+            "late_clients": np.array(in_transit, dtype=np.int64),
+            "late_shared": self._stack([self.late[k][0] for k in in_transit], np.float32),
+            "late_masks": self._stack([self.late[k][1] for k in in_transit], np.bool_),
         }
 
-    @classmethod
-    def unpack(
-        cls, arrays: Mapping[str, NDArray[Any]], clients: int, layout: Layout
-    ) -> "ServerState":
-        """The state that `pack` gave; `InputError` for arrays of another model or number of
-        clients.
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "ServerState":
+        """A packed state of the same shapes as this one.
+
+        Args:
+            arrays: Arrays that `pack` returned.
+
+        Returns:
+            The state that was packed.
+
+        Raises:
+            InputError: If the arrays are those of another model or number of clients.
         """
         late = np.shape(arrays.get("late_clients", ()))[:1]
         expected = {
             "seed": (),
             "round": (),
-            "shared": (layout.upload_size,),
-            "personal": (clients, layout.size - layout.upload_size),
+            "shared": self.shared.shape,
+            "personal": self.personal.shape,
             "late_clients": late,
-            "late_shared": (*late, layout.upload_size),
-            "late_masks": (*late, layout.upload_size),
+            "late_shared": (*late, self.shared.size),
+            "late_masks": (*late, self.shared.size),
         }
         check_shapes(arrays, expected)
-        on_the_way = {
+        in_transit = {
             int(client): (vector, mask)
             for client, vector, mask in zip(
                 arrays["late_clients"], arrays["late_shared"], arrays["late_masks"], strict=True
             )
         }
-        return cls.of(
+        return ServerState(
             int(arrays["seed"]),
             int(arrays["round"]),
-            arrays["shared"],
-            arrays["personal"],
-            on_the_way,
+            arrays["shared"].copy(),
+            arrays["personal"].copy(),
+            in_transit,
         )
 
     def _stack(self, rows: list[Any], dtype: Any) -> NDArray[Any]:

@@ -1,9 +1,6 @@
-"""Server-based training: a shared vector averaged over clients, personal vectors that stay with
-them.
-"""
+"""Server-based training: a shared vector averaged over clients, and personal vectors."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,198 +9,208 @@ from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, require_no_pruning
 from training.engine.program import LocalResult, LocalWork, Program, personal_only, prunes
+from training.method_based import MethodBased
 from training.server.method import ServerMethod
 from training.server.state import ServerState
 from training.sparsity.counts import prune_count
 from training.sparsity.payload import BITS_PER_WEIGHT, upload_bits
+from training.state import StateTrainer
 from wirelessfl.errors import InputError
-from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
-class ServerTrainer:
-    """Training by a `ServerMethod` on data divided over `clients` clients (a
-    `wirelessfl.protocols.Trainer`).
+class ServerTrainer(StateTrainer[ServerState]):
+    """Training by a `ServerMethod` on data that are divided over clients.
 
-    Works are made and results used up one by one in the order of the clients, so that a round of a
-    thousand clients holds the few models that the executor has under way, uploads that come late,
-    and the personal part.
+    Local work is created and results are consumed one by one in the order of the clients, so that
+    a round of a thousand clients holds only the models that the executor has in progress, late
+    uploads and the personal part.
+
+    Args:
+        method: The algorithm as data.
+        clients: Number of clients K.
+        seed: Seed of the partition.
+        runtime: Device, executor and precision.
     """
 
     def __init__(self, method: ServerMethod, *, clients: int, seed: int, runtime: Runtime) -> None:
-        self._method, self._clients = method, clients
-        self._cohort = ClientPool(
+        self._method = method
+        self._clients = clients
+        self._pool = ClientPool(
             method.spec(), method.task, method.program, clients=clients, seed=seed, runtime=runtime
         )
-        self._layout, self._executor = self._cohort.layout, self._cohort.executor
-        self._weights = [float(size) if method.weighted else 1.0 for size in self._cohort.samples]
-        self._demand = method.demand(clients, self._cohort.epoch_steps)
+        self._layout = self._pool.layout
+        self._weights = [float(size) if method.weighted else 1.0 for size in self._pool.samples]
+        self._demand = method.demand(clients, self._pool.epoch_steps)
 
     def init(self, seed: int) -> ServerState:
-        """The state before the first round: one seeded model, the same for all clients."""
-        vector = self._cohort.initial_vector(seed)
-        return ServerState.of(
-            seed, 0, vector[self._layout.upload], np.tile(self._stays(vector), (self._clients, 1))
-        )
+        """One seeded model, the same for all clients.
+
+        Args:
+            seed: Seed of the run, at least 0.
+
+        Returns:
+            The state before the first round.
+        """
+        vector = self._pool.initial_vector(seed)
+        personal = np.tile(self._personal(vector), (self._clients, 1))
+        return ServerState(seed, 0, vector[self._layout.upload], personal)
 
     def demand(self, state: ServerState) -> Demand:
-        """The same in every round, unless clients draw their work."""
+        """Demand of the coming round: constant, unless clients draw their work.
+
+        Args:
+            state: State before the round.
+
+        Returns:
+            Demand with arrays (K,).
+        """
         if not self._method.draws_work:
             return self._demand
-        return self._method.demand(
-            self._clients, self._cohort.epoch_steps, Streams(state.seed, state.round)
-        )
+        streams = Streams(state.seed, state.round)
+        return self._method.demand(self._clients, self._pool.epoch_steps, streams)
 
     def step(
         self, state: ServerState, pruning_ratio: Array, delivery: Delivery
     ) -> tuple[ServerState, StepMetrics]:
-        """One round: local programs, then the mean over holders ([WFL] eq. (15)) of what has
-        arrived; ratios (K,).
+        """One round: local programs, then the mean over holders, [WFL] eq. (15).
 
-        Who does not take part stays as it is and costs nothing. A client that keeps nothing (ratio
-        1) takes its personal steps only and uploads nothing. A client whose upload is not delivered
-        keeps its personal part; its upload is sent and paid for, and left out of the mean. A late
-        one joins the mean of the round in which it arrives, as one more holder. Shared buffers are
-        averaged with the rest.
+        Non-participating clients keep their state at no cost. A client with ratio 1 takes its
+        personal steps only and uploads nothing. A client whose upload is lost keeps its personal
+        part; its upload is transmitted and counted, and excluded from the mean. A late upload joins
+        the mean of the round in which it arrives, as one more holder. Shared buffers are averaged
+        with the weights.
+
+        Args:
+            state: State before the round.
+            pruning_ratio: Pruning ratios rho_k within [0, 1], (K,).
+            delivery: Outcome of the transmissions, arrays (K,).
+
+        Returns:
+            The state after the round, and its metrics.
+
+        Raises:
+            InputError: If a ratio is out of range or above 0 in a method that does not prune.
         """
         ratios = self._check(pruning_ratio, delivery)
         size = self._layout.shared_size
-        shares = delivery.participates & [prune_count(ratio, size) < size for ratio in ratios]
-        streams = Streams(state.seed, state.round)
-        whole = [
-            self._method.program_of(client, streams, steps)
-            for client, steps in enumerate(self._cohort.epoch_steps)
-        ]
-        programs = [
-            program if share else personal_only(program) if here else ()
-            for program, here, share in zip(whole, delivery.participates, shares, strict=True)
-        ]
+        keeps = np.array([prune_count(ratio, size) < size for ratio in ratios])
+        uploads = delivery.participates & keeps
+        programs = self._programs(state, delivery.participates, uploads)
         late = state.still_late(delivery)
-        personal, costs = state.personal.copy(), RoundCosts(self._clients)
+        personal = state.personal.copy()
+        costs = RoundCosts(self._clients)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
-            """What joins the mean, as it arrives; on the way the clients' personal parts and costs
-            are kept.
-            """
-            for client, (vector, mask) in sorted(
-                state.late.items()
-            ):  # a resumed run has them in this order
+            """Uploads in the order of the mean; personal parts and costs are recorded meanwhile."""
+            # Sorted: a resumed run has its late uploads in this order.
+            for client, (vector, mask) in sorted(state.late.items()):
                 if delivery.arrived_late[client]:
                     yield vector, mask, self._weights[client]
-            for client, result in self._results(state, ratios, shares, programs):
-                mask = result.mask if shares[client] else np.zeros_like(result.mask)
-                upload = result.vector[self._layout.upload], mask
-                personal[client] = self._stays(result.vector)
-                costs.flops[client] = self._cohort.flops(client, programs[client], mask)
+            for client, result in self._results(state, ratios, uploads, programs):
+                mask = result.mask if uploads[client] else np.zeros_like(result.mask)
+                vector = result.vector[self._layout.upload]
+                personal[client] = self._personal(result.vector)
+                costs.flops[client] = self._pool.flops(client, programs[client], mask)
                 costs.uplink_bits[client] = self._upload_bits(mask)
                 costs.losses.append(result.loss)
-                if delivery.late[client] and shares[client]:
-                    late[client] = upload[0].copy(), mask
+                if delivery.late[client] and uploads[client]:
+                    late[client] = vector.copy(), mask
                 if delivery.on_time[client]:
-                    yield *upload, self._weights[client]
+                    yield vector, mask, self._weights[client]
 
         shared = weighted_mean_over_holders(state.shared, arrivals())
-        down = np.where(
-            delivery.participates, float(BITS_PER_WEIGHT * self._layout.upload_size), 0.0
-        )
-        return ServerState.of(state.seed, state.round + 1, shared, personal, late), costs.metrics(
-            down
-        )
+        dense_bits = float(BITS_PER_WEIGHT * self._layout.upload_size)
+        downlink_bits = np.where(delivery.participates, dense_bits, 0.0)
+        after = ServerState(state.seed, state.round + 1, shared, personal, late)
+        return after, costs.metrics(downlink_bits)
 
     def evaluate(self, state: ServerState) -> float:
-        """Mean over clients of the accuracy of [u, v_k] on the client's test samples; u is dense."""
+        """Mean over clients of the accuracy of [u, v_k] on the client's test samples; u is dense.
+
+        Args:
+            state: State after any round.
+
+        Returns:
+            Accuracy in [0, 1].
+        """
         one_model = not state.personal.size
-        return self._cohort.accuracy(
+        return self._pool.accuracy(
             lambda client: state.client_vector(client, self._layout), one_model=one_model
         )
 
-    def pack(self, state: ServerState) -> dict[str, NDArray[Any]]:
-        """The state as plain arrays."""
-        return state.pack()
-
-    def unpack(self, arrays: dict[str, NDArray[Any]]) -> ServerState:
-        """The state that `pack` gave; `InputError` for arrays of another model or number of
-        clients.
-        """
-        return ServerState.unpack(arrays, self._clients, self._layout)
-
     def close(self) -> None:
-        """End worker processes."""
-        self._cohort.close()
+        """Release the executor and its worker processes."""
+        self._pool.close()
+
+    def _programs(
+        self, state: ServerState, participates: NDArray[np.bool_], uploads: NDArray[np.bool_]
+    ) -> list[Program]:
+        """Programs of all clients in the round; an empty one for non-participating clients."""
+        streams = Streams(state.seed, state.round)
+        programs: list[Program] = []
+        for client, epoch_steps in enumerate(self._pool.epoch_steps):
+            program = self._method.program_of(client, streams, epoch_steps)
+            if not uploads[client]:
+                program = personal_only(program) if participates[client] else ()
+            programs.append(program)
+        return programs
 
     def _results(
         self,
         state: ServerState,
         ratios: Array,
-        shares: NDArray[np.bool_],
+        uploads: NDArray[np.bool_],
         programs: list[Program],
     ) -> Iterator[tuple[int, LocalResult]]:
-        """Clients that do something, in order, with their results; who has no program keeps what it
-        holds.
-        """
+        """Active clients in order with their results; without a program the model is unchanged."""
         works = (
             LocalWork(
                 client=client,
                 vector=state.client_vector(client, self._layout),
                 program=program,
-                pruning_ratio=float(ratios[client]) if shares[client] else 0.0,
+                pruning_ratio=float(ratios[client]) if uploads[client] else 0.0,
                 streams=Streams(state.seed, state.round),
             )
             for client, program in enumerate(programs)
             if program
         )
-        results = self._executor.train(works)
+        results = self._pool.executor.train(works)
         everything = np.ones(self._layout.upload_size, dtype=np.bool_)
         for client, program in enumerate(programs):
             if program:
                 yield client, next(results)
-            elif shares[client]:
-                yield (
-                    client,
-                    LocalResult(
-                        vector=state.client_vector(client, self._layout), mask=everything, loss=None
-                    ),
-                )
+            elif uploads[client]:
+                unchanged = state.client_vector(client, self._layout)
+                yield client, LocalResult(vector=unchanged, mask=everything, loss=None)
 
-    def _stays(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What stays with a client of its vector: personal weights and buffers."""
+    def _personal(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Personal weights and buffers of a client's vector."""
         return np.concatenate([vector[self._layout.personal], vector[self._layout.upload.stop :]])
 
     def _upload_bits(self, mask: NDArray[np.bool_]) -> float:
-        weights, buffers = mask[: self._layout.shared_size], mask[self._layout.shared_size :]
+        weights = mask[: self._layout.shared_size]
+        buffers = mask[self._layout.shared_size :]
         return upload_bits(weights, self._method.count_mask_bits) + upload_bits(
             buffers, count_mask_bits=False
         )
 
     def _check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
-        ratios = self._cohort.check(pruning_ratio, delivery)
+        ratios = self._pool.check(pruning_ratio, delivery)
         if not self._method.prunable:
             require_no_pruning(ratios, "that prunes nothing")
         between = (ratios > 0) & (ratios < 1)
         if between.any() and not prunes(self._method.program):
             raise InputError(
-                f"training.importance_steps must be at least 1 to prune with ratio {ratios[between][0]:g}, got 0"
+                "training.importance_steps must be at least 1 to prune with ratio "
+                f"{ratios[between][0]:g}, got 0"
             )
         return ratios
 
 
-class ServerBased(Protocol):
-    """An algorithm that is a `ServerMethod`: demand and training follow from what its `method` says.
+class ServerBased(MethodBased[ServerMethod]):
+    """Base of algorithm plug-ins that are described by a `ServerMethod`."""
 
-    A plug-in that names it as its base has `demand` and `trainer` and writes down fields, checks
-    and `method`.
-    """
-
-    @property
-    def method(self) -> ServerMethod:
-        """The algorithm as a program for its clients."""
-        ...
-
-    def demand(self, clients: int) -> Demand:
-        """Weight updates and bits of a round without pruning, from the model's shapes alone."""
-        return self.method.demand(clients)
-
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training on data divided over `clients` clients with `seed`."""
-        return ServerTrainer(self.method, clients=clients, seed=seed, runtime=runtime)
+    trainer_type = ServerTrainer

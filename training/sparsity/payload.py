@@ -1,44 +1,53 @@
-"""What a mask, or the weights that it keeps, take on the air: exact bits by the ways to count them,
-and the bytes.
+"""Payload of a mask, or of the weights that it keeps: exact bits by the ways to count them.
 
 Of a layer with n maskable entries k are kept. Biases and other tensors without a mask are not
 counted, as in [MCE-PL].
 
-| way | bits of a layer | the receiver knows before |
+| way | bits of a layer | known to the receiver |
 |---|---|---|
-| `entry` | n: one bit an entry (text of [MCE-PL]) | n |
-| `ones` | k: the number of ones (its official code); a count that no receiver could read | |
-| `entropy` | ceil(log2 C(n, k)) + ceil(log2(n + 1)): which of the masks with k ones, and k | n |
+| `entry` | n: one bit for each entry (text of [MCE-PL]) | n |
+| `ones` | k: the number of ones (its official code); no receiver can decode it | |
+| `entropy` | ceil(log2 C(n, k)) + ceil(log2(n + 1)): the mask among those with k ones, and k | n |
 | `values` | 32 n: every weight | n |
 | `nonzero` | 32 k: kept weights without their indices (its official code) | the mask |
 
-The numbers are those of a model's layers together. They need counts alone, so that they are there
-before any mask is: `retained_counts` gives the nominal ones.
+The counts alone determine the payload, so that it is known before any mask is:
+`retained_counts` gives the nominal ones.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from training.arrays import Mask
 from training.sparsity.counts import retained_count
-from training.sparsity.packing import pack_mask, unpack_mask
+from training.sparsity.packing import index_bits, pack_mask, unpack_mask
 from wirelessfl.errors import InputError, check_choice
 
 BITS_PER_WEIGHT = 32
 
+SparseEncoding = Literal["values", "values+index", "bitmap"]
 
-_FEW = 64  # ones that are counted in whole numbers: there C(n, k) can be a power of two (k = 1)
+_FEW = 64  # ones counted with whole numbers, where C(n, k) can be a power of two (k = 1)
 
 
 def payload_bits(kept: Sequence[Mask] | Sequence[int], sizes: Sequence[int], mode: str) -> float:
-    """Bits of one agent's message by the way `mode` of counting (a key of `PAYLOAD_BITS`).
+    """Bits of an agent's message.
 
-    `kept` has the mask of each layer (any shape, True = kept) or the number of ones in it, `sizes`
-    the entries of each layer. `InputError` for another mode, for numbers that do not fit each
-    other, or for a layer that keeps more than it has.
+    Args:
+        kept: For each layer its mask (any shape, True = kept) or the number of ones in it.
+        sizes: Entries of each layer.
+        mode: Way of counting, a key of `PAYLOAD_BITS`.
+
+    Returns:
+        Bits of all layers together.
+
+    Raises:
+        InputError: Another mode, another number of layers, or a layer that keeps more entries than
+            it has.
     """
     check_choice("payload_bits.mode", mode, PAYLOAD_BITS)
     counts = [
@@ -46,7 +55,8 @@ def payload_bits(kept: Sequence[Mask] | Sequence[int], sizes: Sequence[int], mod
     ]
     if len(counts) != len(sizes):
         raise InputError(
-            f"payload_bits.kept must have one entry for each of {len(sizes)} layers, got {len(counts)}"
+            f"payload_bits.kept must have one entry for each of {len(sizes)} layers, "
+            f"got {len(counts)}"
         )
     for count, size in zip(counts, sizes, strict=True):
         if not 0 <= count <= size:
@@ -59,42 +69,78 @@ def payload_bits(kept: Sequence[Mask] | Sequence[int], sizes: Sequence[int], mod
 
 
 def most_bits(kept: Sequence[int], sizes: Sequence[int], mode: str) -> float:
-    """`payload_bits` of the longest message of masks with at most `kept` ones a layer: half-full
-    ones say the most.
+    """Bits of the longest message of masks with at most a number of ones.
+
+    A half-full mask has the longest code.
+
+    Args:
+        kept: Largest number of ones of each layer.
+        sizes: Entries of each layer.
+        mode: Way of counting, a key of `PAYLOAD_BITS`.
+
+    Returns:
+        Bits of all layers together.
     """
     half = [min(count, size // 2) for count, size in zip(kept, sizes, strict=True)]
     return max(payload_bits(counts, sizes, mode) for counts in (kept, half))
 
 
 def retained_counts(keep: Sequence[float], sizes: Sequence[int]) -> list[int]:
-    """n - floor((1 - keep) n) of each layer: the ones of a mask before filters are cut,
-    [MCE-PL] eq. (3).
+    """Ones of each layer's mask before filters are removed: [MCE-PL] eq. (3).
+
+    Args:
+        keep: Kept fraction of each layer.
+        sizes: Entries of each layer.
+
+    Returns:
+        n - floor((1 - keep) n) for each layer.
     """
-    return [retained_count(share, size) for share, size in zip(keep, sizes, strict=True)]
+    return [retained_count(fraction, size) for fraction, size in zip(keep, sizes, strict=True)]
 
 
 def network_bits(agent_bits: ArrayLike, degrees: ArrayLike, *, broadcast: bool = False) -> float:
-    """Bits of all agents' messages in an iteration, from those of each agent, (K,), and its
-    neighbours, (K,).
+    """Bits of all agents' messages in an iteration.
 
-    Every neighbour is sent a copy of its own: sum_i degree_i bits_i, as [MCE-PL] counts. With
-    `broadcast` they all hear one message: sum_i bits_i, over agents with a neighbour.
+    Args:
+        agent_bits: Bits of each agent's message, (K,).
+        degrees: Number of each agent's neighbours, (K,).
+        broadcast: False for a copy to every neighbour, sum_i degree_i bits_i, as [MCE-PL] counts;
+            True for one message to all neighbours, sum_i bits_i over agents with a neighbour.
+
+    Returns:
+        Bits.
     """
+    bits = np.asarray(agent_bits, dtype=np.float64)
     degree = np.asarray(degrees, dtype=np.float64)
-    return float(
-        np.sum(np.asarray(agent_bits, dtype=np.float64) * (degree > 0 if broadcast else degree))
-    )
+    copies = degree > 0 if broadcast else degree
+    return float(np.sum(bits * copies))
 
 
 def pack_masks(masks: Sequence[Mask]) -> bytes:
-    """The masks of all layers in one bitmap, ceil(sum of n / 8) bytes: what `entry` counts, filled
-    up to a byte.
+    """Pack the masks of all layers in one bitmap: the payload `entry`, padded to a byte.
+
+    Args:
+        masks: Mask of each layer, any shape.
+
+    Returns:
+        ceil(sum of n / 8) bytes.
     """
     return pack_mask(np.concatenate([np.ravel(mask) for mask in masks]))
 
 
 def unpack_masks(data: bytes, shapes: Sequence[tuple[int, ...]]) -> list[Mask]:
-    """The masks of `pack_masks`, of these shapes; `InputError` for another number of bytes."""
+    """Unpack the masks of all layers: the inverse of `pack_masks`.
+
+    Args:
+        data: The bytes.
+        shapes: Shape of each layer.
+
+    Returns:
+        The mask of each layer.
+
+    Raises:
+        InputError: The number of bytes is another one.
+    """
     sizes = [math.prod(shape) for shape in shapes]
     whole = unpack_mask(data, sum(sizes))
     parts = np.split(whole, np.cumsum(sizes)[:-1])
@@ -102,11 +148,22 @@ def unpack_masks(data: bytes, shapes: Sequence[tuple[int, ...]]) -> list[Mask]:
 
 
 def choice_bits(kept: int, size: int) -> int:
-    """ceil(log2 C(size, kept)): bits of the number of one of the masks with `kept` ones.
+    """Bits to number the masks with k of n ones, ceil(log2 C(n, k)).
 
-    From whole numbers for a few ones or zeros, else from lgamma, whose rounding (1e-8 of a bit for
-    a million entries) matters to nobody: C(n, k) is no power of two unless k is 0, 1, n - 1 or n
-    (Sylvester).
+    Computed with whole numbers for few ones or zeros, else with lgamma. The rounding of lgamma
+    (1e-8 of a bit for a million entries) has no effect: C(n, k) is no power of two unless k is 0,
+    1, n - 1 or n (Sylvester).
+
+    Args:
+        kept: Number of ones k.
+        size: Number of entries n.
+
+    Returns:
+        Bits.
+
+    Example:
+        >>> choice_bits(2, 4)  # 6 masks
+        3
     """
     fewer = min(kept, size - kept)
     if fewer <= _FEW:
@@ -125,11 +182,34 @@ PAYLOAD_BITS: Mapping[str, Callable[[int, int], int]] = {
 
 
 def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
-    """Exact payload of one client's kept weights, 32 bits each, and with `count_mask_bits` one bit
-    per weight more.
+    """Exact payload of a client's kept weights, 32 bits each.
 
-    The bitmap tells the server which weights these are; [WFL] leaves it out ([WFL] eq. (14)). Who
-    keeps nothing sends nothing.
+    A client that keeps nothing sends nothing.
+
+    Args:
+        mask: Kept weights, any shape.
+        count_mask_bits: Whether to add one bit for each weight: the bitmap by which the server
+            knows the kept weights, which [WFL] eq. (14) omits.
+
+    Returns:
+        Bits.
     """
     kept = int(np.count_nonzero(mask))
     return float(BITS_PER_WEIGHT * kept + (mask.size if count_mask_bits and kept else 0))
+
+
+def sparse_bits(nonzero: Any, size: int, payload: SparseEncoding = "values") -> Any:
+    """Bits of sparse vectors: 32 for each nonzero weight, and those of their indices.
+
+    Args:
+        nonzero: Number of nonzero weights, or an array of numbers.
+        size: Number d of all weights.
+        payload: `values` alone, the indices being known or free as in the tables of [SPS];
+            `values+index`: ceil(log2 d) bits more for the index of each; `bitmap`: one bit more for
+            each of the d weights.
+
+    Returns:
+        Bits, of the shape of `nonzero`.
+    """
+    index_part = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}[payload]
+    return BITS_PER_WEIGHT * nonzero + index_part

@@ -1,6 +1,4 @@
-"""Proximal operators that make a vector of weights sparse: exactly K of it stay, or all of it
-shrinks a little.
-"""
+"""Proximal operators for sparse weights: keep exactly K of them, or shrink all of them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,27 +10,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wirelessfl.errors import check_count, check_number
+from wirelessfl.errors import InputError, check_count, check_number
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
 
 
 class Prox(Protocol):
-    """What [SPS] Algorithm 1, lines 7, 9 and 11 do to weights after a step."""
+    """Operator on weights after a step: [SPS] Algorithm 1, lines 7, 9 and 11."""
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
-        """New weights for `values` (..., d); `rate` of the step is a number or an array (..., 1)."""
+        """Apply the operator.
+
+        Args:
+            values: Weights, (..., d).
+            rate: Step size, a number or an array (..., 1).
+
+        Returns:
+            New weights, (..., d).
+        """
         ...
 
 
 @dataclass(frozen=True)
 class TopK:
-    """Keep exactly min(K, d) weights of greatest magnitude, K = `kept`; among equals those of
-    lowest index stay.
+    """Keep exactly min(K, d) weights of largest magnitude; among equals those of lowest index.
 
-    The projection onto vectors with K weights, [SPS] Algorithm 1, line 9; no rate changes it.
-    What is kept is unchanged, the rest is 0. What is not a number counts as greatest and stays, all
-    of it: a divergence is not hidden.
+    The projection onto vectors with K weights: [SPS] Algorithm 1, line 9. The rate has no effect.
+    Kept weights are unchanged, the others are 0. NaN counts as largest and all NaN are kept, so
+    that a divergence stays visible.
+
+    Attributes:
+        kept: Number of weights K, at least 0.
+
+    Example:
+        >>> TopK(1)(np.array([1.0, -2.0]))
+        array([ 0., -2.])
     """
 
     kept: int
@@ -41,7 +53,15 @@ class TopK:
         check_count("training.kept", self.kept, at_least=0)
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
-        """Each vector of d of `values` (..., d) with its own K weights."""
+        """Keep the K largest weights of each vector.
+
+        Args:
+            values: Weights, (..., d).
+            rate: Without effect.
+
+        Returns:
+            New weights, (..., d).
+        """
         size = values.shape[-1]
         if self.kept >= size:
             return values
@@ -49,20 +69,24 @@ class TopK:
             return values * 0
         magnitude = abs(values)
         threshold = _least_of_greatest(magnitude, self.kept)
-        stays = ~(magnitude < threshold)  # what is not a number, too
+        stays = ~(magnitude < threshold)  # includes NaN
         if _count(stays) != self.kept * (math.prod(values.shape) // size):  # ties
             some = stays.sum(-1) != self.kept
             stays[some] = _first_of_equals(magnitude[some], threshold[some], self.kept)
-        return values * stays  # three times as fast as choosing, whose branches nobody can foresee
+        # Three times as fast as `where`, whose branches cannot be predicted.
+        result: Values = values * stays
+        return result
 
 
 @dataclass(frozen=True)
 class SoftThreshold:
-    """Shrink every weight by rate x lambda towards 0, lambda = `weight`: sign(w) max(|w| - rate
-    lambda, 0).
+    """Shrink every weight by rate x lambda towards 0: sign(w) max(|w| - rate lambda, 0).
 
     The proximal operator of rate lambda |w|_1, which RandProx of [SPS] applies after every local
-    step. `weight` is at least 0, a number or an array (..., 1) with one for each vector.
+    step.
+
+    Attributes:
+        weight: Factor lambda, at least 0: a number, or an array (..., 1) with one for each vector.
     """
 
     weight: Any = 0.0
@@ -71,20 +95,36 @@ class SoftThreshold:
         check_number("training.weight", np.ravel(self.weight).tolist(), at_least=0.0)
 
     def __call__(self, values: Values, rate: Any = 1.0) -> Values:
-        """`values` (..., d) after a step of `rate`, a number or an array (..., 1)."""
+        """Shrink weights after a step.
+
+        Args:
+            values: Weights, (..., d).
+            rate: Step size, a number or an array (..., 1).
+
+        Returns:
+            New weights, (..., d).
+        """
         threshold = self.weight * rate
         if isinstance(values, Tensor):
             bound = torch.as_tensor(threshold, dtype=values.dtype, device=values.device)
             return values - torch.minimum(torch.maximum(values, -bound), bound)
-        bound = np.asarray(threshold, dtype=values.dtype)
-        return values - np.clip(values, -bound, bound)
+        limit = np.asarray(threshold, dtype=values.dtype)
+        shrunk: Values = values - np.clip(values, -limit, limit)
+        return shrunk
 
 
 def together(proxes: Prox | Sequence[Prox | None] | None, runs: Iterable[int]) -> Prox | None:
-    """One operator for weights (..., R, d) of the `runs`, in their order: that of all, or that of
-    each.
+    """One operator for the stacked weights of several runs.
 
-    Raises `ValueError` for proxes of several kinds or several K: those are not computed together.
+    Args:
+        proxes: The operator of all runs, or one for each run.
+        runs: Numbers of the stacked runs, in order.
+
+    Returns:
+        The operator for weights (..., R, d); None for none.
+
+    Raises:
+        InputError: The operators are of several kinds or several K.
     """
     if proxes is None or not isinstance(proxes, Sequence):
         return proxes
@@ -93,14 +133,22 @@ def together(proxes: Prox | Sequence[Prox | None] | None, runs: Iterable[int]) -
         return first
     weights = [prox.weight for prox in (first, *others) if isinstance(prox, SoftThreshold)]
     if len(weights) < len(proxes):
-        raise ValueError(
+        raise InputError(
             f"proxes of runs in one stack must be of one kind, got {', '.join(map(str, proxes))}"
         )
     return SoftThreshold(np.array(weights)[:, None])
 
 
 def chosen(prox: Prox, runs: int) -> Prox:
-    """The operator of the first `runs` runs of one that `together` made."""
+    """The operator of the first runs.
+
+    Args:
+        prox: An operator made by `together`.
+        runs: Number of runs.
+
+    Returns:
+        The operator for their weights (..., runs, d).
+    """
     if isinstance(prox, SoftThreshold) and np.ndim(prox.weight):
         return SoftThreshold(prox.weight[:runs])
     return prox
@@ -111,20 +159,27 @@ def _count(mask: Values) -> int:
 
 
 def _first_of_equals(magnitude: Values, threshold: Values, kept: int) -> Values:
-    """Mask (N, d) of what is greater than `threshold` (N, 1), or is not a number, and of the first
-    that equal it.
+    """Mask of the values above a threshold and of the first that equal it.
+
+    Args:
+        magnitude: Magnitudes, (N, d); NaN counts as above.
+        threshold: Thresholds, (N, 1).
+        kept: Number of ones in each row.
+
+    Returns:
+        The mask, (N, d).
     """
-    greater, equal = ~(magnitude <= threshold), magnitude == threshold
+    greater = ~(magnitude <= threshold)
+    equal = magnitude == threshold
     mask: Values = greater | (equal & (equal.cumsum(-1) <= kept - greater.sum(-1)[..., None]))
     return mask
 
 
 def _least_of_greatest(magnitude: Values, kept: int) -> Values:
-    """The `kept`-th greatest number of each vector of (..., d), shape (..., 1)."""
+    """The `kept`-th largest magnitude of each vector of (..., d), (..., 1)."""
     if isinstance(magnitude, Tensor):
         return magnitude.topk(kept, dim=-1, sorted=False).values.amin(-1, keepdim=True)
-    place = magnitude.shape[-1] - kept
-    ordered = magnitude.view(
-        f"i{magnitude.itemsize}"
-    )  # without signs the bits have the order of the numbers: faster
-    return np.partition(ordered, place, axis=-1)[..., place, None].view(magnitude.dtype)
+    position = magnitude.shape[-1] - kept
+    # Bits of non-negative floats have the order of the values, and integers compare faster.
+    ordered = magnitude.view(f"i{magnitude.itemsize}")
+    return np.partition(ordered, position, axis=-1)[..., position, None].view(magnitude.dtype)

@@ -1,8 +1,5 @@
-"""How many weights stay and where: exact top-k over a vector or layer by layer, and shares of the
-layers.
-"""
+"""Selection of weights: exact top-k over a vector or layer by layer."""
 
-import time
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
@@ -24,14 +21,26 @@ def top_k(scores: Scores, kept: int) -> Mask: ...
 @overload
 def top_k(scores: Tensor, kept: int) -> Tensor: ...
 def top_k(scores: Scores | Tensor, kept: int) -> Mask | Tensor:
-    """Mask (N,) of exactly the `kept` largest of `scores` (N,); among equals those of highest index
-    stay.
+    """Mask of exactly the `kept` largest scores; among equals those of highest index.
 
-    The rule for ties is that of `keep_most_important`: what comes first goes first, as in a stable
-    ascending sort. So masks of the same scores are nested. `scores` reversed, and the mask reversed
-    again, has the other rule. A tensor gives a bool tensor on its device: float32 and float64 on a
-    CPU without a copy, all others by `torch.topk`, which has run on a CPU but never on a GPU.
-    Raises `InputError` for NaN and for `kept` outside [0, N].
+    Ties are broken as in `keep_most_important`: the first are pruned first, as in a stable
+    ascending sort, so that masks of the same scores are nested. For the other rule, reverse scores
+    and mask. A tensor gives a mask on its device: float32 and float64 on a CPU without a copy, all
+    others by `torch.topk`, which has run on a CPU but never on a GPU.
+
+    Args:
+        scores: Scores, (N,).
+        kept: Number of weights to keep.
+
+    Returns:
+        The mask, (N,), an array or a tensor like the scores.
+
+    Raises:
+        InputError: A score is NaN, or `kept` is not within [0, N].
+
+    Example:
+        >>> top_k(np.array([0.3, 0.1, 0.2]), 2)
+        array([ True, False,  True])
     """
     check_count("kept", kept, at_least=0)
     check_number("kept", kept, at_most=len(scores))
@@ -46,57 +55,69 @@ def top_k(scores: Scores | Tensor, kept: int) -> Mask | Tensor:
 
 
 def nested_top_k(scores: _Vector, pruning_ratios: Sequence[float]) -> tuple[_Vector, ...]:
-    """One mask (N,) of the same `scores` (N,) for each ratio; that of a larger ratio lies within
-    that of a smaller.
+    """Nested masks of the same scores for several pruning ratios.
+
+    Args:
+        scores: Scores, (N,).
+        pruning_ratios: Fractions of weights to prune, within [0, 1].
+
+    Returns:
+        One mask (N,) for each ratio; that of a larger ratio lies within that of a smaller one.
+
+    Raises:
+        InputError: A score is NaN, or a ratio is not within [0, 1].
     """
     return tuple(top_k(scores, keep_count(ratio, len(scores))) for ratio in pruning_ratios)
 
 
 def prune_further(mask: _Vector, scores: _Vector, kept: int) -> _Vector:
-    """The `kept` largest of `scores` (N,) among what `mask` (N,) has: nested although scores change
-    between rounds.
+    """Mask of the largest scores within another mask: nested, though scores change over rounds.
+
+    Args:
+        mask: Weights to choose from, (N,).
+        scores: Scores, (N,).
+        kept: Number of weights to keep.
+
+    Returns:
+        The mask, (N,).
+
+    Raises:
+        InputError: A score is NaN, or `kept` exceeds the number of weights to choose from.
     """
-    further = mask & False
+    further: _Vector = mask & False
     further[mask] = top_k(scores[mask], kept)
     return further
 
 
 def top_k_layers(scores: _Vector, layers: Sequence[slice], kept: Sequence[int]) -> _Vector:
-    """Mask (N,) that keeps in each of `layers` its number of largest `scores` (N,), and everything
-    outside them.
+    """Mask of the largest scores of each layer, and of all weights outside the layers.
 
-    `layers` are the places of tensors in the flat vector (`Entry.slice`), `kept` has one count for
-    each.
+    Args:
+        scores: Scores, (N,).
+        layers: Places of the layers in the vector (`Entry.slice`).
+        kept: Number of weights to keep in each layer.
+
+    Returns:
+        The mask, (N,).
+
+    Raises:
+        InputError: A score is NaN, or `kept` does not fit the layers.
     """
     if len(layers) != len(kept):
         raise InputError(
             f"kept must have one count for each of {len(layers)} layers, got {len(kept)}"
         )
-    mask = scores == scores  # NaN outside the layers is nobody's score
+    mask: _Vector = scores == scores  # array or tensor like the scores
     mask[:] = True
     for layer, count in zip(layers, kept, strict=True):
         mask[layer] = top_k(scores[layer], count)
     return mask
 
 
-def time_top_k(
-    size: int = 15_000_000, pruning_ratio: float = 0.5, repeats: int = 9
-) -> tuple[float, ...]:
-    """Seconds of each of `repeats` calls of `top_k` on |normal| float32 scores (size,), after one
-    that is not timed.
-    """
-    scores = np.abs(np.random.default_rng(0).standard_normal(size, dtype=np.float32))
-    kept, seconds = keep_count(pruning_ratio, size), []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        top_k(scores, kept)
-        seconds.append(time.perf_counter() - start)
-    return tuple(seconds[1:])
-
-
 def _top_k_by_torch(scores: Tensor, kept: int) -> Tensor:
-    """`top_k` where the scores are: topk for the threshold alone, for which of equals it takes is
-    not defined.
+    """`top_k` on the device of the scores.
+
+    `torch.topk` gives the threshold alone: its choice among equals is not defined.
     """
     bad = torch.isnan(scores)
     if bool(bad.any()):
@@ -114,27 +135,33 @@ def _not_a_number(index: int) -> InputError:
     return InputError(f"scores must be numbers, got nan at index {index}")
 
 
-_BLOCK = 65_536  # numbers that lie in a core's cache: faster than one pass over a long vector
+_BLOCK = 65_536  # values that fit into a core's cache: faster than one pass over a long vector
 
 
 def keep_most_important(importance: NDArray[np.floating], pruned: int) -> Mask:
-    """Mask (N,) that prunes exactly the `pruned` smallest of `importance` (N,), among equals those
-    of lowest index.
+    """Mask that prunes exactly the least important weights; among equals those of lowest index.
 
-    One ranking over the whole vector, so masks for growing `pruned` are nested.
+    One ranking over the whole vector, so that masks for growing `pruned` are nested.
+
+    Args:
+        importance: Importance of each weight, (N,), without NaN.
+        pruned: Number of weights to prune, within [0, N].
+
+    Returns:
+        The mask of the kept weights, (N,).
     """
     if pruned == 0:
         return np.ones(importance.shape, dtype=np.bool_)
-    # Ranked downwards: NumPy's selection is slow (200 ms for 15 million) where many equals come
-    # first, as zeros.
-    kept, ranked = importance.size - pruned, np.negative(importance)
+    # Ranked in descending order: NumPy's selection is slow (200 ms for 15 million) where many
+    # equal values, such as zeros, come first.
+    kept = importance.size - pruned
+    ranked = np.negative(importance)
     ranked.partition(kept)
-    threshold = -ranked[kept]  # the most important of what is pruned
+    threshold = -ranked[kept]  # the largest importance that is pruned
     mask = np.asarray(importance > threshold)
     missing = kept - np.count_nonzero(mask)
-    for stop in range(
-        importance.size, 0, -_BLOCK
-    ):  # its equals from the end, until none is missing
+    # Keep equals of the threshold from the end, until none is missing.
+    for stop in range(importance.size, 0, -_BLOCK):
         if not missing:
             break
         block = slice(max(0, stop - _BLOCK), stop)

@@ -1,4 +1,4 @@
-"""Models made for the data that they are to be trained on."""
+"""Models made for the data that they are trained on."""
 
 import inspect
 from collections.abc import Mapping
@@ -14,11 +14,14 @@ from wirelessfl.errors import InputError, check_number
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What a model is made for: inputs of `input_shape` in `classes` classes; None stands for the
-    model's own.
+    """The form in which a model is made.
 
-    Every group of channels has max(1, round(`width` x its channels)) of them; what is in no group
-    stays whole. Of its `optional` parts those in `without` are left out.
+    Attributes:
+        input_shape: Shape of an input without the batch axis; the model's own if None.
+        classes: Number of classes; the model's own if None.
+        width: Fraction within (0, 1] of the channels of each declared group, at least one:
+            max(1, round(`width` x channels)). Layers in no group stay whole.
+        without: Names of `optional` parts of the model that are omitted.
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -28,9 +31,17 @@ class Form:
 
 
 def build(name: str, form: Form) -> nn.Module:
-    """A new model of the plug-in `name` in this form, which its `input_shape` and `classes` tell.
+    """A new model in a given form, which shows in its `input_shape` and `classes`.
 
-    Raises `InputError` where the model has no such form.
+    Args:
+        name: Name of the model's plug-in.
+        form: Input shape, classes, width and omitted parts.
+
+    Returns:
+        The model with random weights from torch's global generator.
+
+    Raises:
+        InputError: The model cannot be made in this form.
     """
     check_fit(name, form, "the data")
     plugin = plugins.load("models", name)
@@ -41,22 +52,43 @@ def build(name: str, form: Form) -> nn.Module:
 
 
 def build_like(model: nn.Module, widths: Mapping[str, int]) -> nn.Module:
-    """A new model in the form of `model`, with `widths` channels in its groups."""
+    """A new model in the form of another one, with fewer channels.
+
+    Args:
+        model: The model to follow.
+        widths: Channels of each group; a group that is not named keeps all.
+
+    Returns:
+        The model with random weights.
+
+    Raises:
+        InputError: A group does not exist or has fewer channels.
+    """
     shape: Any = getattr(model, "input_shape", None)
     classes: Any = getattr(model, "classes", None)
     return _made(type(model), shape, classes, widths, getattr(model, "without", ()))
 
 
 def check_fit(name: str, form: Form, data: str) -> None:
-    """Raise `InputError` unless model `name` has the form of `data` (so called in the message).
+    """Check that a model can be made for a data set.
 
     Channels of images, length of feature vectors and number of classes follow the data where the
     model's constructor takes `channels`, `inputs` and `classes`; height and width must be the
     model's own.
+
+    Args:
+        name: Name of the model's plug-in.
+        form: Form of the data.
+        data: Name of the data in the message.
+
+    Raises:
+        InputError: The model has no such form.
     """
     plugin = plugins.load("models", name)
-    own, takes = plugin.input_shape, inspect.signature(plugin).parameters
-    shape, classes = form.input_shape or own, form.classes or plugin.classes
+    own = plugin.input_shape
+    takes = inspect.signature(plugin).parameters
+    shape = form.input_shape or own
+    classes = form.classes or plugin.classes
     fits = shape == own or (
         len(shape) == len(own) and shape[1:] == own[1:] and _first(own) in takes
     )
@@ -75,8 +107,14 @@ def check_fit(name: str, form: Form, data: str) -> None:
 
 
 def check_without(name: str, without: tuple[str, ...]) -> None:
-    """Raise `InputError` unless model `name` declares everything in `without` as `optional`, and
-    that is there once.
+    """Check the names of omitted parts.
+
+    Args:
+        name: Name of the model's plug-in.
+        without: Names of parts; the model declares all of them as `optional`, each is given once.
+
+    Raises:
+        InputError: A part is not optional or is given twice.
     """
     optional: tuple[str, ...] = getattr(plugins.load("models", name), "optional", ())
     for number, part in enumerate(without):
@@ -94,7 +132,7 @@ def _made(
     widths: Mapping[str, int],
     without: tuple[str, ...],
 ) -> nn.Module:
-    """The model, told what is not as it has it by itself: not every plug-in takes every keyword."""
+    """The model; only arguments that differ from its defaults are passed, as plug-ins vary."""
     keywords: dict[str, Any] = {}
     if input_shape is not None and input_shape != plugin.input_shape:
         keywords[_first(input_shape)] = input_shape[0]
@@ -109,7 +147,7 @@ def _made(
 
 
 def _first(shape: tuple[int, ...]) -> str:
-    """The keyword for the first axis of an input shape."""
+    """The constructor's argument for the first axis of an input shape."""
     return "channels" if len(shape) > 1 else "inputs"
 
 

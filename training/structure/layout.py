@@ -1,4 +1,4 @@
-"""The flat vector of a model: personal part first, shared part behind it, buffers last."""
+"""The flat vector of a model: personal weights, shared weights, buffers."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,13 @@ Part = Literal["personal", "shared", "all"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one tensor of a model lies in the flat vector."""
+    """Place of one tensor of a model in the flat vector.
+
+    Attributes:
+        name: Name of the parameter or buffer.
+        shape: Shape of the tensor.
+        offset: Position of its first value.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -23,24 +29,30 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Number of numbers."""
+        """Number of values."""
         return math.prod(self.shape)
 
     @property
     def slice(self) -> slice:
-        """The numbers of this tensor in the flat vector."""
+        """Place of the values in the flat vector."""
         return slice(self.offset, self.offset + self.size)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Order of all numbers of a model in one vector: [v | u | shared buffers | personal buffers], w
-    = [v, u] of [WFL].
+    """Order of all values of a model in one vector: [v | u | shared buffers | personal buffers].
 
-    The personal part v (`personal_size` weights, convolutions in [WFL]) comes first, the shared
-    part u behind it; both in the order of `named_parameters`. Behind these `parameter_size` weights
-    come the floating-point buffers, which are the running means and variances of BatchNorm: not
-    trained, but learnt. A buffer is personal when its module is. `size` counts everything.
+    In the notation of [WFL] the weights are w = [v, u]: the personal part v (convolutions in [WFL])
+    first, then the shared part u, both in the order of `named_parameters`. They are followed by the
+    floating-point buffers: running means and variances of batch norm, which are not trained by
+    gradients. A buffer is personal when its module is.
+
+    Attributes:
+        entries: The tensors in order.
+        personal_size: Number of personal weights N_v.
+        parameter_size: Number of weights N = N_v + N_u.
+        personal_buffer_size: Number of values in personal buffers.
+        size: Number of values in the vector.
     """
 
     entries: tuple[Entry, ...]
@@ -51,11 +63,20 @@ class Layout:
 
     @classmethod
     def of(cls, model: nn.Module, personal: Sequence[str] = ()) -> "Layout":
-        """The layout of `model` whose sub-modules named in `personal` form the personal part.
+        """The layout of a model.
 
-        Raises `InputError` for a model with dropout, as local training is a function of the flat
-        vector and of seeded batches and drawn units are part of neither, and for BatchNorm whose
-        running mean counts batches (`momentum=None`): the count is no part of the vector.
+        Args:
+            model: The model.
+            personal: Names of the sub-modules that form the personal part.
+
+        Returns:
+            The layout.
+
+        Raises:
+            InputError: The model has dropout: local training is a function of the flat vector and
+                of seeded mini-batches, and dropped units are part of neither. Or it has a batch
+                norm whose running mean counts batches (`momentum=None`): the count is not in the
+                vector.
         """
         for module in model.modules():
             if isinstance(module, nn.modules.dropout._DropoutNd):
@@ -64,14 +85,22 @@ class Layout:
                 raise InputError(
                     f"training.model {type(model).__name__} must fix the momentum of batch norm"
                 )
-        weights, buffers = list(model.named_parameters()), list(_float_buffers(model))
-        mine, theirs = _divide(weights, personal)
-        my_buffers, their_buffers = _divide(buffers, personal)
-        entries, offset = [], 0
-        for name, tensor in mine + theirs + their_buffers + my_buffers:
+        weights = list(model.named_parameters())
+        buffers = list(_float_buffers(model))
+        personal_weights, shared_weights = _divide(weights, personal)
+        personal_buffers, shared_buffers = _divide(buffers, personal)
+        entries = []
+        offset = 0
+        for name, tensor in personal_weights + shared_weights + shared_buffers + personal_buffers:
             entries.append(Entry(name, tuple(tensor.shape), offset))
             offset += tensor.numel()
-        return cls(tuple(entries), _count(mine), _count(weights), _count(my_buffers), offset)
+        return cls(
+            entries=tuple(entries),
+            personal_size=_count(personal_weights),
+            parameter_size=_count(weights),
+            personal_buffer_size=_count(personal_buffers),
+            size=offset,
+        )
 
     @property
     def parameters(self) -> tuple[Entry, ...]:
@@ -80,53 +109,58 @@ class Layout:
 
     @property
     def personal(self) -> slice:
-        """The personal part v."""
+        """Place of the personal part v."""
         return slice(0, self.personal_size)
 
     @property
     def shared(self) -> slice:
-        """The shared part u."""
+        """Place of the shared part u."""
         return slice(self.personal_size, self.parameter_size)
 
     @property
     def buffers(self) -> slice:
-        """The buffers, shared ones first."""
+        """Place of the buffers, shared ones first."""
         return slice(self.parameter_size, self.size)
 
     @property
     def upload(self) -> slice:
-        """What goes to the server: the shared part u and the shared buffers behind it."""
+        """Place of the values that are sent: the shared part u and the shared buffers."""
         return slice(self.personal_size, self.size - self.personal_buffer_size)
 
     @property
     def shared_size(self) -> int:
-        """Number of weights of the shared part."""
+        """Number of shared weights N_u."""
         return self.parameter_size - self.personal_size
 
     @property
     def shared_buffer_size(self) -> int:
-        """Number of numbers in shared buffers."""
+        """Number of values in shared buffers."""
         return self.size - self.parameter_size - self.personal_buffer_size
 
     @property
     def batch_norm(self) -> bool:
-        """Whether the model has running statistics of batch norm."""
+        """True for a model with running statistics of batch norm."""
         return self.parameter_size < self.size
 
     @property
     def smallest_batch(self) -> int:
-        """Samples that a mini-batch must have: 2 for a model with running statistics, one sample
-        has no variance.
-        """
+        """Smallest mini-batch in samples: 2 with batch norm, as one has no variance."""
         return 2 if self.batch_norm else 1
 
     @property
     def upload_size(self) -> int:
-        """Number of numbers that a client without pruning sends."""
+        """Number of values that a client without pruning sends."""
         return self.shared_size + self.shared_buffer_size
 
     def part(self, part: Part) -> slice:
-        """The weights of a part, in one piece."""
+        """Place of the weights of a part, which is contiguous.
+
+        Args:
+            part: The part.
+
+        Returns:
+            A slice of the flat vector.
+        """
         return {
             "personal": self.personal,
             "shared": self.shared,
@@ -134,13 +168,24 @@ class Layout:
         }[part]
 
     def flatten(self, model: nn.Module) -> Tensor:
-        """A copy of the parameters and buffers of `model` as one float32 vector, shape (size,)."""
+        """A copy of the values of a model as one vector.
+
+        Args:
+            model: A model with this layout.
+
+        Returns:
+            Parameters and buffers, (size,) float32.
+        """
         tensors = _tensors(model)
         return torch.cat([tensors[entry.name].detach().reshape(-1) for entry in self.entries])
 
     def bind(self, model: nn.Module, vector: Tensor, gradient: Tensor) -> None:
-        """Make `model` live in flat vectors: parameters and buffers are views of `vector` (size,),
-        gradients of `gradient` (parameter_size,).
+        """Make the tensors of a model views of flat vectors.
+
+        Args:
+            model: A model with this layout.
+            vector: Storage of parameters and buffers, (size,).
+            gradient: Storage of the gradients, (parameter_size,).
         """
         tensors = _tensors(model)
         for entry in self.entries:
@@ -149,9 +194,8 @@ class Layout:
             tensors[entry.name].grad = gradient[entry.slice].view(entry.shape)
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):
-                module.num_batches_tracked = (
-                    None  # one addition per layer and step for a number nobody reads
-                )
+                # The counter is not used; without it each step saves an addition in each layer.
+                module.num_batches_tracked = None
 
 
 def _float_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -165,9 +209,9 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 def _divide(
     named: Sequence[tuple[str, Tensor]], modules: Sequence[str]
 ) -> tuple[list[tuple[str, Tensor]], list[tuple[str, Tensor]]]:
-    """Those that belong to one of `modules`, and the others."""
-    mine = [item for item in named if _belongs(item[0], modules)]
-    return mine, [item for item in named if not _belongs(item[0], modules)]
+    """The tensors that belong to one of `modules`, and the others."""
+    belonging = [item for item in named if _belongs(item[0], modules)]
+    return belonging, [item for item in named if not _belongs(item[0], modules)]
 
 
 def _count(named: Sequence[tuple[str, Tensor]]) -> int:

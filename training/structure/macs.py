@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a model, read off its layers."""
+"""Multiply-accumulates of a model, from the shapes of its layers."""
 
 import copy
 from typing import Any
@@ -8,26 +8,36 @@ from torch import Tensor, nn
 
 
 def layer_macs(model: nn.Module) -> dict[str, int]:
-    """Multiply-accumulates of one forward pass over one sample, for each convolution and linear
-    layer by name.
+    """Multiply-accumulates of one sample's forward pass.
 
-    Every weight is used once per position of its layer's output; biases, norms, pools and
-    activations are left out. `model` needs `input_shape`; it is not run and not changed.
+    Every weight is used once for each position of its layer's output. Biases, norms, pools and
+    activations are not counted.
+
+    Args:
+        model: A model with `input_shape`; it is neither run nor changed.
+
+    Returns:
+        The count for each convolution and linear layer by name, in order of use.
     """
     weights = dict(model.named_parameters())
-    used = (
-        (name, weights[f"{name}.weight"], count) for name, count in layer_positions(model).items()
-    )
-    return {
-        name: count * weight.numel() for name, weight, count in used if weight.ndim > 1
-    }  # norms have one axis
+    macs = {}
+    for name, positions in layer_positions(model).items():
+        weight = weights[f"{name}.weight"]
+        if weight.ndim > 1:  # not a norm
+            macs[name] = positions * weight.numel()
+    return macs
 
 
 def layer_positions(model: nn.Module) -> dict[str, int]:
-    """Positions (pixels, 1 without an image) at which one sample's forward pass uses each
-    convolution, linear layer and batch norm, by name in the order of use.
+    """Number of positions (pixels; 1 without an image) at which a forward pass uses each layer.
+
+    Args:
+        model: A model with `input_shape`; it is neither run nor changed.
+
+    Returns:
+        The number for each convolution, linear layer and batch norm by name, in order of use.
     """
-    shadow = copy.deepcopy(model).to("meta", torch.float32).eval()  # shapes without numbers
+    shadow = copy.deepcopy(model).to("meta", torch.float32).eval()  # shapes without values
     positions: dict[str, int] = {}
 
     def count(name: str) -> Any:

@@ -14,7 +14,11 @@ Widths = Mapping[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class SubModel:
-    """The channels kept in each group of a model, ascending: what `LocalWork.sub` is made of."""
+    """The channels kept in each group of a model.
+
+    Attributes:
+        kept: Numbers of the kept channels by group, ascending, at least one.
+    """
 
     kept: Mapping[str, tuple[int, ...]]
 
@@ -26,22 +30,43 @@ class SubModel:
                 or any(low >= high for low, high in pairwise(channels))
             ):
                 raise InputError(
-                    f"a sub-model must keep ascending channels of {name}, at least one, got {channels}"
+                    f"a sub-model must keep ascending channels of {name}, at least one, "
+                    f"got {channels}"
                 )
 
     @classmethod
     def first(cls, widths: Widths) -> "SubModel":
-        """The first channels of every group, as many as `widths` says."""
+        """The sub-model of the first channels of every group.
+
+        Args:
+            widths: Number of channels by group.
+
+        Returns:
+            The sub-model.
+
+        Raises:
+            InputError: A group has no channel.
+        """
         return cls(kept={name: tuple(range(width)) for name, width in widths.items()})
 
     @classmethod
     def where(cls, masks: Mapping[str, NDArray[np.bool_]]) -> "SubModel":
-        """The channels that are True in the mask (width,) of their group."""
+        """The sub-model of the channels in masks.
+
+        Args:
+            masks: A mask (width,) for each group, True for a kept channel.
+
+        Returns:
+            The sub-model.
+
+        Raises:
+            InputError: A mask keeps no channel.
+        """
         return cls(
             kept={name: tuple(np.flatnonzero(mask).tolist()) for name, mask in masks.items()}
         )
 
     @property
     def widths(self) -> dict[str, int]:
-        """Channels kept in each group."""
+        """Number of channels kept in each group."""
         return {name: len(channels) for name, channels in self.kept.items()}

@@ -1,6 +1,4 @@
-"""What the server learns about the loss from the models that come back: running gradient, curvature
-and movement.
-"""
+"""Estimates of gradient, curvature and movement from the models that clients return."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,55 +7,89 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import Mask, Vector, check_shapes
+from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.engine.program import LocalResult
+from training.state import read_only
 
-_EPSILON = 1e-8  # a weight that hardly moved tells nothing about its curvature
+_EPSILON = 1e-8  # of the secant's denominator: bounds the curvature of a weight that hardly moved
 _CLIP_QUANTILE = 0.999
-# numbers that lie in a core's cache: whole vectors of 15 million take nearly twice as long
+# Values that fit into a core's cache: whole vectors of 15 million take nearly twice as long.
 _BLOCK = 65_536
 
-Floats = NDArray[np.float64]
 Sum = Literal["gradient", "square", "movement"]
 
 
 @dataclass(frozen=True, eq=False)
 class RunningMean:
-    """Values (..., n) that are observed now and then, with `known` (..., n): whether there was an
-    observation yet.
+    """Running means of values that are observed irregularly: x <- momentum x + (1 - momentum) new.
 
-    The first one is taken as it is; later ones move the value: x <- momentum x + (1 - momentum)
-    new.
+    The first observation of a value is taken unchanged. The arrays are read-only.
+
+    Attributes:
+        value: Means, (..., n).
+        known: True where there has been an observation, (..., n).
     """
 
     value: Vector
     known: Mask
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", read_only(self.value))
+        object.__setattr__(self, "known", read_only(self.known))
+
     @classmethod
-    def nothing(cls, *shape: int) -> "RunningMean":
-        """No observation yet."""
+    def unknown(cls, *shape: int) -> "RunningMean":
+        """Means without any observation.
+
+        Args:
+            *shape: Shape of the values.
+
+        Returns:
+            Values 0, none of them known.
+        """
         return cls(np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.bool_))
 
     def moved(self, new: NDArray[Any], seen: Mask, momentum: float) -> "RunningMean":
-        """After the observations `new` where `seen`; the rest stays."""
+        """The means after further observations.
+
+        Args:
+            new: Observations, (..., n).
+            seen: True where there is an observation, (..., n).
+            momentum: Factor of the old mean, in [0, 1).
+
+        Returns:
+            Means that are unchanged where `seen` is False.
+        """
         blended = np.where(self.known, momentum * self.value + (1.0 - momentum) * new, new)
-        return RunningMean(
-            np.where(seen, blended, self.value).astype(np.float32), self.known | seen
-        )
+        value = np.where(seen, blended, self.value).astype(np.float32)
+        return RunningMean(value, self.known | seen)
 
     def row(self, index: int) -> "RunningMean":
-        """One row of a table of them."""
+        """One row of a table of means.
+
+        Args:
+            index: Index of the row.
+
+        Returns:
+            Means of shape (n,).
+        """
         return RunningMean(self.value[index], self.known[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """One row for all clients, or one for each: (rows, n) with n weights; n = 0 for what the score
-    does not use.
+    """Estimates of what the server knows about the loss; read-only arrays.
 
-    `gradient` and `curvature` are running means per weight, `movement` is |sum_k p_k Delta_k| of
-    the last round that held the weight, summed over each filter, (rows, filters). `last_gradient`
-    and `last_vector` are what the secant needs of the last observation.
+    There is one row for all clients, or one for each: (rows, n) with n weights, and n = 0 for
+    quantities that the score does not use.
+
+    Attributes:
+        gradient: Running mean of the gradient g of each weight, (rows, n).
+        curvature: Running mean of the diagonal curvature h of each weight, (rows, n).
+        movement: |sum_k p_k Delta_k| of the last round in which the filter was held, summed over
+            the filter, (rows, filters).
+        last_gradient: Gradient of the last observation, for the secant, (rows, n).
+        last_vector: Weights at the last observation, for the secant, (rows, n).
     """
 
     gradient: RunningMean
@@ -66,18 +98,44 @@ class Estimates:
     last_gradient: Vector
     last_vector: Vector
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_gradient", read_only(self.last_gradient))
+        object.__setattr__(self, "last_vector", read_only(self.last_vector))
+
     @classmethod
-    def nothing(
+    def unknown(
         cls, rows: int, *, gradient: int, curvature: int, movement: int, last: int
     ) -> "Estimates":
-        """Before the first round, with so many numbers a row."""
-        sizes = (gradient, curvature, movement)
+        """The estimates before the first round.
+
+        Args:
+            rows: 1, or the number of clients K.
+            gradient: Values of `gradient` in a row.
+            curvature: Values of `curvature` in a row.
+            movement: Values of `movement` in a row.
+            last: Values of `last_gradient` and `last_vector` in a row.
+
+        Returns:
+            Estimates without any observation.
+        """
         blank = np.zeros((rows, last), dtype=np.float32)
-        first, second, third = (RunningMean.nothing(rows, size) for size in sizes)
-        return cls(first, second, third, blank, blank)
+        return cls(
+            RunningMean.unknown(rows, gradient),
+            RunningMean.unknown(rows, curvature),
+            RunningMean.unknown(rows, movement),
+            blank,
+            blank,
+        )
 
     def row(self, index: int) -> "Estimates":
-        """One row of each."""
+        """The estimates of one row.
+
+        Args:
+            index: Index of the row.
+
+        Returns:
+            Estimates with arrays (n,).
+        """
         return Estimates(
             self.gradient.row(index),
             self.curvature.row(index),
@@ -87,7 +145,14 @@ class Estimates:
         )
 
     def with_rows(self, rows: Mapping[int, "Estimates"]) -> "Estimates":
-        """A copy with these rows in place of its own."""
+        """A copy with other rows in place of some.
+
+        Args:
+            rows: Estimates with arrays (n,), by index of the row.
+
+        Returns:
+            Estimates of the same shape as these.
+        """
         arrays = {name: array.copy() for name, array in self.pack().items()}
         for index, row in rows.items():
             for name, array in row.pack().items():
@@ -95,7 +160,7 @@ class Estimates:
         return Estimates._of(arrays)
 
     def pack(self) -> dict[str, NDArray[Any]]:
-        """Plain arrays."""
+        """The estimates as plain arrays."""
         arrays = {
             f"score_{f.name}": getattr(self, f.name)
             for f in fields(self)
@@ -107,7 +172,17 @@ class Estimates:
         return arrays
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "Estimates":
-        """What `pack` gave, in the shapes of these estimates; `InputError` for other ones."""
+        """Packed estimates of the same shapes as these.
+
+        Args:
+            arrays: Arrays that `pack` returned.
+
+        Returns:
+            The estimates that were packed.
+
+        Raises:
+            InputError: If the arrays are those of another model, score or number of clients.
+        """
         check_shapes(arrays, {name: own.shape for name, own in self.pack().items()})
         return Estimates._of(arrays)
 
@@ -116,39 +191,54 @@ class Estimates:
         def running(name: str) -> RunningMean:
             return RunningMean(arrays[f"score_{name}"], arrays[f"score_{name}_known"])
 
-        last = arrays["score_last_gradient"], arrays["score_last_vector"]
-        return cls(running("gradient"), running("curvature"), running("movement"), *last)
+        return cls(
+            running("gradient"),
+            running("curvature"),
+            running("movement"),
+            arrays["score_last_gradient"],
+            arrays["score_last_vector"],
+        )
 
 
 class RoundStatistics:
-    """The models of one round as they come back, added up: what they say about gradient, curvature
-    and movement.
+    """Sums over the models of one round, from which the estimates learn.
 
-    With Delta_k = w_k - w_t on what client k holds (mask m_k), tau_k steps and the effective step
-    eta' = eta / (1 - momentum): g = -sum_k p_k m_k Delta_k / (eta' tau_k) / sum_k p_k m_k, and in
-    the same way the mean of (Delta_k / (eta' tau_k))^2 (fisher), or of the clients' own mean
-    squared gradients where they send them. Sums run in float64, in blocks that a core's cache
-    holds, and only those of `wanted`. A client without a step tells nothing.
+    With Delta_k = w_k - w_t on the weights that client k holds (mask m_k), tau_k steps and the
+    effective step eta' = eta / (1 - momentum): g = -sum_k p_k m_k Delta_k / (eta' tau_k) / sum_k
+    p_k m_k, and in the same way the mean of (Delta_k / (eta' tau_k))^2 ("fisher"), or of the
+    clients' own mean squared gradients where they send them. Sums are computed in float64, in
+    blocks that fit into the cache. A client without a step does not count.
+
+    Args:
+        start: Weights w_t, (n,).
+        effective_rate: Effective step eta', above 0.
+        wanted: The sums that are needed.
     """
 
     def __init__(
         self, start: Vector, effective_rate: float, wanted: Iterable[Sum] = get_args(Sum)
     ) -> None:
-        self._start, self._rate, self._total_weight = start, effective_rate, 0.0
+        self._start = start
+        self._rate = effective_rate
+        self._total_weight = 0.0
         self._weight = np.zeros(start.size)
-        self._sums: dict[Sum, Floats] = {name: np.zeros(start.size) for name in wanted}
+        self._sums: dict[Sum, Doubles] = {name: np.zeros(start.size) for name in wanted}
 
     def add(self, result: LocalResult, weight: float) -> None:
-        """One more client's result, from the start vector and with p_k proportional to `weight`."""
+        """Count the result of one more client.
+
+        Args:
+            result: Local result from the start vector.
+            weight: Weight to which p_k is proportional, such as its samples.
+        """
         if not result.steps:
             return
         self._total_weight += weight
         measured = result.sums.get("squared_gradient")
         for first in range(0, self._start.size, _BLOCK):
             block = slice(first, min(first + _BLOCK, self._start.size))
-            delta = np.subtract(
-                result.vector[block], self._start[block], dtype=np.float64
-            )  # 0 where nothing is held
+            # 0 for weights that the client does not hold.
+            delta = np.subtract(result.vector[block], self._start[block], dtype=np.float64)
             step = delta / (self._rate * result.steps)
             self._weight[block] += weight * result.mask[block]
             for name, total in self._sums.items():
@@ -165,61 +255,68 @@ class RoundStatistics:
 
     @property
     def seen(self) -> Mask:
-        """Weights that somebody held."""
+        """True for weights that any client held, (n,)."""
         return self._weight > 0
 
-    def mean_gradient(self) -> Floats:
-        """g (n,), 0 where nobody held the weight."""
+    def mean_gradient(self) -> Doubles:
+        """Gradient g (n,), 0 where no client held the weight."""
         return self._over_holders("gradient")
 
-    def mean_square(self) -> Floats:
-        """Mean square (n,) over the holders."""
+    def mean_square(self) -> Doubles:
+        """Mean square (n,) over the holders of each weight."""
         return self._over_holders("square")
 
-    def movement(self) -> Floats:
-        """|sum_k p_k Delta_k| (n,), who does not hold a weight counting with 0."""
-        moved: Floats = np.abs(self._sums["movement"]) / (self._total_weight or 1.0)
+    def movement(self) -> Doubles:
+        """|sum_k p_k Delta_k| (n,), with Delta_k = 0 for weights that client k does not hold."""
+        moved: Doubles = np.abs(self._sums["movement"]) / (self._total_weight or 1.0)
         return moved
 
-    def _over_holders(self, name: Sum) -> Floats:
+    def _over_holders(self, name: Sum) -> Doubles:
         total = self._sums[name]
         return np.divide(total, self._weight, out=np.zeros_like(total), where=self._weight > 0)
 
     def update(
-        self, known: Estimates, momentum: float, *, secant: bool, filters: Mask, movement: Floats
+        self, known: Estimates, momentum: float, *, secant: bool, filters: Mask, movement: Doubles
     ) -> Estimates:
-        """The row `known` after this round; `movement` and `filters` (held by somebody) are per
-        filter.
+        """The estimates after this round.
+
+        Args:
+            known: One row of the estimates before, arrays (n,).
+            momentum: Factor of the running means, in [0, 1).
+            secant: Whether the curvature is that of the secant instead of the mean square.
+            filters: True for filters that any client held, (filters,).
+            movement: Movement of the filters, (filters,).
+
+        Returns:
+            The row after the round.
         """
         seen = self.seen
-        after = (
-            replace(known, movement=known.movement.moved(movement, filters, 0.0))
-            if filters.size
-            else known
-        )
+        after = known
+        if filters.size:
+            after = replace(after, movement=known.movement.moved(movement, filters, 0.0))
         if known.curvature.value.size:
-            new, told = self._secant(known) if secant else (self.mean_square(), seen)
-            after = replace(after, curvature=known.curvature.moved(new, told, momentum))
+            new, observed = self._secant(known) if secant else (self.mean_square(), seen)
+            after = replace(after, curvature=known.curvature.moved(new, observed, momentum))
         if known.gradient.value.size:
             gradient = self.mean_gradient()
             after = replace(after, gradient=known.gradient.moved(gradient, seen, momentum))
             if known.last_gradient.size:
-                last = np.where(seen, gradient, known.last_gradient).astype(np.float32)
                 after = replace(
                     after,
-                    last_gradient=last,
+                    last_gradient=np.where(seen, gradient, known.last_gradient).astype(np.float32),
                     last_vector=np.where(seen, self._start, known.last_vector),
                 )
         return after
 
-    def _secant(self, known: Estimates) -> tuple[Floats, Mask]:
-        """|g - g'| / (|w - w'| + epsilon) with the last round that held the weight; clipped at its
-        99.9 % quantile.
+    def _secant(self, known: Estimates) -> tuple[Doubles, Mask]:
+        """|g - g'| / (|w - w'| + epsilon) with the last round in which the weight was held.
+
+        Clipped at its 99.9 % quantile; the mask says where there is a value.
         """
-        told = self.seen & known.gradient.known
-        ratio: Floats = np.abs(self.mean_gradient() - known.last_gradient) / (
+        observed = self.seen & known.gradient.known
+        ratio: Doubles = np.abs(self.mean_gradient() - known.last_gradient) / (
             np.abs(self._start - known.last_vector) + _EPSILON
         )
-        if told.any():
-            ratio = np.minimum(ratio, np.quantile(ratio[told], _CLIP_QUANTILE))
-        return ratio, told
+        if observed.any():
+            ratio = np.minimum(ratio, np.quantile(ratio[observed], _CLIP_QUANTILE))
+        return ratio, observed

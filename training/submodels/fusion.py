@@ -1,6 +1,4 @@
-"""Local training before pruning, and the fusion of its model with the global one: the first half of
-DapperFL.
-"""
+"""Local training before pruning, and fusion with the global model: the first half of DapperFL."""
 
 from dataclasses import dataclass, replace
 
@@ -14,15 +12,20 @@ from wirelessfl.errors import check_number
 
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
-    """A client trains the whole model, mixes it with w_t, and only then prunes: w_f = alpha_t w_t +
-    (1 - alpha_t) w_k.
+    """Fusion w_f = alpha_t w_t + (1 - alpha_t) w_k of the global and a locally trained model.
 
     alpha_t = max((1 - `fusion_decay`)^t `fusion_start`, `fusion_least`) in round t (from 0), as in
-    the published code of DapperFL (Jia et al. 2024). `dense_share` of the local steps come before
-    it.
+    the published code of DapperFL (Jia et al. 2024). A client trains the whole model, fuses it with
+    w_t, and only then prunes.
 
-    **Differs:** the original has whole epochs, one before the fusion and the rest after it; with the one epoch of
-    [CA-HFP] nothing would be left for the pruned model, so the steps are divided.
+    **Differs:** the original has whole epochs, one before the fusion and the rest after it; with
+    the one epoch of [CA-HFP] nothing would be left for the pruned model, so the steps are divided.
+
+    Attributes:
+        dense_share: Fraction of the local steps before the fusion, in [0, 1].
+        fusion_start: Weight alpha_0 of the global model in the first round, in [0, 1].
+        fusion_least: Smallest weight of the global model, in [0, 1].
+        fusion_decay: Relative decrease of that weight in a round, in [0, 1].
     """
 
     dense_share: float = 0.5
@@ -34,31 +37,58 @@ class Fusion:
         for name in ("dense_share", "fusion_start", "fusion_least", "fusion_decay"):
             check_number(f"training.{name}", getattr(self, name), at_least=0, at_most=1)
 
-    def alpha(self, round: int) -> float:
-        """The share of the global model in round `round` (from 0)."""
-        return max((1.0 - self.fusion_decay) ** round * self.fusion_start, self.fusion_least)
+    def alpha(self, round_index: int) -> float:
+        """Weight alpha_t of the global model.
 
-    def fused(self, shared: Vector, local: Vector, round: int) -> Vector:
-        """The mixture (size,), running statistics included."""
-        alpha = np.float32(self.alpha(round))
+        Args:
+            round_index: Index t of the round, from 0.
+
+        Returns:
+            Weight in [0, 1].
+        """
+        return max((1.0 - self.fusion_decay) ** round_index * self.fusion_start, self.fusion_least)
+
+    def fused(self, shared: Vector, local: Vector, round_index: int) -> Vector:
+        """The fused model, running statistics included.
+
+        Args:
+            shared: Global model w_t, (size,).
+            local: Locally trained model w_k, (size,).
+            round_index: Index t of the round, from 0.
+
+        Returns:
+            Model w_f, (size,).
+        """
+        alpha = np.float32(self.alpha(round_index))
         mixture: Vector = alpha * shared + (np.float32(1) - alpha) * local
         return mixture
 
     def split(self, program: Program, epoch_steps: int) -> tuple[Program, Program]:
-        """The program before the fusion, on the whole model, and the one behind it.
+        """The program before the fusion, on the whole model, and the program after it.
 
-        `dense_share` of each phase's n steps, rounded, and the rest; without any the program is
-        left as it is. What comes before it has no feature penalty and a random stream of its own.
+        The part before the fusion has no feature penalty and a random stream of its own.
+
+        Args:
+            program: Phases `Train` of a client.
+            epoch_steps: Steps in an epoch of the client.
+
+        Returns:
+            round(`dense_share` n) of the n steps of each phase, and the remaining steps; an empty
+            first program where that is no step.
         """
         before: list[Train] = []
-        behind: list[Train] = []
+        after: list[Train] = []
         for phase in program:
             assert isinstance(phase, Train)
             steps = steps_of(phase, epoch_steps)
             dense = round(self.dense_share * steps)
-            first = replace(
-                phase, epochs=None, steps=dense, feature_penalty=0.0, stream="batches/dense"
+            if not dense:
+                after.append(phase)
+                continue
+            before.append(
+                replace(
+                    phase, epochs=None, steps=dense, feature_penalty=0.0, stream="batches/dense"
+                )
             )
-            before += [first] if dense else []
-            behind.append(replace(phase, epochs=None, steps=steps - dense) if dense else phase)
-        return tuple(before), tuple(behind)
+            after.append(replace(phase, epochs=None, steps=steps - dense))
+        return tuple(before), tuple(after)

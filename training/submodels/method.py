@@ -1,4 +1,4 @@
-"""What makes an algorithm with sub-models, as data."""
+"""Description of an algorithm with sub-models, as data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 
 from training.engine.accounting import updates
 from training.engine.engine import EngineSpec
-from training.engine.program import Program, Train, in_epochs
+from training.engine.program import Program, Train
 from training.server.time_model import TimeModel
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.structure.structure import Structure
@@ -27,16 +27,25 @@ Reconstruct = Literal["residual", "holders", "zero-fill"]
 
 @dataclass(frozen=True, kw_only=True)
 class SubModelMethod:
-    """What makes an algorithm with sub-models: its program, who prunes how much (`ranks`) and what
-    (`score`).
+    """Algorithm with sub-models: local program, pruning ratios, filter scores and reconstruction.
 
-    `reconstruct` says how the server averages models of different filters: `residual` puts each
-    back into a copy of w_t, then w_{t+1} = sum_k p_k w_k, [CA-HFP] eq. (4); `holders` averages
-    every number over those who hold it, and keeps it where nobody does; `zero-fill` takes 0 for
-    what a client does not hold, [CA-HFP] eq. (5) and (13). p_k counts samples where `weighted`.
-    With `dense_download` the whole model is sent to everybody. `bandit` and `time` serve the ratios
-    of that name. With a `fusion` clients score the filters themselves, of a model that they have
-    trained before.
+    Models of different filters are averaged in one of three ways. `residual` puts each of them back
+    into a copy of w_t, then w_{t+1} = sum_k p_k w_k, [CA-HFP] eq. (4). `holders` averages every
+    value over its holders, and keeps it where there is none. `zero-fill` takes 0 for values that a
+    client does not hold, [CA-HFP] eq. (5) and (13).
+
+    Attributes:
+        task: Data set, partition and model.
+        program: Local training of a client in a round.
+        ranks: Pruning ratio of each client.
+        score: Importance of the filters.
+        reconstruct: Average of models of different filters.
+        weighted: Whether p_k counts the samples of client k.
+        dense_download: Whether the whole model is sent to all clients.
+        bandit: Settings of the bandits, where they choose the ratios.
+        time: Assumed round time, for the rewards of the bandits.
+        fusion: Local training before pruning, after which clients score the filters themselves;
+            none if None.
     """
 
     task: Task
@@ -50,56 +59,68 @@ class SubModelMethod:
     time: TimeModel = field(default_factory=TimeModel)
     fusion: Fusion | None = None
 
-    def spec(self, device: str = "cpu") -> EngineSpec:
-        """The engine that trains it."""
-        return EngineSpec(
-            model=self.task.model,
-            form=self.task.form,
-            personalised=False,
-            batch_size=self.task.batch_size,
-            device=device,
-        )
+    def spec(self) -> EngineSpec:
+        """The engine that trains the model."""
+        return EngineSpec.of(self.task)
 
     def structure(self) -> Structure:
-        """The filters of the task's model; `InputError` for a model that declares none, or not the
-        `whole_groups`.
+        """The filters of the task's model.
+
+        Returns:
+            Structure in which `whole_groups` are not pruned.
+
+        Raises:
+            InputError: If the model declares no groups of filters, or not the `whole_groups`.
         """
         structure = Structure.of(*self.spec().build_model())
         if not structure.groups:
             raise InputError(
-                f"training.model {self.task.model!r} must declare groups of filters to be pruned by them, got none"
+                f"training.model {self.task.model!r} must declare groups of filters to be pruned "
+                "by them, got none"
             )
         return structure.without_pruning(self.ranks.whole_groups)
 
     @property
     def effective_rate(self) -> float:
-        """eta' = eta / (1 - momentum): how far a steady gradient moves a weight per step."""
+        """Effective step eta' = eta / (1 - momentum) of a weight under a constant gradient."""
         train = next(phase for phase in self.program if isinstance(phase, Train))
         return train.learning_rate / (1.0 - train.momentum)
 
     def programs(self, epoch_steps: int) -> tuple[Program, Program]:
-        """What a client whose epoch has `epoch_steps` does on the whole model, and then on its
-        sub-model.
+        """Programs of a client on the whole model, and then on its sub-model.
+
+        Args:
+            epoch_steps: Steps in an epoch of the client.
+
+        Returns:
+            The two programs; the first is empty without a fusion.
         """
-        return (
-            ((), self.program)
-            if self.fusion is None
-            else self.fusion.split(self.program, epoch_steps)
-        )
+        if self.fusion is None:
+            return (), self.program
+        return self.fusion.split(self.program, epoch_steps)
 
     @property
     def by_bandit(self) -> bool:
-        """Whether bandits choose the ratios."""
+        """True if bandits choose the ratios."""
         return self.ranks.ratios == "bandit"
 
     def filter_ratios(
         self, clients: int, trials: Trials | None = None, streams: Streams | None = None
     ) -> Array | None:
-        """The ratios (K,) of the round of `streams` after these `trials`, None where the allocation
-        gives them.
+        """The ratios of a round that the method chooses itself.
 
-        Without streams those of bandits are the middle of what they choose from. Raises
-        `InputError` for ratios, or for the speeds that bandits go by, of another number of clients.
+        Args:
+            clients: Number of clients K.
+            trials: History of the bandits.
+            streams: Random streams of the round; without them the ratios of bandits are the middle
+                of their range.
+
+        Returns:
+            Ratios (K,); None where the allocation gives them.
+
+        Raises:
+            InputError: If the ratios, or the speeds that bandits use, are of another number of
+                clients.
         """
         if not self.by_bandit:
             return self.ranks.of(clients)
@@ -116,34 +137,39 @@ class SubModelMethod:
     ) -> Demand:
         """Weight updates and bits of a round, up and down, running statistics included.
 
-        Where the allocation gives the ratios, those of the whole model, all prunable. With ratios
-        of its own, those of each client's sub-model, all fixed; its updates are the whole model's
-        times its share of the FLOPs, as time goes by FLOPs. Work before a fusion is on the whole
-        model, fixed. Squared gradients are measured and sent on top. `epoch_steps` as for
-        `ServerMethod.demand`; `filter_ratios` (K,) take the place of the method's own.
+        Where the allocation gives the ratios, the demand is that of the whole model, all of it
+        prunable. With ratios of its own, it is that of each client's sub-model, all of it fixed;
+        its updates are the whole model's times its fraction of the FLOPs, since time is
+        proportional to FLOPs. Work before a fusion is on the whole model, and fixed. Squared
+        gradients are measured and sent in addition.
+
+        Args:
+            clients: Number of clients K.
+            epoch_steps: Steps in an epoch of each client, (K,); nominal ones if None.
+            filter_ratios: Ratios in place of the method's own, (K,).
+
+        Returns:
+            Demand with arrays (K,).
         """
         structure = self.structure()
+        size = structure.layout.shared_size
         if epoch_steps is None:
-            epoch_steps = [
-                self.task.nominal_epoch(clients) if in_epochs(self.program) else 0
-            ] * clients
-        programs, size = (
-            [self.programs(steps) for steps in epoch_steps],
-            structure.layout.shared_size,
-        )
-        pairs = list(zip(programs, epoch_steps, strict=True))
-        before = np.array([sum(updates(dense, 0, size, steps)) for (dense, _), steps in pairs])
-        work = np.array([updates(program, 0, size, steps) for (_, program), steps in pairs])
+            epoch_steps = self.task.epoch_steps(clients, self.program)
+        before = np.zeros(clients)
+        work = np.zeros((clients, 2))
+        for client, steps in enumerate(epoch_steps):
+            dense_program, program = self.programs(steps)
+            before[client] = sum(updates(dense_program, 0, size, steps))
+            work[client] = updates(program, 0, size, steps)
         whole = SubModel.first(structure.widths)
         bits = np.full(clients, structure.bits(whole))
-        squares = np.full(clients, self.squares_bits(structure, whole))
-        ratios = self.filter_ratios(clients) if filter_ratios is None else filter_ratios
         nothing = np.zeros(clients)
+        ratios = self.filter_ratios(clients) if filter_ratios is None else filter_ratios
         if ratios is None:
             return Demand(
                 fixed_updates=before + work[:, 0],
                 prunable_updates=work[:, 1],
-                fixed_upload_bits=squares,
+                fixed_upload_bits=np.full(clients, self.squares_bits(structure, whole)),
                 prunable_upload_bits=bits,
                 fixed_download_bits=bits if self.dense_download else nothing,
                 prunable_download_bits=nothing if self.dense_download else bits,
@@ -154,9 +180,10 @@ class SubModelMethod:
             costs = {ratio: cost(sub) for ratio, sub in subs.items()}
             return np.array([costs[ratio] for ratio in ratios.tolist()])
 
-        sub_bits, flops = each(structure.bits), each(structure.flops) / structure.flops(whole)
+        sub_bits = each(structure.bits)
+        flops_fraction = each(structure.flops) / structure.flops(whole)
         return Demand(
-            fixed_updates=before + work.sum(axis=1) * flops,
+            fixed_updates=before + work.sum(axis=1) * flops_fraction,
             prunable_updates=nothing,
             fixed_upload_bits=sub_bits + each(lambda sub: self.squares_bits(structure, sub)),
             prunable_upload_bits=nothing,
@@ -164,7 +191,15 @@ class SubModelMethod:
         )
 
     def squares_bits(self, structure: Structure, sub: SubModel) -> float:
-        """Bits of the squared gradients that a client sends beside its model."""
-        return (
-            float(BITS_PER_WEIGHT * structure.parameters(sub)) if self.score.asks_clients else 0.0
-        )
+        """Bits of the squared gradients that a client sends with its model.
+
+        Args:
+            structure: Structure of the whole model.
+            sub: Sub-model of the client.
+
+        Returns:
+            32 bits for each parameter; 0 where the score does not need them.
+        """
+        if not self.score.asks_clients:
+            return 0.0
+        return float(BITS_PER_WEIGHT * structure.parameters(sub))

@@ -1,4 +1,4 @@
-"""Who prunes how many of its filters: fixed pruning ratios per client, or the allocation's."""
+"""Pruning ratios of the filters of each client: fixed, drawn by bandits, or the allocation's."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -20,22 +20,27 @@ _RANKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class FilterRatios:
-    """The pruning ratio of each client: the share of the filters of every layer that it leaves out.
+    """The fraction of the filters of every layer that each client omits.
 
     `uniform`: `filter_ratio` for all. `rank-0` to `rank-3` of [CA-HFP]: (25 %, 0), (25 %, 50 %),
     (50 %, 75 %), (75 %, 90 %); the first half of the clients has the first value, the others the
-    second (of an odd number the one in the middle has the first). `given`: `filter_ratios`, one a
-    client. `allocation`: the network decides in every round. `bandit`: a bandit for each client
-    does, see `Bandit`.
+    second (of an odd number the middle client has the first). `given`: `filter_ratios`.
+    `allocation`: the pruning ratios of the network in every round. `bandit`: one `Bandit` for each
+    client.
 
-    A share of the filters is no share of the weights: half of the filters of VGG16 hold 74 % of its
-    weights.
+    A fraction of the filters is not that fraction of the weights: half of the filters of VGG16 hold
+    74 % of its weights.
 
-    `whole_groups` names groups of the model's filters of which no client leaves out any, whoever
-    decides. The ResNet row of [CA-HFP] Table I has the size of ResNet-32 without half of the
-    filters within every block but two of 32.
+    The ResNet row of [CA-HFP] Table I has the size of ResNet-32 without half of the filters
+    within every block but two of 32: `whole_groups`.
 
     **Differs:** the paper does not say which of its ten clients has which ratio; the order is ours.
+
+    Attributes:
+        ratios: Source of the ratios.
+        filter_ratio: Ratio of all clients with `uniform`, in [0, 1).
+        filter_ratios: Ratio of each client with `given`, in [0, 1), (K,).
+        whole_groups: Groups of filters that no client prunes.
     """
 
     ratios: Ratios = "allocation"
@@ -45,36 +50,45 @@ class FilterRatios:
 
     def __post_init__(self) -> None:
         check_choice("training.ratios", self.ratios, get_args(Ratios))
-        _check_share("training.filter_ratio", self.filter_ratio)
+        _check_ratio("training.filter_ratio", self.filter_ratio)
         if self.filter_ratios is None and self.ratios == "given":
             raise InputError(
                 "training.filter_ratios must be given with training.ratios 'given', got none"
             )
         if self.filter_ratios is not None and self.ratios != "given":
             raise InputError(
-                f"training.filter_ratios must be left out unless training.ratios is 'given', got ratios {self.ratios!r}"
+                "training.filter_ratios must be left out unless training.ratios is 'given', "
+                f"got ratios {self.ratios!r}"
             )
         for ratio in self.filter_ratios or ():
-            _check_share("training.filter_ratios", ratio)
+            _check_ratio("training.filter_ratios", ratio)
 
     def of(self, clients: int) -> Array | None:
-        """The clients' ratios (K,), None where they change; `InputError` for a list of another
-        length.
+        """Ratios of the clients where they are constant.
+
+        Args:
+            clients: Number of clients K.
+
+        Returns:
+            Ratios (K,); None where they change from round to round.
+
+        Raises:
+            InputError: If `filter_ratios` has another length than K.
         """
         if self.ratios in ("allocation", "bandit"):
             return None
         if self.filter_ratios is not None:
             if len(self.filter_ratios) != clients:
                 raise InputError(
-                    f"training.filter_ratios must have one ratio for each of {clients} clients, got "
-                    f"{len(self.filter_ratios)}"
+                    f"training.filter_ratios must have one ratio for each of {clients} clients, "
+                    f"got {len(self.filter_ratios)}"
                 )
             return np.array(self.filter_ratios, dtype=np.float64)
         first, second = _RANKS.get(self.ratios, (self.filter_ratio, self.filter_ratio))
         return np.where(2 * np.arange(clients) < clients, first, second)
 
 
-def _check_share(field: str, ratio: float) -> None:
+def _check_ratio(field: str, ratio: float) -> None:
     check_number(field, ratio, at_least=0)
     if ratio >= 1:
         raise InputError(f"{field} must be below 1, got {ratio:g}: every layer keeps a filter")

@@ -1,4 +1,4 @@
-"""Which filters matter: scores per filter, and the sub-model that keeps the best of every layer."""
+"""Importance of filters, and the sub-model that keeps the best filters of every layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from training.arrays import Vector
+from training.arrays import Doubles, Mask, Vector
 from training.structure.layout import Entry
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel, Widths
-from training.submodels.estimates import Estimates, Floats, RoundStatistics, RunningMean, Sum
+from training.submodels.estimates import Estimates, RoundStatistics, RunningMean, Sum
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 
@@ -20,32 +20,41 @@ ScoreName = Literal["curvature", "paper", "taylor", "l1", "delta", "random"]
 Curvature = Literal["fisher", "secant", "exact-fisher"]
 Scope = Literal["shared", "client"]
 
-FilterScores = Mapping[str, Floats]
+FilterScores = Mapping[str, Doubles]  # by group of filters, (width of the group,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilterScore:
-    """The importance of a filter: the sum over its weights w and its bias of one of these.
+    """The importance of a filter: the sum over its weights w and its bias of one of these scores.
 
-    `curvature`: h w^2, which is [CA-HFP] eq. (14) late in training, when gradients vanish.
-    `taylor`: h w^2 / 2 - g w, the growth of the loss by [CA-HFP] eq. (14) when w is set to 0 (q =
-    1). `paper`: g w + h w^2, as [CA-HFP] eq. (15) is printed. `l1`: |w|. `delta`: |sum_k p_k
-    Delta_k| of the last round that held the filter. `random`. Gradient g and diagonal curvature h
-    come from what the clients upload anyway: `curvature = "fisher"` is the clients' mean of (Delta
-    / (eta' tau))^2, `"secant"` |g - g'| / |w - w'| from round to round, both as running means with
-    factor `score_momentum`. `"exact-fisher"` has the clients send mean squared mini-batch
-    gradients, which doubles the upload: a reference.
+    * `curvature`: h w^2, which is [CA-HFP] eq. (14) late in training, when gradients vanish.
+    * `taylor`: h w^2 / 2 - g w, the growth of the loss by [CA-HFP] eq. (14) when w is set to 0
+      (q = 1).
+    * `paper`: g w + h w^2, [CA-HFP] eq. (15) in the form printed in the paper.
+    * `l1`: |w|, the magnitude.
+    * `delta`: |sum_k p_k Delta_k|, the absolute change (Delta_k = w_k - w_t) of the weights by the
+      last round in which the filter was held.
+    * `random`: a uniform draw.
 
-    The first `random_rounds` rounds keep random filters. With `score_scope = "client"` every client
-    is scored by its own Delta alone, and the server holds estimates for each. `score_bn` counts the
-    scale and shift of batch norm.
-
-    With "fisher", h w^2 is (g w)^2 summed over clients: the squared first-order score.
+    Gradient g and diagonal curvature h are estimated from the uploads: `curvature = "fisher"` is
+    the clients' mean of (Delta / (eta' tau))^2, `"secant"` |g - g'| / |w - w'| from round to round,
+    both as running means. `"exact-fisher"` has the clients send mean squared mini-batch gradients,
+    which doubles the upload: a reference. With "fisher", h w^2 is (g w)^2 summed over clients: the
+    squared first-order score.
 
     **Differs:** [CA-HFP] leaves open how g and h are estimated "from local model variations" (the
     estimators are ours), and [CA-HFP] eq. (15) has lost the minus and the 1/2 of [CA-HFP] eq. (14).
-    A weight that nobody has held yet counts with the mean estimate of its tensor: with an estimate
-    of 0 what the first, random masks left out would stay out for good.
+    A weight that has never been held counts with the mean estimate of its tensor: with an estimate
+    of 0 the filters that the first, random masks omit would be excluded permanently.
+
+    Attributes:
+        score: Name of the score.
+        curvature: Estimator of the curvature h.
+        score_scope: Estimates `shared` by all clients, or one row for each `client`, which is then
+            scored by its own Delta alone.
+        random_rounds: Rounds at the start that keep random filters, at least 0.
+        score_momentum: Factor of the running means, in [0, 1).
+        score_bn: Whether scale and shift of batch norm count.
     """
 
     score: ScoreName = "curvature"
@@ -67,71 +76,120 @@ class FilterScore:
             )
 
     @property
+    def uses_gradient(self) -> bool:
+        """True if the score needs an estimate of g, in itself or for the secant."""
+        return self.uses_secant or self.score in ("paper", "taylor")
+
+    @property
     def uses_curvature(self) -> bool:
-        """Whether h is in the score."""
+        """True if h is part of the score."""
         return self.score in ("curvature", "paper", "taylor")
 
     @property
+    def uses_secant(self) -> bool:
+        """True if h is estimated by the secant."""
+        return self.uses_curvature and self.curvature == "secant"
+
+    @property
     def asks_clients(self) -> bool:
-        """Whether clients measure and send squared gradients."""
+        """True if clients measure and send squared gradients."""
         return self.uses_curvature and self.curvature == "exact-fisher"
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A `FilterScore` for one model: from weights and estimates to filters."""
+    """A `FilterScore` of one model: from weights and estimates to scores of filters.
+
+    Attributes:
+        score: Score and estimators.
+        structure: Groups of filters of the model.
+    """
 
     score: FilterScore
     structure: Structure
 
-    def start(self, clients: int) -> Estimates:
-        """The estimates before the first round: one row, or one for each client."""
-        size, score = self.structure.layout.parameter_size, self.score
-        return Estimates.nothing(
+    def initial(self, clients: int) -> Estimates:
+        """The estimates before the first round.
+
+        Args:
+            clients: Number of clients K.
+
+        Returns:
+            One row for all clients, or one for each.
+        """
+        size = self.structure.layout.parameter_size
+        score = self.score
+        return Estimates.unknown(
             clients if score.score_scope == "client" else 1,
-            gradient=size if self._secant or score.score in ("paper", "taylor") else 0,
+            gradient=size if score.uses_gradient else 0,
             curvature=size if score.uses_curvature else 0,
             movement=sum(self.structure.widths.values()) if score.score == "delta" else 0,
-            last=size if self._secant else 0,
+            last=size if score.uses_secant else 0,
         )
 
     @property
     def learns(self) -> bool:
-        """Whether the score needs estimates at all."""
+        """True if the score needs estimates at all."""
         return self.score.score not in ("l1", "random")
 
     def observe(self, weights: Vector, effective_rate: float) -> RoundStatistics:
-        """What a round of models that start at `weights` (parameter_size,) is gathered in."""
+        """Empty sums for the models of a round.
+
+        Args:
+            weights: Weights w_t at the start of the round, (parameter_size,).
+            effective_rate: Effective step eta', above 0.
+
+        Returns:
+            Statistics of the quantities that the score needs.
+        """
+        score = self.score
         wanted: dict[Sum, bool] = {
-            "gradient": self._secant or self.score.score in ("paper", "taylor"),
-            "square": self.score.uses_curvature and not self._secant,
-            "movement": self.score.score == "delta",
+            "gradient": score.uses_gradient,
+            "square": score.uses_curvature and not score.uses_secant,
+            "movement": score.score == "delta",
         }
         return RoundStatistics(
-            weights, effective_rate, [name for name, asked in wanted.items() if asked]
+            weights, effective_rate, [name for name, needed in wanted.items() if needed]
         )
 
-    def learn(self, row: Estimates, seen: RoundStatistics) -> Estimates:
-        """A row of the estimates after the models of a round."""
-        moves = self.score.score == "delta"
-        movement = (
-            np.concatenate(list(self.sums(seen.movement()).values())) if moves else np.zeros(0)
-        )
-        held = (
-            np.concatenate(list(self.sums(seen.seen).values())) > 0
-            if moves
-            else np.zeros(0, dtype=np.bool_)
-        )
-        return seen.update(
-            row, self.score.score_momentum, secant=self._secant, filters=held, movement=movement
+    def learn(self, row: Estimates, statistics: RoundStatistics) -> Estimates:
+        """One row of the estimates after a round.
+
+        Args:
+            row: Row before the round, arrays (n,).
+            statistics: Sums over the models of the round.
+
+        Returns:
+            Row after the round.
+        """
+        movement = np.zeros(0)
+        filters: Mask = np.zeros(0, dtype=np.bool_)
+        if self.score.score == "delta":
+            movement = np.concatenate(list(self.sums(statistics.movement()).values()))
+            filters = np.concatenate(list(self.sums(statistics.seen).values())) > 0
+        return statistics.update(
+            row,
+            self.score.score_momentum,
+            secant=self.score.uses_secant,
+            filters=filters,
+            movement=movement,
         )
 
     def filters(self, vector: Vector, row: Estimates, streams: Streams) -> FilterScores:
-        """The score of every filter by group, for the model `vector` at the round of `streams`."""
+        """The score of every filter in a round.
+
+        Args:
+            vector: Model that is scored, (size,).
+            row: One row of the estimates, arrays (n,).
+            streams: Random streams of the round.
+
+        Returns:
+            Scores by group, (width of the group,); larger is more important.
+        """
         score = self.score.score
         if score == "random" or streams.round < self.score.random_rounds:
-            draw = streams.generator("filters")
-            return {name: draw.random(width) for name, width in self.structure.widths.items()}
+            rng = streams.generator("filters")
+            return {name: rng.random(width) for name, width in self.structure.widths.items()}
         if score == "delta":
             return self._movement(row)
         return {
@@ -146,7 +204,14 @@ class Scorer:
         }
 
     def sums(self, values: NDArray[np.floating] | NDArray[np.bool_]) -> FilterScores:
-        """`values` of all weights, (parameter_size,), summed over each filter."""
+        """Sums over the weights of each filter.
+
+        Args:
+            values: One value for each weight, (parameter_size,).
+
+        Returns:
+            Sums by group, (width of the group,).
+        """
         return {
             name: np.sum(
                 [
@@ -158,53 +223,59 @@ class Scorer:
             for name, width in self.structure.widths.items()
         }
 
-    def _of_tensor(self, entry: Entry, width: int, vector: Vector, row: Estimates) -> Floats:
+    def _of_tensor(self, entry: Entry, width: int, vector: Vector, row: Estimates) -> Doubles:
         """The scores of one tensor's weights, (filters, weights of each)."""
 
-        def estimated(values: RunningMean, start: float) -> Floats:
+        def estimated(values: RunningMean, default: float) -> Doubles:
             return _or_mean(
                 _by_filter(values.value, entry, width),
                 _by_filter(values.known, entry, width),
-                start,
+                default,
             )
 
         weights = _by_filter(vector, entry, width).astype(np.float64)
         if self.score.score == "l1":
             return np.abs(weights)
-        square: Floats = estimated(row.curvature, 1.0) * weights * weights
+        second: Doubles = estimated(row.curvature, 1.0) * weights * weights
         if self.score.score == "curvature":
-            return square
-        first: Floats = estimated(row.gradient, 0.0) * weights
-        return first + square if self.score.score == "paper" else square / 2 - first
+            return second
+        first: Doubles = estimated(row.gradient, 0.0) * weights
+        return first + second if self.score.score == "paper" else second / 2 - first
 
     def _movement(self, row: Estimates) -> FilterScores:
         ends = np.cumsum(list(self.structure.widths.values()))[:-1]
-        values, known = np.split(row.movement.value, ends), np.split(row.movement.known, ends)
-        pairs = zip(self.structure.widths, values, known, strict=True)
-        return {name: _or_mean(value, there, 0.0) for name, value, there in pairs}
-
-    @property
-    def _secant(self) -> bool:
-        return self.score.uses_curvature and self.score.curvature == "secant"
+        values = np.split(row.movement.value, ends)
+        known = np.split(row.movement.known, ends)
+        return {
+            name: _or_mean(value, observed, 0.0)
+            for name, value, observed in zip(self.structure.widths, values, known, strict=True)
+        }
 
     @cached_property
     def _tensors(self) -> dict[str, list[Entry]]:
         """The tensors whose rows are the filters of each group."""
         parameters = self.structure.layout.parameters
         dimensions = {entry.name.removesuffix(".weight"): len(entry.shape) for entry in parameters}
-        found: dict[str, list[Entry]] = {name: [] for name in self.structure.widths}
+        tensors: dict[str, list[Entry]] = {name: [] for name in self.structure.widths}
         for entry in parameters:
             group = self.structure.owners.get((entry.name, 0))
-            norm = dimensions[entry.name.rpartition(".")[0]] == 1
-            if group is not None and (self.score.score_bn or not norm):
-                found[group.name].append(entry)
-        return found
+            is_norm = dimensions[entry.name.rpartition(".")[0]] == 1
+            if group is not None and (self.score.score_bn or not is_norm):
+                tensors[group.name].append(entry)
+        return tensors
 
 
 def keep_best(scores: FilterScores, widths: Widths) -> SubModel:
-    """The sub-model of the `widths` best filters of each group; of equals the later ones.
+    """The sub-model of the best filters of each group.
 
-    Sub-models of one score are nested: fewer filters are a subset.
+    Sub-models of the same scores are nested: fewer filters are a subset.
+
+    Args:
+        scores: Scores by group, (width of the group,); of equal filters the later ones are kept.
+        widths: Filters to keep by group.
+
+    Returns:
+        Sub-model with `widths` filters.
     """
     ranked = ((name, np.argsort(values, kind="stable")) for name, values in scores.items())
     return SubModel(
@@ -216,11 +287,11 @@ def keep_best(scores: FilterScores, widths: Widths) -> SubModel:
 
 
 def _by_filter(values: NDArray[Any], entry: Entry, width: int) -> NDArray[Any]:
-    """The numbers of one tensor, a row for each of `width` filters."""
+    """The values of one tensor, a row for each of `width` filters."""
     return values[entry.slice].reshape(width, -1)
 
 
-def _or_mean(value: NDArray[np.floating], known: NDArray[np.bool_], start: float) -> Floats:
-    """Known values, elsewhere their mean; `start` where there are none."""
-    rest = float(value[known].mean(dtype=np.float64)) if known.any() else start
+def _or_mean(value: NDArray[np.floating], known: NDArray[np.bool_], default: float) -> Doubles:
+    """Known values, elsewhere their mean; `default` where none is known."""
+    rest = float(value[known].mean(dtype=np.float64)) if known.any() else default
     return np.where(known, value.astype(np.float64), rest)

@@ -1,6 +1,10 @@
-"""What training of sub-models carries from round to round, and how it learns from a round."""
+"""State of training with sub-models, and the estimates that are learnt in a round."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from training.arrays import Vector
 from training.engine.program import LocalResult
@@ -12,8 +16,12 @@ from training.submodels.scores import Scorer
 
 @dataclass(frozen=True, eq=False)
 class SubModelState:
-    """The global model with what is on its way, the estimates that the scores are made of, trials
-    of bandits.
+    """Global model, the estimates of the score and the history of the bandits; read-only.
+
+    Attributes:
+        base: Global model and uploads in transit.
+        estimates: Estimates of gradient, curvature and movement.
+        trials: History of the bandits; None in a method without them.
     """
 
     base: ServerState
@@ -30,31 +38,66 @@ class SubModelState:
         """The global model, (size,)."""
         return self.base.shared
 
+    def pack(self) -> dict[str, NDArray[Any]]:
+        """The state as plain arrays."""
+        trials = {} if self.trials is None else self.trials.pack()
+        return self.base.pack() | self.estimates.pack() | trials
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "SubModelState":
+        """A packed state of the same shapes as this one.
+
+        Args:
+            arrays: Arrays that `pack` returned.
+
+        Returns:
+            The state that was packed.
+
+        Raises:
+            InputError: If the arrays are those of another model, score or number of clients.
+        """
+        base = self.base.unpack(arrays)
+        trials = None if self.trials is None else self.trials.unpack(arrays)
+        return SubModelState(base, self.estimates.unpack(arrays), trials)
+
 
 class Learning:
-    """The estimates of a round, gathered result by result."""
+    """The estimates of a round, gathered result by result.
+
+    Args:
+        scorer: Score of the model.
+        state: State before the round.
+        effective_rate: Effective step eta', above 0.
+    """
 
     def __init__(self, scorer: Scorer, state: SubModelState, effective_rate: float) -> None:
-        self._scorer, self._state, self._rate = scorer, state, effective_rate
+        self._scorer = scorer
+        self._state = state
+        self._rate = effective_rate
         self._weights = state.shared[: scorer.structure.layout.parameter_size]
         self._rows: dict[int, Estimates] = {}
-        self._together = (
-            self._observation() if scorer.learns and scorer.score.score_scope == "shared" else None
-        )
+        shared = scorer.learns and scorer.score.score_scope == "shared"
+        self._statistics = self._observation() if shared else None
 
     def add(self, client: int, result: LocalResult, weight: float) -> None:
-        """One more delivered result."""
-        if self._together is not None:
-            self._together.add(result, weight)
+        """Count one more delivered result.
+
+        Args:
+            client: Index of the client.
+            result: Its local result.
+            weight: Weight to which p_k is proportional, such as its samples.
+        """
+        if self._statistics is not None:
+            self._statistics.add(result, weight)
         elif self._scorer.learns:
-            alone = self._observation()
-            alone.add(result, weight)
-            self._rows[client] = self._scorer.learn(self._state.estimates.row(client), alone)
+            statistics = self._observation()
+            statistics.add(result, weight)
+            self._rows[client] = self._scorer.learn(self._state.estimates.row(client), statistics)
 
     def estimates(self) -> Estimates:
         """The estimates after the round."""
-        if self._together is not None:
-            self._rows[0] = self._scorer.learn(self._state.estimates.row(0), self._together)
+        if self._statistics is not None:
+            row = self._state.estimates.row(0)
+            self._rows[0] = self._scorer.learn(row, self._statistics)
         return self._state.estimates.with_rows(self._rows) if self._rows else self._state.estimates
 
     def _observation(self) -> RoundStatistics:

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.allocation.interface import Array, Problem
+from wirelessfl.allocation.interface import Array, Problem, kept_fraction
+from wirelessfl.values import ON_TIME
+
+_LOST = 1e-6  # kept fractions of which 1 - ratio has lost more than the last 6 of 16 digits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,8 +20,9 @@ class Allocation:
     per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
     is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
     allocators without one, and of `MinLatency`, are 0. `left_out` says whom a selection let take no
-    part, shape (..., K); None where nobody was selected. Everything else is computed from the
-    problem when read.
+    part, shape (..., K); None where nobody was selected. `exact_kept` has the digits of x that
+    1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything else
+    is computed from the problem when read.
     """
 
     problem: Problem
@@ -27,32 +31,45 @@ class Allocation:
     bandwidth_price: Array
     deadline_price: Array
     left_out: NDArray[np.bool_] | None = None
+    exact_kept: Array | None = None
+
+    @property
+    def kept_fraction(self) -> Array:
+        """x_k = 1 - `pruning_ratio`, to full relative precision next to 0; (..., K)."""
+        return kept_fraction(self.pruning_ratio, self.exact_kept, below=_LOST)
 
     @property
     def latency_s(self) -> Array:
         """T_k, shape (..., K): the allocation's own claim."""
-        return self.problem.latency_s(self.bandwidth_fraction, self.pruning_ratio)
+        return self.problem.latency_of_kept_s(self.bandwidth_fraction, self.kept_fraction)
 
     @property
     def status(self) -> NDArray[np.str_]:
-        """Per client `active`, `capped`, `starved`, `unpruned`, `left out` or `infeasible`; shape
-        (..., K).
+        """Per client `active`, `capped`, `starved`, `unpruned`, `left out`, `infeasible` or `late`
+        (planned to finish after the deadline without being infeasible); shape (..., K).
         """
         ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
         return np.select(
             [
-                self._left_out & ~self._late,
-                self._late | self._over_cap | self._crowded_out,
+                self._left_out & ~self._too_long,
+                self._too_long | self._over_cap | self._crowded_out,
+                self.late,
                 ratio <= 0.0,
                 (cap < 1.0) & (ratio >= cap - 1e-12),
-                ratio >= 1.0,
+                self.kept_fraction <= 0.0,
             ],
-            ["left out", "infeasible", "unpruned", "capped", "starved"],
+            ["left out", "infeasible", "late", "unpruned", "capped", "starved"],
             "active",
         )
 
     @property
-    def _late(self) -> NDArray[np.bool_]:
+    def late(self) -> NDArray[np.bool_]:
+        """Clients that finish after the deadline as planned, for whatever reason; (..., K)."""
+        return np.asarray(self.latency_s > np.asarray(self.problem.deadline_s) * ON_TIME)
+
+    @property
+    def _too_long(self) -> NDArray[np.bool_]:
+        """Clients whose fixed work alone takes longer than the deadline."""
         return self.problem.slack_s < 0
 
     @property
@@ -63,9 +80,12 @@ class Allocation:
 
     @property
     def _needed_band(self) -> Array:
-        """The band that each client needs to take part; (..., K), 0 for late clients."""
+        """The band that each client needs to take part; (..., K), 0 where no band is enough for
+        the fixed work."""
         return np.where(
-            self._late, 0.0, np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth)
+            self._too_long,
+            0.0,
+            np.maximum(self.problem.min_bandwidth, self.problem.entry_bandwidth),
         )
 
     @property
@@ -88,7 +108,7 @@ class Allocation:
         needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(
             self.problem.prunable_s
         )
-        over_s = np.where(self._late, 0.0, needed_s) - self.problem.slack_s
+        over_s = np.where(self._too_long, 0.0, needed_s) - self.problem.slack_s
         return np.maximum(over_s, 0.0)
 
     @property
@@ -109,7 +129,7 @@ class Allocation:
 
     @property
     def reason(self) -> Any:
-        """Why clients are infeasible: '' when none is; a str, or an array of str of shape (...,)
+        """Why clients are infeasible or late: '' when none is; a str, or an array of str of shape (...,)
         for a batch.
         """
         batch = self.problem.shape[:-1]
@@ -119,16 +139,19 @@ class Allocation:
         return reasons if batch else str(reasons[()])
 
     def _reason(self, index: tuple[int, ...]) -> str:
-        late, over = self._late[index], self._over_cap[index]
+        too_long, over = self._too_long[index], self._over_cap[index]
         deadline_ms = 1e3 * np.asarray(self.problem.deadline_s)[index]
         parts = [
             f"client {k}: its fixed work alone misses the deadline of {deadline_ms[k]:g} ms "
             f"by {1e3 * self.shortfall_s[index][k]:.4g} ms"
-            for k in np.flatnonzero(late)
+            for k in np.flatnonzero(too_long)
         ]
-        out = self._left_out[index] & ~late
+        out = self._left_out[index] & ~too_long
         parts += self._reasons_left_out(index, out)
-        over, crowded = over & ~late & ~out, self._crowded_out[index] & ~late & ~out
+        over, crowded = (
+            over & ~too_long & ~out,
+            self._crowded_out[index] & ~too_long & ~out,
+        )
         if crowded.any():
             names = ", ".join(str(k) for k in np.flatnonzero(crowded))
             parts.append(
@@ -139,7 +162,23 @@ class Allocation:
             parts.append(
                 f"clients {names}: max_pruning_ratio cannot be kept, {self._missing_band(index)}"
             )
+        parts += self._reasons_late(index, self.status[index] == "late")
         return "; ".join(parts)
+
+    def _reasons_late(self, index: tuple[int, ...], late: NDArray[np.bool_]) -> list[str]:
+        over_s = (self.latency_s - np.asarray(self.problem.deadline_s))[index]
+        never, some = late & ~np.isfinite(over_s), late & np.isfinite(over_s)
+        parts = []
+        if never.any():
+            names = ", ".join(str(k) for k in np.flatnonzero(never))
+            parts.append(f"clients {names}: never finish, they have bits to upload and no rate")
+        if some.any():
+            names = ", ".join(str(k) for k in np.flatnonzero(some))
+            parts.append(
+                f"clients {names}: late by up to {1e3 * over_s[some].max():.4g} ms at their bands "
+                "and ratios"
+            )
+        return parts
 
     def _reasons_left_out(self, index: tuple[int, ...], out: NDArray[np.bool_]) -> list[str]:
         needed = self._needed_band[index]

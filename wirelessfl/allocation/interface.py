@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wirelessfl.allocation.ranges import values_within_range
 from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
+
+_LAST_DIGITS = 2.0**-51  # of a difference 1 - x, which is itself rounded to 2^-53
 
 
 class Problem(Protocol):
@@ -105,11 +108,34 @@ class Problem(Protocol):
         """When each client finishes."""
         ...
 
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """When each client finishes, from the kept fraction instead of the ratio."""
+        ...
+
 
 def ratio(numerator: Array, denominator: Array) -> Array:
     """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(numerator == 0, 0.0, numerator / denominator)
+
+
+def kept_fraction(pruning_ratio: Array, exact_kept: Array | None, below: float = 1.0) -> Array:
+    """1 - `pruning_ratio`, with the digits that the subtraction loses next to a ratio of 1.
+
+    Args:
+        pruning_ratio: rho; (..., K).
+        exact_kept: x as the allocator computed it, or None; (..., K).
+        below: Size of x below which its lost digits count.
+
+    Returns:
+        `exact_kept` where it is below that size and differs from 1 - rho by rounding only, 1 - rho
+        elsewhere; (..., K).
+    """
+    kept = 1.0 - np.asarray(pruning_ratio)
+    if exact_kept is None:
+        return kept
+    lost = (exact_kept <= below) & (np.abs(kept - exact_kept) <= _LAST_DIGITS)
+    return np.where(lost, exact_kept, kept)
 
 
 def client_fields(problem: Any) -> list[str]:
@@ -121,14 +147,7 @@ def broadcast_fields(problem: Any) -> None:
     """Hold each of `client_fields` as a float64 array of the same shape (..., K), or raise."""
     arrays = {}
     for name in client_fields(problem):
-        value = getattr(problem, name)
-        try:
-            arrays[name] = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{name} must be a number or an array of numbers, got {value!r}"
-            ) from None
-        _check_range(name, arrays[name])
+        arrays[name] = values_within_range(name, getattr(problem, name))
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))
     except ValueError:
@@ -147,6 +166,7 @@ def check_band(bandwidth_hz: Any) -> None:
     if isinstance(bandwidth_hz, Iterable) and not isinstance(bandwidth_hz, str):
         raise InputError(f"bandwidth_hz must be one number, got {bandwidth_hz!r}")
     check_number("bandwidth_hz", bandwidth_hz, above=0)
+    values_within_range("bandwidth_hz", bandwidth_hz)
 
 
 def _read_only(array: Array, shape: tuple[int, ...]) -> Array:
@@ -162,17 +182,3 @@ def times(kept: Array, seconds: Array) -> Array:
     """kept * seconds with 0 * inf = 0: who keeps nothing uploads nothing, at any rate."""
     with np.errstate(invalid="ignore"):
         return np.where(kept == 0, 0.0, kept * seconds)
-
-
-def _check_range(name: str, array: Array) -> None:
-    if array.size == 0:
-        return
-    low, high = array.min(), array.max()  # both nan where one number is
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
-    if name == "deadline_s" and low <= 0:
-        raise InputError(f"deadline_s must be above 0, got {low:g}")
-    if low < 0:
-        raise InputError(f"{name} must be at least 0, got {low:g}")
-    if name == "max_pruning_ratio" and high > 1:
-        raise InputError(f"max_pruning_ratio must be at most 1, got {high:g}")

@@ -163,3 +163,7 @@ class NoisePsdProblem:
         (..., K).
         """
         return self.by_speed.latency_s(self.speed(bandwidth_fraction), pruning_ratio)
+
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        return self.by_speed.latency_of_kept_s(self.speed(bandwidth_fraction), kept_fraction)

@@ -110,7 +110,13 @@ class AllocationProblem:
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
         """T_k of the module's formula; (..., K). inf where bits are left and there is no band."""
-        kept = 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
+        return self.latency_of_kept_s(
+            bandwidth_fraction, 1.0 - np.asarray(pruning_ratio, dtype=np.float64)
+        )
+
+    def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
+        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        kept = np.asarray(kept_fraction, dtype=np.float64)
         band = np.asarray(bandwidth_fraction, dtype=np.float64)
         upload_s = ratio(times(kept, self.upload_s), band) + np.where(
             kept > 0, ratio(self.fixed_upload_s, band), 0.0

@@ -100,8 +100,7 @@ class Band:
         """Give everybody who sends the share, rate and loss of now, and set the alarm."""
         if self._follow_gain():
             self._planned = self._rates(self._weight)
-        share = self._shares()
-        rate, loss = self._rates(share) if self._conserving else self._planned
+        share, rate, loss = self._given()
         new_loss = self._sending & (loss != self._loss)
         changed = self._sending & ((rate != self._rate) | (share != self._share)) | new_loss
         if started is not None:
@@ -115,6 +114,24 @@ class Band:
             ends_s = self._since_s + np.where(self._left_bits > 0, self._left_bits / rate, 0.0)
         self._ends_s = np.where(changed, ends_s, self._ends_s)
         self._set_alarm()
+
+    def _given(self) -> tuple[Array, Array, Array]:
+        """Shares, rates and losses of now.
+
+        More band may carry less where it takes the SNR below a row of a table, or into packet
+        errors: a client then keeps to the share that it was allocated.
+        """
+        share = self._shares()
+        if not self._conserving:
+            return share, *self._planned
+        given = (share, *self._rates(share))
+        link = self._scenario.link
+        if self._scenario.noise_density_w_per_hz is None or link.plans_shannon:
+            return given
+        own = (self._weight, *self._planned)
+        worse = given[1] * (1.0 - given[2]) < own[1] * (1.0 - own[2])
+        share, rate, loss = (np.where(worse, *both) for both in zip(own, given, strict=True))
+        return share, rate, loss
 
     def _rates(self, share: Array) -> tuple[Array, Array]:
         rate = sending_rate_bps(self._scenario, self._channel, self._gain, share)

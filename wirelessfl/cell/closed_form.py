@@ -15,8 +15,6 @@ from wirelessfl.radio.snr_and_rate import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
-ON_TIME = 1.0 + 1e-9  # the optimum finishes exactly at the deadline: rounding must drop nobody
-
 
 @dataclass(frozen=True, eq=False)
 class Phases:
@@ -237,14 +235,14 @@ class Shares(Protocol):
         ...
 
     @property
-    def pruning_ratio(self) -> Array:
-        """Fraction removed."""
+    def kept_fraction(self) -> Array:
+        """Fraction of the prunable part that stays."""
         ...
 
 
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
     """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
-    kept = 1.0 - allocation.pruning_ratio
+    kept = allocation.kept_fraction
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = sending_rate_bps(scenario, channel, channel.gain, allocation.bandwidth_fraction)

@@ -22,7 +22,7 @@ def cpu_hz(scenario: Scenario, demand: Demand, allocation: Allocation, planned_s
     highest_hz = scenario.per_client("cpu_hz")
     if scenario.processor.cpu != "dvfs":
         return highest_hz
-    updates = demand.fixed_updates + (1.0 - allocation.pruning_ratio) * demand.prunable_updates
+    updates = demand.fixed_updates + allocation.kept_fraction * demand.prunable_updates
     work_s = scenario.per_client("cycles_per_weight") * updates / highest_hz
     room_s = scenario.deadline_s - (planned_s - work_s)
     slowdown = np.divide(work_s, room_s, out=np.ones_like(work_s), where=room_s > 0)

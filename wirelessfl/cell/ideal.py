@@ -9,9 +9,9 @@ import simpy
 
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.cell.client import SERVER, Line
-from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
+from wirelessfl.cell.closed_form import busy_s, energy_j, phases
 from wirelessfl.cell.cpu import cpu_hz
-from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
+from wirelessfl.values import ON_TIME, Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
 
 EVENTS = ("downloaded", "fixed work done", "prunable work done", "uploaded")
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.cell.band import Band
 from wirelessfl.cell.client import PHASES, SERVER, Client, Line, Update, Work
-from wirelessfl.cell.closed_form import ON_TIME, compute_s, energy_j, phases, upload_bits
+from wirelessfl.cell.closed_form import compute_s, energy_j, phases, upload_bits
 from wirelessfl.cell.cpu import cpu_hz, work
 from wirelessfl.cell.packets import Packets
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
+from wirelessfl.values import ON_TIME, Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
 
 _NO_DRAWS = np.random.default_rng(0)
 
@@ -68,7 +68,7 @@ def disturbed(
     ]
     lives = [env.process(client.live()) for client in clients]
     _drop_out(env, scenario, rng, lives)
-    look = partial(_look, clients, band, packets, allocation.pruning_ratio < 1.0)
+    look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
     server = env.process(_server(env, lives, scenario, trace, look))
     env.run()
     ended: Any = (
@@ -151,7 +151,7 @@ def _to_do(
         (planned.prunable_s * slower).tolist(),
     )
     open_s = (compute_s(scenario, backlog.updates) * slower).tolist()
-    bits = upload_bits(demand, 1.0 - allocation.pruning_ratio).tolist()
+    bits = upload_bits(demand, allocation.kept_fraction).tolist()
     updates: list[tuple[Update, ...]] = []
     for k in range(scenario.clients):
         stages = ((fixed_s[k], "fixed work done"), (prunable_s[k], "prunable work done"))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.cell.closed_form import ON_TIME, busy_s, energy_j, phases
+from wirelessfl.cell.closed_form import busy_s, energy_j, phases
 from wirelessfl.errors import InputError
-from wirelessfl.values import Array, ChannelState, Demand, Scenario
+from wirelessfl.values import ON_TIME, Array, ChannelState, Demand, Scenario
 
 _AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
 
@@ -36,7 +36,7 @@ class _Shares:
     """What `phases` reads of an allocation."""
 
     bandwidth_fraction: Array
-    pruning_ratio: Array
+    kept_fraction: Array
 
 
 def beyond_formula(scenario: Scenario) -> str | None:
@@ -128,7 +128,7 @@ def _fill(
     channel = ChannelState(
         gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
     )
-    planned = phases(scenario, channel, demand, _Shares(band, ratio))
+    planned = phases(scenario, channel, demand, _Shares(band, 1.0 - ratio))
     out[0], out[2] = planned.download_s, planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])

@@ -13,8 +13,10 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.units import dbm_to_watt
 
+LEVELS = {"_dbm": "_w", "_dbm_per_hz": "_w_per_hz"}  # endings of a level and of its power
 MAX_DBM = 300.0  # beyond any radio, within any float
 
 
@@ -33,6 +35,18 @@ def known_fields(cls: Any) -> dict[str, Any]:
             )
         found.update(own)
     return found
+
+
+@cache
+def file_fields(cls: Any) -> tuple[str, ...]:
+    """The names of the keys of a section that name a file (metadata `INPUT_FILE`)."""
+    hints, found = _hints(cls), list[str]()
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[field.name]):
+            found += file_fields(hints[field.name])
+        elif field.metadata.get(INPUT_FILE):
+            found.append(field.name)
+    return tuple(found)
 
 
 def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
@@ -87,12 +101,30 @@ def flat(value: Any) -> dict[str, Any]:
     return table
 
 
+def watt_field(key: str) -> str | None:
+    """The field in watt of a level in dBm, that in W/Hz of one in dBm/Hz; None for other fields."""
+    return next(
+        (key.removesuffix(level) + watt for level, watt in LEVELS.items() if key.endswith(level)),
+        None,
+    )
+
+
+def level_field(key: str) -> str | None:
+    """The field in dBm of a power in watt, the inverse of `watt_field`."""
+    return next(
+        (key.removesuffix(watt) + level for level, watt in LEVELS.items() if key.endswith(watt)),
+        None,
+    )
+
+
 def _to_si(
     key: str, value: Any, types: Mapping[str, Any], table: Mapping[str, Any], section: str
 ) -> tuple[str, Any]:
-    """A level in dBm as watt where the section has the field in watt; anything else as it is."""
-    watt = key.removesuffix("_dbm") + "_w"
-    if not key.endswith("_dbm") or watt not in types:
+    """A level in dBm (or dBm/Hz) as watt (W/Hz) where the section has the field in watt; anything
+    else unchanged.
+    """
+    watt = watt_field(key)
+    if watt is None or watt not in types:
         return key, value
     if watt in table:
         raise InputError(f"{section}.{key} and {section}.{watt} are the same field: give one")

@@ -3,7 +3,7 @@ is wrong.
 
 A section is flat: the key that names the plug-in (`channel.model`, `allocation.method`,
 `training.algorithm`), the plug-in's own fields and those of the dataclasses it holds. A power field
-`x_w` may be written `x_dbm`. A path is relative to the scenario file. Section `inputs`, which a run
+`x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A path is relative to the scenario file. Section `inputs`, which a run
 writes, holds size and hash of the files that were read; other ones are refused.
 """
 
@@ -19,10 +19,19 @@ from typing import Any
 import tomli_w
 
 from wirelessfl import plugins
-from wirelessfl.config.fields import build, flat, hint_at, known_fields, typed
+from wirelessfl.config.fields import (
+    build,
+    file_fields,
+    flat,
+    hint_at,
+    known_fields,
+    level_field,
+    typed,
+    watt_field,
+)
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
-from wirelessfl.input_files import Contents, FileContent, check_contents, data_files, file_fields
+from wirelessfl.input_files import Contents, FileContent, check_contents, data_files
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]
@@ -65,12 +74,12 @@ def _with_paths(tables: Tables, change: Callable[[str], str]) -> Tables:
     return changed
 
 
-def _file_fields(section: str, table: Mapping[str, Any]) -> list[str]:
+def _file_fields(section: str, table: Mapping[str, Any]) -> tuple[str, ...]:
     key = SELECTORS[section][0]
     try:
-        return list(file_fields(plugin_class(section, table.get(key, DEFAULTS[section]))()))
-    except InputError:  # what is unknown is refused where an experiment is made of it
-        return []
+        return file_fields(plugin_class(section, table.get(key, DEFAULTS[section])))
+    except InputError:  # an unknown plug-in is refused where an experiment is made of it
+        return ()
 
 
 def check_sections(tables: Mapping[str, Any]) -> Tables:
@@ -119,8 +128,7 @@ def merge(base: Tables, changes: Tables) -> Tables:
 
 def _without_twins(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """`old` without the power fields that `new` gives in the other unit."""
-    twins = {field.removesuffix("_dbm") + "_w" for field in new if field.endswith("_dbm")}
-    twins |= {field.removesuffix("_w") + "_dbm" for field in new if field.endswith("_w")}
+    twins = {watt_field(field) for field in new} | {level_field(field) for field in new}
     return {field: value for field, value in old.items() if field not in twins}
 
 

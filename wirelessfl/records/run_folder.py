@@ -24,9 +24,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl import strict_json
 from wirelessfl.errors import InputError
 from wirelessfl.input_files import Contents, FileContent
+from wirelessfl.records import strict_json
 from wirelessfl.values import RoundRecord
 
 Arrays = dict[str, NDArray[Any]]

@@ -216,7 +216,7 @@ def _kept_fraction(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> 
         model=made.model, form=made.form, personalised=False, batch_size=1, device="cpu"
     )
     structure = Structure.of(*spec.build_model()).without_pruning(whole_groups)
-    return round(float(structure.table([ratio]).kept_share[0]), 4)
+    return round(float(structure.table([ratio]).kept_fraction[0]), 4)
 
 
 def costs(runs: list[Run]) -> dict[str, Sample]:

@@ -54,8 +54,8 @@ from studies.report.claims import Check, above, difference_within, increasing, w
 from studies.report.curves import COLOURS, LINES, draw_over_time, legend_below, panels
 from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
-from wirelessfl.cell.closed_form import ON_TIME
 from wirelessfl.experiment import Experiment
+from wirelessfl.values import ON_TIME
 
 TIE = 0.03  # accuracies that differ by less are as good
 

@@ -1,4 +1,4 @@
-"""The methods of Fig. 7 and 8 of [SPS].
+"""The methods of [SPS] Fig. 7 and Fig. 8.
 
 Two keep the sum of the control variates at 0, two do not.
 """

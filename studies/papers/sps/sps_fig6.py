@@ -1,9 +1,10 @@
 """[SPS] Fig. 6: effect of the sum of the control variates, images by writer at 90 %.
 
 MNIST by writer is used in place of FEMNIST. Sparse-ProxSkip, Accelerated-Server-Pruning and the two
-variants of Appendix D, which exchange the input of line 12: the modified first method loses the sum
-of 0, the modified second one gains it. As printed "Sparse-ProxSkip-modified" would prune nothing
-([SPS] erratum S15): here the average is taken of TopK, and line 12 gets the trained model.
+variants of [SPS] Appendix D, which exchange the input of [SPS] Algorithm 1, line 12: the modified
+first method loses the sum of 0, the modified second one gains it. As printed
+"Sparse-ProxSkip-modified" would prune nothing ([SPS] erratum S15): here the average is taken of
+TopK, and line 12 gets the trained model.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """[SPS] Fig. 7: norm of the sum of the control variates, and their mean norm, over rounds.
 
-On BlogFeedback. "Sparse-ProxSkip-modified" prunes the average and not the input of line 12: taken
-as printed it would prune nothing ([SPS] erratum S15).
+On BlogFeedback. "Sparse-ProxSkip-modified" prunes the average and not the input of
+[SPS] Algorithm 1, line 12: taken as printed it would prune nothing ([SPS] erratum S15).
 """
 
 from typing import Any

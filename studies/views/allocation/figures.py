@@ -1,10 +1,11 @@
-"""The figure of one round's allocation: band and pruning ratio of every client, one bar per scheme."""
+"""The figure of one round's allocation: band and pruning ratio of every client and scheme."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from optimizers import measures
 from studies.report.curves import COLOURS
 from studies.report.output import new_figure
 from studies.views.allocation.schemes import Scheme
@@ -12,10 +13,29 @@ from studies.views.allocation.schemes import Scheme
 HATCHES = ("", "//", "..")
 
 
+def unserved(scheme: Scheme) -> str:
+    """The numbers of late, infeasible and left-out clients as a phrase; '' where there is none."""
+    counted = measures(scheme.planned.allocation)
+    return ", ".join(
+        f"{counted[name]:g} {name.replace('_', ' ')}"
+        for name in ("late", "infeasible", "left_out")
+        if counted[name] > 0
+    )
+
+
 def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
-    """Two panels of bars, client by client; the dashed line is the cap on the ratio."""
+    """Draw two panels of bars, client by client; a dashed line marks the largest ratio allowed.
+
+    Args:
+        schemes: Name -> the plan of one allocator.
+        scenario: Name of the scenario, for the title.
+
+    Returns:
+        A matplotlib figure.
+    """
     first = next(iter(schemes.values()))
-    clients, width = np.arange(first.experiment.scenario.clients), 0.8 / len(schemes)
+    clients = np.arange(first.experiment.scenario.clients)
+    width = 0.8 / len(schemes)
     figure = new_figure(9.0, 3.4)
     band, ratio = figure.subplots(1, 2)
     for number, (name, scheme) in enumerate(schemes.items()):
@@ -25,7 +45,8 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
             "color": COLOURS[number % len(COLOURS)],
             "hatch": HATCHES[number // len(COLOURS) % 3],
         }
-        band.bar(place, 100 * scheme.planned.allocation.bandwidth_fraction, label=name, **look)
+        label = ": ".join(text for text in (name, unserved(scheme)) if text)
+        band.bar(place, 100 * scheme.planned.allocation.bandwidth_fraction, label=label, **look)
         ratio.bar(place, 100 * scheme.planned.allocation.pruning_ratio, **look)
     cap = first.experiment.max_pruning_ratio
     if cap < 1:
@@ -38,9 +59,11 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
         axes.set_axisbelow(True)
         axes.xaxis.get_major_locator().set_params(integer=True)
     ratio.set_ylim(0, 105)
-    shown = [*(band.containers if len(schemes) > 1 else ()), *ratio.lines]
+    compared = len(schemes) > 1 or unserved(first)
+    shown = [*(band.containers if compared else ()), *ratio.lines]
     if shown:
-        figure.legend(handles=shown, loc="outside lower center", ncols=6, fontsize="small")
+        columns = 6 if max(len(handle.get_label()) for handle in shown) < 25 else 3
+        figure.legend(handles=shown, loc="outside lower center", ncols=columns, fontsize="small")
     deadline_ms = 1e3 * first.experiment.scenario.deadline_s
     figure.suptitle(
         f"{scenario}, one round, deadline {deadline_ms:g} ms", fontsize="small", color="0.35"

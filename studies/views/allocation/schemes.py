@@ -1,6 +1,4 @@
-"""One round of a scenario under one or several allocators, and everything that is known about each
-answer.
-"""
+"""The first round of a scenario under one or more allocators, with certificates and repairs."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +26,13 @@ ALLOCATION = (
     "shortfall_fraction",
     "shortfall_hz",
 )
-CERTIFICATE = ("primal_residual", "stationarity", "complementarity", "duality_gap")
+CERTIFICATE = (
+    "primal_residual",
+    "stationarity",
+    "complementarity",
+    "dual_residual",
+    "duality_gap",
+)
 SENSITIVITIES = (
     "bandwidth_hz",
     "deadline_s",
@@ -42,40 +46,49 @@ REPAIR = ("conflict", "shortfall_s", "shortfall_hz", "max_pruning_ratio")
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
-    """What one allocator plans for the first round of an experiment."""
+    """The plan of one allocator for the first round of an experiment.
+
+    Attributes:
+        experiment: The experiment with this allocator.
+        planned: The planned round.
+    """
 
     experiment: Experiment
     planned: PlannedRound
 
     @cached_property
     def certificate(self) -> Certificate:
-        """How far the answer is from the optimum."""
+        """Distance of the allocation from the optimum."""
         return certify(self.planned.problem, self.planned.allocation)
 
     @cached_property
     def sensitivities(self) -> Sensitivities | None:
-        """What one more of everything is worth; None for allocators that optimise nothing."""
+        """Derivatives of the kept models by each resource; None for allocators without optimum."""
         if not getattr(self.experiment.allocator, "optimal", False):
             return None
         return sensitivities(self.planned.problem, self.planned.allocation)
 
     @cached_property
     def repair(self) -> Repair | None:
-        """The conflict and what mends it; None where nothing is infeasible."""
+        """The smallest conflict and its repairs; None if the problem is feasible."""
         found = repair(self.planned.problem)
         return None if found.feasible else found
 
     @property
     def late(self) -> NDArray[np.bool_]:
-        """Which clients finish after the deadline; (K,) bool."""
-        return np.asarray(
-            self.planned.allocation.latency_s > self.experiment.scenario.deadline_s * (1.0 + 1e-9)
-        )
+        """True for clients that finish after the deadline, (K,)."""
+        return self.planned.allocation.late
 
 
 def plans(tables: Tables, methods: Sequence[str]) -> dict[str, Scheme]:
-    """The first round under each of `methods`, or under the scenario's own allocator; the channel
-    is the same.
+    """Plan the first round with several allocators under the same channel.
+
+    Args:
+        tables: The sections of the scenario.
+        methods: Names of allocators; empty for that of the scenario.
+
+    Returns:
+        Name -> plan; the name is empty for the scenario's allocator.
     """
     if not methods:
         return {"": _scheme(tables)}
@@ -90,8 +103,9 @@ def _scheme(tables: Tables) -> Scheme:
 
 
 def scheme_as_dict(scheme: Scheme) -> dict[str, Any]:
-    """Plain numbers, null where there is none; `sensitivities` and `repair` are null where they do
-    not apply.
+    """The plan as plain values.
+
+    `sensitivities` and `repair` are None where they do not apply.
     """
     return {
         **_named(scheme.planned.allocation, ALLOCATION),
@@ -108,7 +122,7 @@ def _named(value: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists; what is not finite as null, which JSON can hold."""
+    """Arrays as lists; None for values that are not finite, which JSON cannot hold."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -1,6 +1,4 @@
-"""Tables of one round's allocation for the terminal: one scheme client by client, or schemes side
-by side.
-"""
+"""Tables of one round's allocation: one scheme client by client, or a comparison of schemes."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -14,10 +12,13 @@ from optimizers import Repair, measures
 from studies.views.allocation.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
+UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan of the method meets
+
 
 def print_allocation(scheme: Scheme) -> None:
-    """One round's allocation, client by client, then prices, certificate and what is wrong."""
-    console, allocation = Console(), scheme.planned.allocation
+    """Print one round's allocation by client, prices, the certificate and any infeasibility."""
+    console = Console()
+    allocation = scheme.planned.allocation
     console.print(_clients(scheme))
     console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
     optimal = getattr(scheme.experiment.allocator, "optimal", False)
@@ -36,23 +37,34 @@ def print_allocation(scheme: Scheme) -> None:
     console.print(
         f"certificate{against}: primal residual {float(certificate.primal_residual):.1e}, "
         f"stationarity {float(certificate.stationarity):.1e}, "
-        f"complementarity {float(certificate.complementarity):.1e}, duality gap {float(certificate.duality_gap):.1e}",
+        f"complementarity {float(certificate.complementarity):.1e}, "
+        f"dual residual {float(certificate.dual_residual):.1e}, "
+        f"duality gap {float(certificate.duality_gap):.1e}",
         soft_wrap=True,
     )
     if allocation.reason:
-        console.print(f"infeasible: {allocation.reason}", soft_wrap=True)
+        console.print(f"{_heading(scheme)}: {allocation.reason}", soft_wrap=True)
     if scheme.repair is not None:
-        console.print(_mended(scheme, scheme.repair), soft_wrap=True)
+        console.print(_repairs(scheme, scheme.repair), soft_wrap=True)
+
+
+def _heading(scheme: Scheme) -> str:
+    """Heading of the reasons: `late` where no client is worse than that."""
+    return "infeasible" if set(scheme.planned.allocation.status) & UNMET else "late"
 
 
 def print_schemes(schemes: Mapping[str, Scheme]) -> None:
-    """One line per scheme: what it prunes, how long the round takes, who is late, starved or
-    infeasible.
-    """
+    """Print one row per scheme: pruning, latency, and late, starved and infeasible clients."""
     deadline_s = next(iter(schemes.values())).experiment.scenario.deadline_s
-    columns = ("scheme", "pruned %", "most %", "latency ms", "late", "starved", "infeasible")
+    columns = ("scheme", "pruned %", "most %", "latency ms")
+    counts = ("late", "starved", "infeasible", "left_out")
+    headings = (name.replace("_", " ") for name in counts)
     table = Table(
-        *columns, title=f"one round, deadline {1e3 * deadline_s:g} ms", box=SIMPLE_HEAD, padding=0
+        *columns,
+        *headings,
+        title=f"one round, deadline {1e3 * deadline_s:g} ms",
+        box=SIMPLE_HEAD,
+        padding=0,
     )
     for column in table.columns[1:]:
         column.justify = "right"
@@ -64,18 +76,15 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
             f"{100 * allocation.pruning_ratio.mean():.2f}",
             f"{100 * allocation.pruning_ratio.max():.2f}",
             f"{1e3 * allocation.latency_s.max():.3f}",
-            str(scheme.late.sum()),
-            f"{counted['starved']:g}",
-            f"{counted['infeasible']:g}",
+            *(f"{counted[name]:g}" for name in counts),
         )
     Console().print(table)
 
 
 def _clients(scheme: Scheme) -> Table:
-    """Every client's share, and what a dB of its gain or power and a per cent of its CPU frequency
-    would keep.
-    """
-    allocation, worth = scheme.planned.allocation, scheme.sensitivities
+    """Allocation of every client, and the gain from 1 dB of power or 1 % of CPU frequency."""
+    allocation = scheme.planned.allocation
+    worth = scheme.sensitivities
     per_db = None if worth is None else worth.gain_db
     columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
@@ -99,10 +108,8 @@ def _clients(scheme: Scheme) -> Table:
     return table
 
 
-def _mended(scheme: Scheme, found: Repair) -> str:
-    """The smallest set that cannot be served together and the three repairs, each of which alone is
-    enough.
-    """
+def _repairs(scheme: Scheme, found: Repair) -> str:
+    """The smallest conflict and the three repairs, each of which suffices alone."""
     scenario = scheme.experiment.scenario
     deadline_ms = 1e3 * (scenario.deadline_s + float(found.shortfall_s))
     wider_mhz = 1e-6 * scenario.bandwidth_hz * (1.0 + float(found.shortfall_fraction))
@@ -113,10 +120,10 @@ def _mended(scheme: Scheme, found: Repair) -> str:
         f"a cap of {cap:.6g}" if isfinite(cap) else "no cap",
     ]
     clients = np.flatnonzero(found.conflict)
-    who = ", ".join(str(client) for client in clients)
-    one = (
-        f"client {who} cannot be served"
+    names = ", ".join(str(client) for client in clients)
+    conflict = (
+        f"client {names} cannot be served"
         if clients.size == 1
-        else f"clients {who} cannot be served together"
+        else f"clients {names} cannot be served together"
     )
-    return f"smallest conflict: {one}; mended by {', '.join(repairs)}"
+    return f"smallest conflict: {conflict}; repaired by {', '.join(repairs)}"

@@ -36,20 +36,6 @@ def _row(name: str, data_root: Path | None) -> dict[str, Any]:
     }
 
 
-def score_name(training: dict[str, Any]) -> str:
-    """The name of an evaluation's score: "accuracy", or "R²" for a regression.
-
-    Args:
-        training: The fields of section training.
-
-    Returns:
-        The name.
-    """
-    name = training.get("dataset")
-    card = getattr(plugins.load("datasets", name), "card", None) if name else None
-    return "R²" if getattr(card, "classes", None) == 1 else "accuracy"
-
-
 def fetch(name: str, data_root: Path | None) -> Path:
     """Download a data set.
 

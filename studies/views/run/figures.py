@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.views.data.datasets import score_name
+from studies.report.curves import isolated
+from studies.report.scores import score_label
 from wirelessfl.records.run_folder import RunFolder
 
 MOST_LABELS = 12  # client numbers that fit on an axis
@@ -18,7 +19,7 @@ def draw_run(folder: RunFolder) -> None:
     tables = tomllib.loads(folder.experiment_file.read_text())
     folder.plots.mkdir(exist_ok=True)
     if records[-1]["loss"] is not None:
-        _draw_training(folder, records, score_name(tables.get("training", {})))
+        _draw_training(folder, records, score_label(tables.get("training", {})))
     _draw_allocation(folder, records, tables["scenario"]["deadline_s"])
 
 
@@ -34,8 +35,9 @@ def _figure() -> Any:
 def _draw_training(folder: RunFolder, records: list[dict[str, Any]], score: str) -> None:
     figure = _figure()
     loss_axes, accuracy_axes = figure.subplots(1, 2, sharex=True)
+    losses = np.array([record["loss"] for record in records], dtype=np.float64)
     loss_axes.plot(
-        [record["clock_s"] for record in records], [record["loss"] for record in records]
+        [record["clock_s"] for record in records], losses, marker="o", markevery=isolated(losses)
     )
     loss_axes.set(xlabel="simulated time (s)", ylabel="training loss", title="Loss")
     evaluated = [record for record in records if record["accuracy"] is not None]
@@ -45,9 +47,10 @@ def _draw_training(folder: RunFolder, records: list[dict[str, Any]], score: str)
         marker="o",
         markersize=3,
     )
-    title = f"{score[0].upper()}{score[1:]}, mean over clients"
-    accuracy_axes.set(xlabel="simulated time (s)", ylabel=f"test {score} (%)", title=title)
-    if score == "accuracy":
+    name = score.partition(",")[0]
+    title = f"{score[0].upper()}{score[1:]}"
+    accuracy_axes.set(xlabel="simulated time (s)", ylabel=f"test {name} (%)", title=title)
+    if name == "accuracy":
         accuracy_axes.set_ylim(0, 100)  # R² may be below 0
     for axes in (loss_axes, accuracy_axes):
         axes.grid(alpha=0.3)
@@ -69,7 +72,9 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     slowest_ms, fastest_ms = np.fmax.reduce(latency_ms, axis=1), np.fmin.reduce(latency_ms, axis=1)
     top_ms = float(np.fmax(np.fmax.reduce(slowest_ms), 1e3 * deadline_s))
     latency_axes.fill_between(rounds, fastest_ms, slowest_ms, alpha=0.3, label="all clients")
-    latency_axes.plot(rounds, slowest_ms, label="slowest client")
+    latency_axes.plot(
+        rounds, slowest_ms, label="slowest client", marker="o", markevery=isolated(slowest_ms)
+    )
     latency_axes.axhline(
         1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline"
     )

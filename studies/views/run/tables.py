@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from studies.views.data.datasets import score_name
+from studies.report.scores import score_label
 from wirelessfl.records.run_folder import RunFolder
 
 MOST_ROWS = 20  # clients of a round, so that the summary above them stays visible
@@ -20,7 +20,7 @@ def print_run(path: Path, deadline_s: float) -> None:
     summary = json.loads(folder.summary_file.read_text())
     console = Console()
     training = tomllib.loads(folder.experiment_file.read_text()).get("training", {})
-    console.print(_summary_table(summary, deadline_s, score_name(training)))
+    console.print(_summary_table(summary, deadline_s, score_label(training)))
     last = folder.records()[-1]
     console.print(_round_table(last))
     if (more := len(last["clients"]) - MOST_ROWS) > 0:

@@ -1,6 +1,4 @@
-"""Many rounds of a cell without training: what happened, and what it says about latency, misses and
-energy.
-"""
+"""Many rounds of a cell without training: latencies, deadline misses and energy."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -39,7 +37,13 @@ FIELDS = (
 
 @dataclass(frozen=True, eq=False)
 class RoundSeen:
-    """One round as its cell saw it: what was owed at its start and what happened."""
+    """One round as simulated by its cell.
+
+    Attributes:
+        round: Its number, from 1.
+        backlog: Late updates at its start.
+        timing: Times and trace of the round.
+    """
 
     round: int
     backlog: Backlog
@@ -48,8 +52,12 @@ class RoundSeen:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Columns of the records of N rounds by name: (N,), or (N, n) for the n clients that took part;
-    NaN for null.
+    """The records of N rounds as columns.
+
+    Attributes:
+        experiment: The experiment.
+        columns: Field -> (N,), or (N, n) for the n participating clients; NaN for null.
+        seen: The round whose trace was kept, if any.
     """
 
     experiment: Experiment
@@ -58,12 +66,12 @@ class Simulation:
 
     @property
     def missed(self) -> NDArray[np.bool_]:
-        """Whose update was not there by the deadline, late or lost; (N, n)."""
+        """True for updates that did not arrive by the deadline, late or lost, (N, n)."""
         return np.asarray(self.columns["delivered"] == 0)
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """Whose update was lost: dropped out or gave up; (N, n)."""
+        """True for lost updates: the client dropped out or gave up, (N, n)."""
         return np.asarray(self.columns["lost"] == 1)
 
 
@@ -74,16 +82,26 @@ def simulate(
     on_start: Callable[[], None] = lambda: None,
     on_round: Callable[[RoundRecord], None] = lambda record: None,
 ) -> Simulation:
-    """Run channel, allocation and cell for `run.rounds` rounds; round `seen` (from 1) is kept with
-    its trace.
+    """Run channel, allocation and cell for `run.rounds` rounds.
 
-    `on_start` is called once the experiment was found good. Raises `InputError` as
-    `check_before_start` does, and when a client never finishes.
+    Args:
+        experiment: The experiment.
+        seen: The round, from 1, whose trace is kept.
+        on_start: Called when the experiment has been checked.
+        on_round: Called with the record of each round.
+
+    Returns:
+        The records as columns.
+
+    Raises:
+        InputError: The experiment cannot start, or a client never finishes.
     """
     demand = experiment.algorithm.demand(experiment.scenario.clients)
     check_before_start(experiment, demand)
     on_start()
-    trainer, clock_s, backlog = NoTraining(demand), 0.0, Backlog.none(experiment.scenario.clients)
+    trainer = NoTraining(demand)
+    clock_s = 0.0
+    backlog = Backlog.none(experiment.scenario.clients)
     rows: dict[str, list[Any]] = {name: [] for name in FIELDS}
     kept = None
     for round in range(experiment.run.rounds):
@@ -98,7 +116,18 @@ def simulate(
 
 
 def check_round(experiment: Experiment, round: int) -> int:
-    """`round`, when it is one of the experiment's rounds (from 1); `InputError` otherwise."""
+    """Check that the experiment has this round, counted from 1.
+
+    Args:
+        experiment: The experiment.
+        round: The number of a round.
+
+    Returns:
+        The number.
+
+    Raises:
+        InputError: There is no such round.
+    """
     check_number("--round", round, at_least=1, at_most=experiment.run.rounds)
     return round
 
@@ -106,36 +135,47 @@ def check_round(experiment: Experiment, round: int) -> int:
 def _timing(
     experiment: Experiment, trainer: NoTraining, backlog: Backlog, round: int
 ) -> RoundTiming:
-    """The cell of one round with its trace, which a record does not hold; the same draws give the
-    same round.
-    """
+    """The cell of one round with its trace, which is not recorded but drawn again."""
     return on_air(experiment, trainer.demand(None), backlog, round)[2]
 
 
 def distribution(seconds: Array) -> dict[str, float | None]:
-    """Mean, percentiles and maximum of what is a number in `seconds`; any shape; None where nothing
-    is.
+    """Mean, percentiles and maximum.
+
+    Args:
+        seconds: Values of any shape; NaN is ignored.
+
+    Returns:
+        The statistics by name; None where there are no values.
     """
-    there = seconds[~np.isnan(seconds)]
+    values = seconds[~np.isnan(seconds)]
     names = ("mean", *(f"percentile_{percent}" for percent in PERCENTILES), "max")
-    if not there.size:
+    if not values.size:
         return dict.fromkeys(names)
-    values = (there.mean(), *np.percentile(there, PERCENTILES), there.max())
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+    found = (values.mean(), *np.percentile(values, PERCENTILES), values.max())
+    return {name: float(value) for name, value in zip(names, found, strict=True)}
 
 
 def rate_interval(
     happened: NDArray[np.bool_], *, period: int | None = None
 ) -> tuple[float, float, float]:
-    """How often something happened, and its 95 % interval; (N, K) of N rounds and K clients.
+    """The rate of an event and its 95 % interval.
 
     Wilson's score interval (E. B. Wilson 1927, JASA 22) on N K / d trials. The design effect d >= 1
     (L. Kish 1965) is the variance of the mean as the rounds spread over that of N K independent
-    trials: clients of one round share its band, and rounds may be correlated (`standard_error`). A
-    channel that starts over after `period` rounds has no more than these.
+    trials: clients of one round share its band, and rounds may be correlated (`standard_error`).
+
+    Args:
+        happened: Events in N rounds of K clients, (N, K).
+        period: Number of rounds after which the channel starts over; it bounds the number of
+            trials.
+
+    Returns:
+        The rate and the ends of the interval.
     """
     rounds = min(len(happened), period or len(happened))
-    rate, trials = float(happened.mean()), rounds * happened.shape[1]
+    rate = float(happened.mean())
+    trials = rounds * happened.shape[1]
     independent = rate * (1.0 - rate) / trials
     error = float(standard_error(happened.mean(axis=1), period=period))
     spread = 0.0 if math.isnan(error) else error**2
@@ -147,9 +187,12 @@ def rate_interval(
 
 
 def summary(found: Simulation) -> dict[str, Any]:
-    """Everything that `wirelessfl simulate` says, as plain numbers."""
-    columns, run, scenario = found.columns, found.experiment.run, found.experiment.scenario
-    repeats, missed = period(found.experiment), found.missed
+    """The results of a simulation as plain values, as `wirelessfl simulate` prints them."""
+    columns = found.columns
+    run = found.experiment.run
+    scenario = found.experiment.scenario
+    repeats = period(found.experiment)
+    missed = found.missed
     rate, low, high = rate_interval(missed, period=repeats)
     return {
         "rounds": run.rounds,

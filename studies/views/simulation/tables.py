@@ -9,11 +9,15 @@ from rich.table import Table
 
 from studies.views.simulation.simulation import PERCENTILES
 
-MOST_CLIENTS = 20  # a table of more says less than the distribution over all
+MOST_CLIENTS = 20  # for more clients the distribution over all is more informative than a table
 
 
 def print_simulation(found: Mapping[str, Any]) -> None:
-    """What `summary` gave: latency, what came of the round, and every client where there are few."""
+    """Print latencies, rates and energy, and every client if there are few.
+
+    Args:
+        found: The result of `summary`.
+    """
     console = Console()
     console.print(_latency(found))
     console.print(_quantities(found))
@@ -23,11 +27,12 @@ def print_simulation(found: Mapping[str, Any]) -> None:
 
 
 def _latency(found: Mapping[str, Any]) -> Table:
-    """What the server believed when it planned against what happened, over all clients and rounds."""
+    """Latencies as planned by the server and as simulated, over all clients and rounds."""
     columns = ("latency ms", "mean", *(f"{percent} %" for percent in PERCENTILES), "max")
-    here, clients = found["participants"], found["clients"]
-    who = f"{clients} clients" if here == clients else f"{here} of {clients} clients"
-    table = _table(columns, f"{found['rounds']} rounds of {who}, {_deadline(found)}")
+    here = found["participants"]
+    clients = found["clients"]
+    present = f"{clients} clients" if here == clients else f"{here} of {clients} clients"
+    table = _table(columns, f"{found['rounds']} rounds of {present}, {_deadline(found)}")
     for name, label in (("planned_s", "believed"), ("latency_s", "actual")):
         table.add_row(label, *(_ms(value) for value in found[name].values()))
     return table
@@ -39,7 +44,8 @@ def _deadline(found: Mapping[str, Any]) -> str:
 
 def _interval(found: Mapping[str, Any]) -> str:
     """The source of the spread in the interval of the miss rate."""
-    rounds, repeats = found["rounds"], found["period_rounds"]
+    rounds = found["rounds"]
+    repeats = found["period_rounds"]
     worth = f"95 % interval over {rounds} rounds, worth {found['effective_rounds']:.0f} independent"
     if repeats is not None and repeats < rounds:
         worth += f": the channel starts over after {repeats}"
@@ -54,14 +60,18 @@ def _quantities(found: Mapping[str, Any]) -> Table:
     table = Table("quantity", "value", box=SIMPLE_HEAD, padding=0)
     low, high = found["miss_rate_interval"]
     rows = {
-        "client-rounds that missed": f"{found['miss_rate']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        "client-rounds that missed": (
+            f"{found['miss_rate']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        ),
         "lost clients per round": f"{found['lost_per_round']:.2f}",
         "late updates that joined, per round": f"{found['late_joined_per_round']:.2f}",
         "retransmissions per round": f"{found['retransmissions_per_round']:.2f}",
         "band in use": f"{found['band_utilisation']:.1%}",
         "mean pruning ratio": f"{found['mean_pruning_ratio']:.3f}",
         "energy per round": f"{found['energy_per_round_j']:.4g} J",
-        "energy per client and round": f"{found['energy_per_round_j'] / found['participants']:.4g} J",
+        "energy per client and round": (
+            f"{found['energy_per_round_j'] / found['participants']:.4g} J"
+        ),
         "mean round": f"{1e3 * found['mean_round_s']:.3f} ms",
         "simulated time": f"{found['clock_s']:.3f} s",
     }

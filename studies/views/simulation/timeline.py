@@ -1,4 +1,4 @@
-"""One round's trace as bars and marks, client by client: what a Gantt picture shows."""
+"""One round's trace as bars and marks of each client, for a Gantt chart."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ ENDS = {
     "uploaded": "upload",
 }
 PHASES = tuple(ENDS.values())
-INTERRUPTED, WAIT = "interrupted", "wait"
+INTERRUPTED = "interrupted"
+WAIT = "wait"
 LOSSES = ("dropped out", "gave up")
 BLOCK_LOST = "block lost"
 CARRIED_OVER = "carried over"  # no event of the cell: what the round's end leaves open
@@ -25,7 +26,14 @@ CARRIED_OVER = "carried over"  # no event of the cell: what the round's end leav
 
 @dataclass(frozen=True)
 class Bar:
-    """A client in one phase (or interrupted, or waiting for the others) from `start_s` to `end_s`."""
+    """A phase of a client, including interruptions and waiting.
+
+    Attributes:
+        client: The client.
+        phase: One of `PHASES`, `INTERRUPTED` or `WAIT`.
+        start_s: Start, in seconds since the round began.
+        end_s: End, in seconds since the round began.
+    """
 
     client: int
     phase: str
@@ -35,8 +43,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened to a client at one moment: a lost block, the loss of the client, an
-    update left open.
+    """An event of a client: a lost block, the loss of the client, or an update carried over.
+
+    Attributes:
+        client: The client.
+        event: The event.
+        time_s: Seconds since the round began.
     """
 
     client: int
@@ -46,15 +58,26 @@ class Mark:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Every client's bars, back to back from second 0, and marks, in order of time."""
+    """The bars and marks of all clients.
+
+    Attributes:
+        bars: Bars back to back from second 0, by client.
+        marks: Marks in order of time, by client.
+    """
 
     bars: tuple[Bar, ...]
     marks: tuple[Mark, ...]
 
     @classmethod
     def of(cls, timing: RoundTiming, pending: NDArray[np.bool_] | None = None) -> "Timeline":
-        """The timeline of a round; `pending` (K,) says whose late update was still on its way when
-        it began.
+        """The timeline of a round.
+
+        Args:
+            timing: Times and trace of the round.
+            pending: True for clients whose late update was in transit when the round began, (K,).
+
+        Returns:
+            The bars and marks.
         """
         bars: list[Bar] = []
         marks: list[Mark] = []
@@ -78,10 +101,9 @@ class Timeline:
 def _bars(
     client: int, events: Sequence[tuple[float, str]], ahead: list[str], round_s: float
 ) -> Iterable[Bar]:
-    """The phases `ahead`, each until its event; what is open when the trace ends lasts until the
-    round does.
-    """
-    since_s, before = 0.0, ""
+    """The phases `ahead`, each until its event; the open phase lasts until the end of the round."""
+    since_s = 0.0
+    before = ""
     for time_s, event in events:
         if event == BLOCK_LOST:
             continue
@@ -91,7 +113,8 @@ def _bars(
             return
         if event in ENDS:
             ahead = ahead[ahead.index(phase) + 1 :] if phase in ahead else ahead
-        since_s, before = time_s, event
+        since_s = time_s
+        before = event
     if not ahead:
         yield Bar(client, WAIT, since_s, round_s)
     elif since_s < round_s:

@@ -1,4 +1,4 @@
-"""The Gantt picture of one round: what every client did when, what was lost, and the deadline."""
+"""The Gantt chart of one round: phases and losses of every client, and the deadline."""
 
 import math
 from dataclasses import replace
@@ -18,11 +18,12 @@ from studies.views.simulation.timeline import (
     Bar,
     Timeline,
 )
-from wirelessfl.cell.closed_form import ON_TIME
+from wirelessfl.errors import InputError
 from wirelessfl.planning import participants
+from wirelessfl.values import ON_TIME
 
-# Okabe and Ito's colours: told apart by everybody; light and dark alternate, so that neighbours
-# differ in grey too.
+# The palette of Okabe and Ito, safe for colour-blind readers; light and dark alternate, so that
+# neighbours also differ in grey.
 LOOKS: dict[str, dict[str, Any]] = {
     "download": {"facecolor": "#F0E442"},
     "late update": {"facecolor": "#CC79A7"},
@@ -60,19 +61,30 @@ MARK_LABELS = {
     "gave up": "gave up sending",
     CARRIED_OVER: "late: goes on in\nthe next round",
 }
-WIDEST = 2.4  # deadlines that are shown; who is later still is named with a time
+WIDEST = 2.4  # width in deadlines; the finishing times of later clients are written out
 
 
 def draw_timeline(found: Simulation, name: str) -> Any:
-    """The round that the simulation kept, a row for each client that took part; `ValueError` when
-    it kept none.
+    """Draw the round that the simulation kept, one row per participating client.
+
+    Args:
+        found: A simulation with `seen`.
+        name: Name of the scenario, for the title.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        InputError: The simulation kept no round.
     """
     if found.seen is None:
-        raise ValueError("the simulation kept no round")
-    scenario, timing = found.experiment.scenario, found.seen.timing
+        raise InputError("seen must name the round to draw when simulating, got None")
+    scenario = found.experiment.scenario
+    timing = found.seen.timing
     here = np.flatnonzero(participants(found.experiment, found.seen.round - 1)).tolist()
     line = _in_rows(Timeline.of(timing, found.seen.backlog.pending), here)
-    clients, deadline_s = len(here), scenario.deadline_s
+    clients = len(here)
+    deadline_s = scenario.deadline_s
     row_inches = min(0.34, max(0.15, 9.0 / clients), 36.0 / clients)
     figure = new_figure(9.5, 1.3 + row_inches * max(clients, 7))
     axes = figure.subplots()
@@ -100,7 +112,8 @@ def draw_timeline(found: Simulation, name: str) -> Any:
     )
     missed = int((~timing.delivered[here]).sum())
     axes.set_title(
-        f"{name}, round {found.seen.round} ({1e3 * timing.round_s:.4g} ms), policy {scenario.deadline_policy}: "
+        f"{name}, round {found.seen.round} ({1e3 * timing.round_s:.4g} ms), "
+        f"policy {scenario.deadline_policy}: "
         f"{missed} of {clients} miss the deadline of {1e3 * deadline_s:g} ms",
         fontsize="medium",
         loc="left",
@@ -109,9 +122,7 @@ def draw_timeline(found: Simulation, name: str) -> Any:
 
 
 def _in_rows(line: Timeline, here: list[int]) -> Timeline:
-    """The bars and marks of the clients that are `here`, with the row of the picture in place of
-    the client.
-    """
+    """The bars and marks of the clients `here`, with rows of the figure in place of clients."""
     row = {client: place for place, client in enumerate(here)}
     return Timeline(
         bars=tuple(replace(bar, client=row[bar.client]) for bar in line.bars if bar.client in row),
@@ -122,10 +133,9 @@ def _in_rows(line: Timeline, here: list[int]) -> Timeline:
 
 
 def _draw_bar(axes: Any, bar: Bar, deadline_s: float, limit_s: float) -> None:
-    """The bar up to the limit of the picture; what lies past the deadline is hatched, waiting
-    aside.
-    """
-    look, end_s = LOOKS[bar.phase], min(bar.end_s, limit_s)
+    """Draw the bar up to the limit of the figure, hatched after the deadline except for waiting."""
+    look = LOOKS[bar.phase]
+    end_s = min(bar.end_s, limit_s)
     parts = [(bar.start_s, end_s, look)]
     if bar.phase != WAIT and end_s > deadline_s * ON_TIME:
         split_s = max(bar.start_s, deadline_s)
@@ -143,7 +153,7 @@ def _draw_bar(axes: Any, bar: Bar, deadline_s: float, limit_s: float) -> None:
 
 
 def _beyond(axes: Any, line: Timeline, limit_s: float, row_inches: float) -> None:
-    """When the clients finish that the picture does not show to their end."""
+    """Write the finishing times of clients that finish outside the figure."""
     ends_s: dict[int, float] = {}
     for bar in (bar for bar in line.bars if bar.phase != WAIT):
         ends_s[bar.client] = max(bar.end_s, ends_s.get(bar.client, 0.0))
@@ -157,7 +167,7 @@ def _beyond(axes: Any, line: Timeline, limit_s: float, row_inches: float) -> Non
 
 
 def _dress(axes: Any, here: list[int], limit_ms: float, row_inches: float) -> None:
-    step = math.ceil(0.15 / row_inches)  # labels that would touch are left out
+    step = math.ceil(0.15 / row_inches)  # labels that would touch are omitted
     axes.set_yticks(range(0, len(here), step), labels=[str(client) for client in here[::step]])
     axes.tick_params(axis="y", labelsize=min(9.0, 0.7 * 72 * step * row_inches), length=2)
     axes.set(
@@ -171,8 +181,9 @@ def _dress(axes: Any, here: list[int], limit_ms: float, row_inches: float) -> No
 
 
 def _legend(line: Timeline, deadline_s: float, with_end: bool) -> list[Any]:
-    """One entry for everything that is in the picture, in the order of the round."""
-    shown, happened = {bar.phase for bar in line.bars}, {mark.event for mark in line.marks}
+    """One entry for everything in the figure, in the order of the round."""
+    shown = {bar.phase for bar in line.bars}
+    happened = {mark.event for mark in line.marks}
     handles: list[Any] = [
         Patch(label=LABELS.get(phase, phase), **look)
         for phase, look in LOOKS.items()

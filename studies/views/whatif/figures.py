@@ -1,6 +1,4 @@
-"""The figure of a what-if analysis: curves over one field per value of the other, or maps over
-both.
-"""
+"""The figure of a what-if analysis: curves over one field, or maps over two."""
 
 from typing import Any
 
@@ -12,32 +10,43 @@ from studies.report.output import new_figure
 from studies.views.whatif.tables import FoundBreakpoints
 from studies.views.whatif.units import label_of, shown, value_of
 
-COUNTS = ("starved", "infeasible")
+COUNTS = ("starved", "infeasible", "left_out", "late")
 MOST_CURVES = len(COLOURS)
 PANELS = (  # measure, axis label, from the measure to what is shown
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
     ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
     ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),
-    ("starved", "starved clients", lambda clients: clients),
-    ("infeasible", "infeasible clients", lambda clients: clients),
     ("bandwidth_price", "kept models per band", lambda price: price),
+    *(
+        (measure, f"{measure.replace('_', ' ')} clients", lambda clients: clients)
+        for measure in COUNTS
+    ),
 )
 
 
 def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
-    """Every measure in its own panel: shaded one standard error; ticks in (a) where the active set
-    changes.
+    """Draw every measure in its own panel, with a band of one standard error.
+
+    Ticks in panel (a) mark changes of the active set.
+
+    Args:
+        result: The measures on the grid.
+        found: Breakpoints by value of the second field.
+        title: The title.
+
+    Returns:
+        A matplotlib figure.
     """
-    figure = new_figure(10.0, 5.6)
+    figure = new_figure(12.6, 5.6)
     note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
     figure.suptitle(title + note, fontsize="small", color="0.35")
     sizes = [values.size for values in result.axes.values()]
-    panels = figure.subplots(2, 3).ravel()
+    panels = figure.subplots(2, 4).ravel()
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:
         _maps(figure, panels, result)
     else:
         _curves(figure, panels, result, found)
-    for letter, axes in zip("abcdef", panels, strict=True):
+    for letter, axes in zip("abcdefgh", panels, strict=True):
         axes.set_title(f"({letter})", loc="left", fontsize="medium")
     return figure
 
@@ -45,13 +54,15 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
 def _curves(figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints) -> None:
     names = list(result.axes)
     along = 0 if len(names) == 1 or result.axes[names[1]].size <= MOST_CURVES else 1
-    x, other = names[along], (names[1 - along] if len(names) == 2 else None)
+    x = names[along]
+    other = names[1 - along] if len(names) == 2 else None
     values = shown(x, result.axes[x])
     for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
         mean = np.moveaxis(result.mean(measure), along, -1).reshape(-1, values.size)
         error = np.moveaxis(result.standard_error(measure), along, -1).reshape(-1, values.size)
         for curve, (middle, spread) in enumerate(zip(mean, error, strict=True)):
-            colour, name = COLOURS[curve], _name(result, other, curve)
+            colour = COLOURS[curve]
+            name = _name(result, other, curve)
             marker = "o" if values.size <= 12 else None
             axes.plot(
                 values,
@@ -95,7 +106,7 @@ def _curves(figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints) -
 
 
 def _limits(measure: str, found: tuple[float, float]) -> tuple[float, float]:
-    """Counts of clients start at 0, and where there is none the axis does not magnify nothing."""
+    """Counts of clients start at 0, and the axis is not magnified where all are 0."""
     return (-0.05, max(found[1], 1.0)) if measure in COUNTS else found
 
 

@@ -1,4 +1,4 @@
-"""The tables of a what-if analysis for the terminal, and the same as JSON."""
+"""Tables of a what-if analysis for the terminal, and their content as plain values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,25 @@ from studies.views.whatif.units import label_of, shown
 from studies.views.whatif.whatif import Sweep
 
 MOST_ROWS = 100
+WIDTH = 120  # of a table that is not printed to a terminal
 FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
     "starved": ("starved", 1.0, ".1f"),
     "infeasible": ("infeas.", 1.0, ".1f"),
+    "left_out": ("left out", 1.0, ".1f"),
+    "late": ("late", 1.0, ".1f"),
     "bandwidth_price": ("per band", 1.0, ".2f"),
     "deadline_price": ("per ms", 1e-3, ".2f"),
 }
 
 
 def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
-    """Means and standard errors per point, then where the active set of the mean channel changes."""
+    """Print means and standard errors per point, and changes of the mean channel's active set."""
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     table = result.table()
     first, *others = (values.size for values in result.axes.values())
     inner = math.prod(others)
@@ -44,7 +49,8 @@ def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None
     )
     if "pareto" in table:
         console.print(
-            "* no shorter deadline keeps as much (Pareto front of deadline against kept model)",
+            "* no client is late and no shorter deadline keeps as much (Pareto front of deadline "
+            "against kept model)",
             soft_wrap=True,
         )
     if any(found.values()):

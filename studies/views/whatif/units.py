@@ -1,6 +1,4 @@
-"""How a field of a scenario is written for people: with a unit in which its usual values are short
-numbers.
-"""
+"""Labels of scenario fields, with a unit in which usual values are short numbers."""
 
 import numpy as np
 
@@ -22,13 +20,13 @@ _FIELDS = {  # fields whose last word alone does not tell their unit, and how th
 
 
 def label_of(name: str) -> str:
-    """`scenario.deadline_s` as `deadline (ms)`."""
+    """The label of a field, such as `deadline (ms)` for `scenario.deadline_s`."""
     words, unit, _ = _parts(name)
     return f"{words} ({unit})" if unit else words
 
 
 def value_of(name: str, value: float) -> str:
-    """`scenario.deadline_s` at 0.02 as `deadline 20 ms`."""
+    """A value with its label, such as `deadline 20 ms` for `scenario.deadline_s` at 0.02."""
     words, unit, factor = _parts(name)
     return f"{words} {factor * value:.4g} {unit}".rstrip()
 

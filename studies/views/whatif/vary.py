@@ -1,11 +1,11 @@
-"""One field of a scenario file and the values it takes in a what-if analysis."""
+"""One field of a scenario file and its values in a what-if analysis."""
 
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from wirelessfl.config.fields import known_fields
+from wirelessfl.config.fields import known_fields, watt_field
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.experiment import Experiment
@@ -18,8 +18,14 @@ MOST_VALUES = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Vary:
-    """A numeric field and its values, shape (P,); per-client fields take the same value for all
-    clients.
+    """A numeric field and its values.
+
+    Per-client fields take the same value for all clients.
+
+    Attributes:
+        section: Section of the scenario file.
+        field: Name of the field.
+        values: Its values, (P,).
     """
 
     section: str
@@ -33,23 +39,32 @@ class Vary:
 
     @property
     def si_field(self) -> str:
-        """The field's name in the experiment: a level in dBm is a power in watt, unless it is kept
-        as a level.
-        """
-        return self.field.removesuffix("_dbm") + "_w" if self._is_power else self.field
+        """The field's name in the experiment; a power in dBm is held in watt."""
+        return (watt_field(self.field) if self._is_power else None) or self.field
 
     @property
     def _is_power(self) -> bool:
-        return self.field.endswith("_dbm") and self.field not in known_fields(Scenario)
+        return watt_field(self.field) is not None and self.field not in known_fields(Scenario)
 
     @classmethod
     def parse(cls, text: str) -> "Vary":
-        """`section.field=start:stop:count` (both ends included) or `section.field=value,value,...`."""
+        """Parse `section.field=start:stop:count` (both ends included) or `section.field=a,b,...`.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The field and its values.
+
+        Raises:
+            InputError: The text has another form, or the section or a value is invalid.
+        """
         target, equals, given = text.partition("=")
         section, dot, field = target.strip().partition(".")
         if not (equals and dot and field and given.strip()):
             raise InputError(
-                f"--vary must be section.field=start:stop:count or section.field=a,b,..., got {text!r}"
+                "--vary must be section.field=start:stop:count or section.field=a,b,..., "
+                f"got {text!r}"
             )
         check_choice("--vary section", section, SECTIONS)
         return cls(section, field, _values(f"--vary {section}.{field}", given.strip()))
@@ -65,7 +80,18 @@ class Vary:
         return dbm_to_watt(values) if self._is_power else values
 
     def of(self, experiment: Experiment, value: float) -> Experiment:
-        """`experiment` with the field at `value`; raises `InputError` where it is out of range."""
+        """The experiment with the field at a value.
+
+        Args:
+            experiment: The experiment.
+            value: The value, in the unit of the scenario file.
+
+        Returns:
+            The changed experiment.
+
+        Raises:
+            InputError: The field is unknown, or the value is out of range.
+        """
         number = float(self.si(np.asarray(value)))
         if self.name == "allocation.max_pruning_ratio":
             return replace(experiment, max_pruning_ratio=number)
@@ -74,7 +100,7 @@ class Vary:
         return replace(experiment, **changed)
 
     def value_in(self, experiment: Experiment) -> Any:
-        """What the field is in `experiment`."""
+        """The value of the field in `experiment`."""
         if self.name == "allocation.max_pruning_ratio":
             return experiment.max_pruning_ratio
         part = (
@@ -106,9 +132,7 @@ def _values(name: str, given: str) -> Array:
 
 
 def _replaced(settings: Any, field: str, value: float) -> Any:
-    """A dataclass with `field` (its own or a nested one's) at `value`, a whole number where the
-    field holds one.
-    """
+    """A dataclass with a field, possibly nested, at `value`; whole numbers remain integers."""
     for item in fields(settings):
         old = getattr(settings, item.name)
         if item.name == field:

@@ -1,6 +1,4 @@
-"""What-if analysis of a scenario: every value of one or two fields, many channel draws, few batched
-solutions.
-"""
+"""Allocations of a scenario over values of one or two fields, for many channel draws."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +32,9 @@ RATE_FIELDS = (
     "scenario.max_bps_hz",
     "scenario.waterfall_threshold",
 )
-MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes some 50 bytes to the end
+MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes about 50 bytes until the end
 BATCH = 2_000_000  # clients in one call, which bounds the memory
-MOST_CURVES = 10  # values of the second field up to which breakpoints are looked for
+MOST_CURVES = 10  # largest number of values of the second field for which breakpoints are found
 States = Callable[[Experiment], ChannelState]
 Cells = Callable[[Experiment], Problem]
 
@@ -46,12 +44,21 @@ class Sweep:
     """A scenario file's tables, the one or two fields to vary, and the number of channel draws.
 
     The draws are the same at every point of the grid (common random numbers). They are spread over
-    `drops`, each with a seed of its own, as first rounds of a run: as many as there are draws where
-    the channel draws anything once a run, else 1, whose rounds follow each other. A channel that
+    `drops`, each with a seed of its own, as first rounds of a run: as many drops as draws if the
+    channel draws anything once per run, else 1, whose rounds follow each other. A channel that
     starts over is drawn once through. Standard errors are over drops, or over the rounds of the
-    only one. Raises `InputError` for an unknown or not numeric field, a value out of range, the
-    same field twice, more allocations than memory is likely to hold, drops of a channel that has
-    none, draws that are not a multiple of the drops.
+    only one.
+
+    Attributes:
+        tables: Section -> field -> value.
+        axes: One or two fields with their values.
+        draws: Number of channel draws at every point.
+        drops: Number of drops; None for the default above.
+
+    Raises:
+        InputError: A field is unknown, not numeric or given twice, a value is out of range, there
+            are too many allocations for the memory, or the drops do not fit the channel or the
+            draws.
     """
 
     tables: Tables
@@ -95,7 +102,7 @@ class Sweep:
 
     @cached_property
     def has_drops(self) -> bool:
-        """Whether the channel draws anything once a run."""
+        """True if the channel draws anything once per run."""
         return has_drops(self.experiment)
 
     @cached_property
@@ -118,17 +125,18 @@ class Sweep:
     @property
     def varies(self) -> str:
         """The source of the spread over draws, for a caption."""
-        drops, rounds = len(self.seeds), self.rounds
+        drops = len(self.seeds)
+        rounds = self.rounds
         if drops > 1:
             each = "" if rounds == 1 else f" of {rounds} rounds"
             return (
-                f"{drops} drops{each}: positions and all else that the channel draws once a run are "
-                "drawn anew"
+                f"{drops} drops{each}: positions and all else that the channel draws once a run "
+                "are drawn anew"
             )
         if self.has_drops:
             return (
-                f"{rounds} rounds of one drop: positions and all else that the channel draws once a "
-                "run stay, --drops draws them anew"
+                f"{rounds} rounds of one drop: positions and all else that the channel draws once "
+                "a run stay, --drops draws them anew"
             )
         once = f" (all that there are, of {self.draws} asked for)" if rounds < self.draws else ""
         return f"{rounds} rounds in order{once}, correlated as they are"
@@ -145,7 +153,8 @@ class Sweep:
         """The measures at every point of the grid, over all draws."""
         grid = np.meshgrid(*(axis.values for axis in self.axes), indexing="ij")
         points = np.stack([values.ravel() for values in grid], axis=-1)
-        cell, measured = _cells(self.experiment, self._states()), dict[str, Array]()
+        cell = _cells(self.experiment, self._states())
+        measured = dict[str, Array]()
         for rows in self._batches(points):
             problem = _problem(self.experiment, self.axes, points[rows], cell)
             allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
@@ -161,19 +170,21 @@ class Sweep:
         )
 
     def _per_drop(self, values: Array) -> Array:
-        """The means of the drops (*grid, drops) of values (*grid, draws); of one drop, its rounds."""
+        """The means of the drops, (*grid, drops); the rounds themselves of a single drop."""
         if len(self.seeds) == 1 or self.rounds == 1:
             return values
         return np.asarray(values.reshape(*values.shape[:-1], -1, self.rounds).mean(axis=-1))
 
     def breakpoints(self) -> dict[float | None, list[Breakpoint]]:
-        """Where along the first field the active set of the mean channel changes, by value of the
-        second field.
+        """Changes of the mean channel's active set along the first field.
 
-        Empty where the first field holds whole numbers or its values cannot share one call, or the
-        second takes too many values.
+        Returns:
+            Breakpoints by value of the second field (None without one); empty where the first field
+            holds whole numbers, its values cannot share one call, or the second field has too many
+            values.
         """
-        first, second = self.axes[0], (self.axes[1] if len(self.axes) > 1 else None)
+        first = self.axes[0]
+        second = self.axes[1] if len(self.axes) > 1 else None
         others = [None] if second is None else [float(value) for value in second.values]
         whole = isinstance(first.value_in(self.experiment), int)
         if whole or _splits(first, self._one(_mean)) or len(others) > MOST_CURVES:
@@ -189,9 +200,7 @@ class Sweep:
         return found
 
     def _batches(self, points: Array) -> Iterator[NDArray[np.intp]]:
-        """Rows of `points` that share the number of clients and the allocator, as many at a time as
-        memory allows.
-        """
+        """Rows of `points` with equal number of clients and allocator, as many as memory allows."""
         one = self._one(_mean)
         grouping = [column for column, axis in enumerate(self.axes) if _splits(axis, one)]
         groups, group_of = np.unique(points[:, grouping], axis=0, return_inverse=True)
@@ -205,9 +214,7 @@ class Sweep:
         return _cells(self.experiment, states)(self.experiment)
 
     def _states(self) -> States:
-        """The draws of an experiment's channel, sampled once for all values of the fields it does
-        not depend on.
-        """
+        """The draws of a channel, sampled once per value of the fields it depends on."""
         matters = [axis for axis in self.axes if _moves_channel(self.experiment, axis)]
         known: dict[tuple[Any, ...], ChannelState] = {}
 
@@ -221,10 +228,10 @@ class Sweep:
 
 
 def _splits(axis: Vary, problem: Problem) -> bool:
-    """Whether problems at different values of the field cannot be solved in one call.
+    """True if problems at different values of the field cannot be solved in one call.
 
-    The hertz of the band and the link decide the rates of a problem with noise density, and a
-    problem has one of each; with a given rate the hertz only decide how missing band is told.
+    The bandwidth in hertz decides the rates of a problem with noise density, and a problem has one
+    band; with a given rate it only decides how missing band is reported.
     """
     other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
     other_rate = axis.name in RATE_FIELDS and not isinstance(problem, AllocationProblem)
@@ -258,7 +265,7 @@ def _sampled(experiment: Experiment, seeds: Sequence[int], rounds: int) -> Chann
 
 
 def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
-    """Whether the first draw at any value of the field differs from that at its first value."""
+    """True if the first draw at any value of the field differs from that at its first value."""
     drawn = (_first(axis.of(experiment, float(value))) for value in axis.values)
     first = next(drawn)
     return not all(
@@ -269,8 +276,9 @@ def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
 
 
 def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: Cells) -> Problem:
-    """The problems at `points` (P, axes) over all draws, shape (P, draws, K); only distinct cells
-    are built.
+    """The problems at `points`, (P, axes), over all draws, of shape (P, draws, K).
+
+    Only distinct cells are built.
     """
     building = [column for column, axis in enumerate(axes) if axis.name not in PER_POINT]
     _, first, cell_of = np.unique(
@@ -290,9 +298,7 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
-    """What turns an experiment into its problems; the demand is asked for once per number of
-    clients.
-    """
+    """A function that maps an experiment to its problems, with one demand per number of clients."""
     demand = cache(experiment.algorithm.demand)
 
     def cell(here: Experiment) -> Problem:

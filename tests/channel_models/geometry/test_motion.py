@@ -123,7 +123,7 @@ def test_nobody_leaves_the_area_nor_jumps(kind):
 
 
 def test_random_waypoints_are_uniform_over_the_area():
-    """Where walkers rest who walk so fast that they nearly always rest."""
+    """Resting places of walkers that are so fast that they nearly always rest."""
     clients = 2000
     start = np.tile([100.0, 0.0], (clients, 1))
     motion = Motion(

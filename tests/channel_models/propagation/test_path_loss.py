@@ -14,6 +14,15 @@ def test_log_distance_by_hand(distance_m, loss_db):
     assert float(log_distance_db(distance_m)) == pytest.approx(loss_db, abs=0.01)
 
 
+@pytest.mark.parametrize("name", ["free-space", "log-distance"])
+def test_no_distance_gains_power(name):
+    """At 0.1 m the log-distance formula gives -6 dB, at 1 mm free space -21 dB."""
+    loss_db = path_loss_db(name, [1e-3, 0.1, 10.0])
+    assert np.all(loss_db >= 0)
+    assert loss_db[0] == 0
+    assert loss_db[2] > 50
+
+
 def test_free_space_by_hand():
     # 32.44 dB + 20 log10(d / km) + 20 log10(f / MHz), the usual engineering form
     assert float(free_space_db(1000.0, 3.5e9)) == pytest.approx(103.33, abs=0.01)

@@ -1,4 +1,4 @@
-"""What-if analysis of a problem: the grid is what solving point by point gives."""
+"""Grids of what-if analyses equal the solutions point by point."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,8 @@ def test_a_grid_is_what_solving_point_by_point_gives():
                 "latency_s": a.latency_s.max(axis=-1),
                 "starved": (a.status == "starved").sum(axis=-1),
                 "infeasible": (a.status == "infeasible").sum(axis=-1),
+                "left_out": np.zeros(5),
+                "late": (a.latency_s > deadline_s * (1 + 1e-9)).sum(axis=-1),
                 "bandwidth_price": a.bandwidth_price,
                 "deadline_price": a.deadline_price,
             }
@@ -39,11 +41,25 @@ def test_a_grid_is_what_solving_point_by_point_gives():
                 )
 
 
-def test_clients_left_out_are_counted_as_not_served():
+def test_clients_left_out_are_counted_as_such():
     p = scenario_s(max_pruning_ratio=0.5)
-    counted = what_if(p, {"deadline_s": [0.02]}, "select").mean("infeasible")
-    assert counted == [(solve(changed(p, deadline_s=0.02), "select").status == "left out").sum()]
-    assert counted[0] > 0
+    found = what_if(p, {"deadline_s": [0.02]}, "select")
+    expected = (solve(changed(p, deadline_s=0.02), "select").status == "left out").sum()
+    assert found.mean("left_out") == [expected]
+    assert expected > 0
+    assert found.mean("infeasible") == found.mean("late") == [0]
+
+
+def test_a_point_that_breaks_its_deadline_is_counted_and_on_no_front():
+    """A common ratio on equal bands: at short deadlines clients are late, and beat no other point."""
+    found = what_if(scenario_s(), {"deadline_s": DEADLINES}, "equal-common")
+    late, slowest_s = found.mean("late"), found.mean("latency_s")
+    np.testing.assert_array_equal(late > 0, slowest_s > np.array(DEADLINES) * (1 + 1e-9))
+    assert late.max() > 0
+    np.testing.assert_array_equal(found.table()["pareto"][late > 0], False)
+    in_time = what_if(scenario_s(), {"deadline_s": DEADLINES}, "equal")
+    assert in_time.mean("late").max() == 0
+    assert in_time.front().all()
 
 
 def test_mean_and_error_over_draws_as_columns():
@@ -163,8 +179,55 @@ def test_noise_of_a_given_density_has_one_band():
         solve(changed(p, deadline_s=deadline_s)).pruning_ratio.mean() for deadline_s in DEADLINES
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
-    with pytest.raises(InputError, match="NoisePsdProblem"):
-        what_if(p, {"bandwidth_hz": BANDS})
+    with pytest.raises(InputError, match=r"vary rate_bps needs .* got NoisePsdProblem"):
+        what_if(p, {"rate_bps": [1e6]})
+    with pytest.raises(InputError, match=r"vary snr needs .* got AllocationProblem"):
+        what_if(s, {"snr": [1.0]})
+
+
+def test_more_band_at_the_same_noise_density():
+    s = scenario_s(fixed_upload_bits=1e4)
+    p = NoisePsdProblem(
+        deadline_s=0.025,
+        fixed_s=s.fixed_s,
+        prunable_s=s.prunable_s,
+        upload_bits=s.upload_bits,
+        fixed_upload_bits=s.fixed_upload_bits,
+        snr=np.linspace(5, 50, 10),
+        bandwidth_hz=20e6,
+    )
+    found = what_if(p, {"bandwidth_hz": BANDS, "upload_bits": [3e5, 5e5]}).mean("mean_ratio")
+    for row, hertz in enumerate(BANDS):
+        for column, bits in enumerate((3e5, 5e5)):
+            wider = changed(p, bandwidth_hz=hertz, snr=p.snr * 20e6 / hertz, upload_bits=bits)
+            expected = solve(wider).pruning_ratio.mean()
+            assert found[row, column] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("field", ["rate_bps", "prunable_s", "fixed_s"])
+def test_any_field_of_the_problem_can_be_varied(field):
+    p = scenario_s()
+    values = np.linspace(0.5, 1.0, 3) * np.asarray(getattr(p, field)).mean()
+    found = what_if(p, {field: values, "bandwidth_hz": [40e6]}).mean("mean_ratio")[:, 0]
+    expected = [
+        solve(changed(q, rate_bps=2 * q.rate_bps)).pruning_ratio.mean()
+        for q in (changed(p, **{field: value}) for value in values)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_snr_can_be_varied():
+    p = NoisePsdProblem(
+        deadline_s=0.025,
+        fixed_s=0.005,
+        prunable_s=0.01,
+        upload_bits=5e5,
+        snr=np.ones(5),
+        bandwidth_hz=20e6,
+    )
+    found = what_if(p, {"snr": [1.0, 10.0]}).mean("mean_ratio")
+    expected = [solve(changed(p, snr=snr)).pruning_ratio.mean() for snr in (1.0, 10.0)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_client_that_never_finishes_makes_no_noise():

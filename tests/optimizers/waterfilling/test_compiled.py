@@ -26,8 +26,7 @@ FIELDS = (
 
 def worst(p, a):
     found = certify(p, a)
-    parts = (found.primal_residual, found.stationarity, found.complementarity, found.duality_gap)
-    return max(float(np.max(part)) for part in parts)
+    return max(float(np.max(value)) for value in vars(found).values())
 
 
 def kept_sum(p, a):

@@ -1,6 +1,7 @@
 """`waterfill` on plain arrays: NumPy and torch give the answer of `solve`, torch with gradients."""
 
 import importlib
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from helpers.problems import CLASSES, random_problems, scenario_s
 
-from optimizers import solve, waterfill
+from optimizers import solve, upload_seconds, waterfill
 from wirelessfl.errors import InputError
 
 PLAIN = sorted(set(CLASSES) - {"caps_fit", "caps_clash"})  # the function knows no caps
@@ -189,3 +190,60 @@ def test_numpy_arrays_need_numpy_alone():
 def test_numbers_alone_are_refused():
     with pytest.raises(InputError, match=r"must be an array of clients, got numbers only$"):
         waterfill(0.9, 0.5, 1.0)
+
+
+def test_gradients_at_rate_0_are_those_of_a_client_that_takes_no_part():
+    rate = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    c, a, w = (torch.full((3,), value, dtype=torch.float64) for value in (0.8, 0.5, 1.0))
+    for value in (c, a, w):
+        value.requires_grad_()
+    band, ratio, price = waterfill(c, a, upload_seconds(1.0, rate), w)
+    (band.square().sum() + ratio.square().sum() + price).backward()
+    assert (band[2].item(), ratio[2].item()) == (0.0, 1.0)
+    alone = [value.detach()[:2].clone().requires_grad_() for value in (c, a, rate, w)]
+    band, ratio, price = waterfill(alone[0], alone[1], upload_seconds(1.0, alone[2]), alone[3])
+    (band.square().sum() + ratio.square().sum() + price).backward()
+    for value, expected in zip((c, a, rate, w), alone, strict=True):
+        np.testing.assert_allclose(value.grad, [*expected.grad.tolist(), 0.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor])
+def test_upload_seconds(library):
+    found = upload_seconds(6.0, library([2.0, 0.0]))
+    assert found.tolist() == [3.0, np.inf]
+
+
+GOOD = {"slack_s": [1.0, 1.0], "prunable_s": [0.5, 0.5], "upload_s": [1.0, 2.0], "weight": [1.0, 1]}
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"slack_s": [np.nan, 1.0]}, "slack_s must be at least -1e+30, got nan"),
+        ({"slack_s": [np.inf, 1.0]}, "slack_s must be at most 1e+30, got inf"),
+        ({"prunable_s": [-1.0, 1.0]}, "prunable_s must be at least 0, got -1"),
+        ({"upload_s": [1.0, np.nan]}, "upload_s must be at least 0, got nan"),
+        ({"weight": [1e308, 1e308]}, "weight must be at most 1e+30, got 1e+308"),
+        ({"weight": [1.0, 1.0, 1.0]}, "shapes must broadcast to (..., K), got slack_s (2,)"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(library, changes, message):
+    values = {name: library(np.array(value)) for name, value in (GOOD | changes).items()}
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        waterfill(**values)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("tensor_first", [True, False])
+def test_arrays_of_two_libraries_are_refused(tensor_first):
+    slack_s, upload_s = np.ones(2), torch.ones(2)
+    if tensor_first:
+        slack_s, upload_s = upload_s, slack_s
+    with pytest.raises(InputError, match=r"arrays must be of one library, got \w+ and \w+$"):
+        waterfill(slack_s, 0.5, upload_s)
+
+
+def test_what_is_no_number_is_refused():
+    with pytest.raises(InputError, match="prunable_s must be a number or an array, got 'soon'"):
+        waterfill(np.ones(2), "soon", 1.0)

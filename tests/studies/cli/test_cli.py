@@ -141,6 +141,7 @@ def test_allocate_prints_and_certifies(wirelessfl):
         "primal_residual",
         "stationarity",
         "complementarity",
+        "dual_residual",
         "duality_gap",
     }
     assert max(found["certificate"].values()) <= 1e-10

@@ -12,6 +12,7 @@ from studies.views.simulation.simulation import rate_interval
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 from wirelessfl.config.scenario_file import from_tables, merge
+from wirelessfl.errors import InputError
 
 
 @pytest.fixture
@@ -39,13 +40,13 @@ def trace(folder, rows, *, rho=0.0, seed=0):
 
 def test_rows_that_are_repeated_add_no_precision(tmp_path):
     tables = trace(tmp_path, 20)
-    few, many = Sweep(tables, DEADLINE, 20), Sweep(tables, DEADLINE, 4000)
+    few, many = Sweep(tables, DEADLINE, 20), Sweep(tables, DEADLINE, 2000)
     once, again = few.run(), many.run()
     assert once.standard_error("mean_ratio") > 0
     for name in ("mean_ratio", "latency_s"):
         np.testing.assert_array_equal(once.mean(name), again.mean(name))
         np.testing.assert_array_equal(once.standard_error(name), again.standard_error(name))
-    assert many.varies.startswith("20 rounds in order (all that there are, of 4000 asked for)")
+    assert many.varies.startswith("20 rounds in order (all that there are, of 2000 asked for)")
 
 
 def test_the_spread_over_correlated_rows_is_that_of_other_recordings(tmp_path):
@@ -107,10 +108,10 @@ def test_the_error_over_drops_is_that_of_other_seeds():
     means, errors, stuck = [], [], []
     for seed in range(6):
         tables = merge(base, {"run": {"seed": seed}})
-        found = Sweep(tables, (Vary.parse("scenario.deadline_s=0.05"),), 40).run()
+        found = Sweep(tables, (Vary.parse("scenario.deadline_s=0.05"),), 25).run()
         means.append(float(found.mean("mean_ratio")[0]))
         errors.append(float(found.standard_error("mean_ratio")[0]))
-        one = Sweep(tables, (Vary.parse("scenario.deadline_s=0.05"),), 40, 1).run()
+        one = Sweep(tables, (Vary.parse("scenario.deadline_s=0.05"),), 25, 1).run()
         stuck.append(float(one.standard_error("mean_ratio")[0]))
     spread = np.std(means, ddof=1)
     assert 0.4 < spread / np.sqrt(np.mean(np.square(errors))) < 1.9
@@ -146,6 +147,21 @@ def test_channels_that_have_drops(model, fields, expected):
     experiment = from_tables({"channel": {"model": model, **fields}})
     assert has_drops(experiment) == expected
     assert period(experiment) is None
+
+
+class OneSeed:
+    """A channel of which every drop but that of seed 0 is refused, as sparse random graphs are."""
+
+    def mean_gain(self, scenario, rng):
+        if rng.seed != 0:
+            raise InputError("channel.edge_probability must be larger")
+        return np.full(scenario.clients, 1e-12)
+
+
+def test_a_drop_that_cannot_be_is_another_one():
+    assert has_drops(replace(from_tables({}), channel=OneSeed()))
+    with pytest.raises(InputError, match="edge_probability"):
+        has_drops(replace(from_tables({"run": {"seed": 1}}), channel=OneSeed()))
 
 
 def test_clients_that_walk_have_drops():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.cli import call
 from helpers.idx import write_mnist_like
-from helpers.studies import made_up_run
+from helpers.studies import synthetic_run
 
 from studies.report.results import Run
 from studies.runner.single_run import folder_of, run_to_end
@@ -197,9 +197,9 @@ def test_a_damaged_section_is_one_line(tmp_path, entry):
         from_tables(read_tables(file))
 
 
-def test_the_best_of_a_search_and_made_up_runs_have_paths_of_their_own(tmp_path):
+def test_the_best_of_a_search_and_synthetic_runs_have_paths_of_their_own(tmp_path):
     (tmp_path / "gains.csv").write_text(FIRST)
     table = {"model": "trace", "file": str(tmp_path / "gains.csv"), "repeat": True}
     experiment = from_tables({"channel": table, "scenario": {"clients": 2}})
-    made_up_run(experiment, tmp_path / "runs")
+    synthetic_run(experiment, tmp_path / "runs")
     assert Run.read(folder_of(experiment, tmp_path / "runs")).experiment == experiment

@@ -5,15 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from studies.cli._scenario import PRESETS
+from studies.presets import scenario_tables
 from wirelessfl.cell import closed_form as formula
-from wirelessfl.config.scenario_file import from_tables, read_tables
+from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.planning import plan
 from wirelessfl.radio.numerology import resource_blocks
+from wirelessfl.values import ON_TIME
 
 
 def planned(seed, rounds=10):
-    experiment = from_tables(read_tables(PRESETS / "physical.toml"))
+    experiment = from_tables(scenario_tables("physical"))
     experiment = replace(experiment, run=replace(experiment.run, seed=seed))
     demand = experiment.algorithm.demand(experiment.scenario.clients)
     return experiment.scenario, demand, [plan(experiment, demand, round) for round in range(rounds)]
@@ -29,7 +30,7 @@ def test_the_physical_preset_prunes_some_of_everything_and_meets_its_deadline(se
         spent = formula.phases(scenario, round.channel, demand, round.allocation)
         happened_s = spent.download_s + spent.fixed_s + spent.prunable_s + spent.upload_s
         np.testing.assert_allclose(happened_s, round.allocation.latency_s, rtol=1e-12)
-        assert np.all(happened_s <= scenario.deadline_s * formula.ON_TIME)
+        assert np.all(happened_s <= scenario.deadline_s * ON_TIME)
 
 
 def test_the_physical_preset_keeps_to_what_a_handset_may_do():

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from helpers.cli import call, strict_json
-from helpers.studies import made_up_record
+from helpers.studies import synthetic_record
 
-from wirelessfl import strict_json as writer
+from wirelessfl.records import strict_json as writer
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.summary import summarise
 
@@ -93,7 +93,7 @@ def test_a_client_without_a_link_stops_no_round(wirelessfl, policy, method):
 
 def test_what_is_not_finite_is_null_in_records_and_summary(tmp_path):
     folder = RunFolder.create(tmp_path / "r", "")
-    record = made_up_record(1, 2)
+    record = synthetic_record(1, 2)
     folder.append(replace(record, energy_j=[math.inf, 0.1], extra={"norm": math.nan}))
     folder.append(replace(record, round=2))
     lines = folder.rounds_file.read_text().splitlines()
@@ -122,4 +122,4 @@ def test_nothing_is_written_past_the_strict_writer():
         if isinstance(node, ast.Attribute) and node.attr in ("dump", "dumps")
         if isinstance(node.value, ast.Name) and node.value.id == "json"
     }
-    assert written - NOT_WRITTEN == {"wirelessfl/strict_json.py"}
+    assert written - NOT_WRITTEN == {"wirelessfl/records/strict_json.py"}

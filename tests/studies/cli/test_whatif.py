@@ -322,3 +322,11 @@ def test_its_help_has_examples(wirelessfl):
     shown = wirelessfl("whatif", "--help").out
     assert "Examples:" in shown
     assert "--vary" in shown
+
+
+def test_a_deadline_that_is_broken_has_a_late_client_and_no_star(wirelessfl):
+    vary = ("--vary", "scenario.deadline_s=0.02,1", "--draws", 2)
+    table = wirelessfl("whatif", *vary, "--set", "allocation.method=equal-common", "--json").json()
+    late, front = table["table"]["late"], table["table"]["pareto"]
+    assert late[0] > 0 == late[1]
+    assert front == [False, True]

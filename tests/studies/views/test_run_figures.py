@@ -4,6 +4,8 @@ import numpy as np
 from helpers.studies import synthetic_record, synthetic_run
 from matplotlib.figure import Figure
 
+from studies.report import curves
+from studies.report.results import Run
 from studies.runner.sweep import folder_of
 from studies.views.run import figures as run_figures
 from studies.views.run.tables import print_run
@@ -53,7 +55,7 @@ def test_a_regression_is_judged_by_r2_which_may_be_negative(tmp_path, monkeypatc
     assert axes.get_ylim()[0] < -50
     print_run(folder.path, 1.0)
     shown = capsys.readouterr().out
-    assert "R², last / best" in shown
+    assert "R², mean over clients, last / best" in shown
     assert "accuracy" not in shown
 
 
@@ -67,4 +69,28 @@ def test_a_last_round_of_many_clients_is_cut_and_says_where_the_rest_is(
         shown = capsys.readouterr().out
         assert sum(line.count("yes") for line in shown.splitlines()) == rows
         assert (f"3 more clients: {folder.rounds_file}" in shown) == (clients == 23)
-    assert "accuracy, last / best" in shown
+    assert "accuracy, mean over clients, last / best" in shown
+
+
+def test_a_single_round_and_a_value_between_nulls_have_a_marker(tmp_path, monkeypatch):
+    """A line through one point draws nothing."""
+    folder = _complete({"scenario": {"clients": 2}, "training": {"algorithm": "fedavg"}}, tmp_path)
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    run_figures.draw_run(folder)
+    loss, latency = drawn[0].axes[0].lines[0], drawn[1].axes[0].lines[0]
+    for line in (loss, latency):
+        assert (line.get_marker(), list(line.get_markevery())) == ("o", [0])
+    assert curves.isolated([1.0, 2.0, np.nan, 3.0, np.nan, 4.0, 5.0]) == [3]
+    assert curves.isolated([np.nan]) == curves.isolated([]) == []
+
+
+def test_a_curve_of_a_study_shows_its_only_evaluation_and_names_its_score(tmp_path):
+    experiment = from_tables({"scenario": {"clients": 2}, "training": {"algorithm": "fedavg"}})
+    synthetic_run(experiment, tmp_path, rounds=1)
+    axes = Figure().subplots()
+    run = Run.read(folder_of(experiment, tmp_path))
+    curves.draw_curves(axes, {"one": [run]}, "accuracy", "")
+    (line,) = axes.lines
+    assert (line.get_marker(), line.get_markevery()) == ("o", [0])
+    assert axes.get_ylabel() == "test accuracy, mean over clients"

@@ -10,6 +10,7 @@ from studies.views.simulation.simulation import RoundSeen, Simulation, simulate
 from studies.views.simulation.timeline import Mark, Timeline
 from studies.views.simulation.timeline_figures import draw_timeline
 from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.errors import InputError
 from wirelessfl.values import Backlog, RoundTiming
 
 NONE = np.zeros(1, dtype=bool)
@@ -179,7 +180,7 @@ def test_labels_do_not_touch(clients):
 
 
 def test_a_simulation_without_a_round_cannot_be_drawn():
-    with pytest.raises(ValueError, match="kept no round"):
+    with pytest.raises(InputError, match=r"^seen must name the round to draw"):
         draw_timeline(replace(simulation_of(timing_of()), seen=None), "a")
 
 

@@ -97,7 +97,7 @@ def check(runs, runtime):
 
 @pytest.mark.parametrize("clients", [BLOGS, BLOGS - 1], ids=["all", "drawn"])
 def test_a_mixed_stack_of_regressions_is_its_runs_alone(root, clients, monkeypatch):
-    monkeypatch.setattr(stacked, "PART", 3)
+    monkeypatch.setattr(stacked, "STEPS_AT_ONCE", 3)
     check(*stack_of(root, BLOG, clients, rate=3e-4))
 
 
@@ -122,7 +122,7 @@ def test_runs_on_the_same_clients_share_gradients_whatever_their_order(root, mon
         made.clear()
 
 
-def test_who_diverges_keeps_the_rounds_before_and_disturbs_nobody(root):
+def test_a_diverged_run_keeps_its_rounds_and_does_not_affect_others(root):
     good, bad = (
         ("sparse-proxskip", {"probability": 0.5}, 0, 3),
         ("proxskip", {"probability": 0.01}, 1, 30),
@@ -165,7 +165,7 @@ def test_equal_arrays_of_many_rounds_are_one(root):
     ],
     ids=str,
 )
-def test_what_shares_its_objective_may_be_stacked(changes, same):
+def test_runs_of_one_objective_may_be_stacked(changes, same):
     def key(**fields):
         training = (
             {"algorithm": "sparse-proxskip", "partition": "natural", "gradients": "full"}

@@ -1,4 +1,4 @@
-"""The two ways of local steps: mini-batches through executors, full gradients of data from a file."""
+"""Local steps on mini-batches by executors, and with full gradients of data from a file."""
 
 import os
 from dataclasses import replace
@@ -21,8 +21,8 @@ from training.control_variates.sparsity_settings import Sparse, SparseUpload
 from training.control_variates.trainer import ControlVariateTrainer
 from training.datasets.blogfeedback import BlogFeedback
 from training.engine.program import Train
-from training.executors.loop import Loop
-from training.executors.stacked import Stacked
+from training.executors.loop import LoopExecutor
+from training.executors.stacked import StackedExecutor
 from training.sparsity.counts import keep_count
 from training.sparsity.prox import SoftThreshold, TopK
 from training.sparsity.top_k import keep_most_important
@@ -142,16 +142,20 @@ def test_a_prox_follows_every_step_of_the_engine():
         made_up_data(),
         Train(part="all", steps=1, learning_rate=0.05, stream="batches/shared"),
     )
-    plain = next(Loop(SPEC, data).train([work((phase,))]))
+    plain = next(LoopExecutor(SPEC, data).train([work((phase,))]))
     kept = layout.parameter_size // 10
-    pruned = next(Loop(SPEC, data).train([work((replace(phase, prox=TopK(kept)),))]))
+    pruned = next(LoopExecutor(SPEC, data).train([work((replace(phase, prox=TopK(kept)),))]))
     mask = keep_most_important(np.abs(plain.vector), layout.parameter_size - kept)
     np.testing.assert_array_equal(pruned.vector, np.where(mask, plain.vector, 0))
-    shrunk = next(Loop(SPEC, data).train([work((replace(phase, prox=SoftThreshold(0.2)),))])).vector
+    shrunk = next(
+        LoopExecutor(SPEC, data).train([work((replace(phase, prox=SoftThreshold(0.2)),))])
+    ).vector
     expected = np.sign(plain.vector) * np.maximum(np.abs(plain.vector) - np.float32(0.01), 0)
     np.testing.assert_allclose(shrunk, expected, atol=1e-7)
     longer = replace(phase, steps=5, prox=TopK(kept))
-    results = Stacked(SPEC, data).train([work((longer,), client=client) for client in range(3)])
+    results = StackedExecutor(SPEC, data).train(
+        [work((longer,), client=client) for client in range(3)]
+    )
     assert [np.count_nonzero(result.vector) for result in results] == [kept] * 3
 
 
@@ -174,7 +178,7 @@ def test_running_statistics_are_averaged_and_never_pruned():
 
 @pytest.fixture(scope="module")
 def blog(tmp_path_factory):
-    """A made-up blogfeedback.npz: 60 rows of few features that are not 0, three blogs."""
+    """A synthetic blogfeedback.npz: 60 rows of few features that are not 0, three blogs."""
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(5)
     blogs = rng.random((K, 50))
 
@@ -245,7 +249,10 @@ def test_a_step_size_that_diverges_stops_in_one_line(blog):
     trainer = SparseProxskip(task=RIDGE, descent=descent).trainer(
         clients=K, seed=0, runtime=Runtime(data_root=blog)
     )
-    said = r"^training diverged: client 0, round 1, weights are not finite after \d+ steps; reduce training.learning_rate$"
+    said = (
+        r"^training diverged: client 0, round 1, weights are not finite after \d+ steps; "
+        r"reduce training.learning_rate$"
+    )
     with pytest.raises(DivergenceError, match=said):
         trainer.step(trainer.init(0), NONE, ALL)
 

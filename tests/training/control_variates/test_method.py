@@ -1,4 +1,4 @@
-"""Pieces of the meta-algorithm of [SPS], what they send, and what they ask of the network."""
+"""Rules of the meta-algorithm of [SPS], their uploads, and their demand."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ from training.control_variates.method import (
     ControlVariateMethod,
     SoftThresholdRule,
     UpdateRules,
-    sparse_bits,
 )
 from training.control_variates.sparsity_settings import Sparse, SparseUpload
+from training.sparsity.payload import sparse_bits
 from training.sparsity.prox import SoftThreshold, TopK
 from training.structure.layout import Layout
 from training.task import Task
@@ -52,7 +52,7 @@ def test_k_is_that_of_the_paper(sparsity, kept):
     assert method.kept(np.zeros(3), D).tolist() == [kept] * 3
     assert (
         ControlVariateMethod(
-            task=TASK, descent=LocalDescent(), pieces=UpdateRules(), sparsity=0.9
+            task=TASK, descent=LocalDescent(), rules=UpdateRules(), sparsity=0.9
         ).model_kept(48670)
         == 4867
     )
@@ -128,10 +128,10 @@ def test_running_statistics_go_up_and_down_whole():
 def test_the_exchange_is_that_of_a_drawing():
     trained = np.array([[3.0, -1.0, 0.5, 0.0], [1.0, 2.0, -4.0, 1.0]])
     control, kept = np.array([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]), np.array([2, 2])
-    pieces = UpdateRules(upload=TopK)
-    sent = pieces.sent(trained, kept)
+    rules = UpdateRules(upload=TopK)
+    sent = rules.sent(trained, kept)
     assert sent.tolist() == [[3.0, -1.0, 0.0, 0.0], [0.0, 2.0, -4.0, 0.0]]
-    model, after = pieces.exchange(sent, trained, control, model_kept=2, scale=10.0)
+    model, after = rules.exchange(sent, trained, control, model_kept=2, scale=10.0)
     assert model.tolist() == [1.5, 0.5, -2.0, 0.0]
     assert after.tolist() == [[-14.0, 15.0, -20.0, 0.0], [14.0, -15.0, 20.0, 0.0]]
     assert control.tolist() == [
@@ -151,17 +151,17 @@ def test_the_exchange_is_that_of_a_drawing():
 
 
 @given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
-def test_the_sum_of_the_control_variates_stays_what_it_was(clients, size, seed, scale):
+def test_the_sum_of_the_control_variates_is_preserved(clients, size, seed, scale):
     rng = np.random.default_rng(seed)
     trained, control = rng.normal(size=(clients, size)), rng.normal(size=(clients, size))
     kept = rng.integers(1, size + 1, size=clients)
-    for pieces in (
+    for rules in (
         UpdateRules(upload=TopK),
         UpdateRules(upload=TopK, server=TopK, control_after_server=False),
     ):
-        sent = pieces.sent(trained, kept)
+        sent = rules.sent(trained, kept)
         assert np.count_nonzero(sent, axis=1).tolist() == kept.tolist()
-        _, after = pieces.exchange(sent, trained, control, model_kept=1, scale=scale)
+        _, after = rules.exchange(sent, trained, control, model_kept=1, scale=scale)
         np.testing.assert_allclose(
             after.sum(axis=0), control.sum(axis=0), atol=1e-9 * (1 + np.abs(after).sum())
         )

@@ -1,6 +1,4 @@
-"""[SPS] Algorithm 1 for all its methods, against itself written out; what is sent, lost and
-resumed.
-"""
+"""[SPS] Algorithm 1 for all its methods against a reference; payload, losses, resumption."""
 
 from dataclasses import replace
 
@@ -117,7 +115,7 @@ def test_one_round_breaks_the_sum_where_the_pruning_is_not_seen(name):
     assert metrics.extra["sum_control"] == pytest.approx(np.linalg.norm(state.control.sum(axis=0)))
 
 
-def test_what_server_pruning_does_to_the_sum():
+def test_server_pruning_changes_the_sum():
     dense, _ = run(METHODS["proxskip"], 1)
     state, _ = run(METHODS["asp"], 1)
     mean = dense.shared
@@ -151,7 +149,7 @@ def test_uploads_downlink_and_evaluated_model_have_their_numbers_of_weights(name
 def test_a_download_is_the_model_of_the_round_before(name):
     trainer, state = start(METHODS[name])
     dense = 32.0 * SIZE * (2 if name == "scaffold" else 1)
-    expected = dense  # before the first round nobody knows what is 0
+    expected = dense  # before the first round zeros are not known
     for _ in range(3):
         asked = trainer.demand(state)
         state, metrics = trainer.step(state, NONE, ALL)
@@ -161,7 +159,7 @@ def test_a_download_is_the_model_of_the_round_before(name):
             == [expected] * CLIENTS
         )
         expected = (
-            dense if METHODS[name].method.pieces.is_dense else 32.0 * np.count_nonzero(state.shared)
+            dense if METHODS[name].method.rules.is_dense else 32.0 * np.count_nonzero(state.shared)
         )
     assert expected < dense or name not in ("asp", "asp-modified", "fedht", "fediht-server")
 
@@ -246,7 +244,7 @@ def test_all_methods_take_the_same_steps():
     assert lengths["proxskip"] == [DESCENT.steps(Streams(SEED, 2))]
 
 
-def test_who_is_not_delivered_keeps_its_control_variate_and_is_in_no_sum():
+def test_lost_clients_keep_their_control_variate_and_are_in_no_sum():
     trainer, state = start(METHODS["sparse-proxskip"])
     for _ in range(2):
         state, _ = trainer.step(state, NONE, ALL)
@@ -277,13 +275,15 @@ def test_who_is_not_delivered_keeps_its_control_variate_and_is_in_no_sum():
     )
 
 
-def test_who_does_not_take_part_costs_nothing_and_stays_as_it_is():
+def test_non_participating_clients_cost_nothing_and_are_unchanged():
     trainer, state = start(METHODS["randprox"])
     state, _ = trainer.step(state, NONE, ALL)
     here = np.array([True, False, True, False])
-    nobody = np.zeros(CLIENTS, bool)
+    no_client = np.zeros(CLIENTS, bool)
     after, metrics = trainer.step(
-        state, NONE, Delivery(participates=here, on_time=here, late=nobody, arrived_late=nobody)
+        state,
+        NONE,
+        Delivery(participates=here, on_time=here, late=no_client, arrived_late=no_client),
     )
     for costs in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
         assert np.all((costs > 0) == here)
@@ -292,7 +292,7 @@ def test_who_does_not_take_part_costs_nothing_and_stays_as_it_is():
     assert np.abs(after.control.sum(axis=0)).max() <= 1e-9 * np.abs(after.control).sum()
 
 
-def test_when_nobody_is_delivered_the_model_stays():
+def test_without_deliveries_the_model_stays():
     trainer, state = start(METHODS["sparse-proxskip"])
     state, _ = trainer.step(state, NONE, ALL)
     after, _ = trainer.step(state, NONE, Delivery.of(np.zeros(CLIENTS, bool)))
@@ -330,7 +330,7 @@ def test_a_ratio_without_a_use_is_refused_in_one_line():
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_run_that_goes_on_from_a_checkpoint_is_the_same_run(name):
+def test_a_run_resumed_from_a_checkpoint_is_the_same_run(name):
     trainer, state = start(METHODS[name])
     for _ in range(3):
         state, _ = trainer.step(state, NONE, ALL)
@@ -367,7 +367,10 @@ def test_a_step_size_that_diverges_stops_in_one_line():
         for _ in range(100):
             last, _ = trainer.step(last, NONE, ALL)
 
-    said = r"^training diverged: round \d+, the norm of the model is .*; reduce training.learning_rate$"
+    said = (
+        r"^training diverged: round \d+, the norm of the model is .*; "
+        r"reduce training.learning_rate$"
+    )
     with pytest.raises(DivergenceError, match=said):
         goes_on()
     assert last.round > 0

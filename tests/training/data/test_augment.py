@@ -1,3 +1,5 @@
+"""Augmentation: whole batches against single images, distribution of the draws."""
+
 import pytest
 import torch
 

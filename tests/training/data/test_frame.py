@@ -1,3 +1,5 @@
+"""Framed images: place, grey channels, shapes and their errors."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Partition of rows over clients: coverage, sizes, classes, seeds and errors."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,7 +108,7 @@ def test_labels_drawn_uniformly_are_split_evenly_over_who_holds_them(clients, he
     assert ((counts > 0).sum(axis=1) == held).all()
     for label in range(CLASSES):
         own = counts[counts[:, label] > 0, label]
-        assert own.sum() == (totals[label] if own.size else 0)  # what nobody drew stays unused
+        assert own.sum() == (totals[label] if own.size else 0)  # a class without clients is unused
         assert own.size == 0 or own.max() - own.min() <= 1
 
 

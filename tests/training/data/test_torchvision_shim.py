@@ -1,3 +1,5 @@
+"""Import of torchvision without its compiled operators."""
+
 import subprocess
 import sys
 

@@ -1,3 +1,5 @@
+"""Neighbours on a graph, mixing weights and means."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -75,7 +77,7 @@ def test_mean_of_masks():
     ]  # more neighbours than a byte counts
 
 
-def test_weights_of_who_is_missing_are_shared():
+def test_weights_of_missing_neighbours_are_distributed():
     own, weights = np.float32([0, 4]), np.array([0.5, 0.25, 0.25])
     np.testing.assert_allclose(mixed(own, 0.5, {}, weights), own)
     np.testing.assert_allclose(mixed(own, 0.5, {2: np.float32([3, 1])}, weights), [1, 3])

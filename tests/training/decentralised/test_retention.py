@@ -1,3 +1,5 @@
+"""Retention ratios of agents, given or allocated."""
+
 import numpy as np
 import pytest
 from helpers.agents import TASK
@@ -5,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.algorithms.decentralised.dsgd import Dsgd
-from training.decentralised.retention import Retention, mask_density, maskable_entries, shares
+from training.decentralised.retention import (
+    Retention,
+    mask_density,
+    maskable_entries,
+    retention_fractions,
+)
 from training.sparsity.payload import retained_counts
 from wirelessfl.errors import InputError
 
@@ -16,11 +23,11 @@ K = 3
 
 
 def counts(keep, agent=0, ratio=0.0):
-    return retained_counts(shares(keep.layers(LAYOUT, K, agent, ratio)), SIZES)
+    return retained_counts(retention_fractions(keep.layers(LAYOUT, K, agent, ratio)), SIZES)
 
 
 @given(st.floats(0.01, 1.0))
-def test_given_shares_keep_what_the_paper_says(ratio):
+def test_given_fractions_keep_the_weights_that_the_paper_states(ratio):
     for count, size in zip(counts(Retention(keep_ratio=ratio)), SIZES, strict=True):
         assert abs(count - ratio * size) <= 1
         assert count >= ratio * size - 1e-6
@@ -36,7 +43,7 @@ def test_the_allocations_shares_keep_no_weight_more_than_granted(ratio):
 
 
 @given(st.floats(0.01, 1.0), st.floats(0.0, 1.0, exclude_max=True))
-def test_the_allocation_shares_out_what_is_kept_at_most(most, ratio):
+def test_the_allocation_scales_the_largest_fraction(most, ratio):
     keep = Retention(retention="allocation", keep_at_most=most)
     whole = counts(Retention(keep_ratio=most))
     assert counts(keep) == whole
@@ -63,7 +70,7 @@ def test_the_allocation_shares_out_what_is_kept_at_most(most, ratio):
         ),
     ],
 )
-def test_what_is_kept_at_most_is_checked(fields, message):
+def test_the_largest_fraction_is_checked(fields, message):
     with pytest.raises(InputError, match=message):
         Retention(**fields)
 
@@ -71,11 +78,11 @@ def test_what_is_kept_at_most_is_checked(fields, message):
 def test_agents_keep_their_own_shares_and_fully_connected_layers_theirs():
     keep = Retention(keep_ratios=(0.5, 0.25, 1.0), fc_keep=0.9)
     for agent, ratio in enumerate((0.5, 0.25, 1.0)):
-        chosen = shares(keep.layers(LAYOUT, K, agent))
+        chosen = retention_fractions(keep.layers(LAYOUT, K, agent))
         assert chosen == tuple(0.9 if len(entry.shape) == 2 else ratio for entry in LAYERS)
 
 
-def test_what_the_network_may_shrink():
+def test_the_part_that_the_network_can_prune():
     biases = LAYOUT.parameter_size - sum(SIZES)
     fixed, prunable = Retention(keep_ratio=0.5).kept(LAYOUT, K)
     assert fixed.tolist() == [biases + sum(counts(Retention(keep_ratio=0.5)))] * K
@@ -85,7 +92,7 @@ def test_what_the_network_may_shrink():
     assert prunable.tolist() == [sum(SIZES)] * K
 
 
-def test_who_takes_part():
+def test_participation_by_ratio():
     ratios = np.array([0.0, 0.4, 1.0])
     assert Retention(retention="allocation").takes_part(ratios).tolist() == [True, True, False]
     assert Retention().takes_part(np.array([0.0, 0.0, 1.0])).tolist() == [True, True, False]
@@ -95,7 +102,7 @@ def test_who_takes_part():
         Retention().takes_part(ratios)
 
 
-def test_the_share_of_ones_leaves_out_what_has_no_mask():
+def test_mask_density_excludes_entries_without_a_mask():
     masks = np.ones((2, LAYOUT.parameter_size), dtype=bool)
     for entry in LAYERS:
         masks[0, entry.slice] = False

@@ -1,6 +1,4 @@
-"""Runs without a server: one graph for radio and training, checkpoints, the loop that server-based
-methods have.
-"""
+"""Runs without a server: one graph for radio and training, checkpoints, the common loop."""
 
 import json
 
@@ -48,7 +46,7 @@ def run(item, path):
 
 def test_retention_comes_from_the_allocation_under_a_deadline(tmp_path):
     records = run(experiment(), tmp_path / "whole")
-    sizes = maskable_entries(started(McePl())[0]._cohort.layout)
+    sizes = maskable_entries(started(McePl())[0]._pool.layout)
     entries = sum(entry.size for entry in sizes)
     for record in records:
         ratios = np.array(record["pruning_ratio"])
@@ -81,7 +79,8 @@ def test_a_resumed_run_has_the_records_of_a_whole_one(tmp_path):
         (
             {"graph": "erdos-renyi", "edge_probability": 0.7},
             {"graph": "erdos-renyi"},
-            r"training.edge_probability must be that of the channel, channel.edge_probability = 0.7, got 0.5",
+            r"training.edge_probability must be that of the channel, channel.edge_probability = 0.7, "
+            "got 0.5",
         ),
         (
             {"graph": "given", "adjacency": [[0, 1], [1, 0]]},
@@ -96,7 +95,7 @@ def test_radio_and_training_have_one_graph(channel, training, message):
     assert "\n" not in str(error.value)
 
 
-def test_graphs_that_are_the_same_may_differ_in_what_does_not_matter():
+def test_equal_graphs_may_differ_in_unused_fields():
     experiment(channel={"edge_probability": 0.7})
     experiment(training={"edge_probability": 0.3})
     from_tables(
@@ -131,7 +130,7 @@ def test_a_packed_state_has_bits_for_masks_and_comes_back(algorithm):
         trainer.unpack({name: array for name, array in packed.items() if name != "own_mask"})
 
 
-def test_who_sends_nothing_leaves_others_alone():
+def test_agents_that_send_nothing_do_not_affect_others():
     trainer, state = started(IndMask(task=TASK))
     heard, metrics = trainer.step(state, np.zeros(3), Delivery.all(3))
     assert not metrics.uplink_bits.any()

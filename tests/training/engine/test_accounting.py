@@ -1,3 +1,5 @@
+"""Costs of local programs: FLOPs and weight updates against manual counts."""
+
 import numpy as np
 import pytest
 from helpers.federation import ALGORITHM_1, PRUNE, train

@@ -1,3 +1,5 @@
+"""Mini-batches: augmentation, normalisation, selections and gathered batches."""
+
 from dataclasses import replace
 
 import pytest
@@ -7,7 +9,7 @@ from helpers.federation import made_up_data
 from training.data.augment import crop_flip
 from training.engine import batches
 from training.engine.batches import Batches
-from training.engine.program import Sample
+from training.engine.program import SampleSelection
 
 CPU = torch.device("cpu")
 
@@ -66,7 +68,7 @@ def test_a_sample_is_some_of_a_clients_data_to_train_or_to_test_on():
 
     def seen(of, count, seed=5):
         return torch.cat(
-            [images for images, _ in made.test(1, Sample(of=of, count=count, seed=seed))]
+            [images for images, _ in made.test(1, SampleSelection(of=of, count=count, seed=seed))]
         )
 
     whole = {

@@ -1,3 +1,5 @@
+"""Compact networks train as the masked whole network does."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +33,9 @@ def hidden(*kept):
 
 
 def places(kept):
-    """Where these channels of `NormCnn` lie, by hand: rows of conv and norm, groups of four columns
-    of the head.
+    """Places of these channels of `NormCnn`, written out.
+
+    They are rows of conv and norm, and groups of four columns of the head.
     """
     found = np.zeros(LAYOUT.size, dtype=bool)
     for entry in LAYOUT.entries:

@@ -47,7 +47,8 @@ def test_the_message_is_one_line_with_client_tensor_and_step():
     with pytest.raises(InputError) as caught:
         it.step(it.init(0), np.full(K, 0.5), Delivery.all(K))
     assert str(caught.value) == (
-        "training diverged: client 1, round 1, loss 0, conv1.weight is not finite at step 0 of the start; "
+        "training diverged: client 1, round 1, loss 0, conv1.weight is not finite at step 0 of "
+        "the start; "
         "reduce training.learning_rate"
     )
 

@@ -1,3 +1,5 @@
+"""The engine: programs against SGD written out, purity, evaluation."""
+
 from dataclasses import replace
 from itertools import pairwise
 
@@ -203,7 +205,8 @@ def test_accuracy_counts_hits_over_all_batches():
 def test_divergence_names_client_round_step_and_tensor(rate):
     with pytest.raises(
         InputError,
-        match=r"^training diverged: client 2, round 8, loss .*, (conv|fc)\d\.(weight|bias) is not finite "
+        match=r"^training diverged: client 2, round 8, loss .*, (conv|fc)\d\.(weight|bias) is "
+        r"not finite "
         r"at step [123] of batches/shared; reduce training\.learning_rate$",
     ):
         engine().train(work((train("all", 3, rate),), client=2, round=7))

@@ -1,4 +1,4 @@
-"""The penalty on a model's features: by hand, in stacks and lanes, and for models that name none."""
+"""The penalty on features: a reference, stacked and parallel networks, models without features."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ from torch import nn
 
 from training.engine.network import Network
 from training.engine.program import LocalWork, Train
-from training.executors.graph import Graph
-from training.executors.loop import Loop
-from training.executors.stacked import Stacked
+from training.executors.graph import GraphExecutor
+from training.executors.loop import LoopExecutor
+from training.executors.stacked import StackedExecutor
 from training.models.digits_cnn import DigitsCnn
 from training.models.mlp import Mlp
 from training.structure.submodel import SubModel
@@ -76,7 +76,7 @@ def test_the_gradient_is_that_of_loss_and_penalty_and_the_loss_is_without_it(mod
 def test_it_makes_features_smaller_and_0_changes_no_bit():
     data = made_up_data()
     plain, none, penalised = (
-        Loop(WHOLE, data).train(works(penalty)) for penalty in (0.0, 0.0, 0.5)
+        LoopExecutor(WHOLE, data).train(works(penalty)) for penalty in (0.0, 0.0, 0.5)
     )
     model, layout = WHOLE.build_model()
     network, sizes = Network(model, layout, torch.device("cpu")), []
@@ -93,10 +93,10 @@ def test_it_makes_features_smaller_and_0_changes_no_bit():
 
 
 @pytest.mark.parametrize("sub", [None, SUB])
-@pytest.mark.parametrize("executor", [Stacked, Graph])
+@pytest.mark.parametrize("executor", [StackedExecutor, GraphExecutor])
 def test_stacks_and_lanes_do_as_the_loop(executor, sub):
     stack = executor(WHOLE, made_up_data())
-    loop = list(Loop(WHOLE, made_up_data()).train(works(0.5, sub)))
+    loop = list(LoopExecutor(WHOLE, made_up_data()).train(works(0.5, sub)))
     for one, other in zip(stack.train(works(0.5, sub)), loop, strict=True):
         np.testing.assert_allclose(one.vector, other.vector, rtol=1e-5, atol=1e-6)
         assert one.loss == pytest.approx(other.loss, rel=1e-5)

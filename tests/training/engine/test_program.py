@@ -1,3 +1,5 @@
+"""Programs as data: lengths of phases and invalid work."""
+
 import numpy as np
 import pytest
 from helpers.federation import PRUNE, work

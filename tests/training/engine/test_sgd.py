@@ -1,3 +1,5 @@
+"""Local SGD against torch's optimiser: momentum, decay, clipping, proximal term, masks."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +21,7 @@ def phase(**fields):
 
 
 def batches(steps=None, epochs=None):
-    """The batches that the docstring of `Train` promises, drawn by hand."""
+    """The mini-batches that the docstring of `Train` specifies, drawn without the engine."""
     generator = torch.Generator().manual_seed(Streams(3, 0).seed_for(STREAM, CLIENT))
     drawn = []
     while len(drawn) < (steps if epochs is None else 3 * epochs):

@@ -1,3 +1,5 @@
+"""Straight-through training of masks against a naive loop with autograd."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -244,7 +246,7 @@ def test_pruned_weights_learn_by_the_gradient_at_their_masked_values(threshold):
 
 def test_shares_of_the_wrong_number():
     with pytest.raises(
-        InputError, match="a mask needs one share for each of 4 tensors of weights, got 2"
+        InputError, match="a mask needs one fraction for each of 4 tensors of weights, got 2"
     ):
         ours(phase(keep=(0.5, 0.5)))
 

@@ -1,3 +1,5 @@
+"""Distributed execution: processes of torchrun give the results of the loop."""
+
 import os
 import subprocess
 import sys
@@ -10,8 +12,8 @@ from helpers.federation import SPEC, made_up_data, train, work
 from studies.cli._processes import is_first, own_folder
 from training.engine.program import EvaluationWork
 from training.executors import make_executor
-from training.executors.distributed import Distributed, own_device
-from training.executors.loop import Loop
+from training.executors.distributed import DistributedExecutor, own_device
+from training.executors.loop import LoopExecutor
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 
@@ -34,14 +36,14 @@ import numpy as np
 import torch.distributed as dist
 from helpers.federation import ALGORITHM_1, SPEC, made_up_data, train, work
 from training.executors import make_executor
-from training.executors.loop import Loop
+from training.executors.loop import LoopExecutor
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 
 data = made_up_data(clients=5)
 works = [work(ALGORITHM_1, client=client, ratio=client / 5) for client in range(5)]
 executor = make_executor(SPEC, data, Runtime(), round_flops=1e12)
-for ours, theirs in zip(executor.train(works), Loop(SPEC, data).train(works), strict=True):
+for ours, theirs in zip(executor.train(works), LoopExecutor(SPEC, data).train(works), strict=True):
     assert np.array_equal(ours.vector, theirs.vector) and ours.loss == theirs.loss
 try:
     list(executor.train([works[0], work((train("all", 3, 1e30),), client=4), works[1]]))
@@ -121,7 +123,11 @@ def alone():
 
 @pytest.mark.usefixtures("alone")
 def test_works_are_taken_a_window_at_a_time_and_those_before_an_error_count():
-    executor, loop, taken = Distributed(Loop(SPEC, DATA)), Loop(SPEC, DATA), []
+    executor, loop, taken = (
+        DistributedExecutor(LoopExecutor(SPEC, DATA)),
+        LoopExecutor(SPEC, DATA),
+        [],
+    )
 
     def works():
         for client, rate in enumerate((0.1, 0.1, 1e30, 0.1)):
@@ -144,8 +150,10 @@ def test_works_are_taken_a_window_at_a_time_and_those_before_an_error_count():
 def test_processes_of_torchrun_share_the_work(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     executor = make_executor(SPEC, DATA, Runtime(), round_flops=1e12)
-    assert isinstance(executor, Distributed)
-    assert isinstance(executor._inner, Loop)  # workers beside the processes would share their cores
+    assert isinstance(executor, DistributedExecutor)
+    assert isinstance(
+        executor._inner, LoopExecutor
+    )  # workers beside the processes would share their cores
 
 
 def test_each_process_has_a_device_of_its_own(monkeypatch):

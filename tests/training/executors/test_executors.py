@@ -1,3 +1,5 @@
+"""Workers and the choice of executors: equal to the loop bit for bit, errors, deaths."""
+
 import os
 import signal
 import subprocess
@@ -11,9 +13,9 @@ import pytest
 from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, train, work
 
 from training.engine.program import Accumulate, EvaluationWork, Train, TrainMask, TrainPruned
-from training.executors import WORTH_WORKERS_FLOPS, check_device, make_executor
-from training.executors.loop import Loop
-from training.executors.workers import WorkerError, Workers
+from training.executors import LEAST_WORKERS_FLOPS, check_device, make_executor
+from training.executors.loop import LoopExecutor
+from training.executors.workers import WorkerError, WorkersExecutor
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
 from wirelessfl.errors import InputError
@@ -26,8 +28,8 @@ EVALUATIONS = [EvaluationWork(client=client, vector=start_vector()[0]) for clien
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_workers_equal_the_loop_bit_for_bit(count):
-    loop = Loop(SPEC, DATA)
-    with closing(Workers(SPEC, DATA, count)) as workers:
+    loop = LoopExecutor(SPEC, DATA)
+    with closing(WorkersExecutor(SPEC, DATA, count)) as workers:
         for _ in range(2):
             for ours, theirs in zip(loop.train(WORKS), workers.train(WORKS), strict=True):
                 assert np.array_equal(ours.vector, theirs.vector)
@@ -39,7 +41,7 @@ def test_workers_equal_the_loop_bit_for_bit(count):
 @pytest.fixture(scope="module")
 def two():
     """Two workers for the tests that do them no harm: a process takes seconds to start."""
-    with closing(Workers(SPEC, DATA, 2)) as workers:
+    with closing(WorkersExecutor(SPEC, DATA, 2)) as workers:
         yield workers
 
 
@@ -80,7 +82,7 @@ def _every_phase():
 
 def test_every_phase_gives_the_same_bits_from_a_worker(two):
     for ours, theirs in zip(
-        Loop(SPEC, DATA).train(_every_phase()), two.train(_every_phase()), strict=True
+        LoopExecutor(SPEC, DATA).train(_every_phase()), two.train(_every_phase()), strict=True
     ):
         one, other = vars(ours), vars(theirs)
         sums, other_sums = one.pop("sums"), other.pop("sums")
@@ -108,7 +110,7 @@ def test_workers_run_a_few_works_ahead_and_no_more(two):
 
 def test_bad_input_and_death_in_a_worker_reach_the_parent():
     diverging = work((train("all", 3, 1e30),), client=4)
-    with closing(Workers(SPEC, DATA, 1)) as workers:
+    with closing(WorkersExecutor(SPEC, DATA, 1)) as workers:
         with pytest.raises(InputError, match="training diverged: client 4"):
             list(workers.train([diverging]))
         assert len(list(workers.train(WORKS[:2]))) == 2  # bad input does no harm to the worker
@@ -123,13 +125,13 @@ def test_a_worker_that_cannot_start_says_why():
         WorkerError,
         match=r"worker 0 ended with status 1: .*InputError: model 'nonsense' is not known",
     ):
-        Workers(replace(SPEC, model="nonsense"), DATA, 1)
+        WorkersExecutor(replace(SPEC, model="nonsense"), DATA, 1)
 
 
 PARENT = """
 from helpers.federation import SPEC, made_up_data
-from training.executors.workers import Workers
-workers = Workers(SPEC, made_up_data(), 1)
+from training.executors.workers import WorkersExecutor
+workers = WorkersExecutor(SPEC, made_up_data(), 1)
 print(workers._workers[0]._process.pid, flush=True)
 input()
 """
@@ -162,22 +164,22 @@ def _runs(pid):
 @pytest.mark.parametrize(
     ("flops", "runtime", "clients", "kind"),
     [
-        (WORTH_WORKERS_FLOPS, Runtime(workers=2), 5, "workers"),
-        (WORTH_WORKERS_FLOPS - 1, Runtime(workers=2), 5, "loop"),
-        (WORTH_WORKERS_FLOPS, Runtime(workers=1), 5, "loop"),
-        (WORTH_WORKERS_FLOPS, Runtime(workers=2), 1, "loop"),
-        (WORTH_WORKERS_FLOPS, Runtime(executor="loop", workers=2), 5, "loop"),
+        (LEAST_WORKERS_FLOPS, Runtime(workers=2), 5, "workers"),
+        (LEAST_WORKERS_FLOPS - 1, Runtime(workers=2), 5, "loop"),
+        (LEAST_WORKERS_FLOPS, Runtime(workers=1), 5, "loop"),
+        (LEAST_WORKERS_FLOPS, Runtime(workers=2), 1, "loop"),
+        (LEAST_WORKERS_FLOPS, Runtime(executor="loop", workers=2), 5, "loop"),
         (1, Runtime(executor="workers", workers=1), 5, "workers"),
     ],
 )
 def test_auto_takes_workers_for_big_rounds_only(flops, runtime, clients, kind, monkeypatch):
-    monkeypatch.setattr("training.executors.Workers", lambda spec, data, count: "workers")
+    monkeypatch.setattr("training.executors.WorkersExecutor", lambda spec, data, count: "workers")
     executor = make_executor(SPEC, made_up_data(clients), runtime, round_flops=flops)
-    assert ("loop" if isinstance(executor, Loop) else executor) == kind
+    assert ("loop" if isinstance(executor, LoopExecutor) else executor) == kind
 
 
 def test_no_more_workers_than_clients(monkeypatch):
-    monkeypatch.setattr("training.executors.Workers", lambda spec, data, count: count)
+    monkeypatch.setattr("training.executors.WorkersExecutor", lambda spec, data, count: count)
     assert make_executor(SPEC, DATA, Runtime(executor="workers", workers=9), round_flops=1) == 5
 
 

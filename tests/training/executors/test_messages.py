@@ -1,3 +1,5 @@
+"""Messages over pipes and shared memory."""
+
 import os
 
 import numpy as np
@@ -43,7 +45,7 @@ def exchange(sender, receiver, message):
 
 @pytest.mark.parametrize("room", [0, 100, 1000, 1 << 28])
 def test_messages_arrive_whole_whatever_fits_into_the_shared_memory(ends, room, monkeypatch):
-    monkeypatch.setattr(_messages, "_ROOM", room)
+    monkeypatch.setattr(_messages, "_CAPACITY", room)
     file = shared_file() if room else None
     one, other = ends(file)
     for _ in range(2):

@@ -1,3 +1,5 @@
+"""Stacked clients: equal to the loop within rounding, for every phase and option."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +9,11 @@ from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, tr
 from torch import nn
 
 from training.engine.program import Accumulate, Train, TrainMask
-from training.engine.stacked_network import Stack
+from training.engine.stacked_network import StackedNetwork
 from training.executors import make_executor
-from training.executors.graph import Lanes
-from training.executors.loop import Loop
-from training.executors.stacked import Stacked, most_clients
+from training.executors.graph import ParallelNetworks
+from training.executors.loop import LoopExecutor
+from training.executors.stacked import StackedExecutor, most_clients
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 
@@ -32,7 +34,7 @@ START, LAYOUT = start_vector()
 
 
 def data(sizes=SIZES):
-    """Made-up clients of these sizes."""
+    """Synthetic clients of these sizes."""
     made = made_up_data(clients=len(sizes))
     rows = tuple(index[:size] for index, size in zip(made.train_index, sizes, strict=True))
     return replace(made, train_index=rows)
@@ -42,7 +44,7 @@ def works(*program, ratio=0.0):
     return [work(program, client=client, ratio=ratio * client) for client in range(len(SIZES))]
 
 
-@pytest.fixture(params=[Stack, Lanes])
+@pytest.fixture(params=[StackedNetwork, ParallelNetworks])
 def made(request):
     """Numbers of clients in the stacks that were made, and who makes them."""
     clients: list[int] = []
@@ -83,7 +85,7 @@ def assert_close(ours, theirs):
 def test_every_phase_and_option_is_that_of_the_loop(program, ratio, fields, made):
     stacks, make = made
     asked = [replace(each, **fields) for each in works(*program, ratio=ratio)]
-    loop, stacked = Loop(SPEC, data()), Stacked(SPEC, data(), make=make)
+    loop, stacked = LoopExecutor(SPEC, data()), StackedExecutor(SPEC, data(), make=make)
     for ours, theirs in zip(stacked.train(asked), loop.train(asked), strict=True):
         assert_close(ours, theirs)
     assert stacks
@@ -92,8 +94,8 @@ def test_every_phase_and_option_is_that_of_the_loop(program, ratio, fields, made
 def test_augmented_batches_are_those_of_the_loop():
     augmented = replace(data(), augmentation="crop-flip")
     for ours, theirs in zip(
-        Stacked(SPEC, augmented).train(works(EVERYTHING)),
-        Loop(SPEC, augmented).train(works(EVERYTHING)),
+        StackedExecutor(SPEC, augmented).train(works(EVERYTHING)),
+        LoopExecutor(SPEC, augmented).train(works(EVERYTHING)),
         strict=True,
     ):
         assert_close(ours, theirs)
@@ -101,7 +103,7 @@ def test_augmented_batches_are_those_of_the_loop():
 
 def test_stacks_are_made_of_equal_batches(made):
     stacks, make = made
-    stacked = Stacked(SPEC, data(), make=make)
+    stacked = StackedExecutor(SPEC, data(), make=make)
     list(stacked.train(works(train("all"))))
     assert stacks == [4]  # batches of 16, and a client with 9
     list(stacked.train(works(replace(EVERYTHING, steps=None, epochs=1))))
@@ -117,7 +119,7 @@ def test_works_are_taken_a_stack_at_a_time(made):
             taken.append(each.client)
             yield each
 
-    results = Stacked(SPEC, data(), 2, make=make).train(asked())
+    results = StackedExecutor(SPEC, data(), 2, make=make).train(asked())
     assert taken == []
     next(results)
     assert taken == [0, 1]
@@ -137,7 +139,9 @@ def test_who_is_alone_or_trains_a_mask_is_trained_by_the_loop():
     ]
     for asked in (scored, works(train("all"))[-1:]):
         for ours, theirs in zip(
-            Stacked(SPEC, data()).train(asked), Loop(SPEC, data()).train(asked), strict=True
+            StackedExecutor(SPEC, data()).train(asked),
+            LoopExecutor(SPEC, data()).train(asked),
+            strict=True,
         ):
             assert np.array_equal(ours.vector, theirs.vector)
             assert np.array_equal(ours.mask, theirs.mask)
@@ -145,22 +149,22 @@ def test_who_is_alone_or_trains_a_mask_is_trained_by_the_loop():
 
 def test_divergence_of_one_is_named_and_harms_nobody(made):
     _, make = made
-    stacked = Stacked(SPEC, data(), make=make)
+    stacked = StackedExecutor(SPEC, data(), make=make)
     infinite = replace(works(train("all"))[1], vector=np.full_like(START, 3e38))
     asked = works(train("all"))
     with pytest.raises(InputError, match="training diverged: client 1, round 1"):
         list(stacked.train([asked[0], infinite, *asked[2:]]))
-    expected = Loop(SPEC, data()).train(asked)
+    expected = LoopExecutor(SPEC, data()).train(asked)
     for ours, theirs in zip(stacked.train(asked), expected, strict=True):
         assert_close(ours, theirs)
 
 
 def test_layers_that_can_be_stacked():
-    assert Stack.fits(
+    assert StackedNetwork.fits(
         nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Linear(2, 2))
     )
-    assert not Stack.fits(nn.Sequential(nn.Linear(2, 2), nn.PReLU()))
-    assert not Stack.fits(nn.Sequential(nn.Conv2d(1, 2, 3, padding_mode="circular")))
+    assert not StackedNetwork.fits(nn.Sequential(nn.Linear(2, 2), nn.PReLU()))
+    assert not StackedNetwork.fits(nn.Sequential(nn.Conv2d(1, 2, 3, padding_mode="circular")))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_a_stack_fits_into_a_gibibyte(size, clients):
 
 def test_the_runtime_asks_for_stacks():
     executor = make_executor(SPEC, data(), Runtime(executor="stacked", stack=3), round_flops=1)
-    assert isinstance(executor, Stacked)
+    assert isinstance(executor, StackedExecutor)
     assert executor.ahead == 3
 
 
@@ -180,9 +184,9 @@ def test_the_runtime_asks_for_stacks():
     ("model", "name"), [("logistic", "stacked"), ("mlp", "stacked"), ("cnn", "graph")]
 )
 def test_on_cuda_linear_models_are_stacked_and_others_recorded(model, name, monkeypatch):
-    for made in ("Stacked", "Graph"):
+    for choice, executor in (("stacked", "StackedExecutor"), ("graph", "GraphExecutor")):
         monkeypatch.setattr(
-            f"training.executors.{made}", lambda spec, data, most, made=made: made.lower()
+            f"training.executors.{executor}", lambda spec, data, most, choice=choice: choice
         )
     spec = replace(SPEC, model=model, personalised=False, device="cuda")
     assert make_executor(spec, data(), Runtime(), round_flops=1e15) == name
@@ -194,8 +198,8 @@ def test_graphs_are_for_cuda():
 
 
 def test_lanes_keep_a_step_for_each_part_and_shape_of_batch():
-    network = Loop(SPEC, data())._engine.place(work(ALGORITHM_1)).network
-    lanes = Lanes(network, 2)
+    network = LoopExecutor(SPEC, data())._engine.place(work(ALGORITHM_1)).network
+    lanes = ParallelNetworks(network, 2)
     lanes.vector.copy_(torch.from_numpy(START).expand(2, -1))
     for part, count in (("all", 4), ("all", 8), ("shared", 8), ("all", 4)):
         lanes.require(part)

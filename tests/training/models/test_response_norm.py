@@ -1,3 +1,5 @@
+"""Local response normalisation against torch and finite differences."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""PruneFL's choice of weights, on vectors that are small enough to choose by hand."""
+"""Reconfiguration of PruneFL's mask, on vectors small enough to verify manually."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,15 @@ def array(*values):
 
 
 def adaptive(
-    weights, mask, importance, seconds=None, layers=SIX, *, constant_s=1.0, prune_share=0.5, most=99
+    weights,
+    mask,
+    importance,
+    seconds=None,
+    layers=SIX,
+    *,
+    constant_s=1.0,
+    prune_fraction=0.5,
+    most=99,
 ):
     seconds = np.ones(len(weights)) if seconds is None else seconds
     found = adaptive_mask(
@@ -27,13 +35,13 @@ def adaptive(
         seconds,
         layers,
         constant_s=constant_s,
-        prune_share=prune_share,
+        prune_fraction=prune_fraction,
         most=most,
     )
     return np.flatnonzero(found).tolist()
 
 
-def test_by_hand():
+def test_a_small_example():
     weights = array(6, -5, 4, 3, -2, 1)  # 3, 4, 5 are undecided; gamma = 6 / (1 + 3) = 1.5
     assert adaptive(weights, ALL, array(2, 2, 2, 1.4, 0, 1)) == [0, 1, 2]
     assert adaptive(weights, ALL, array(2, 2, 2, 1.6, 0, 1.51)) == [
@@ -56,7 +64,7 @@ def test_seconds_decide_between_equal_gradients():
     ]  # 2 / 4 is below any gamma
 
 
-def test_what_was_pruned_can_come_back_and_what_lies_outside_stays():
+def test_pruned_weights_can_return_and_entries_outside_the_layers_stay():
     weights = array(6, -5, 4, 3, 0, 0, 9, 9)
     mask = np.array([1, 1, 1, 1, 0, 0, 1, 1], dtype=bool)
     importance = array(1, 1, 0, 0, 0, 50, 0, 0)
@@ -72,7 +80,7 @@ def test_what_was_pruned_can_come_back_and_what_lies_outside_stays():
 def test_layers_put_up_their_own_shares():
     weights = array(9, 8, 7, 3, 2, 1)
     assert adaptive(
-        weights, ALL, np.zeros(6), layers=[slice(0, 3), slice(3, 6)], prune_share=0.34
+        weights, ALL, np.zeros(6), layers=[slice(0, 3), slice(3, 6)], prune_fraction=0.34
     ) == [0, 1, 3, 4]
 
 
@@ -120,7 +128,7 @@ def test_the_share_put_up_halves():
     weights, nothing = np.arange(1, 9, dtype=np.float32), np.zeros(8)
     common = {"layers": [slice(0, 8)], "constant_s": 1.0}
     kept = [
-        rule.mask(weights, np.ones(8, bool), nothing, np.ones(8), round=t, **common).sum()
+        rule.mask(weights, np.ones(8, bool), nothing, np.ones(8), round_index=t, **common).sum()
         for t in (0, 10, 20)
     ]
     assert kept == [4, 6, 7]

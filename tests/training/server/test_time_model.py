@@ -1,3 +1,5 @@
+"""Assumed round times."""
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from training.server.time_model import TimeModel
 from wirelessfl.errors import InputError
 
 
-def test_seconds_by_hand():
+def test_seconds_follow_the_formula():
     model = TimeModel(assumed_flops_per_s=(1e9, 2e9), assumed_rate_bps=1e6, assumed_constant_s=0.5)
     np.testing.assert_allclose(
         model.seconds(np.array([1e9, 1e9]), np.array([2e6, 0.0])), [3.5, 1.0]

@@ -1,3 +1,5 @@
+"""Rounds of server-based training: means over holders, late uploads, checkpoints, executors."""
+
 import io
 import weakref
 from dataclasses import replace
@@ -45,6 +47,7 @@ def same(one, other):
     return np.array_equal(one.shared, other.shared) and np.array_equal(one.personal, other.personal)
 
 
+@pytest.mark.slow
 def test_ratio_zero_is_only_personalisation_bit_for_bit():
     assert same(run(fedalt(), [0] * K)[0], run(fedalt(importance_steps=0), [0] * K)[0])
 
@@ -83,16 +86,16 @@ def test_a_round_is_every_clients_program_and_the_mean_over_holders():
     np.testing.assert_allclose(after.shared, total / holders, rtol=1e-6)
 
 
-def test_what_is_not_delivered_is_left_out_and_the_personal_part_stays():
+def test_lost_uploads_are_excluded_and_the_personal_part_stays():
     late = np.array([True, False, True, True])
     state, metrics = run(fedalt(), [0.3] * K, rounds=1, delivery=Delivery.of(late))
-    everybody, paid = run(fedalt(), [0.3] * K, rounds=1)
-    assert np.array_equal(state.personal, everybody.personal)
-    assert not np.array_equal(state.shared, everybody.shared)
+    all_clients, paid = run(fedalt(), [0.3] * K, rounds=1)
+    assert np.array_equal(state.personal, all_clients.personal)
+    assert not np.array_equal(state.shared, all_clients.shared)
     assert np.array_equal(metrics.uplink_bits, paid.uplink_bits)
 
 
-def test_nobody_delivers():
+def test_without_deliveries_the_model_stays():
     it = trainer(fedalt())
     start = it.init(0)
     state, _ = it.step(start, np.full(K, 0.3), Delivery.of(np.zeros(K)))
@@ -175,7 +178,7 @@ def test_a_thousand_clients_are_never_there_at_once(monkeypatch):
     state = it.init(0)
     assert state.personal.size == 0
     alive, most = weakref.WeakSet(), 0
-    train = it._executor.train
+    train = it._pool.executor.train
 
     def counted(works):
         def seen(items):
@@ -187,21 +190,21 @@ def test_a_thousand_clients_are_never_there_at_once(monkeypatch):
 
         return seen(train(seen(works)))
 
-    monkeypatch.setattr(it._executor, "train", counted)
+    monkeypatch.setattr(it._pool.executor, "train", counted)
     it.step(state, np.zeros(clients), Delivery.all(clients))
     assert 2 <= most <= 6  # works and results
 
 
-def test_who_has_nothing_to_do_does_not_trouble_the_executor(monkeypatch):
+def test_clients_without_work_are_not_sent_to_the_executor(monkeypatch):
     it = trainer(PruningOnly(task=TASK, learning_rate=0.05))
-    start, asked, train = it.init(0), [], it._executor.train
+    start, asked, train = it.init(0), [], it._pool.executor.train
 
     def noted(works):
         works = list(works)
         asked.extend(work.client for work in works)
         return train(works)
 
-    monkeypatch.setattr(it._executor, "train", noted)
+    monkeypatch.setattr(it._pool.executor, "train", noted)
     state, metrics = it.step(start, np.array([1, 0.5, 1, 0]), ALL)
     assert asked == [1, 3]
     assert metrics.uplink_bits.tolist() == [0, 32 * (N_U + N_V) // 2, 0, 32 * (N_U + N_V)]
@@ -247,7 +250,7 @@ def test_demand_of_the_three_methods():
     assert numbers(FedAlt(task=task, count_mask_bits=True))[2:] == [n_u, 32 * n_u]
 
 
-def test_a_restored_run_goes_on_as_if_nothing_had_been():
+def test_a_restored_run_continues_identically():
     ratios = np.array([0, 0.2, 0.5, 0.9])
     it = trainer(fedalt())
     state = it.step(it.init(0), ratios, ALL)[0]
@@ -270,6 +273,7 @@ def test_states_are_never_edited():
         state.shared[0] = 1
 
 
+@pytest.mark.slow
 def test_training_learns_the_digits():
     it = trainer(FedAlt(task=TASK, learning_rate=0.03))
     state = it.init(0)
@@ -373,11 +377,11 @@ def test_a_late_upload_joins_the_mean_of_the_round_in_which_it_arrives():
     upload, mask = first.late[1]
     assert list(first.late) == [1]
     restored = trainer(fedalt()).unpack(it.pack(first))
-    nobody, _ = it.step(
+    no_client, _ = it.step(
         restored, ratios, Delivery(participates=~no, on_time=no, late=no, arrived_late=one)
     )
-    assert np.array_equal(nobody.shared, np.where(mask, upload, first.shared))
-    assert not nobody.late
+    assert np.array_equal(no_client.shared, np.where(mask, upload, first.shared))
+    assert not no_client.late
     again, _ = it.step(
         first, ratios, Delivery(participates=~no, on_time=~one, late=one, arrived_late=no)
     )
@@ -402,7 +406,7 @@ def test_late_uploads_are_summed_in_the_order_that_a_resumed_run_has():
     }
     live = replace(
         start, late={k: uploads[k] for k in (3, 1, 2)}
-    )  # on its way for longer than 1 and 2
+    )  # in transit for longer than 1 and 2
     resumed = trainer(fedalt()).unpack(it.pack(live))
     delivery = Delivery(participates=~no, on_time=no, late=no, arrived_late=late)
     one, other = (it.step(state, np.ones(K), delivery)[0] for state in (live, resumed))
@@ -410,7 +414,7 @@ def test_late_uploads_are_summed_in_the_order_that_a_resumed_run_has():
     assert one.shared[0] == np.float32(1 / 3)
 
 
-def test_who_does_not_take_part_stays_as_it_is_and_costs_nothing():
+def test_non_participating_clients_are_unchanged_at_no_cost():
     it = trainer(fedalt())
     start = it.init(0)
     no, here = np.zeros(K, dtype=bool), np.array([True, False, True, False])
@@ -418,11 +422,11 @@ def test_who_does_not_take_part_stays_as_it_is_and_costs_nothing():
     some, metrics = it.step(
         start, ratios, Delivery(participates=here, on_time=here, late=no, arrived_late=no)
     )
-    everybody, _ = it.step(
+    all_clients, _ = it.step(
         start, ratios, Delivery(participates=~no, on_time=here, late=no, arrived_late=no)
     )
-    assert np.array_equal(some.shared, everybody.shared)
-    assert np.array_equal(some.personal[here], everybody.personal[here])
+    assert np.array_equal(some.shared, all_clients.shared)
+    assert np.array_equal(some.personal[here], all_clients.personal[here])
     assert np.array_equal(some.personal[~here], start.personal[~here])
     for cost in (metrics.uplink_bits, metrics.downlink_bits, metrics.flops):
         assert ((cost > 0) == here).all()

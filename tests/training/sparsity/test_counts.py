@@ -1,3 +1,5 @@
+"""Counts of kept weights: exact roundings and the rules that divide them over layers."""
+
 from fractions import Fraction
 from itertools import pairwise, product
 from math import prod
@@ -13,7 +15,6 @@ from training.sparsity.top_k import (
     keep_most_important,
     nested_top_k,
     prune_further,
-    time_top_k,
     top_k,
     top_k_layers,
 )
@@ -274,7 +275,3 @@ def test_shares_are_exact_and_erk_is_that_of_trying_all_sets(shapes, data):
 def test_more_weights_than_there_are_cannot_be_kept(share):
     with pytest.raises(InputError, match=r"^kept must be at most 5152, got 5153$"):
         share(SHAPES, 5_153)
-
-
-def test_the_benchmark_times_every_call():
-    assert len(time_top_k(size=1_000, pruning_ratio=0.9, repeats=3)) == 3

@@ -1,3 +1,5 @@
+"""Packed weights: golden bytes, round trips, damaged input."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Payload of masks and weights: the figures of the papers, codes and bounds."""
+
 import math
 
 import numpy as np
@@ -56,8 +58,9 @@ def agents(mode, fc_keep=0.9):
     ("mode", "megabytes"), [("entry", 31.9), ("ones", 11.2), ("values", 1021), ("nonzero", 357)]
 )
 def test_traffic_of_an_iteration_of_mce_pl(mode, megabytes):
-    """As the official code counts, per direction of an edge: FC layers keep 90 % whatever the
-    ratio.
+    """Counted as in the official code, per direction of an edge.
+
+    FC layers keep 90 % for any ratio.
     """
     found = mask_bits.network_bits(agents(mode), DEGREES) / MEGABYTE
     assert found == pytest.approx(megabytes, abs=0.5 if megabytes > 100 else 0.05)
@@ -81,7 +84,7 @@ def test_a_mask_is_a_32nd_of_dense_values_and_broadcast_sends_it_once():
     )
     assert (
         mask_bits.network_bits([8.0, 8.0], [0, 1], broadcast=True) == 8.0
-    )  # nobody hears the first
+    )  # the first has no receiver
 
 
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), min_size=1, max_size=4))

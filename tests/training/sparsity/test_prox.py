@@ -1,3 +1,5 @@
+"""Proximal operators: definitions, ties, values that are not numbers."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Selection of weights: exact counts, ties and nested masks."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Models of the papers: sizes, multiply-accumulates, forms and their errors."""
+
 import pytest
 import torch
 import torch.nn.functional as F

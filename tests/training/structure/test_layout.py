@@ -1,3 +1,5 @@
+"""The flat vector of a model: order, sizes, views."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from wirelessfl.errors import InputError
 def test_personal_part_first_in_the_order_of_the_model():
     layout = SPEC.build_model()[1]
     assert [entry.name for entry in layout.entries] == [
-        "conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias",
+        "conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias",
+        "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias",
     ]  # fmt: skip
     assert (layout.personal_size, layout.shared_size, layout.size) == (1248, 3760, 5008)
 
@@ -64,7 +67,8 @@ def test_running_statistics_lie_behind_the_weights_those_of_the_personal_part_la
     assert [(entry.name, entry.offset) for entry in layout.entries] == [
         ("0.weight", 0), ("0.bias", 6), ("1.weight", 9), ("1.bias", 12),
         ("2.weight", 15), ("2.bias", 27), ("3.weight", 31), ("3.bias", 35),
-        ("3.running_mean", 39), ("3.running_var", 43), ("1.running_mean", 47), ("1.running_var", 50),
+        ("3.running_mean", 39), ("3.running_var", 43),
+        ("1.running_mean", 47), ("1.running_var", 50),
     ]  # fmt: skip
     assert (layout.personal_size, layout.parameter_size, layout.size) == (15, 39, 53)
     assert (layout.shared_size, layout.shared_buffer_size, layout.upload_size) == (24, 8, 32)

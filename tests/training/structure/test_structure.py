@@ -1,3 +1,5 @@
+"""Sub-models: places, costs and the largest one within a budget."""
+
 import pickle
 import warnings
 from dataclasses import replace
@@ -147,7 +149,7 @@ def test_compact_is_the_whole_model_with_zeros(name):
 
 @pytest.mark.parametrize(("without", "tolerance"), [((), 1.0), (("lrn",), 1e-6)])
 def test_without_response_norm_a_compact_network_is_the_masked_one(without, tolerance):
-    """With activations far from 0 the norm of the whole network sees that its neighbours are gone."""
+    """With activations far from 0 the whole network's norm depends on the removed neighbours."""
     torch.manual_seed(0)
     model = build("alexnet-like", Form(width=0.25, without=without))
     structure = _structure(model)
@@ -261,7 +263,7 @@ def test_whole_groups_lose_nothing():
     whole = SubModel.first(structure.widths)
     grid = [SubModel.first(structure.uniform(ratio)) for ratio in np.linspace(0, 1, 5001)]
     first = next(sub for sub in grid if structure.bits(sub) <= 0.6 * structure.bits(whole))
-    assert structure.largest_within(bits_share=0.6, flops_share=1.0) == first.widths
+    assert structure.largest_within(bits_fraction=0.6, flops_fraction=1.0) == first.widths
     assert structure.without_pruning(("conv1", "conv2", "fc1")).uniform(0.9) == structure.widths
 
 
@@ -276,22 +278,25 @@ def test_table_of_ratios():
     structure = _structure(_model("resnet20"))
     table = structure.table([0.0, 0.5, 0.9])
     assert table.pruning_ratio.tolist() == [0.0, 0.5, 0.9]
-    assert table.kept_share[0] == 1.0
+    assert table.kept_fraction[0] == 1.0
     for i, ratio in enumerate((0.0, 0.5, 0.9)):
         sub = SubModel.first(structure.uniform(ratio))
         assert table.parameters[i] == structure.parameters(sub)
         assert table.bits[i] == structure.bits(sub)
         assert table.flops[i] == structure.flops(sub)
-        assert table.kept_share[i] == structure.parameters(sub) / 272_474
+        assert table.kept_fraction[i] == structure.parameters(sub) / 272_474
 
 
 @pytest.mark.parametrize(
-    ("bits_share", "flops_share"), [(1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.4), (0.05, 0.05)]
+    ("bits_fraction", "flops_fraction"),
+    [(1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.4), (0.05, 0.05)],
 )
 @pytest.mark.parametrize("name", ["cnn", "mnist-cnn"])
-def test_the_largest_that_fits_is_the_first_of_a_fine_grid(name, bits_share, flops_share):
+def test_the_largest_that_fits_is_the_first_of_a_fine_grid(name, bits_fraction, flops_fraction):
     structure = _structure(_model(name))
-    found = SubModel.first(structure.largest_within(bits_share=bits_share, flops_share=flops_share))
+    found = SubModel.first(
+        structure.largest_within(bits_fraction=bits_fraction, flops_fraction=flops_fraction)
+    )
     whole = SubModel.first(structure.widths)
     for ratio in np.linspace(0, 1, 2001):
         sub = SubModel.first(structure.uniform(ratio))
@@ -299,13 +304,13 @@ def test_the_largest_that_fits_is_the_first_of_a_fine_grid(name, bits_share, flo
             structure.bits(sub) / structure.bits(whole),
             structure.flops(sub) / structure.flops(whole),
         )
-        if shares[0] <= bits_share and shares[1] <= flops_share:
+        if shares[0] <= bits_fraction and shares[1] <= flops_fraction:
             break
     assert found.widths == sub.widths
 
 
 def test_nothing_fits():
-    assert _structure(_model("mlp")).largest_within(bits_share=1e-4, flops_share=1.0) is None
+    assert _structure(_model("mlp")).largest_within(bits_fraction=1e-4, flops_fraction=1.0) is None
 
 
 def test_a_model_that_was_built_narrower_is_a_whole_of_its_own():

@@ -1,6 +1,4 @@
-"""The bandit for pruning ratios: intervals, bounds, regret on a made-up problem, trials that can be
-resumed.
-"""
+"""Bandits for pruning ratios: intervals, bounds, regret on a synthetic problem, resumption."""
 
 import numpy as np
 import pytest
@@ -54,7 +52,7 @@ def test_intervals_are_cut_where_they_are_tried_until_they_are_short():
     assert BANDIT.edges(array(0.0)).tolist() == [0, 0.8]
 
 
-def test_an_interval_never_tried_is_next_and_the_bound_is_by_hand():
+def test_an_interval_never_tried_is_next_and_the_bound_follows_the_formula():
     draw = Streams(0).generator("bandit", 0)
     assert (
         BANDIT.choose(array(0.5), array(1.0), draw) < 0.5
@@ -88,6 +86,7 @@ def test_the_defaults_carry_over_to_problems_that_they_were_not_chosen_on(pays, 
     assert paid - grid.mean() > 0.5 * (grid.max() - grid.mean())
 
 
+@pytest.mark.slow
 def test_clients_of_different_speeds_come_together_with_little_exploration():
     bandit, speeds, gaps = Bandit(bandit_exploration=0.02), array(1.0, 0.6, 0.3, 0.15), []
     for seed in range(4):
@@ -101,7 +100,7 @@ def test_clients_of_different_speeds_come_together_with_little_exploration():
     assert gap[:, -50:].mean() < 0.7 * gap[:, :20].mean()
 
 
-def test_it_follows_what_changes():
+def test_it_follows_changing_rewards():
     ratios, rewards = array(), array()
     for round in range(400):
         ratio = BANDIT.choose(ratios, rewards, Streams(1, round).generator("bandit", 0))
@@ -123,7 +122,9 @@ def test_trials_are_a_function_of_the_seed_and_go_on_where_they_stopped():
     whole, again, other = trials(8), trials(8), trials(8, seed=1)
     assert np.array_equal(whole.ratios, again.ratios)
     assert not np.array_equal(whole.ratios, other.ratios)
-    resumed = trials(8, start=Trials.unpack({k: v.copy() for k, v in trials(5).pack().items()}, 3))
+    resumed = trials(
+        8, start=Trials.none(3).unpack({k: v.copy() for k, v in trials(5).pack().items()})
+    )
     for name, values in whole.pack().items():
         np.testing.assert_array_equal(resumed.pack()[name], values)
 
@@ -136,11 +137,11 @@ def test_a_choice_does_not_depend_on_the_other_clients():
     )
 
 
-def test_rewards_by_hand():
-    everybody = np.ones(3, dtype=bool)
-    first = Trials.none(3).after(array(0.1, 0.2, 0.3), array(1, 2, 3), 2.0, everybody)
+def test_rewards_follow_the_formula():
+    all_clients = np.ones(3, dtype=bool)
+    first = Trials.none(3).after(array(0.1, 0.2, 0.3), array(1, 2, 3), 2.0, all_clients)
     assert np.isnan(first.rewards).all()  # nothing to compare with
-    second = first.after(array(0.4, 0.5, 0.6), array(1, 2, 3), 1.5, everybody)
+    second = first.after(array(0.4, 0.5, 0.6), array(1, 2, 3), 1.5, all_clients)
     np.testing.assert_allclose(second.rewards[1], [0.5 / 0.5, 0.5 / 0.01, 0.5 / 0.5])
     third = second.after(array(0.4, 0.5, 0.6), array(1, 9, 3), 1.0, np.array([True, False, True]))
     np.testing.assert_allclose(third.rewards[2], [1.0, np.nan, 1.0])
@@ -165,10 +166,10 @@ def test_trials_of_other_clients_are_refused_in_one_line():
     with pytest.raises(
         InputError, match=r"training state trial_ratios must have shape \(4, 2\), got \(4, 3\)"
     ):
-        Trials.unpack(trials(4).pack(), 2)
+        Trials.none(2).unpack(trials(4).pack())
     arrays = trials(4).pack()
     del arrays["trial_loss"]
     with pytest.raises(
         InputError, match=r"training state trial_loss must have shape \(\), got nothing"
     ):
-        Trials.unpack(arrays, 3)
+        Trials.none(3).unpack(arrays)

@@ -1,4 +1,4 @@
-"""Gradient and curvature from the models that come back, by hand."""
+"""Gradient and curvature from returned models, computed manually."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def seen(*results, rate=1.0, start=START):
 
 
 def nothing(**sizes):
-    return Estimates.nothing(
+    return Estimates.unknown(
         1, **{"gradient": 0, "curvature": 0, "movement": 0, "last": 0} | sizes
     ).row(0)
 
@@ -33,13 +33,13 @@ FIRST = (result([0.5, -1, 0, 0], [1, 1, 0, 0], steps=2), 3.0)
 SECOND = (result([0, 2, -4, 0], [0, 1, 1, 0], steps=4), 1.0)
 
 
-def test_a_round_is_averaged_over_who_holds_a_weight():
+def test_a_round_is_averaged_over_the_holders_of_a_weight():
     it = seen(FIRST, SECOND, rate=0.5)  # delta / (rate steps): [.5, -1] and [1, -2]
     np.testing.assert_allclose(it.mean_gradient(), [-0.5, -(3 * -1 + 1 * 1) / 4, 2, 0])
     np.testing.assert_allclose(it.mean_square(), [0.25, (3 * 1 + 1 * 1) / 4, 4, 0])
     np.testing.assert_allclose(
         it.movement(), [0.375, 0.25, 1, 0]
-    )  # who holds nothing counts, with 0
+    )  # a client that does not hold the weight counts with 0
     assert it.seen.tolist() == [True, True, True, False]
 
 
@@ -59,7 +59,7 @@ def test_a_client_without_a_step_tells_nothing():
     assert not seen((result([1, 1, 1, 1], [1, 1, 1, 1], steps=0), 1.0)).seen.any()
 
 
-def test_the_first_observation_is_taken_whole_and_what_nobody_held_keeps_its_estimate():
+def test_the_first_observation_is_taken_whole_and_weights_without_holder_keep_their_estimate():
     known = nothing(gradient=4, curvature=4)
     known = seen(FIRST).update(known, 0.9, secant=False, **NO_FILTERS)
     np.testing.assert_allclose(known.gradient.value, [-0.25, 0.5, 0, 0])
@@ -123,7 +123,7 @@ def test_movement_is_the_last_that_was_seen():
 
 
 def test_rows_are_replaced_and_packed_whole():
-    table = Estimates.nothing(3, gradient=4, curvature=4, movement=2, last=4)
+    table = Estimates.unknown(3, gradient=4, curvature=4, movement=2, last=4)
     row = seen(FIRST).update(
         table.row(1),
         0.9,

@@ -1,3 +1,5 @@
+"""Fusion of a local and the global model, and the division of local steps."""
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def test_alpha_falls_to_its_least():
     assert fusion.alpha(30) == 0.1
 
 
-def test_the_mixture_by_hand_and_alpha_0_is_the_local_model_bit_for_bit():
+def test_the_fused_model_and_alpha_0_is_the_local_model_bit_for_bit():
     shared, local = np.array([1, 0], dtype=np.float32), np.array([3, 10], dtype=np.float32)
     np.testing.assert_allclose(Fusion().fused(shared, local, 0), [1.2, 1.0], rtol=1e-6)
     odd = np.random.default_rng(0).standard_normal(50).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which client leaves out how many filters."""
+"""Fractions of filters that clients omit."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,7 @@ def known(values):
 
 def row(it, gradient=None, curvature=None):
     """Estimates of which everything is known."""
-    size, found = it.structure.layout.parameter_size, it.start(1).row(0)
+    size, found = it.structure.layout.parameter_size, it.initial(1).row(0)
     gradient = np.zeros(size) if gradient is None else gradient
     curvature = np.ones(size) if curvature is None else curvature
     return replace(found, gradient=known(gradient), curvature=known(curvature))
@@ -46,7 +46,7 @@ def filters(vector, layout: Layout, name):
 
 def test_l1_is_the_sum_over_weights_and_bias():
     it, vector = scorer(score="l1")
-    found, layout = it.filters(vector, it.start(1).row(0), LATER), it.structure.layout
+    found, layout = it.filters(vector, it.initial(1).row(0), LATER), it.structure.layout
     assert list(found) == ["conv1", "conv2", "fc1"]
     for name, values in found.items():
         both = np.hstack([filters(vector, layout, f"{name}.{part}") for part in ("weight", "bias")])
@@ -57,7 +57,7 @@ def test_batch_norm_counts_when_asked():
     found = []
     for bn in (False, True):
         it, vector = scorer(NormCnn, score="l1", score_bn=bn)
-        found.append(it.filters(vector, it.start(1).row(0), LATER)["hidden"])
+        found.append(it.filters(vector, it.initial(1).row(0), LATER)["hidden"])
     np.testing.assert_allclose(
         found[1] - found[0], np.ones(6)
     )  # scale 1 and shift 0, as they begin
@@ -126,7 +126,7 @@ def test_paper_has_the_printed_sign_and_no_half():
     np.testing.assert_allclose(found, terms[entry.slice].reshape(6, -1).sum(axis=1), rtol=1e-5)
 
 
-def test_what_nobody_has_held_counts_with_the_mean_of_its_tensor():
+def test_weights_never_held_count_with_the_mean_of_their_tensor():
     it, vector = scorer(NormCnn)
     estimates = row(it, curvature=np.zeros(it.structure.layout.parameter_size))
     (entry,) = (entry for entry in it.structure.layout.entries if entry.name == "conv.weight")
@@ -142,14 +142,14 @@ def test_what_nobody_has_held_counts_with_the_mean_of_its_tensor():
 def test_knowing_nothing_the_curvature_score_is_the_squared_weight():
     it, vector = scorer(NormCnn, random_rounds=0)
     squares = (filters(vector, it.structure.layout, "conv.weight") ** 2).sum(axis=1)
-    np.testing.assert_allclose(it.filters(vector, it.start(1).row(0), ROUND_0)["hidden"], squares)
+    np.testing.assert_allclose(it.filters(vector, it.initial(1).row(0), ROUND_0)["hidden"], squares)
 
 
-def test_movement_is_summed_over_a_filter_and_kept_while_nobody_holds_it():
+def test_movement_is_summed_over_a_filter_and_kept_while_it_has_no_holder():
     it, vector = scorer(NormCnn, score="delta")
     layout = it.structure.layout
     (entry,) = (entry for entry in layout.entries if entry.name == "conv.weight")
-    estimates, start = it.start(1).row(0), vector[: layout.parameter_size]
+    estimates, start = it.initial(1).row(0), vector[: layout.parameter_size]
     for held, step in (([0, 1, 2], 0.5), ([2, 3], -0.25)):
         mask = np.zeros(layout.size, dtype=bool)
         mask[entry.slice].reshape(6, -1)[held] = True
@@ -167,14 +167,14 @@ def test_first_rounds_are_random_and_a_function_of_seed_and_round():
     it, vector = scorer(random_rounds=2)
 
     def draw(round, seed=7):
-        return it.filters(vector, it.start(1).row(0), Streams(seed, round))["fc1"]
+        return it.filters(vector, it.initial(1).row(0), Streams(seed, round))["fc1"]
 
     assert np.array_equal(draw(0), draw(0))
     assert not np.array_equal(draw(0), draw(1))
     assert not np.array_equal(draw(0), draw(0, seed=8))
     assert np.array_equal(draw(2), draw(3))
     assert np.array_equal(
-        scorer(score="random")[0].filters(vector, it.start(1).row(0), ROUND_0)["fc1"], draw(0)
+        scorer(score="random")[0].filters(vector, it.initial(1).row(0), ROUND_0)["fc1"], draw(0)
     )
 
 
@@ -202,7 +202,7 @@ def test_of_equals_the_later_ones_stay():
 
 def test_estimates_are_as_many_as_the_score_needs():
     def sizes(clients=3, **fields):
-        it = scorer(**fields)[0].start(clients)
+        it = scorer(**fields)[0].initial(clients)
         return [
             len(it.curvature.value),
             it.curvature.value.size,
@@ -215,7 +215,7 @@ def test_estimates_are_as_many_as_the_score_needs():
     assert sizes(score="l1", score_scope="client") == [3, 0, 0, 0]
     assert sizes(score="taylor", score_scope="client") == [3, 3 * size, 3 * size, 0]
     assert sizes(curvature="secant") == [1, size, size, size]
-    assert scorer(score="delta")[0].start(1).movement.value.size == 8 + 16 + 50
+    assert scorer(score="delta")[0].initial(1).movement.value.size == 8 + 16 + 50
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,26 @@ def test_shapes_that_do_not_broadcast_are_named():
         (1.0, 0.0, {"fixed_s": 0.025}, "starved"),
         (0.0, 0.5, {"max_pruning_ratio": 0.0}, "unpruned"),
         (0.0, 0.5, {"fixed_s": 0.03}, "infeasible"),
+        (0.0, 0.5, {"rate_bps": 0.0}, "late"),
+        (0.5, 0.0, {}, "late"),
+        (0.0, 0.01, {}, "late"),
+        (1.0, 0.0, {"rate_bps": 0.0}, "starved"),
     ],
 )
 def test_status(ratio, band, changes, status):
     assert allocation(problem(**changes), band, ratio).status.tolist() == [status]
+
+
+def test_late_clients_are_named_with_their_reason():
+    """Client 0 has no rate, client 1 needs all of its time for its upload, client 2 is on time."""
+    p = problem(rate_bps=[0.0, 1e8, 1e8], prunable_s=0.0, fixed_s=0.0, upload_bits=1e6)
+    a = allocation(p, [0.4, 0.1, 0.5], 0.0)  # 0.1 s and 0.02 s at a deadline of 0.025 s
+    assert a.late.tolist() == [True, True, False]
+    assert a.status.tolist() == ["late", "late", "unpruned"]
+    assert a.reason == (
+        "clients 0: never finish, they have bits to upload and no rate; "
+        "clients 1: late by up to 75 ms at their bands and ratios"
+    )
 
 
 def test_an_allocation_without_infeasible_clients_has_no_reason():

@@ -1,4 +1,4 @@
-"""Bands that are always divided over those who send."""
+"""Bands that are divided over the transmitting clients at every moment."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def finish_s(work_s, bits, **changes):
         ([0, 1], [2e6, 1e6], [0.75, 0.25], [1 + 4 / 3, 3.0]),
         ([0, 0, 0], [3e5, 6e5, 9e5], [1 / 3] * 3, [0.9, 1.5, 1.8]),  # processor sharing
         ([0, 0], [1e6, 1e6], [1.0, 0.0], [1.0, 2.0]),  # no share: after the others
-        ([0, 0], [1e6, 1e6], [0.0, 0.0], [2.0, 2.0]),  # nobody has one: the same for all
+        ([0, 0], [1e6, 1e6], [0.0, 0.0], [2.0, 2.0]),  # no client has a band: the same for all
     ],
 )
 def test_processor_sharing_by_hand(work_s, bits, share, expected_s):
@@ -103,9 +103,7 @@ def test_nobody_is_slower_than_with_its_own_band_and_the_band_is_never_idle(seed
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_bits_are_conserved_over_blocks_and_shares(seed, clients):
-    """Where all gains are alike, the bits of all are the rate of the whole band summed over the
-    time it is in use.
-    """
+    """With equal gains the total bits are the rate of the whole band over the time it is used."""
     scenario, _, demand = make_case(seed, clients)
     scenario = changed(
         scenario, bands="work-conserving", coherence_s=1e-3, transmit_power_w=0.5, deadline_s=10.0

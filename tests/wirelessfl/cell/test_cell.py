@@ -106,7 +106,7 @@ def test_a_downlink_that_alone_misses_the_deadline_is_infeasible():
 @CHECKED
 @given(cases)
 def test_bits_are_conserved(case):
-    """What went over the air, seconds times rate, is what training asked to upload."""
+    """Transmitted bits, seconds times rate, equal the payload of the training."""
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
     timing = cell.simulate(scenario, channel, demand, allocation)
@@ -141,9 +141,7 @@ def test_permuting_clients_permutes_the_round(case):
 @CHECKED
 @given(st.integers(0, 2**32), st.floats(0.005, 0.1))
 def test_who_finishes_exactly_at_the_deadline_is_on_time(seed, deadline_s):
-    """The ratio that solves T_k = deadline for a given band, as an optimum does: rounding drops
-    nobody.
-    """
+    """The ratio that solves T_k = deadline for a given band, as at an optimum, despite rounding."""
     scenario, channel, demand = make_case(seed, 6, "drop")
     demand = dataclasses.replace(demand, fixed_upload_bits=np.zeros(6))
     scenario = dataclasses.replace(scenario, deadline_s=deadline_s)

@@ -93,7 +93,7 @@ def test_by_default_the_rate_is_equation_13():
 
 
 def test_a_noise_density_raises_the_snr_of_a_smaller_share():
-    """b B log2(1 + SNR / (b gap)) by hand, and its limit p h / (N0 gap ln 2) at b = 0."""
+    """b B log2(1 + SNR / (b gap)) written out, and its limit p h / (N0 gap ln 2) at b = 0."""
     scenario = Scenario(clients=6, noise_psd_w_per_hz=1e-20, link=Link(snr_gap_db=3.0))
     channel = make_channel(2)
     signal_hz = channel.gain * scenario.transmit_power_w / 1e-20 / 10**0.3

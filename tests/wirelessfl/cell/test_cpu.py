@@ -49,10 +49,9 @@ def work_only(clients, fixed, prunable):
 
 
 def test_dvfs_by_hand():
-    """1e6 + 0.5 * 2e6 updates of 10 cycles, 20 Mcycles; 100 ms: 60 ms on the air leave 40 ms, 0.5
-    GHz.
+    """1e6 + 0.5 * 2e6 updates of 10 cycles, 20 Mcycles, and a deadline of 100 ms.
 
-    10 ms leave 90 ms, which is less than the lowest 0.3 GHz; 85 ms leave 15 ms, which 1 GHz cannot
+    60 ms of transmission leave 40 ms, 0.5 GHz; 10 ms leave 90 ms, which is less than the lowest 0.3 GHz; 85 ms leave 15 ms, which 1 GHz cannot
     do; so with 120 ms.
     """
     scenario = Scenario(
@@ -81,9 +80,7 @@ def test_other_processors_run_at_their_frequency(cpu):
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32))
 def test_dvfs_makes_nobody_late_and_saves_energy(seed):
-    """Who finishes by the deadline at the highest frequency does so at the chosen one, which is no
-    waste of slack.
-    """
+    """A client on time at the highest frequency is on time at the chosen one, without slack."""
     rng = np.random.default_rng(seed)
     scenario = Scenario(
         clients=8,
@@ -121,7 +118,7 @@ def test_the_lowest_frequency_is_at_most_the_highest():
         match=r"scenario\.min_cpu_hz must be at most scenario\.cpu_hz, 1e\+08, got 3e\+08",
     ):
         Scenario(clients=2, cpu_hz=(1e9, 1e8), processor=DVFS)
-    Scenario(cpu_hz=1e8)  # nobody scales: the lowest frequency means nothing
+    Scenario(cpu_hz=1e8)  # no client scales: the lowest frequency has no effect
 
 
 @pytest.mark.parametrize(
@@ -146,7 +143,7 @@ def test_wrong_settings_are_one_line(wrong, line):
 
 
 def run_work(processor, seconds, seed):
-    """When the work is done, and the trace on the way."""
+    """The time at which the work is done, and the trace until then."""
     env = simpy.Environment()
     trace = []
 
@@ -174,7 +171,7 @@ def test_background_load_stretches_work(background):
     error_s = done_s.std(ddof=1) / np.sqrt(len(done_s))
     assert error_s < 0.001
     assert abs(done_s.mean() - 0.04) < 4 * error_s
-    assert done_s.min() == 0.02  # nobody came
+    assert done_s.min() == 0.02  # no client participated
 
 
 def test_work_in_parts_takes_as_long_as_in_one():

@@ -10,7 +10,7 @@ from wirelessfl.cell import cell
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.rng import Streams
 from wirelessfl.rounds import delivery
-from wirelessfl.values import Backlog
+from wirelessfl.values import ON_TIME, Backlog
 
 LATE = {"deadline_policy": "late-next-round", "deadline_s": 1.0}
 
@@ -126,9 +126,7 @@ def test_who_is_lost_owes_nothing():
 
 
 def test_packets_that_are_through_need_not_be_sent_again():
-    """Packets of 100 kbit, one of them on the air at the deadline: it starts anew in the next
-    round.
-    """
+    """Packets of 100 kbit: one in transmission at the deadline starts again in the next round."""
     case = by_hand(
         0.35, 1e6, packet_error="waterfall", packet_bits=1e5, waterfall_threshold=1e-9, **LATE
     )
@@ -155,11 +153,9 @@ def test_the_old_update_of_a_starved_client_gets_through_where_it_has_a_band():
 
 
 def test_who_finishes_at_the_last_moment_owes_nothing():
-    """In the event in which the server looks, the bits are through and the client has not heard of
-    it yet.
-    """
-    timing = cell.simulate(*by_hand(0.0, formula.ON_TIME * 1e6, **LATE))
-    assert timing.finish_s.tolist() == [formula.ON_TIME]
+    """The server checks when the bits have arrived but the client has no acknowledgement yet."""
+    timing = cell.simulate(*by_hand(0.0, ON_TIME * 1e6, **LATE))
+    assert timing.finish_s.tolist() == [ON_TIME]
     assert timing.delivered.tolist() == [True]
     assert owed(timing) == [[False], [0.0], [0.0]]
 
@@ -173,9 +169,7 @@ def test_nobody_owes_anything_under_the_other_policies():
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from(["static", "work-conserving"]))
 def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, bands):
-    """What a late client does until the deadline and owes then is what it does under `wait`: energy
-    and seconds.
-    """
+    """Work until the deadline plus the owed rest equal those under `wait`: energy and seconds."""
     scenario, channel, demand = make_case(seed, clients, "late-next-round")
     scenario = changed(scenario, bands=bands, deadline_s=0.01)
     allocation = random_allocation(seed, scenario, channel, demand)

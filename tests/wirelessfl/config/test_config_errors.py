@@ -127,7 +127,7 @@ def test_a_plugin_that_hides_a_field_of_what_it_holds_is_refused(monkeypatch, tm
     (tmp_path / "channels").mkdir()
     (tmp_path / "channels" / "hiding.py").write_text(
         "from dataclasses import dataclass, field\n"
-        "from channel_models._path_loss import LargeScale\n"
+        "from channel_models._propagation.path_loss import LargeScale\n"
         "@dataclass(frozen=True, kw_only=True)\n"
         "class Hiding:\n"
         "    large_scale: LargeScale = field(default_factory=LargeScale)\n"

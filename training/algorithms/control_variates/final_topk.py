@@ -1,23 +1,23 @@
-"""Final-TopK: ProxSkip, pruned when it is done (baseline of [SPS])."""
+"""Final-TopK: ProxSkip, pruned after training (baseline of [SPS])."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from training.control_variates.algorithm import ControlVariateBased
-from training.control_variates.local_descent import LocalDescent
 from training.control_variates.method import ControlVariateMethod, UpdateRules, check_sparsity
-from training.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalTopk(ControlVariateBased):
-    """`proxskip` whose model is pruned to K = floor((1 - `sparsity`) d) weights for every
-    evaluation, and at the end.
+    """`proxskip` whose model is pruned to K = floor((1 - `sparsity`) d) weights for evaluation.
 
-    Training knows nothing of it: 32 bits a weight, up and down.
+    Training does not depend on it: 32 bits for each weight, up and down. Meinhardt, Yi, Condat,
+    Richtarik, "Prune at the clients, not the server: Accelerated sparse training in federated
+    learning", arXiv 2405.20623.
+
+    Attributes:
+        sparsity: Fraction of the weights that the evaluated model prunes, in [0, 1).
     """
 
-    task: Task = field(default_factory=Task)
-    descent: LocalDescent = field(default_factory=LocalDescent)
     sparsity: float = 0.9
 
     def __post_init__(self) -> None:
@@ -25,7 +25,7 @@ class FinalTopk(ControlVariateBased):
 
     @property
     def method(self) -> ControlVariateMethod:
-        """The algorithm as pieces of the meta-algorithm."""
+        """The algorithm as rules of the meta-algorithm."""
         return ControlVariateMethod(
-            task=self.task, descent=self.descent, pieces=UpdateRules(), sparsity=self.sparsity
+            task=self.task, descent=self.descent, rules=UpdateRules(), sparsity=self.sparsity
         )

@@ -3,29 +3,30 @@
 from dataclasses import dataclass, field
 
 from training.control_variates.algorithm import ControlVariateBased
-from training.control_variates.local_descent import LocalDescent
 from training.control_variates.method import ControlVariateMethod, SoftThresholdRule, UpdateRules
 from training.control_variates.sparsity_settings import Sparse
-from training.task import Task
 from wirelessfl.errors import check_number
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandproxL1(ControlVariateBased):
-    """Local steps followed by soft thresholding, w_i <- soft(w_i - gamma (g_i - h_i), gamma
-    lambda): [SPS] Algorithm 1, line 7.
+    """Local steps with soft thresholding, w_i <- soft(w_i - gamma (g_i - h_i), gamma lambda).
 
-    Converges to the minimum of (1/N) sum_i f_i(w) + lambda |w|_1 with lambda = `l1`, with `l1 = 0`
-    as `proxskip`. The uploads are as sparse as they happen to be and are counted so; the demand of
-    a round is by those of the round before. What is evaluated is TopK of the mean; choose `l1` so
-    that about K weights are left in the end.
+    Condat, Richtarik, "RandProx: Primal-dual optimization algorithms with randomized proximal
+    updates", ICLR 2023; [SPS] Algorithm 1, line 7. Converges to the minimum of (1/N) sum_i f_i(w) +
+    lambda |w|_1, with lambda = 0 as `proxskip`. The sparsity of the uploads follows from lambda and
+    is counted as it occurs; the demand of a round is estimated by the uploads of the round before.
+    The evaluated model is TopK of the mean; choose lambda so that about K weights are left in the
+    end.
 
-    **Differs:** the objective of [SPS] is printed without lambda; here it multiplies |w|_1 beside
+    **Differs:** the objective of [SPS] is printed without lambda; here it multiplies |w|_1 next to
     the mean of the f_i.
+
+    Attributes:
+        sparse: Sparsity of the evaluated model, and encoding of the indices.
+        l1: Coefficient lambda of the l1 norm, at least 0.
     """
 
-    task: Task = field(default_factory=Task)
-    descent: LocalDescent = field(default_factory=LocalDescent)
     sparse: Sparse = field(default_factory=Sparse)
     l1: float = 0.001
 
@@ -34,7 +35,6 @@ class RandproxL1(ControlVariateBased):
 
     @property
     def method(self) -> ControlVariateMethod:
-        """The algorithm as pieces of the meta-algorithm."""
-        return self.sparse.method(
-            self.task, self.descent, UpdateRules(every_step=SoftThresholdRule(self.l1))
-        )
+        """The algorithm as rules of the meta-algorithm."""
+        rules = UpdateRules(every_step=SoftThresholdRule(self.l1))
+        return self.sparse.method(self.task, self.descent, rules)

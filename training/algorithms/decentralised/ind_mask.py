@@ -1,40 +1,17 @@
-"""ind-mask: every agent learns a mask for itself ([MCE-PL])."""
+"""ind-mask: every agent learns its mask alone ([MCE-PL])."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from training.algorithms.decentralised._masks import check_masks, mask_learning
-from training.decentralised.initialisation import WeightInit
-from training.decentralised.mask_learning import MaskLearning
-from training.decentralised.retention import Retention
-from training.decentralised.trainer import PeerBased
-from training.task import Task
-from wirelessfl.graph import Graph
+from training.algorithms.decentralised._mask_learning import MaskLearningBased
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndMask(PeerBased):
-    """Straight-through training of scores z of the common fixed weights w, without neighbours:
-    [MCE-PL] M-2.
+class IndMask(MaskLearningBased):
+    """Straight-through training of scores z of common weights w, without neighbours: [MCE-PL] M-2.
 
-    m = Fil[Thres(z)], z <- z - `learning_rate` dL/dv w sign(z) ([MCE-PL] eq. (14)-(15)): `mce-pl`
-    without an exchange, whose fields it has. Nothing is sent; the `graph` is that of the methods it
-    is compared with.
+    m = Fil[Thres(z)], z <- z - eta dL/dv w sign(z), [MCE-PL] eq. (14)-(15): `mce-pl` without an
+    exchange. Nothing is sent; the `graph` is that of the methods with which it is compared.
+
+    Tian, Zhang, Li, Bennis, "Communication-efficient personalized distributed learning with data
+    and node heterogeneity", IEEE Trans. Cogn. Commun. Netw., 2025.
     """
-
-    task: Task = field(default_factory=Task)
-    graph: Graph = field(default_factory=Graph)
-    keep: Retention = field(default_factory=Retention)
-    learning_rate: float = 1.0
-    local_steps: int = 1
-    local_epochs: int | None = None
-    weight_decay: float = 0.0
-    group_lasso: float = 0.0
-    weight_init: WeightInit = "fan-in"
-
-    def __post_init__(self) -> None:
-        check_masks(self)
-
-    @property
-    def method(self) -> MaskLearning:
-        """The algorithm as what its agents do."""
-        return mask_learning(self)

@@ -1,44 +1,36 @@
-"""ind-weipru: every agent trains and prunes weights for itself ([MCE-PL])."""
+"""ind-weipru: every agent trains and prunes weights alone ([MCE-PL])."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import get_args
 
-from training.algorithms.decentralised._pruned import check_pruned, pruned_weights
-from training.decentralised.initialisation import WEIGHT_INITS, WeightInit
+from training.algorithms.decentralised._pruned_weights import PrunedWeightsBased
+from training.decentralised.initialisation import WeightInit
 from training.decentralised.pruned_weights import PrunedWeights
-from training.decentralised.retention import Retention
-from training.decentralised.trainer import PeerBased
-from training.task import Task
 from wirelessfl.errors import check_choice
-from wirelessfl.graph import Graph
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndWeipru(PeerBased):
-    """SGD on weights of which each layer's largest are kept, without neighbours: [MCE-PL] M-3.
+class IndWeipru(PrunedWeightsBased):
+    """SGD on weights of which the largest of each layer are kept, without neighbours: [MCE-PL] M-3.
 
-    With `pruning = "straight-through"`, as in the official code, the loss sees w m and its gradient
-    moves all weights: what is pruned can come back. `hard` overwrites what is pruned by 0 after the
-    local work of each round, the paper's "after each iteration, each agent prunes". Nothing is
-    sent; the `graph` is that of the methods it is compared with. With `keep_ratio = 1` it is SGD
-    alone. `weight_init` is as in `ind-mask`, where [MCE-PL] compares with U(-1, 1).
+    Nothing is sent; the `graph` is that of the methods with which it is compared. With `keep_ratio
+    = 1` it is SGD alone.
+
+    Tian, Zhang, Li, Bennis, "Communication-efficient personalized distributed learning with data
+    and node heterogeneity", IEEE Trans. Cogn. Commun. Netw., 2025.
+
+    Attributes:
+        weight_init: Distribution of the initial weights as in `ind-mask`; [MCE-PL] compares with
+            U(-1, 1).
     """
 
-    task: Task = field(default_factory=Task)
-    graph: Graph = field(default_factory=Graph)
-    keep: Retention = field(default_factory=Retention)
-    learning_rate: float = 0.01
-    local_steps: int = 1
-    local_epochs: int | None = None
-    weight_decay: float = 0.0
-    pruning: Literal["straight-through", "hard"] = "straight-through"
     weight_init: WeightInit = "fan-in"
 
     def __post_init__(self) -> None:
-        check_pruned(self)
-        check_choice("training.weight_init", self.weight_init, WEIGHT_INITS)
+        super().__post_init__()
+        check_choice("training.weight_init", self.weight_init, get_args(WeightInit))
 
     @property
     def method(self) -> PrunedWeights:
-        """The algorithm as what its agents do."""
-        return pruned_weights(self, weight_init=self.weight_init)
+        """The algorithm as the behaviour of its agents."""
+        return replace(super().method, weight_init=self.weight_init)

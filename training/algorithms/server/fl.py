@@ -1,45 +1,26 @@
 """FL: federated averaging with one mini-batch a round, the baseline with a server of [MCE-PL]."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from training.engine.local_sgd import check_sgd, local_sgd
-from training.server.method import ServerMethod
-from training.server.trainer import ServerBased
-from training.task import Task
+from training.algorithms.server.fedavg import FedAvg
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fl(ServerBased):
-    """`fedavg` of all agents with `local_steps` = 1, so that its rounds are as long as those
-    without a server.
+class Fl(FedAvg):
+    """`fedavg` of all agents with one local step, so that rounds are as long as without a server.
 
-    The one model is tested on each agent's own test samples. There is no graph: models go to the
-    server and back, 32 bits a number. Everything else is as in `fedavg`, which it is bit for bit
-    with the same number of steps.
+    The global model is tested on the test samples of each agent. There is no graph: models are sent
+    to the server and back, 32 bits for each value. With the same number of steps it equals `fedavg`
+    bit for bit.
 
-    **Differs:** [MCE-PL] says neither how many steps a round has nor how agents are weighed; one step, and by samples.
+    Tian, Zhang, Li, Bennis, "Communication-efficient personalized distributed learning with data
+    and node heterogeneity", IEEE Trans. Cogn. Commun. Netw., 2025 ([MCE-PL]).
+
+    **Differs:** [MCE-PL] states neither the steps of a round nor the weights of the agents; one
+    step, and weights by samples.
+
+    Attributes:
+        local_steps: Mini-batch steps in a round, at least 0.
     """
 
-    task: Task = field(default_factory=Task)
-    learning_rate: float = 0.01
     local_steps: int = 1
-    local_epochs: int | None = None
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    weighted: bool = True
-
-    def __post_init__(self) -> None:
-        check_sgd(self)
-
-    @property
-    def method(self) -> ServerMethod:
-        """The algorithm as a program for its clients."""
-        return ServerMethod(
-            task=self.task,
-            program=(local_sgd(self),),
-            personalised=False,
-            count_mask_bits=False,
-            prunable=False,
-            weighted=self.weighted,
-        )

@@ -1,65 +1,54 @@
 """CA-HFP: curvature-aware heterogeneous federated pruning with model reconstruction ([CA-HFP])."""
 
 from dataclasses import dataclass, field
+from typing import get_args
 
-from training.engine.local_sgd import check_momentum, check_sgd, local_sgd
+from training.algorithms.submodels._sub_model_sgd import SubModelSgd
 from training.engine.program import Accumulate, Program
-from training.server.time_model import TimeModel
-from training.submodels.bandit import Bandit
-from training.submodels.ratios import FilterRatios
+from training.submodels.method import Reconstruct, SubModelMethod
 from training.submodels.scores import FilterScore
-from training.submodels.trainer import Reconstruct, SubModelBased, SubModelMethod
-from training.task import Task
 from wirelessfl.errors import check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaHfp(SubModelBased):
-    """Every client trains a compact model of the filters that matter; the server puts it back into
-    the whole one.
+class CaHfp(SubModelSgd):
+    """Compact models of the most important filters, reconstructed and averaged by the server.
 
-    In round t the server scores the filters of w_t (`score` and its kin, see `FilterScore`), leaves
-    out of every layer the lowest share that client k's ratio says (`ratios`, see `FilterRatios`),
-    kept = max(1, round((1 - rho) O)), and sends the compact model: the filters kept, of the next
-    layer the channels that read them, their batch norm. The client takes `local_steps` or
-    `local_epochs` of SGD on it ([CA-HFP] eq. (3)) and sends it back; `reconstruct` says how the
-    models are averaged: `residual` fills them up with w_t ([CA-HFP] eq. (4)), so that w_{t+1} = w_t
-    + sum_k p_k m_k Delta_k, `holders` and `zero-fill` are the two readings of "without
-    reconstruction".
+    Hu, Teng, Wu, Ma, "CA-HFP: Curvature-aware heterogeneous federated pruning with model
+    reconstruction", arXiv 2603.12591v1. In round t the server scores the filters of w_t, omits of
+    every layer the fraction of lowest score that the ratio of client k states (`ratios`, see
+    `FilterRatios`), kept = max(1, round((1 - rho) O)), and sends the compact model: the filters
+    kept, of the next layer the channels that read them, and their batch norm. The client runs local
+    SGD on it, [CA-HFP] eq. (3), and returns it. With `reconstruct = "residual"` the server fills it
+    up with w_t, [CA-HFP] eq. (4), so that w_{t+1} = w_t + sum_k p_k m_k Delta_k; `holders` and
+    `zero-fill` are the two readings of "without reconstruction".
 
-    With `ratios = "allocation"` the pruning ratio of the network is a share of bits and cycles, not
-    of filters: a client gets the largest uniform structure of which both fit. With ratios of its
-    own the network sees fixed bits.
+    With `ratios = "allocation"` the pruning ratio of the network is a fraction of bits and cycles,
+    not of filters: a client receives the largest uniform structure for which both fit. With ratios
+    of its own the network sees fixed bits.
 
-    **Differs:** the theory of [CA-HFP] has an error e_t ([CA-HFP] eq. (13)) of numbers set to 0;
+    **Differs:** the theory of [CA-HFP] has an error e_t, [CA-HFP] eq. (13), of values set to 0;
     with reconstruction it cancels. The momentum starts at 0 in every round, and running statistics
-    of batch norm are averaged like weights; the paper says neither.
+    of batch norm are averaged like weights; the paper states neither.
+
+    Attributes:
+        score: Importance of the filters.
+        reconstruct: Average of models of different filters, see `SubModelMethod`.
+        dense_download: Whether the whole model is sent to all clients.
     """
 
-    task: Task = field(default_factory=Task)
-    ranks: FilterRatios = field(default_factory=FilterRatios)
     score: FilterScore = field(default_factory=FilterScore)
     reconstruct: Reconstruct = "residual"
-    learning_rate: float = 0.01
-    local_steps: int = 5
-    local_epochs: int | None = None
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    weighted: bool = True
     dense_download: bool = False
-    bandit: Bandit = field(default_factory=Bandit)
-    time: TimeModel = field(default_factory=TimeModel)
 
     def __post_init__(self) -> None:
-        check_sgd(self)
-        check_momentum(self.momentum)
-        check_choice("training.reconstruct", self.reconstruct, ("residual", "holders", "zero-fill"))
+        super().__post_init__()
+        check_choice("training.reconstruct", self.reconstruct, get_args(Reconstruct))
 
     @property
     def method(self) -> SubModelMethod:
-        """The algorithm as a program for its clients and the filters that they get."""
-        train = local_sgd(self)
+        """The algorithm as a program for its clients and a score of their filters."""
+        train = self.phase()
         program: Program = (train,)
         if self.score.asks_clients:
             measure = Accumulate(

@@ -1,15 +1,17 @@
 """An external study: the same cell under two deadlines."""
 
+from typing import Any
+
 from studies.report.claims import decreasing
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Table, over_seeds
+from studies.report.results import Claim, Experiments, Run, Runs, Table, over_seeds
 from wirelessfl.config.scenario_file import from_tables
 
 LABELS = {"20 ms": 0.02, "25 ms": 0.025}
 ROUNDS = {"small": 6, "paper": 3000}
 
 
-def experiments(scale):
+def experiments(scale: str) -> Experiments:
     return {
         label: [
             from_tables(
@@ -32,8 +34,8 @@ def experiments(scale):
     }
 
 
-def table(runs):
-    def ratio(run):
+def table(runs: Runs) -> Table:
+    def ratio(run: Run) -> float:
         return float(run.series("pruning_ratio").mean())
 
     return Table(
@@ -47,7 +49,7 @@ def table(runs):
 CLAIMS = (Claim("A longer deadline prunes less", decreasing("mean_ratio", tuple(LABELS))),)
 
 
-def figure(runs, figure):
+def figure(runs: Runs, figure: Any) -> None:
     (axes,) = panels(figure, 1)
     draw_curves(axes, runs, "loss", "loss")
     legend_below(figure, axes)

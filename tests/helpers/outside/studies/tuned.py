@@ -1,8 +1,10 @@
 """An external study that searches settings: two tasks, one of them with different rates."""
 
+from typing import Any
+
 from studies.report.claims import above
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Table, over_seeds
+from studies.report.results import Claim, Experiments, Runs, Table, over_seeds
 from studies.search.ranges import LogUniform
 from studies.search.search import Search
 from wirelessfl.config.scenario_file import from_tables
@@ -11,7 +13,7 @@ SCALES = ("small", "reduced")
 LABELS = ("searched", "also searched", "as it is")
 
 
-def experiments(scale):
+def experiments(scale: str) -> Experiments:
     return {
         label: [
             from_tables(
@@ -33,7 +35,7 @@ def experiments(scale):
     }
 
 
-def searches(scale):
+def searches(scale: str) -> dict[str, Search]:
     space = {
         "training.learning_rate": LogUniform(1e-3, 10.0),
         "training.probability": LogUniform(0.3, 1.0),
@@ -45,7 +47,7 @@ def searches(scale):
     }
 
 
-def table(runs):
+def table(runs: Runs) -> Table:
     return Table(
         tuple(
             {"settings": label, "accuracy": over_seeds(seeds, lambda run: run.final_accuracy)}
@@ -57,7 +59,7 @@ def table(runs):
 CLAIMS = (Claim("Searching helps", above("accuracy", *LABELS[1:])),)
 
 
-def figure(runs, figure):
+def figure(runs: Runs, figure: Any) -> None:
     (axes,) = panels(figure, 1)
     draw_curves(axes, runs, "loss", "loss")
     legend_below(figure, axes)

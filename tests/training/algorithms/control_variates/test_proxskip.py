@@ -1,4 +1,4 @@
-"""Where methods with control variates end: gradient descent, closed forms, fixed points, the lasso."""
+"""Limits of methods with control variates: gradient descent, closed forms, the lasso."""
 
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ def at_optimum(bias=0.0):
     control = (
         np.array([problem.gradient(client, optimum) for client in range(CLIENTS)]) + bias / CLIENTS
     )
-    return ControlVariateState.of(SEED, 0, optimum, control, np.full(CLIENTS, SIZE))
+    return ControlVariateState(SEED, 0, optimum, control, np.full(CLIENTS, SIZE))
 
 
 def test_the_optimum_with_its_gradients_is_a_fixed_point():

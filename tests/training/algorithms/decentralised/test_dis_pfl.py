@@ -10,7 +10,7 @@ from helpers.agents import LOOP, TASK, batches, delivery, equal, rounds, row, st
 from helpers.reference import gradient, mean_over_holders
 
 from training.algorithms.decentralised.dis_pfl import DisPfl
-from training.decentralised.mask_search import layer_counts, moving_share
+from training.decentralised.mask_search import layer_counts, moving_fraction
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
 from wirelessfl.values import Delivery
@@ -41,8 +41,8 @@ def moved(mask, w, share, grown):
     return new
 
 
-def by_hand(algorithm, iterations):
-    """Vectors, masks and trained models after so many iterations."""
+def reference_run(algorithm, iterations):
+    """Vectors, masks and trained models after a number of iterations."""
     _, first = started(algorithm)
     w, masks = (torch.tensor(first.rows[name]) for name in ("vector", "mask"))
     for t in range(iterations):
@@ -80,17 +80,17 @@ def by_hand(algorithm, iterations):
 
 
 @pytest.mark.parametrize("fields", [{}, {"regrow": "gradient", "clip_norm": 0.5}])
-def test_three_iterations_by_hand(fields):
+def test_three_iterations_match_the_reference(fields):
     algorithm = replace(ALGORITHM, **fields)
     state, _ = rounds(algorithm, 3)
-    w, masks, trained = by_hand(algorithm, 3)
+    w, masks, trained = reference_run(algorithm, 3)
     assert np.array_equal(state.rows["mask"], masks)
     np.testing.assert_allclose(state.rows["vector"], w, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(state.rows["model"], trained, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("regrow", ["random", "gradient"])
-def test_layers_keep_their_number_of_ones_and_what_grows_was_pruned(regrow):
+def test_layers_keep_their_number_of_ones_and_only_pruned_weights_return(regrow):
     trainer, state = started(replace(ALGORITHM, regrow=regrow))
     first = ones(state.rows["mask"])
     for t in range(6):
@@ -101,7 +101,7 @@ def test_layers_keep_their_number_of_ones_and_what_grows_was_pruned(regrow):
         assert not np.any(state.rows["vector"][~mask])
         grown, gone = mask & ~before, before & ~mask
         empty = np.array([entry.size for entry in LAYERS]) - first
-        expected = np.minimum(np.ceil(moving_share(0.5, t, 4) * first - 1e-9), empty)
+        expected = np.minimum(np.ceil(moving_fraction(0.5, t, 4) * first - 1e-9), empty)
         assert np.array_equal(ones(grown), expected)
         for agent in range(K):
             for entry in LAYERS:
@@ -111,7 +111,7 @@ def test_layers_keep_their_number_of_ones_and_what_grows_was_pruned(regrow):
 
 
 @pytest.mark.parametrize("regrow", ["random", "gradient"])
-def test_masks_move_in_every_so_manyth_round_alone(regrow):
+def test_masks_move_every_move_every_rounds(regrow):
     trainer, state = started(replace(ALGORITHM, regrow=regrow, anneal_rounds=40, move_every=3))
     updates = []
     for t in range(6):
@@ -126,7 +126,7 @@ def test_masks_move_in_every_so_manyth_round_alone(regrow):
 
 
 def test_the_drop_follows_half_a_cosine():
-    assert [moving_share(0.5, t, 4) for t in range(6)] == pytest.approx(
+    assert [moving_fraction(0.5, t, 4) for t in range(6)] == pytest.approx(
         [0.5, 0.25 * (1 + math.sqrt(0.5)), 0.25, 0.25 * (1 - math.sqrt(0.5)), 0.0, 0.0]
     )
 
@@ -181,7 +181,7 @@ def test_dense_masks_give_the_mean_of_the_closed_neighbourhood_and_then_sgd():
 
 
 @pytest.mark.parametrize(("regrow", "looks"), [("random", 0), ("gradient", 1)])
-def test_agents_send_what_they_keep_and_update_it(regrow, looks):
+def test_agents_send_and_update_the_weights_that_they_keep(regrow, looks):
     trainer, state = started(replace(ALGORITHM, regrow=regrow, local_steps=3))
     kept = np.count_nonzero(state.rows["mask"], axis=1)
     for _ in range(2):
@@ -201,7 +201,7 @@ def test_agents_send_what_they_keep_and_update_it(regrow, looks):
         )
 
 
-def test_who_sits_out_keeps_its_mask_and_a_late_model_comes_with_its_own():
+def test_an_idle_agent_keeps_its_mask_and_a_late_model_comes_with_its_own():
     trainer, state = started(ALGORITHM)
     after, _ = trainer.step(state, NONE, delivery(participates=[0, 2], on_time=[0], late=[2]))
     for name, array in state.rows.items():

@@ -1,4 +1,4 @@
-"""DSGD against its equation, and what the trainer does with messages that are missing or late."""
+"""DSGD against its equation, with missing and late messages."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ UNIFORM = np.array([[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]]
 METROPOLIS = np.array([[2 / 3, 1 / 3, 0], [1 / 3, 1 / 3, 1 / 3], [0, 1 / 3, 2 / 3]])
 
 
-def by_hand(start, weights, iterations):
+def reference_run(start, weights, iterations):
     """w_i <- sum_j W_ij w_j - eta g_i, tensor by tensor, with autograd."""
     w = torch.from_numpy(start.rows["vector"].copy())
     for iteration in range(iterations):
@@ -47,7 +47,7 @@ def test_three_iterations_are_those_of_the_equation(mixing, weights):
     _, first = started(algorithm)
     state, _ = rounds(algorithm, 3)
     np.testing.assert_allclose(
-        state.rows["vector"], by_hand(first, weights, 3), rtol=1e-5, atol=1e-6
+        state.rows["vector"], reference_run(first, weights, 3), rtol=1e-5, atol=1e-6
     )
 
 
@@ -87,12 +87,12 @@ def test_running_statistics_are_averaged_with_the_weights():
     trainer.close()
 
 
-def test_who_is_missing_is_left_out_of_the_mean():
+def test_missing_neighbours_are_excluded_from_the_mean():
     trainer, state = started(ALGORITHM)
     state, _ = trainer.step(state, NONE, Delivery.all(K))
-    nobody, metrics = trainer.step(state, NONE, Delivery.of([False] * K))
+    no_client, metrics = trainer.step(state, NONE, Delivery.of([False] * K))
     after, _ = trainer.step(state, NONE, delivery(on_time=[0, 1]))
-    w, steps = state.rows["vector"], nobody.rows["vector"] - state.rows["vector"]
+    w, steps = state.rows["vector"], no_client.rows["vector"] - state.rows["vector"]
     expected = np.array([(w[0] + w[1]) / 2, (w[0] + w[1]) / 2, (w[1] + w[2]) / 2]) + steps
     np.testing.assert_allclose(after.rows["vector"], expected, atol=1e-6)
     assert set(metrics.uplink_bits) == {32.0 * LAYOUT.size}  # sent and paid for
@@ -115,7 +115,7 @@ def test_a_late_model_joins_the_mean_of_the_round_in_which_it_arrives():
     assert not after.late
 
 
-def test_who_sits_out_keeps_its_model_and_sends_nothing():
+def test_an_idle_agent_keeps_its_model_and_sends_nothing():
     trainer, state = started(ALGORITHM)
     state, _ = trainer.step(state, NONE, Delivery.all(K))
     for ratios, here in ((NONE, [0, 2]), (np.array([0.0, 1.0, 0.0]), [0, 1, 2])):
@@ -123,7 +123,7 @@ def test_who_sits_out_keeps_its_model_and_sends_nothing():
         assert np.array_equal(after.rows["vector"][1], state.rows["vector"][1])
         assert not np.array_equal(after.rows["vector"][0], state.rows["vector"][0])
         assert metrics.uplink_bits[1] == metrics.flops[1] == 0
-    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for who is left out"):
+    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for an unscheduled client"):
         trainer.step(state, np.array([0.5, 0.0, 0.0]), Delivery.all(K))
 
 

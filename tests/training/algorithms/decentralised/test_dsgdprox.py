@@ -67,7 +67,9 @@ def test_a_round_alone_resumes_and_stacks_as_all_do():
         for each in (state, restored)
     )
     assert equal(one, other)
-    assert np.array_equal(one.rows["mean"][1], state.rows["mean"][1])  # who sits out keeps its mean
+    assert np.array_equal(
+        one.rows["mean"][1], state.rows["mean"][1]
+    )  # an idle agent keeps its mean
     loop, stacked = (
         rounds(ALGORITHM, 2, runtime=replace(LOOP, executor=name))[0]
         for name in ("loop", "stacked")

@@ -1,4 +1,4 @@
-"""LotteryDSGD: pruning by accuracy, the way back to the first weights, and the mean over holders."""
+"""LotteryDSGD: pruning by accuracy, restart from initial weights, and the mean over holders."""
 
 import math
 from dataclasses import replace
@@ -39,8 +39,8 @@ def local_accuracies(weights, of):
         yield (chosen == labels[rows]).float().mean().item()
 
 
-def by_hand(algorithm, iterations):
-    """Vectors, masks and keep rates after so many iterations, and which agents pruned in each."""
+def reference_run(algorithm, iterations):
+    """Vectors, masks and keep rates after iterations, and the agents that pruned in each."""
     first = torch.tensor(started(algorithm)[1].common["weights"])
     w = first.repeat(K, 1)
     masks, keep, pruned = torch.ones_like(w, dtype=torch.bool), [1.0] * K, []
@@ -69,10 +69,10 @@ def by_hand(algorithm, iterations):
 
 
 @pytest.mark.parametrize("of", ["train", "test"])
-def test_three_iterations_by_hand(of):
+def test_three_iterations_match_the_reference(of):
     algorithm = replace(ALGORITHM, accuracy_threshold=0.25, threshold_on=of)
     state, _ = rounds(algorithm, 3)
-    w, masks, keep, pruned = by_hand(algorithm, 3)
+    w, masks, keep, pruned = reference_run(algorithm, 3)
     assert {True, False} == set(np.ravel(pruned))
     assert np.array_equal(state.rows["mask"], masks)
     np.testing.assert_allclose(state.rows["keep_ratio"], keep)
@@ -81,7 +81,7 @@ def test_three_iterations_by_hand(of):
     assert accuracy == pytest.approx(np.mean(list(local_accuracies(w * masks, "test"))))
 
 
-def test_pruning_sets_what_is_kept_to_the_first_weights_and_the_keep_rate_is_a_power():
+def test_pruning_resets_kept_weights_to_the_initial_ones_and_the_keep_rate_is_a_power():
     """Without local steps the first weights are what is seen after the exchange, too."""
     trainer, state = started(replace(SURE, local_steps=0))
     away = state.rows["vector"] + np.random.default_rng(0).normal(
@@ -118,7 +118,7 @@ def test_the_smallest_of_each_tensor_go():
         assert np.count_nonzero(~kept) == math.ceil(0.2 * entry.size)
 
 
-def test_nobody_prunes_below_the_threshold_or_after_the_target():
+def test_no_agent_prunes_below_the_threshold_or_after_the_target():
     never, _ = rounds(replace(ALGORITHM, accuracy_threshold=1.0), 2)
     at_once, _ = rounds(replace(SURE, keep_ratio=1.0), 2)
     for state in (never, at_once):
@@ -137,7 +137,7 @@ def test_an_accuracy_at_the_threshold_is_not_above_it():
     assert 0.64 <= half.min() < half.max() == one.min() == 1.0
 
 
-def test_agents_send_what_they_keep():
+def test_agents_send_the_weights_that_they_keep():
     trainer, state = started(replace(SURE, count_mask_bits=True))
     for _ in range(2):
         asked = trainer.demand(state)
@@ -154,7 +154,7 @@ def test_agents_send_what_they_keep():
     assert np.array_equal(dense.flops, metrics.flops)
 
 
-def test_who_sits_out_keeps_its_mask_and_a_late_model_comes_with_its_own():
+def test_an_idle_agent_keeps_its_mask_and_a_late_model_comes_with_its_own():
     trainer, state = started(SURE)
     after, metrics = trainer.step(state, NONE, delivery(participates=[0, 2], on_time=[0], late=[2]))
     for name, array in state.rows.items():
@@ -174,7 +174,7 @@ def test_a_resumed_run_is_the_same_run():
     assert equal(trainer.step(state, NONE, ALL)[0], whole)
 
 
-def test_executors_give_what_the_loop_gives():
+def test_executors_agree_with_the_loop():
     algorithm = replace(ALGORITHM, accuracy_threshold=0.25, threshold_samples=40)
     loop, workers, stacked = (
         rounds(algorithm, 2, runtime=replace(LOOP, executor=name, workers=1))[0]

@@ -40,7 +40,7 @@ def thres(y, keep, threshold):
     return (rows * (rows.sum(1, keepdim=True) > threshold)).view_as(y)
 
 
-def by_hand(algorithm, first, iterations):
+def reference_run(algorithm, first, iterations):
     """Algorithm 1 with autograd through v = w m(z), tensor by tensor, from the first state."""
     names = {entry.name: entry for entry in LAYERS}
     weights = {
@@ -55,7 +55,7 @@ def by_hand(algorithm, first, iterations):
         }
 
     z = [tensors(first.rows["scores"], agent) for agent in range(K)]
-    heard = [tensors(first.heard["mask"], agent) for agent in range(K)]
+    heard = [tensors(first.last_received["mask"], agent) for agent in range(K)]
     keep, threshold, rate = (
         algorithm.keep.keep_ratios,
         algorithm.keep.filter_threshold,
@@ -112,10 +112,10 @@ def by_hand(algorithm, first, iterations):
     ],
     ids=["plain", "regularised", "filtered"],
 )
-def test_three_iterations_are_those_written_by_hand(algorithm):
+def test_three_iterations_match_the_reference(algorithm):
     _, first = started(algorithm)
     state, _ = rounds(algorithm, 3)
-    z, masks, heard = by_hand(algorithm, first, 3)
+    z, masks, heard = reference_run(algorithm, first, 3)
     for agent in range(K):
         for entry in LAYERS:
             np.testing.assert_allclose(
@@ -124,7 +124,7 @@ def test_three_iterations_are_those_written_by_hand(algorithm):
                 rtol=1e-5,
                 atol=1e-6,
             )
-            for ours, theirs in ((state.rows["mask"], masks), (state.heard["mask"], heard)):
+            for ours, theirs in ((state.rows["mask"], masks), (state.last_received["mask"], heard)):
                 assert np.array_equal(
                     ours[agent][entry.slice], theirs[agent][entry.name].flatten().bool()
                 )
@@ -177,11 +177,11 @@ def test_retention_is_exact_in_every_layer_before_filters_are_cut(threshold):
     assert metrics.extra["ones_share"] == pytest.approx(kept / total)
 
 
-def test_what_an_agent_does_depends_on_its_neighbours_only():
+def test_an_agent_depends_on_its_neighbours_only():
     trainer, state = started(ALGORITHM)
     state, _ = trainer.step(state, NONE, Delivery.all(K))
     scores = state.rows["scores"].copy()
-    scores[2] = np.where(scores[2], 1.0 - scores[2], 0.0)  # of agent 2, whom agent 0 does not hear
+    scores[2] = np.where(scores[2], 1.0 - scores[2], 0.0)  # of agent 2, no neighbour of agent 0
     other = replace(state, rows={**state.rows, "scores": scores})
     for round in (1, 2):
         state, _ = trainer.step(state, NONE, Delivery.all(K))
@@ -234,12 +234,12 @@ def test_agents_of_the_same_data_stay_the_same(monkeypatch):
     assert np.array_equal(state.rows["mask"][0], state.rows["mask"][2])
 
 
-def test_fine_tuning_moves_only_what_a_neighbour_keeps():
+def test_fine_tuning_moves_only_entries_that_a_neighbour_keeps():
     tuned, _ = rounds(ALGORITHM, 1)
     plain, _ = rounds(replace(ALGORITHM, fine_tune_rate=0.0), 1)
     for agent, neighbours in NEIGHBOURS.items():
         moved = tuned.rows["scores"][agent] != plain.rows["scores"][agent]
-        held = np.any([tuned.heard["mask"][j] for j in neighbours], axis=0)
+        held = np.any([tuned.last_received["mask"][j] for j in neighbours], axis=0)
         assert moved.any()
         assert not (moved & ~held).any()
 
@@ -253,7 +253,7 @@ def test_a_mask_is_a_thirty_second_of_the_weights_and_never_shrinks():
     assert set(dense - 32 * biases) == {32 * entries}
 
 
-def test_on_a_ring_every_mask_is_heard_by_two():
+def test_on_a_ring_every_mask_is_received_by_two():
     _, metrics = rounds(
         replace(ALGORITHM, graph=Graph(graph="ring"), keep=Retention()), 1, agents=4
     )
@@ -285,19 +285,19 @@ def test_no_mask_takes_more_bits_than_the_network_was_told(payload, keep, ratio)
         assert np.array_equal(metrics.uplink_bits, asked)
 
 
-def test_what_is_not_delivered_leaves_neighbours_with_the_last_mask():
+def test_lost_masks_leave_neighbours_with_the_last_one():
     trainer, state = started(ALGORITHM)
     first, _ = trainer.step(state, NONE, Delivery.all(K))
     after, metrics = trainer.step(first, NONE, delivery(on_time=[0, 1]))
-    assert np.array_equal(after.heard["mask"][2], first.heard["mask"][2])
-    assert not np.array_equal(after.heard["mask"][0], first.heard["mask"][0])
+    assert np.array_equal(after.last_received["mask"][2], first.last_received["mask"][2])
+    assert not np.array_equal(after.last_received["mask"][0], first.last_received["mask"][0])
     assert not np.array_equal(
         after.rows["scores"][2], first.rows["scores"][2]
     )  # it has trained all the same
     assert metrics.uplink_bits.all()
 
 
-def test_a_late_mask_is_what_neighbours_have_when_it_arrives():
+def test_a_late_mask_is_used_by_neighbours_when_it_arrives():
     trainer, state = started(ALGORITHM)
     in_time, _ = trainer.step(state, NONE, Delivery.all(K))
     state, _ = trainer.step(state, NONE, delivery(on_time=[0, 1], late=[2]))
@@ -307,13 +307,13 @@ def test_a_late_mask_is_what_neighbours_have_when_it_arrives():
         state, NONE, delivery(participates=[0, 1], on_time=[0, 1], arrived_late=[2])
     )
     assert not state.late
-    assert np.array_equal(state.heard["mask"][2], in_time.heard["mask"][2])
+    assert np.array_equal(state.last_received["mask"][2], in_time.last_received["mask"][2])
 
 
-def test_who_is_not_here_keeps_its_state_and_costs_nothing():
+def test_non_participating_agents_keep_their_state_at_no_cost():
     trainer, state = started(ALGORITHM)
     after, metrics = trainer.step(state, NONE, delivery(participates=[0, 2], on_time=[0, 2]))
-    for rows, theirs in ((state.rows, after.rows), (state.heard, after.heard)):
+    for rows, theirs in ((state.rows, after.rows), (state.last_received, after.last_received)):
         assert all(np.array_equal(rows[name][1], theirs[name][1]) for name in rows)
     assert metrics.uplink_bits[1] == metrics.flops[1] == 0
 
@@ -388,7 +388,7 @@ def test_fields_out_of_range_are_one_line(fields, message):
         McePl(**fields)
 
 
-def test_what_does_not_fit_the_agents_is_one_line():
+def test_fields_of_another_number_of_agents_are_refused_in_one_line():
     with pytest.raises(
         InputError, match=r"training.keep_ratios must have 4 numbers, one per client, got 3"
     ):
@@ -398,7 +398,7 @@ def test_what_does_not_fit_the_agents_is_one_line():
     ):
         ALGORITHM.trainer(clients=4, seed=0, runtime=LOOP)
     trainer, state = started(ALGORITHM)
-    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for who is left out"):
+    with pytest.raises(InputError, match="pruning_ratio must be 0, or 1 for an unscheduled client"):
         trainer.step(state, np.array([0.0, 0.5, 0.0]), Delivery.all(K))
     with pytest.raises(InputError, match="training state own_scores must have shape"):
         trainer.unpack({**trainer.pack(state), "own_scores": np.zeros((2, 3))})

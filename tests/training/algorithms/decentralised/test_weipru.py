@@ -1,4 +1,4 @@
-"""Pruned weights of agents alone, averaged, and averaged over who holds them."""
+"""Pruned weights of agents alone, averaged, and averaged over holders."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def masks_of(weights, keep):
     return masks
 
 
-def by_hand(algorithm, start, iterations):
+def reference_run(algorithm, start, iterations):
     """Local steps, the exchange and the pruning of every tensor, with autograd; weights and masks
     in the end.
     """
@@ -82,11 +82,11 @@ def by_hand(algorithm, start, iterations):
 
 @pytest.mark.parametrize("pruning", ["straight-through", "hard"])
 @pytest.mark.parametrize("kind", ALL)
-def test_three_iterations_are_those_written_by_hand(kind, pruning):
+def test_three_iterations_match_the_reference(kind, pruning):
     algorithm = kind(**FIELDS, pruning=pruning)
     _, first = started(algorithm)
     state, _ = rounds(algorithm, 3)
-    weights, masks = by_hand(algorithm, first, 3)
+    weights, masks = reference_run(algorithm, first, 3)
     for agent in range(K):
         for entry in LAYOUT.parameters:
             expected = weights[agent][entry.name].flatten()
@@ -151,7 +151,7 @@ def test_retention_is_exact_before_filters_are_cut(kind, threshold):
 
 
 @pytest.mark.parametrize("kind", HEARING)
-def test_bits_are_those_of_what_is_sent(kind):
+def test_bits_are_those_of_the_message(kind):
     entries = sum(entry.size for entry in LAYERS)
     counts = [sum(e.size - int((1 - r) * e.size) for e in LAYERS) for r in KEEP.keep_ratios]
     biases = LAYOUT.size - entries
@@ -181,12 +181,12 @@ def test_under_the_allocations_ratios_no_more_is_sent_than_was_asked_for(kind, r
     )
 
 
-def test_a_model_that_does_not_arrive_is_left_out_of_the_mean():
+def test_a_lost_model_is_excluded_from_the_mean():
     trainer, state = started(AvrWeipru(**FIELDS))
     alone, _ = started(IndWeipru(**FIELDS))
     after, _ = trainer.step(
         state, NONE, delivery(on_time=[0, 2])
-    )  # who hears agent 1 only hears nothing
+    )  # an agent with agent 1 as its only neighbour receives nothing
     expected, _ = alone.step(state, NONE, Delivery.all(K))
     same = [np.array_equal(after.rows["vector"][k], expected.rows["vector"][k]) for k in range(K)]
     assert same == [True, False, True]

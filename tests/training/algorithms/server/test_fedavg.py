@@ -14,7 +14,7 @@ from wirelessfl.values import Delivery
 
 K = 4
 TASK = Task(partition="dirichlet", batch_size=16)
-ALL, NOBODY = Delivery.all(K), np.zeros(K, dtype=bool)
+ALL, NO_CLIENT = Delivery.all(K), np.zeros(K, dtype=bool)
 LOOP = Runtime(executor="loop")
 NONE = np.zeros(K)
 
@@ -72,20 +72,20 @@ def test_without_weights_it_is_pruning_only_that_never_prunes_bit_for_bit():
     assert np.array_equal(*states)
 
 
-def test_who_sits_out_or_is_late_is_in_neither_sum():
+def test_idle_and_late_clients_are_in_neither_sum():
     algorithm = FedAvg(task=TASK)
     trainer, state = start(algorithm)
     vectors, sizes = results(algorithm, state)
     now, later = np.array([True, True, False, False]), np.array([False, False, True, False])
     delivery = Delivery(
-        participates=np.ones(K, dtype=bool), on_time=now, late=later, arrived_late=NOBODY
+        participates=np.ones(K, dtype=bool), on_time=now, late=later, arrived_late=NO_CLIENT
     )
     after, metrics = trainer.step(state, np.array([0.0, 0.0, 0.0, 1.0]), delivery)
     expected = np.average(vectors[:2], axis=0, weights=sizes[:2])
     np.testing.assert_allclose(after.shared, expected, rtol=1e-6, atol=1e-9)
     assert metrics.uplink_bits[3] == metrics.flops[3] == 0
     arrival = Delivery(
-        participates=NOBODY, on_time=NOBODY, late=NOBODY, arrived_late=later
+        participates=NO_CLIENT, on_time=NO_CLIENT, late=NO_CLIENT, arrived_late=later
     )  # its weight does not matter alone
     np.testing.assert_array_equal(trainer.step(after, NONE, arrival)[0].shared, vectors[2])
 

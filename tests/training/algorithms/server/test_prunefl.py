@@ -89,7 +89,7 @@ def test_fixed_density_keeps_the_most_important_and_its_rounds_cost_that():
     assert np.count_nonzero(third.mask) == KEPT
 
 
-def test_reconfiguration_bits_can_be_left_out():
+def test_reconfiguration_bits_can_be_omitted():
     change = Reconfigure(reconfigure_every=1, count_reconfiguration_bits=False)
     _, state, _, metrics = run(Prunefl(task=TASK, reconfiguration=change), 2)
     assert metrics.uplink_bits.tolist() == metrics.downlink_bits.tolist()
@@ -115,9 +115,11 @@ def test_the_adaptive_rule_drops_weights_and_respects_the_density():
     assert fewer.mask.sum() < all_kept.mask.sum()
 
 
-def test_the_time_of_a_weight_by_hand():
-    """The slowest client's FLOPs and 64 bits a number; of a convolution as often as it is used, the
-    first of all layers without the gradient at its input.
+def test_the_time_of_a_weight_follows_from_its_layer():
+    """The slowest client's FLOPs and 64 bits for each weight.
+
+    Weights of a convolution count once for each use; the first layer needs no gradient at
+    its input.
     """
     time = TimeModel(
         assumed_flops_per_s=(1e9, 2e8, 1e9), assumed_rate_bps=1e6, assumed_constant_s=2.0
@@ -142,18 +144,18 @@ def test_one_client_prunes_at_the_start():
         assert np.array_equal(metrics.flops > 0, [True, round == 2, round == 2])
         assert np.array_equal(asked.fixed_updates > 0, metrics.flops > 0)
         bits.append((asked.fixed_download_bits > 0, asked.fixed_upload_bits > 0))
-    everybody, nobody, one = np.ones(K, bool), np.zeros(K, bool), np.arange(K) == 0
-    expected = [(one, nobody), (nobody, one), (everybody, everybody)]
+    all_clients, no_client, one = np.ones(K, bool), np.zeros(K, bool), np.arange(K) == 0
+    expected = [(one, no_client), (no_client, one), (all_clients, all_clients)]
     for got, wanted in zip(bits, expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 
 def test_a_late_upload_joins_where_both_masks_keep():
     trainer, state = start(Prunefl(task=TASK, reconfiguration=FIXED))
-    nobody, everybody, one = np.zeros(K, bool), np.ones(K, bool), np.arange(K) == 0
-    late = Delivery(participates=everybody, on_time=~one, late=one, arrived_late=nobody)
+    no_client, all_clients, one = np.zeros(K, bool), np.ones(K, bool), np.arange(K) == 0
+    late = Delivery(participates=all_clients, on_time=~one, late=one, arrived_late=no_client)
     state, _ = trainer.step(state, np.zeros(K), late)
-    arrives = Delivery(participates=nobody, on_time=nobody, late=nobody, arrived_late=one)
+    arrives = Delivery(participates=no_client, on_time=no_client, late=no_client, arrived_late=one)
     after, _ = trainer.step(state, np.zeros(K), arrives)
     np.testing.assert_array_equal(
         after.shared[:N], np.where(state.mask, state.base.late[0][0][:N], 0.0)
@@ -171,14 +173,16 @@ def test_a_mask_stays_while_nothing_is_delivered():
 def test_late_uploads_join_in_the_same_order_after_a_restart():
     """Upload 1e17, -1e17 and 1 sum up to 1 or to 0: it depends on who comes first."""
     trainer, state = start(Prunefl(task=TASK, weighted=False))
-    nobody, everybody = np.zeros(K, bool), np.ones(K, bool)
+    no_client, all_clients = np.zeros(K, bool), np.ones(K, bool)
     size = len(state.shared)
     late = {
         k: (np.full(size, value, np.float32), np.ones(size, bool))
         for k, value in ((2, 1e17), (0, -1e17), (1, 1))
     }
     state = replace(state, base=replace(state.base, late=late))
-    arrive = Delivery(participates=nobody, on_time=nobody, late=nobody, arrived_late=everybody)
+    arrive = Delivery(
+        participates=no_client, on_time=no_client, late=no_client, arrived_late=all_clients
+    )
     one, other = (
         trainer.step(it, np.zeros(K), arrive)[0]
         for it in (state, trainer.unpack(trainer.pack(state)))

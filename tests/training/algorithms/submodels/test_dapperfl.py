@@ -42,7 +42,7 @@ def run(algorithm, rounds=2, executor="loop", ratios=NONE):
     return state, asked, metrics
 
 
-def by_hand(algorithm, state, data, *, fused):
+def reference_run(algorithm, state, data, *, fused):
     """The next global model by the paper's steps; `fused` makes w_f of w_t and w_k, with other
     filters.
     """
@@ -78,7 +78,7 @@ def by_hand(algorithm, state, data, *, fused):
 
 
 @pytest.mark.parametrize("task", [TASK, RESNET])
-def test_a_round_by_hand(task):
+def test_a_round_matches_the_reference(task):
     algorithm = Dapperfl(
         task=task, ranks=GIVEN, local_steps=4, feature_penalty=0.1, learning_rate=0.5
     )
@@ -86,7 +86,7 @@ def test_a_round_by_hand(task):
     state, _ = trainer.step(state, NONE, ALL)
     after, _ = trainer.step(state, NONE, ALL)
     data = task.load(clients=K, seed=0, data_root=None)
-    expected = by_hand(algorithm, state, data, fused=lambda w, local: 0.72 * w + 0.28 * local)
+    expected = reference_run(algorithm, state, data, fused=lambda w, local: 0.72 * w + 0.28 * local)
     np.testing.assert_allclose(
         after.shared, expected, rtol=1e-4, atol=1e-4
     )  # batch norm of 4 at a large rate
@@ -99,7 +99,7 @@ def test_without_fusion_and_penalty_it_prunes_the_locally_trained_model_by_its_l
     trainer, state = start(algorithm)
     after, _ = trainer.step(state, NONE, ALL)
     data = TASK.load(clients=K, seed=0, data_root=None)
-    expected = by_hand(algorithm, state, data, fused=lambda w, local: local)
+    expected = reference_run(algorithm, state, data, fused=lambda w, local: local)
     np.testing.assert_allclose(after.shared, expected, rtol=1e-6, atol=1e-8)
 
 

@@ -118,7 +118,7 @@ def test_a_reward_counts_flops_and_bits_both_ways():
     np.testing.assert_allclose(state.trials.rewards[1], (before.loss - metrics.loss) / gap)
 
 
-def test_a_state_with_bandits_is_restored_whole():
+def test_a_state_with_bandits_is_restored_completely():
     algorithm = Fedmp(task=TASK, ranks=BY_BANDIT)
     trainer, state, _ = run(algorithm)
     fresh, _ = start(algorithm)
@@ -128,12 +128,14 @@ def test_a_state_with_bandits_is_restored_whole():
         np.testing.assert_array_equal(fresh.pack(other)[name], values)
 
 
-def test_who_sits_out_has_no_trial():
+def test_an_idle_client_has_no_trial():
     trainer, state, _ = run(Fedmp(task=TASK, ranks=BY_BANDIT), rounds=1)
     here = np.array([True, True, False, True])
-    nobody = np.zeros(K, dtype=bool)
+    no_client = np.zeros(K, dtype=bool)
     state, _ = trainer.step(
-        state, NONE, Delivery(participates=here, on_time=here, late=nobody, arrived_late=nobody)
+        state,
+        NONE,
+        Delivery(participates=here, on_time=here, late=no_client, arrived_late=no_client),
     )
     assert np.isfinite(state.trials.rewards[1]).tolist() == here.tolist()
 
@@ -156,7 +158,7 @@ def test_errors_are_one_line():
         InputError,
         match=r"training.assumed_flops_per_s must have one number for each of 4 .*, got 2",
     ):
-        Fedmp(task=TASK, ranks=BY_BANDIT, time=speeds).demand(K)  # before a round, not behind it
+        Fedmp(task=TASK, ranks=BY_BANDIT, time=speeds).demand(K)  # before a round, not after it
     trainer, state = start(Fedmp(task=TASK, ranks=BY_BANDIT))
     with pytest.raises(InputError, match=r"in an algorithm whose ratios are its own, got 0.5"):
         trainer.step(state, np.full(K, 0.5), ALL)

@@ -4,19 +4,22 @@ null.
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 
-def dumps(value: Any, *, indent: int | None = None) -> str:
-    """`value` as JSON in one line, or in several with `indent`.
+def dumps(
+    value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
+) -> str:
+    """`value` as JSON in one line, or in several with `indent`; `default` converts other types.
 
     A float that is not finite becomes null: a time that never comes, an energy without a bound, an
     error that a single value does not have. The field that holds it says which.
     """
     try:
-        return json.dumps(value, indent=indent, allow_nan=False)
+        return json.dumps(value, indent=indent, default=default, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+        return json.dumps(_finite(value), indent=indent, default=default, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

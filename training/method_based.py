@@ -1,0 +1,80 @@
+"""Base class of training algorithms that are described by a method, as data."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from training.task import Task
+from wirelessfl.protocols import Runtime, Trainer
+from wirelessfl.values import Demand
+
+
+class Method(Protocol):
+    """Description of an algorithm from which its demand follows."""
+
+    def demand(self, clients: int) -> Demand:
+        """Weight updates and bits of a first round.
+
+        Args:
+            clients: Number of clients K.
+
+        Returns:
+            Demand with arrays (K,).
+        """
+        ...
+
+
+class TrainerType(Protocol):
+    """Class of the trainers of one family of methods."""
+
+    def __call__(self, method: Any, /, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+        """A trainer of `method`, see `MethodBased.trainer`."""
+        ...
+
+
+M = TypeVar("M", bound=Method, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodBased(ABC, Generic[M]):
+    """Algorithm plug-in whose demand and training follow from its `method`.
+
+    A plug-in inherits the base of its family (`ServerBased`, `GlobalMaskBased`, `SubModelBased`,
+    `PeerBased`, `ControlVariateBased`) and adds fields, their checks and `method`.
+
+    Attributes:
+        task: Data set, partition and model.
+    """
+
+    trainer_type: ClassVar[TrainerType]
+
+    task: Task = field(default_factory=Task)
+
+    @property
+    @abstractmethod
+    def method(self) -> M:
+        """The algorithm as data, in the form of its family."""
+
+    def demand(self, clients: int) -> Demand:
+        """Weight updates and bits of a first round, from the shapes of the model alone.
+
+        Args:
+            clients: Number of clients K.
+
+        Returns:
+            Demand with arrays (K,), without pruning.
+        """
+        return self.method.demand(clients)
+
+    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+        """Training on data that are divided over clients.
+
+        Args:
+            clients: Number of clients K.
+            seed: Seed of the partition, at least 0.
+            runtime: Device, executor and precision.
+
+        Returns:
+            A trainer with its own executor, which its `close` ends.
+        """
+        return self.trainer_type(self.method, clients=clients, seed=seed, runtime=runtime)
