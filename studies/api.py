@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from studies.grid.figures import draw_sweep
 from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
@@ -12,6 +13,8 @@ from studies.runner.single_run import run_to_end
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import Tables, from_tables, to_toml
 from wirelessfl.experiment import Experiment
+
+__all__ = ["draw_sweep", "list_plugins", "load", "read", "run", "sweep"]
 
 
 def read(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Experiment:
@@ -96,7 +99,7 @@ def sweep(
         notify: Receives one line per failed run.
 
     Returns:
-        The result, with `to_pandas()` and `plot()`.
+        The result, with `to_pandas()`; `draw_sweep` draws it.
 
     Raises:
         InputError: A field or value is invalid.

@@ -108,9 +108,3 @@ class SweepResult:
         import pandas
 
         return pandas.DataFrame(self.run_rows() if per == "run" else self.point_rows())
-
-    def plot(self, measures: Sequence[str] | None = None) -> Any:
-        """The figure of the sweep; see `studies.grid.figures.draw_sweep`."""
-        from studies.grid.figures import draw_sweep
-
-        return draw_sweep(self, measures)

@@ -155,7 +155,7 @@ def test_a_sweep_by_the_python_interface_trains_and_draws(tmp_path):
     assert frame["accuracy"].between(0, 1).all()
     assert (frame["reached"] == 1).all()
     assert (frame["seconds_to"] > 0).all()
-    figure = result.plot()
+    figure = wfl.draw_sweep(result)
     top = figure.axes[0]
     labels = [text.get_text() for text in top.get_legend().get_texts()]
     assert labels == ["fedalt", "fedavg"]
