@@ -39,7 +39,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
     1e8], power_w=0.2, cpu_min_hz=5e8, cpu_max_hz=3e9, energy_budget_j=0.02, ... ) >>>
     solve_joint(problem).status.tolist() ['active', 'active']
     """
-    choice = Choice(JointCurve(problem))
+    choice = PricedChoice(JointCurve(problem))
     kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
     enough = choice.enough[..., None]
     price = np.where(enough, 0.0, np.exp(level))
@@ -82,7 +82,7 @@ class Choice:
 
     @cached_property
     def enough(self) -> NDArray[np.bool_]:
-        """Whether the band is enough for all to keep the most that is of use; (...,)."""
+        """True if the band suffices for all to keep the largest useful fraction; (...,)."""
         content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
         return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
 

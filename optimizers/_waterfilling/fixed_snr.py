@@ -73,7 +73,7 @@ class Reduced:
         return (self.upload_s == 0) & (self.fixed_upload_s == 0)
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """Whether the ceiling is reached; (..., K)."""
+        """True if the ceiling is reached; (..., K)."""
         return np.asarray(band >= self.ceiling * (1.0 - TOUCHING))
 
     def kept(self, band: Array) -> Array:
