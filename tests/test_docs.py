@@ -139,7 +139,7 @@ def test_paths_of_the_repository_exist(file):
 # Words of everyday speech where the field has a term, or a clause in place of a noun.
 PLAIN = {
     r"(?:^|[.:;] )(?-i:What|Who|How|Which|Those)\b": "open with a noun phrase",
-    r"\b(?:no|some|every)body\b": "no client, any client, all clients",
+    r"\b(?:no|some|every|any)body\b": "no client, any client, all clients",
     r"\bwho (?:is|are|was) (?:late|on time|not)\b": "late clients",
     r"\bthose who\b": "the holders, the clients that",
     r"\b(?:hears?|heard)\b": "receive, last received",
