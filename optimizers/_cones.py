@@ -1,10 +1,10 @@
-"""The allocation problem as a conic programme for CVXPY, written anew for each problem or compiled
+"""The allocation problem as a conic program for CVXPY, written anew for each problem or compiled
 once for many.
 
 In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is entry +
 growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a noise
 spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the
-programme one of exponential cones.
+program one of exponential cones.
 """
 
 import warnings
@@ -19,7 +19,7 @@ from wirelessfl.allocation.problem import Array
 from wirelessfl.errors import InputError
 
 _LEAST_ROOM = (
-    1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
+    1e-12  # of the band, beside the fixed bits: what is left is the unit of the program, never 0
 )
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
@@ -53,7 +53,7 @@ class Solution:
 class Conic:
     """A conic solver of relative tolerance `tolerance`.
 
-    With `reuse` a programme is compiled once per size and rate model, with parameters in place of
+    With `reuse` a program is compiled once per size and rate model, with parameters in place of
     numbers (CVXPY's disciplined parametrised programming), and kept. Both methods maximise weight @
     x over least <= x <= 1 and raise `InputError` with the solver's status where it gives up.
     """
@@ -102,22 +102,22 @@ class Conic:
         import cvxpy as cp  # slow to import, and listing the plug-ins must not wait for it
 
         size = data["weight"].size
-        programme = _compiled(tuple(sorted(data)), size) if self.reuse else _programme(data, size)
+        program = _compiled(tuple(sorted(data)), size) if self.reuse else _programme(data, size)
         if self.reuse:
-            for parameter in programme.problem.parameters():
+            for parameter in program.problem.parameters():
                 parameter.value = data[parameter.name()]
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
         with warnings.catch_warnings():
             # `Cvxpy.solve` warns by the certificate of its answer, which says how far off it is.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
             try:
-                programme.problem.solve(
+                program.problem.solve(
                     solver=cp.CLARABEL,
                     canon_backend=cp.SCIPY_CANON_BACKEND,
                     enforce_dpp=self.reuse,
                     **settings,
                 )
-                status = programme.problem.status
+                status = program.problem.status
             except cp.SolverError:
                 status = "solver_error"
         if status not in _OPTIMAL:
@@ -125,7 +125,7 @@ class Conic:
                 f"method cvxpy cannot solve this problem, Clarabel reports {status}: "
                 "its values may lie too many decades apart; method exact has no such limit"
             )
-        return programme
+        return program
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

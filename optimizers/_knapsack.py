@@ -51,7 +51,7 @@ def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
 def _branch(
     used: Array, worth: Array, hopeful: NDArray[np.intp], size: float, value: float, room: float
 ) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.bool_]]:
-    """The hopeful sets without and with one client more, those left out that another one beats."""
+    """The promising sets without and with one client more; dominated ones are dropped."""
     parent = np.concatenate([hopeful, hopeful[used[hopeful] + size <= room]])
     taken = np.arange(parent.size) >= hopeful.size
     used, worth = used[parent] + size * taken, worth[parent] + value * taken

@@ -25,7 +25,7 @@ class Cvxpy:
     """The optimum of [WFL] eq. (34) by CVXPY and Clarabel, whose relative tolerance is
     `tolerance`.
 
-    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
+    In kept fractions x the problem is a second-order cone program: the smallest band that keeps x
     is b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S +
     T_c A0 / S^2, so
 
@@ -38,7 +38,7 @@ class Cvxpy:
     <= 1: exponential cones.
 
     Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few
-    milliseconds each. With `reuse` the programme is compiled once per number of clients that take
+    milliseconds each. With `reuse` the program is compiled once per number of clients that take
     part, in time quadratic in it, and later problems only change its numbers. Raises `InputError`
     with the solver's status where it gives up, `InputError` for a noise spectral density with a
     link other than Shannon's rate. Warns where the answer's certificate shows that it is less

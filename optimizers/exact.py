@@ -31,8 +31,8 @@ class Exact:
     `fixed_s`) and drops the bounds on b ([WFL] erratum W3), so [WFL] eq. (47) returns negative
     bands.
 
-    With fixed upload bits everybody takes part; `Allocation.reason` says what is missing where that
-    cannot be.
+    With fixed upload bits all clients take part; `Allocation.reason` names the missing resource
+    where they cannot.
 
     `compiled` says whether problems with fixed SNR and without caps and fixed bits go through a
     compiled loop: None means yes for large ones where numba is installed. Raises `InputError` for

@@ -83,7 +83,7 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
         np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
     )
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
-    # What is left beside the work at the x of the whole band: the true room is never less, its
+    # The rest of the deadline at the x of the whole band: the true room is never less, its
     # rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(
         uses, prunable_s + upload_s, 1.0

@@ -31,7 +31,7 @@ class ProportionalFairness:
 
     clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
     bands sum to 1; band that is left over costs nothing. Where noise grows with the band both are
-    bracketed instead. Everybody with a weight whom band can help keeps something: nobody is
+    bracketed instead. Every client with a weight that band can help keeps something: none is
     starved. Late clients, clients without rate or without slack take no part (log 0 is the same
     whatever the others get). Where the caps do not fit together they are given up as in `Exact`.
 

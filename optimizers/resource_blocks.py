@@ -22,17 +22,17 @@ class ResourceBlocks:
     (..., K).
 
     All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) -
-    x((n-1)/N)), falls with n (x is concave), and giving block after block to whoever gains most is
+    x((n-1)/N)), falls with n (x is concave), and giving block after block to the client that gains most is
     optimal: an exchange of two blocks cannot help. Where a table of efficiencies meets noise with a
-    density x is not concave and a dynamic programme over clients and blocks finds the optimum.
+    density x is not concave and a dynamic program over clients and blocks finds the optimum.
     Blocks worth nothing to any client are not given. 106 blocks are a 5G carrier of 20 MHz with 15
     kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has
     those of the others.
 
     Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up,
     then the clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price`
-    is what the next block would add, per whole band; `deadline_price` the derivative with the
-    blocks as they are.
+    is what the next block would add, per whole band; `deadline_price` the derivative at
+    these blocks.
 
     Raises `InputError` for a number of blocks that is not whole or below 1.
     """
@@ -169,8 +169,7 @@ def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
 
 
 def _most_gaining(gain: Array, first: Counts) -> tuple[Counts, Array]:
-    """How many of the free blocks each client gets, (..., K), and what the next block would add,
-    (...,).
+    """Number of free blocks of each client, (..., K), and the gain of the next block, (...,).
 
     Gains fall along a client's row, so the largest of all are the ones that giving block after
     block would find.

@@ -1,4 +1,4 @@
-"""Who takes part when not everybody can: the most clients, or the most weight."""
+"""Selection of clients when not all can take part: the most clients, or the most weight."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -31,7 +31,7 @@ class Select:
     - `weight`: the sum of their weights, a 0/1 knapsack, solved problem by problem
     (`optimizers._knapsack`).
 
-    Everybody else, b = 0 and rho = 1, is `left out` in `Allocation.status`, late clients are
+    All others, b = 0 and rho = 1, are `left out` in `Allocation.status`, late clients are
     `infeasible`, and `Allocation.reason` says for each what was missing. The set is chosen first:
     among sets of the same size it is not always the one whose weighted ratios are smallest.
 

@@ -1,4 +1,4 @@
-"""What stands in the way of an infeasible problem, and the least that repairs it.
+"""Conflicts of an infeasible problem, and the least changes that repair it.
 
 A client can be served with the band needed_k = max(min_bandwidth_k, entry_bandwidth_k), and all of
 them can exactly when sum_k needed_k <= 1. So:
@@ -31,8 +31,7 @@ _HALVINGS = 100
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Repair:
-    """What is wrong with `problem` and what mends it; K clients in the last axis, batch axes (...,)
-    before it.
+    """Conflict and repairs of `problem`; K clients in the last axis, batch axes (...,) before it.
 
     `feasible` (...,): nothing is wrong; then `conflict` is empty and everything below is 0.
     `conflict` (..., K): the smallest set of clients that cannot be served together.
@@ -40,7 +39,7 @@ class Repair:
     enough. `shortfall_s` (...,): by how many seconds all deadlines must be longer at least.
     `shortfall_fraction` (...,): how much more band is needed at least, of the band.
     `max_pruning_ratio` (...,): the smallest number to which caps below it must be raised. Each of
-    the last three alone is enough, everything else as it is; inf says that no deadline, band or cap
+    the last three alone is enough, all else unchanged; inf says that no deadline, band or cap
     is.
     """
 
@@ -82,8 +81,7 @@ class Repair:
 
 
 def repair(problem: Problem) -> Repair:
-    """What makes `problem` infeasible, and the smallest deadline, band and cap that would make it
-    feasible.
+    """Find the conflict of `problem`, and the least deadline, band and cap that make it feasible.
 
     `solve` gives an allocation without a `reason` for each repaired problem, and names one for a
     hair less.

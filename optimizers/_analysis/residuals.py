@@ -22,7 +22,7 @@ class Certificate:
         stationarity: Largest relative difference between a client's marginal gain and the price of
             the band, counted only in the directions in which its band can move.
         complementarity: Price of the band left over, and what a client could keep beyond what it
-            keeps, per total weight. A client that a selection left out although the band carries it
+            keeps, per total weight. A client that a selection excluded although the band carries it
             counts with its weight.
         dual_residual: How far the prices are from multipliers: 1 for a negative `bandwidth_price`,
             the relative error of `deadline_price` (and of the energy prices) at that price.

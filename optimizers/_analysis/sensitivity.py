@@ -1,4 +1,4 @@
-"""What one more of everything is worth: derivatives of the optimum by the envelope theorem.
+"""Sensitivities: derivatives of the optimum by the envelope theorem.
 
 With x the kept fraction, b the band, c the slack, a the prunable work, s and e the full-band upload
 times of prunable and fixed bits, the Lagrangian of the allocation problem is
@@ -147,12 +147,13 @@ def _density(problem: Problem, band: Array) -> Array:
 def _per_upload_second(
     problem: Problem, band: Array, kept: Array, nu: Array, price: Array
 ) -> Array:
-    """What a second less of full-band upload is worth, per kept fraction: nu / speed, or its limit
-    at b = 0; (..., K).
+    """Value of a second less of full-band upload, per kept fraction; (..., K).
+
+    It is nu / speed, or its limit at b = 0.
 
     A client without band that waits for nothing (nu = 0) would take its speed, 1 / (c - a x) per
     second, from a band of price lambda (from a vanishing share of it, if little band has little
-    noise); one that is bound by its compute alone would need band out of what is left over.
+    noise); one that is bound by its compute alone would need band out of the rest.
     """
     left = 1.0 - band.sum(axis=-1, keepdims=True)
     spare = np.where(left > FITTING, left, 0.0)

@@ -1,6 +1,4 @@
-"""What-if analysis: the same allocation question asked over a grid of values, every answer in one
-batched call.
-"""
+"""Allocation over a grid of values of its parameters, solved in one batched call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,9 +12,9 @@ from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
-from wirelessfl.correlated_mean import standard_error
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.protocols import Allocator
+from wirelessfl.records.correlated_mean import standard_error
 
 FIELDS = (
     "deadline_s",
@@ -38,8 +36,7 @@ _HALVINGS = 30  # of the distance between neighbouring grid values
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WhatIf:
-    """What came out over a grid of values: `axes` names the varied fields with their values, in the
-    grid's order.
+    """Results over a grid of values; `axes` has the varied fields and values in the grid's order.
 
     `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
     the slowest client, the numbers of `starved`, `infeasible` and `left_out` clients, that of
@@ -72,8 +69,9 @@ class WhatIf:
             return values.std(axis=-1, ddof=1) / sqrt(draws)
 
     def front(self) -> Array:
-        """Which points no shorter (or equal) deadline beats in the kept model, other fields alike;
-        (*grid,) bool.
+        """True for points that no shorter (or equal) deadline beats in the kept model; (*grid,).
+
+        Other fields are equal.
 
         The Pareto front of deadline against kept model; a point at which a client is late in any
         draw keeps no deadline and is none of it. Raises `InputError` where no deadline is varied.
@@ -90,9 +88,7 @@ class WhatIf:
         return np.moveaxis(kept > best + 1e-12, -1, axis)
 
     def table(self) -> dict[str, Array]:
-        """One column per varied field, mean and standard error; `pandas.DataFrame(table)` takes it
-        as it is.
-        """
+        """One column per varied field, mean and standard error; `pandas.DataFrame(table)` works."""
         grid = np.meshgrid(*self.axes.values(), indexing="ij")
         columns = {name: values.ravel() for name, values in zip(self.axes, grid, strict=True)}
         for measure in self.measured:
@@ -150,8 +146,7 @@ def what_if(
 def breakpoints(
     at: Callable[[Array], Problem], values: ArrayLike, method: str | Allocator = "exact"
 ) -> list[Breakpoint]:
-    """Where along `values` clients change their status, bisected between neighbouring values, in
-    order.
+    """Values at which clients change their status, bisected between neighbouring `values`.
 
     `at` gives for values of shape (P,) the problem of shape (P, K). A client that changes twice
     between two neighbouring values is found once, or not at all if it comes back to the same

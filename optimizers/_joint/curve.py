@@ -1,5 +1,4 @@
-"""How much upload time a client's deadline and energy budget leave, and the band that this asks
-for.
+"""Upload time that a client's deadline and energy budget leave, and the band it requires.
 
 A client that keeps x computes c = c0 + c1 x cycles at f hertz and uploads for tau seconds at p
 watt, in T seconds: the deadline less `waiting_s`, so T and c are linear in x. The lowest f is the

@@ -29,9 +29,9 @@ def minimise_energy(problem: JointProblem, pruning_ratio: ArrayLike) -> JointAll
 
     is convex and increasing in tau, so convex and decreasing in b: all the band is used, and
     -de/db = e'(tau) tau^2 / q = lambda unless tau = tau*(x), the most that deadline and energy
-    budget leave. Weights play no part; a ratio above its cap is infeasible. Where not everybody
-    fits, bands are shared in proportion to what each would need, a client that the whole band
-    cannot help gets none, `status` says who fails and `duality_gap` is inf.
+    budget leave. Weights play no part; a ratio above its cap is infeasible. Where not all clients
+    fit, bands are shared in proportion to what each would need, a client that the whole band
+    cannot help gets none, `status` names them and `duality_gap` is inf.
 
     Raises `InputError` for ratios outside [0, 1] or of a shape that does not fit.
     """

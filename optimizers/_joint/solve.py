@@ -28,7 +28,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
     Where the caps do not fit together they are given up, and `status` names the clients above
     theirs. A client whose fixed work alone is too much gets no band and rho = 1.
     """
-    choice = Choice(JointCurve(problem))
+    choice = PricedChoice(JointCurve(problem))
     kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
     enough = choice.enough[..., None]
     price = np.where(enough, 0.0, np.exp(level))
@@ -40,8 +40,8 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """Which fraction each client keeps at a given price of the band; arrays (..., K)."""
+class PricedChoice:
+    """The fraction that each client keeps at a given price of the band; arrays (..., K)."""
 
     curve: JointCurve
 
@@ -69,7 +69,7 @@ class Choice:
 
     @cached_property
     def enough(self) -> NDArray[np.bool_]:
-        """Whether the band is enough for all to keep the most that is of use; (...,)."""
+        """True if the band suffices for all to keep the largest useful fraction; (...,)."""
         content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
         return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
 

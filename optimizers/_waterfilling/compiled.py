@@ -26,7 +26,7 @@ _Clients: TypeAlias = tuple[
 
 _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
-_SAMPLE = 64  # one client in so many of a long row says where Newton's method should start
+_SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
 _READ = types.Array(float64, 2, "C", readonly=True)
 _compile: Any = njit  # whose type hints know no signatures

@@ -1,5 +1,4 @@
-"""What every solver asks of an allocation problem once each client prunes as little as its band
-allows.
+"""The interface of solvers to a problem in which each client prunes as little as its band allows.
 
 The largest kept fraction x_k(b) that meets the deadline is a function of the band b, so the problem
 becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k. It is increasing
@@ -46,8 +45,9 @@ class Curve(Protocol):
     def uses_band(self) -> NDArray[np.bool_]: ...
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """Whether a little more band is of no use, to a relative distance of 1e-12: the ceiling, or
-        the end of a row.
+        """True if a little more band has no use, to a relative distance of 1e-12.
+
+        It is at the ceiling, or at the end of a row.
         """
         ...
 

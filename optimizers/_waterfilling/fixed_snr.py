@@ -8,8 +8,8 @@ headers), the largest kept fraction that meets the deadline is
 [WFL] eq. (40) with S_k = c and e = 0,
 
 increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part
-with at least the band e / c or not at all; here everybody takes part (mode `all`), or nobody of
-those who have fixed bits does where their floors alone need more than the band.
+with at least the band e / c or not at all; here all clients take part (mode `all`), or
+none that has fixed bits where their floors alone need more than the band.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Reduced:
         return (self.upload_s == 0) & (self.fixed_upload_s == 0)
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """Whether the ceiling is reached; (..., K)."""
+        """True if the ceiling is reached; (..., K)."""
         return np.asarray(band >= self.ceiling * (1.0 - TOUCHING))
 
     def kept(self, band: Array) -> Array:

@@ -86,7 +86,7 @@ class NoisePsdCurve:
         return branches_of(self)
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """Whether the ceiling or the end of a piece of the rate is reached."""
+        """True if the ceiling or the end of a piece of the rate is reached."""
         at_ceiling = band >= self.ceiling * (1.0 - TOUCHING)
         if self.problem.is_shannon:
             return np.asarray(at_ceiling)

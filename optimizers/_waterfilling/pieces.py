@@ -1,7 +1,7 @@
 """The optimum for links whose rate is given in pieces: caps, tables and packet errors.
 
 On piece i of `wirelessfl.scenario.share_rate` the kept fraction x(v_i(b)) is increasing and concave
-in the band b, as it is for Shannon's rate; over the sawtooth of a table it is not. By weak duality
+in the band b, like that of Shannon's rate; over the sawtooth of a table it is not. By weak duality
 any price lambda >= 0 of the band bounds the optimum from above:
 
     sum_k w_k x_k(b_k) <= lambda + sum_k max_i max_b [w_k x_k(v_i(b)) - lambda b],

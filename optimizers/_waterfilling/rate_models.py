@@ -1,6 +1,4 @@
-"""Which curve belongs to which problem, and which solver fills the band over such curves: one line
-per rate model.
-"""
+"""Curve and solver of each rate model, one line per model."""
 
 from functools import singledispatch
 from typing import Any

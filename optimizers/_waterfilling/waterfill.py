@@ -29,7 +29,7 @@ from wirelessfl.allocation.problem import Array
 
 _STEEPEST = 1e300  # slope of a step: finite, so that no height above its foot is no band
 _BLOCK = 2**15  # numbers per block of a batch, so that what the passes touch stays in the cache
-_SAMPLE = 64  # one client in so many of a long problem says where Newton's method should start
+_SAMPLE = 64  # every 64th client decides where Newton's method starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ class _Steps:
     def __init__(self, xp: Any, every: Ramps) -> None:
         self.xp, self.zero = xp, xp.zeros_like(every.start)
         self.height = xp.minimum(every.height, self.zero + (1.0 - every.floor))
-        # Clients that use no band get a step of height 0 where it disturbs nobody.
+        # Clients that use no band get a step of height 0 where it affects no other.
         first = xp.min(xp.where(every.slope > 0, every.start, xp.inf), axis=-1)[:, None]
         self.start = xp.where(every.slope > 0, every.start, xp.where(first < xp.inf, first, 1.0))
         self.end = self.start + xp.where(every.slope > 0, self.height / every.slope, self.zero)
@@ -218,7 +218,7 @@ def _sorted_search(xp: Any, every: Ramps) -> tuple[Any, Any]:
 
 
 def _first_full(xp: Any, steps: _Steps, levels: Any, room: Any) -> Any:
-    """Index of the first level at which the rises, jumps made, fill the room; (R, 1)."""
+    """Index of the first level at which the rises, including jumps, fill the band; (R, 1)."""
     count = levels.shape[-1]
     low = xp.zeros_like(levels[:, :1], dtype=xp.int64)
     high = low + (count - 1)
