@@ -153,9 +153,9 @@ class JointCurve:
     ) -> tuple[Array, NDArray[np.bool_]]:
         """Least seconds t >= `least_s` of computing that the budget allows, and where it binds.
 
-        The condition is kappa c^3 / t^2 + p (room - t) <= E. Newton's method climbs from the left of the
-        root of a convex decreasing function. The start is the time in which computing alone would use the
-        entire budget: it is below the root unless the root is beyond `room_s`.
+        The condition is kappa c^3 / t^2 + p (room - t) <= E. Newton's method climbs from the left
+        of the root of a convex decreasing function. The start is the time in which computing alone
+        would use the entire budget: it is below the root unless the root is beyond `room_s`.
         """
         power_w, budget_j = (
             np.asarray(self.problem.power_w),

@@ -34,10 +34,21 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
     Returns:
         The optimal allocation with its prices.
 
-    Example: >>> from optimizers import JointProblem, solve_joint >>> problem = JointProblem( ...
-    deadline_s=0.025, fixed_cycles=1e7, prunable_cycles=3e7, upload_bits=5e5, ...     rate_bps=[2e8,
-    1e8], power_w=0.2, cpu_min_hz=5e8, cpu_max_hz=3e9, energy_budget_j=0.02, ... ) >>>
-    solve_joint(problem).status.tolist() ['active', 'active']
+    Example:
+        >>> from optimizers import JointProblem, solve_joint
+        >>> problem = JointProblem(
+        ...     deadline_s=0.025,
+        ...     fixed_cycles=1e7,
+        ...     prunable_cycles=3e7,
+        ...     upload_bits=5e5,
+        ...     rate_bps=[2e8, 1e8],
+        ...     power_w=0.2,
+        ...     cpu_min_hz=5e8,
+        ...     cpu_max_hz=3e9,
+        ...     energy_budget_j=0.02,
+        ... )
+        >>> solve_joint(problem).status.tolist()
+        ['unpruned', 'active']
     """
     choice = PricedChoice(JointCurve(problem))
     kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
@@ -51,7 +62,7 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class PricedChoice:
     """Fraction that each client keeps at a given price of the band; arrays (..., K).
 
     Attributes:

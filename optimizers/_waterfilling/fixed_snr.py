@@ -88,7 +88,7 @@ class Reduced:
         return np.where(self.excluded, 0.0, np.where(fits, 1.0, part))
 
     def marginal_gain(self, band: Array) -> Array:
-        """The gain w x'(b) = w (c s + a e) / (a b + s)^2, from the left at the ceiling; (..., K)."""
+        """The gain w x'(b) = w (c s + a e) / (a b + s)^2, from the left at the ceiling."""
         work_s = np.where(self.uses_band, self._work_s(band), 1.0)
         return np.where(self.uses_band, self.weight * (self.leverage_s2 / work_s) / work_s, 0.0)
 

@@ -109,7 +109,7 @@ class NoisePsdCurve:
         return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:
-        """The band that maximises w x(b) - `price` b in [floor, top], for (..., 1) prices; (..., K)."""
+        """The band that maximises w x(b) - `price` b in [floor, top], for prices (..., 1)."""
         if not self.problem.is_shannon:
             return np.where(price > 0, best_choice(self.branches, price)[0], self.top)
         theta = np.log(np.where(price > 0, price, 1.0))
