@@ -14,9 +14,9 @@ from optimizers._solve import solve
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
-from wirelessfl.correlated_mean import standard_error
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.protocols import Allocator
+from wirelessfl.records.correlated_mean import standard_error
 
 FIELDS = (
     "deadline_s",
