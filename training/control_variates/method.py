@@ -219,7 +219,8 @@ class ControlVariateMethod:
         Returns:
             Bits, (K,).
         """
-        rules, size = self.rules, layout.parameter_size
+        rules = self.rules
+        size = layout.parameter_size
         buffers = np.full(len(kept), float(BITS_PER_WEIGHT * layout.shared_buffer_size))
         if rules.sends_kept or rules.sends_nonzero:
             sent = kept if rules.sends_kept else nonzero

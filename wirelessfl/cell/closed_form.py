@@ -235,8 +235,8 @@ class Shares(Protocol):
         ...
 
     @property
-    def pruning_ratio(self) -> Array:
-        """Fraction removed."""
+    def kept_fraction(self) -> Array:
+        """Fraction of the prunable part that stays."""
         ...
 
 

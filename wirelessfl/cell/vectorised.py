@@ -36,7 +36,7 @@ class _Shares:
     """What `phases` reads of an allocation."""
 
     bandwidth_fraction: Array
-    pruning_ratio: Array
+    kept_fraction: Array
 
 
 def beyond_formula(scenario: Scenario) -> str | None:
@@ -128,7 +128,7 @@ def _fill(
     channel = ChannelState(
         gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
     )
-    planned = phases(scenario, channel, demand, _Shares(band, ratio))
+    planned = phases(scenario, channel, demand, _Shares(band, 1.0 - ratio))
     out[0], out[2] = planned.download_s, planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])

@@ -17,6 +17,9 @@ class Dsgdprox(Dsgd):
     `clip_norm` bounds the gradient with mu (w - w_i), w_i the model of the round's start; mu (w_i -
     w_bar_i) is added afterwards.
 
+    Tian, Zhang, Li, Bennis, "Communication-efficient personalized distributed learning with data
+    and node heterogeneity", IEEE Trans. Cogn. Commun. Netw., 2025 ([MCE-PL]).
+
     **Differs:** [MCE-PL] names the method and states neither mu nor w_bar_i; both are our reading.
     After one local step w_i - w_bar_i is that step alone: the term pulls back the agent's last
     step.

@@ -24,6 +24,9 @@ class FedAlt(ImportancePruned):
     A round demands tau_v N_v + tau_hat_u N_u fixed weight updates, and tau_u N_u updates and
     32 N_u bits that shrink with the ratio.
 
+    Liu, Ratnarajah, "Computation and communication efficient federated learning over wireless
+    networks" ([WFL]).
+
     **Differs:** the ranking runs over all tensors of u, biases included, at the dense u; the paper
     does not say.
 

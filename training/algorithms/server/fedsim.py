@@ -22,6 +22,9 @@ class FedSim(ImportancePruned):
     each part, FedAlt evaluates twice as many gradients. A round demands tau N_v + tau_hat_u N_u
     fixed weight updates, and tau N_u updates and 32 N_u bits that shrink with the ratio.
 
+    Liu, Ratnarajah, "Computation and communication efficient federated learning over wireless
+    networks" ([WFL]).
+
     Attributes:
         personal_learning_rate: Step size of v, at least 0; `learning_rate` if None.
         local_steps: Steps tau on both parts, at least 0.

@@ -13,6 +13,9 @@ class Fl(FedAvg):
     to the server and back, 32 bits for each value. With the same number of steps it equals `fedavg`
     bit for bit.
 
+    Tian, Zhang, Li, Bennis, "Communication-efficient personalized distributed learning with data
+    and node heterogeneity", IEEE Trans. Cogn. Commun. Netw., 2025 ([MCE-PL]).
+
     **Differs:** [MCE-PL] states neither the steps of a round nor the weights of the agents; one
     step, and weights by samples.
 

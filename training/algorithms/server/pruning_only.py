@@ -19,6 +19,9 @@ class PruningOnly(ImportancePruned):
     With `importance_steps = 0` it is plain federated averaging. A round demands tau_hat N fixed
     weight updates, and tau N updates and 32 N bits that shrink with the ratio.
 
+    Liu, Ratnarajah, "Computation and communication efficient federated learning over wireless
+    networks" ([WFL]).
+
     Attributes:
         local_steps: Steps tau on the pruned model, at least 0.
     """
