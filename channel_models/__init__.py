@@ -1,4 +1,4 @@
-"""What the radio is: path loss and fading, one plug-in a file."""
+"""Channel models: path loss and fading, one plug-in a file."""
 
 from channel_models._propagation.path_loss import (
     free_space_db,

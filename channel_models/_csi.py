@@ -1,4 +1,4 @@
-"""What the server knows of a channel when it allocates."""
+"""Channel state information of the server when it allocates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Csi:
     the gain that the fading falls short of with probability `outage`, so that a client whose
     deadline binds misses it that often. `bounded`: it has an estimate of this round's gain that is
     off by at most `gain_error` of itself, uniformly, and plans with the least that the gain can be,
-    so that nobody is late. `estimate`: it plans with an estimate of this round's gain as it is,
+    so that no client is late. `estimate`: it plans with an uncorrected estimate of this gain,
     10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too much half of the time.
     """
 

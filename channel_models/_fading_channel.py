@@ -74,9 +74,7 @@ class Faded:
         )
 
     def _place_m(self, scenario: Scenario, rng: Streams, later_s: float = 0.0) -> Array | None:
-        """Where the clients are, (K, 2); None when they stand still and only their distance is
-        known.
-        """
+        """Positions of the clients in metres, (K, 2); None when only their distances are known."""
         if self.motion.motion == "still":
             return None
         distance_m = scenario.per_client("distance_m")

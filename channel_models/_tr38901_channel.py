@@ -47,22 +47,21 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What is alike in every environment; its fields stand beside the channel's own in a scenario
-    file.
+    """Settings common to all environments; part of section channel.
 
     Gain = 10^(-(PL + SF + O2I - A)/10) x fading: path loss PL at the client's position, shadowing
     SF, loss O2I into a building, antenna gain A of its sector. A client keeps its draws. Its line
-    of sight is there when Phi(x) is at most the probability at its present distance, x a standard
+    of sight exists when Phi(x) is at most the probability at its present distance, x a standard
     normal process over the distance moved (clause 7.6.3.3), so that its frequency is that
     probability in every round; `sight` may settle it. Shadowing is sigma times such a process, one
     with and one without a line of sight. Fading has the Rician K factor of the client (dB, normal;
     clause
     7.5) with a line of sight outdoors and is Rayleigh else; it is new in every round and coherence
-    block for clients that stand still, and a field over the positions of those who move.
+    block for clients that stand still, and a field over the positions of moving clients.
 
     **Differs:** clients are independent of each other however close they stand, and so are shadowing and K factor,
     which the standard correlates. A client indoors has the shadowing deviation of Table 7.4.1-1 for
-    its state, and nobody sits in a car. Large scale is that of the start of a round, within which
+    its state, and no client is in a car. Large scale is that of the start of a round, within which
     only fading changes.
     """
 
@@ -147,7 +146,7 @@ class Site:
         """The large scale of the round that `rng` stands at."""
         start_m = self.drop.positions(scenario, rng)
         position_m = self.motion.positions(start_m, scenario, rng)
-        # to the micrometre, so that rounding takes nobody at the edge of the standard's range out
+        # to the micrometre, so that rounding takes no client out of the standard's range
         # of it
         distance_m = np.asarray(
             np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64
@@ -279,11 +278,11 @@ class Dropped(Protocol):
         return self.site.mean_gain(self._place, scenario, rng)
 
     def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
-        """Where the clients are in this round, the base station at the origin; (K, 2)."""
+        """Positions in this round in metres, the base station at the origin; (K, 2)."""
         return self.site.links(self._place, scenario, rng).position_m
 
     def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
-        """Which clients have a line of sight in this round; (K,)."""
+        """True for clients with a line of sight in this round; (K,)."""
         return self.site.links(self._place, scenario, rng).line_of_sight
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""What a client of a TR 38.901 channel keeps for the whole run."""
+"""Properties of the clients of a TR 38.901 channel that last for the whole run."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -59,9 +59,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clients:
-    """Who is indoors, how deep (metres), the loss into the building (dB) and the linear Rician K
-    factor; (K,).
-    """
+    """Indoor state, depth (m), loss into the building (dB) and linear Rician K factor; (K,)."""
 
     indoors: NDArray[np.bool_]
     depth_m: Array

@@ -27,11 +27,11 @@ class PeerToPeer:
     transmission must be understood by all neighbours. Since the least of independent exponentials
     is exponential with the sum of their rates, h_i is exponential with mean 1 / sum_j (1 /
     L(d_ij)). Agents stand where `drop` puts them, have one antenna each and share the band by
-    allocation; the round ends when everybody has sent. Two agents nearer to each other than
+    allocation; the round ends when all have sent. Two agents nearer to each other than
     `min_peer_distance_m` are taken to be that far apart.
     """
 
-    clients_interact: ClassVar[bool] = True  # a client's gain depends on who else is there
+    clients_interact: ClassVar[bool] = True  # a client's gain depends on the others
 
     graph: Graph = field(default_factory=Graph)
     drop: Drop = field(
@@ -71,19 +71,20 @@ class PeerToPeer:
         return _mean_of_least(self._path_gain(scenario, rng))
 
     def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
-        """Where the agents stand, whatever the round; (K, 2)."""
+        """Positions of the agents in metres, the same in every round; (K, 2)."""
         return self.drop.positions(scenario, rng)
 
     def adjacency(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
-        """Whether two agents are neighbours, whatever the round; (K, K)."""
+        """True for pairs of neighbours, the same in every round; (K, K)."""
         try:
             return self.graph.adjacency_matrix(scenario.clients, rng.seed)
         except InputError as error:  # of a graph that is not the channel's alone
             raise InputError(f"channel.{error}") from None
 
     def _path_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Linear power gain between neighbours without fading, inf for those who are none; (K, K),
-        symmetric.
+        """Linear power gain between neighbours without fading; (K, K), symmetric.
+
+        It is inf for agents that are no neighbours.
         """
         if scenario.clients < 2:
             raise InputError(

@@ -121,7 +121,7 @@ class Trace:
         return round * self._step(played, scenario)
 
     def _step(self, played: "_Played", scenario: Scenario) -> float:
-        """What a round is long, in seconds or rows."""
+        """The length of a round, in seconds or rows."""
         return (self.round_interval_s or scenario.deadline_s) if played.is_timed else 1.0
 
     def _played(self, scenario: Scenario) -> "_Played":
@@ -213,6 +213,6 @@ def _converted(
 
 
 def _edges_s(begins_s: Array) -> Array:
-    """Where the rows begin, and where the last one ends: it lasts as long as the rows usually do."""
+    """Start times of the rows, and the end of the last one, which has the usual length."""
     usual_s = float(np.median(np.diff(begins_s))) if len(begins_s) > 1 else np.inf
     return np.append(begins_s, begins_s[-1] + usual_s)

@@ -1,4 +1,4 @@
-"""Where clients stand relative to the base station at the origin."""
+"""Positions of clients relative to the base station at the origin."""
 
 from dataclasses import dataclass
 from functools import lru_cache

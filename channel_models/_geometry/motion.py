@@ -1,4 +1,4 @@
-"""How clients move from round to round."""
+"""Motion of clients from round to round."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,12 +23,12 @@ class Motion:
     """Motion of the clients around the base station at the origin; its fields stand beside the
     channel's own.
 
-    `still`: nobody moves. `velocity`: everybody goes straight at `speed_m_s`, towards `heading_deg`
+    `still`: no client moves. `velocity`: all clients go straight at `speed_m_s`, towards `heading_deg`
     (counted from the x axis; each client's own, uniform, unless given), and is reflected at the
     edge of its area. `random-waypoint`: each walks at `speed_m_s` to a point uniform in its area,
     rests for `pause_s`, walks to the next. The area is the ring from `roam_min_m` to
-    `roam_radius_m` about the base station, widened to where the client starts. Who would cross the
-    ring's hole goes round it: a position inside is moved out to the rim.
+    `roam_radius_m` about the base station, widened to where the client starts. Clients that would cross the
+    ring's hole go round it: a position inside is moved out to the rim.
 
     A position depends on (seed, client, round) only: it is a formula of the time since round 0.
 
@@ -62,8 +62,9 @@ class Motion:
     def positions(
         self, start_m: Array, scenario: Scenario, rng: Streams, *, later_s: float = 0.0
     ) -> Array:
-        """Where the clients that started at `start_m` (K, 2) are, `later_s` seconds into the round;
-        (K, 2) metres.
+        """Positions `later_s` seconds into the round of clients that started at `start_m`.
+
+        Both have shape (K, 2), in metres.
         """
         if self.motion == "still":
             return start_m

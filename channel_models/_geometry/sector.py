@@ -22,7 +22,7 @@ class Sector:
     phi from its direction, the horizontal pattern of TR 38.901 Table 7.3-1 with G =
     `sector_gain_dbi`, and a client is served by its best one.
 
-    **Differs:** the pattern's vertical part and its tilt are left out.
+    **Differs:** the pattern's vertical part and its tilt are omitted.
     """
 
     sectors: Literal[1, 3] = 1

@@ -1,5 +1,6 @@
-"""Outdoor-to-indoor loss of 3GPP TR 38.901, clause 7.4.3: through the wall, and on to a client
-inside the building.
+"""Outdoor-to-indoor loss of 3GPP TR 38.901, clause 7.4.3.
+
+It consists of the loss of the outer wall and that inside the building.
 """
 
 import numpy as np
@@ -41,7 +42,7 @@ def penetration_db(model: str, carrier_hz: ArrayLike, *, release: int = 16) -> A
 
 
 def draw_indoor_distance_m(model: str, environment: str, generator: np.random.Generator) -> float:
-    """How deep in the building one client stands, as a 2-D distance in metres.
+    """Depth of one client in the building, as a 2-D distance in metres.
 
     The smaller of two independent numbers, uniform up to 25 m in `umi` and `uma`, up to 10 m in
     `rma`, which knows `low` alone (clause 7.4.3.1); `legacy` has one uniform number up to 25 m.

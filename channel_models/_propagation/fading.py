@@ -25,8 +25,7 @@ def check_antennas(antennas: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Fading:
-    """What multiplies the path gain in one round; its fields stand beside the channel's own in a
-    scenario file.
+    """Fading, the factor of the path gain in one round; part of section channel.
 
     Every one of `antennas` branches has power |h|^2 of mean 1 with the Rician factor K (linear; 0
     is Rayleigh), h = sqrt(K/(K+1)) e^{j phi} + sqrt(1/(K+1)) CN(0, 1), so that 2 (K+1) |h|^2 is

@@ -1,6 +1,4 @@
-"""What a client keeps as long as it does not move: correlated normal processes over the distance
-moved.
-"""
+"""Correlated normal processes over the distance moved, constant for clients that stand still."""
 
 from collections import OrderedDict
 from functools import lru_cache

@@ -128,7 +128,7 @@ def check_numbers(
     w: float,
     h: float,
 ) -> None:
-    """What the formula needs to have a value."""
+    """Check that the formula has a value."""
     check_number("distance_m", np.ravel(distance_m), at_least=0)
     check_number("carrier_hz", carrier_hz, above=0)
     check_number("bs_height_m", h_bs, above=0, at_most=HIGHEST_M)
@@ -151,7 +151,7 @@ def check_range(
     w: float,
     h: float,
 ) -> None:
-    """What the standard has measured."""
+    """Check the range in which the standard has measurements."""
     entry = TABLE[environment]
     check_within(
         "distance_m", distance_m, entry.nearest_m, np.where(los, *entry.farthest_m), environment
