@@ -1,4 +1,4 @@
-"""The one exception for input that a person can mend, and the checks that raise it."""
+"""`InputError`, raised for invalid user input, and the validators that raise it."""
 
 import math
 from collections.abc import Iterable

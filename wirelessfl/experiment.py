@@ -1,4 +1,4 @@
-"""Everything that decides a run."""
+"""An experiment: scenario, plug-ins and run settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,11 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """How long a run goes and what it records; section `run` of a scenario file.
+    """Length and records of a run; section `run` of a scenario file.
 
     `participants` clients take part in a round, drawn anew in each (all unless given). `train =
-    false` runs channel, allocation and cell only. `device`, `executor`, `workers` and `stack` say
-    where training computes; on a CPU the executors `loop` and `workers` do not change a run's
+    false` runs channel, allocation and cell only. `device`, `executor`, `workers` and `stack`
+    decide where training computes; on a CPU the executors `loop` and `workers` do not change a run's
     numbers. With `precision = "bfloat16"` training multiplies in bfloat16 where that is common
     (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
     """
@@ -45,7 +45,7 @@ class RunSettings:
             check_count("run.participants", self.participants)
 
     def runtime(self, data_root: Path | None) -> Runtime:
-        """Where and how training computes, with the data under `data_root`."""
+        """Device and executor of the training, with the data under `data_root`."""
         return Runtime(
             device=self.device,
             executor=self.executor,
@@ -59,7 +59,7 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Everything that decides a run: its values, its plug-ins, its length and seed."""
+    """An experiment: scenario, plug-ins, length and seed."""
 
     scenario: Scenario
     channel: ChannelModel

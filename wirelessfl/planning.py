@@ -1,6 +1,4 @@
-"""What the server decides before a round: who takes part, the problem as it sees it, the
-allocation.
-"""
+"""Decisions of the server before a round: participants, problem and allocation."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -21,7 +19,7 @@ from wirelessfl.values import ChannelState, Demand, Scenario
 
 @dataclass(frozen=True, eq=False)
 class PlannedRound:
-    """What the server decided in one round, and from what."""
+    """The server's decision in one round, and its input."""
 
     channel: ChannelState
     problem: Problem
@@ -56,7 +54,7 @@ def allocation_problem(
 
 
 def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
-    """Who takes part in round `round` (from 0): `run.participants` clients drawn without
+    """Participants of round `round` (from 0): `run.participants` clients drawn without
     replacement; (K,).
     """
     clients, wanted = experiment.scenario.clients, experiment.run.participants

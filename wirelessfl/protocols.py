@@ -1,6 +1,4 @@
-"""The whole surface between the rooms: what the round loop asks of a channel, an allocator and a
-trainer.
-"""
+"""Interfaces between the packages: channel, allocator and trainer as the round loop uses them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +38,7 @@ class Allocator(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Where and how training computes; never changes what a CPU run gives."""
+    """Device and executor of the training; they never change the results of a CPU run."""
 
     device: str = "cpu"
     executor: str = "auto"
@@ -52,8 +50,9 @@ class Runtime:
 
 
 class Trainer(Protocol):
-    """Training bound to data and to a machine. `State` is opaque to everybody else and is never
-    edited.
+    """Training bound to data and to a machine.
+
+    `State` is opaque to all other parts and is never edited.
     """
 
     def init(self, seed: int) -> Any:
@@ -61,12 +60,12 @@ class Trainer(Protocol):
         ...
 
     def demand(self, state: Any) -> Demand:
-        """What the coming round asks of the network."""
+        """Demand of the coming round on the network."""
         ...
 
     def step(self, state: Any, pruning_ratio: Array, delivery: Delivery) -> tuple[Any, StepMetrics]:
-        """One round: masks with `pruning_ratio` (K,), local training, aggregation of what
-        `delivery` says is there.
+        """One round: masks with `pruning_ratio` (K,), local training, aggregation of the
+        updates in `delivery`.
         """
         ...
 
@@ -83,7 +82,7 @@ class Trainer(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of worker processes and devices."""
+        """Release worker processes and devices."""
         ...
 
 
@@ -93,9 +92,7 @@ class Algorithm(Protocol):
     """
 
     def demand(self, clients: int) -> Demand:
-        """What a first round of `clients` clients asks of the network; from the model's shapes
-        alone, without data.
-        """
+        """Demand of a first round of `clients` clients, from the model's shapes, without data."""
         ...
 
     def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:

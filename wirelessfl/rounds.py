@@ -45,7 +45,7 @@ def run_rounds(
     `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
     is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
     the run reads. `on_start` is called once the folder was found good, `on_round` after every new
-    round; `notify` hears what a person should know, one line each.
+    round; `notify` receives messages for the user, one line each.
     """
     settings, files = experiment.run, inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
@@ -100,9 +100,7 @@ def run_round(
 def on_air(
     experiment: Experiment, demand: Demand, backlog: Backlog, round: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Who takes part in round `round` (from 0) with this `demand`, (K,), what was planned and what
-    happened.
-    """
+    """Participants of round `round` (from 0) with this `demand`, (K,), its plan and its outcome."""
     here = participants(experiment, round)
     demand, owed = demand.restricted_to(here), backlog.restricted_to(here)
     planned = plan(experiment, owed.added_to(demand), round, here)
@@ -114,8 +112,9 @@ def on_air(
 
 
 def delivery(scenario: Scenario, timing: RoundTiming, here: NDArray[np.bool_]) -> Delivery:
-    """What the scenario's deadline policy lets the aggregation of a round of the clients that are
-    `here` (K,) use.
+    """Updates that the scenario's deadline policy lets the aggregation use.
+
+    `here` (K,) are the participants of the round.
     """
     nobody = np.zeros_like(here)
     if scenario.deadline_policy == "wait":

@@ -56,7 +56,7 @@ class ChannelState:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Demand:
-    """What training asks of the network in one round; every field has shape (K,).
+    """Demand of the training on the network in one round; every field has shape (K,).
 
     An *update* is one weight updated once: a client's cycles are the scenario's `cycles_per_weight`
     times its updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not.
@@ -107,9 +107,9 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Backlog:
-    """What late clients still owe at the start of a round under `late-next-round`; shape (K,).
+    """Work and bits that late clients owe at the start of a round under `late-next-round`; shape (K,).
 
-    `pending` says whose last update is still on its way; such a client first does its open
+    `pending` is true for clients whose last update is in transit; such a client first does its open
     `updates` (weight updates not yet computed) and sends its open `upload_bits`, then turns to the
     new round. A client has at most one update pending: when a round ends before it got through, the
     newer update takes its place.
@@ -121,7 +121,7 @@ class Backlog:
 
     @classmethod
     def none(cls, clients: int) -> "Backlog":
-        """Nobody owes anything."""
+        """An empty backlog."""
         return cls(
             pending=np.zeros(clients, dtype=np.bool_),
             updates=np.zeros(clients),
@@ -142,11 +142,11 @@ class Backlog:
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
     def restricted_to(self, here: NDArray[np.bool_]) -> "Backlog":
-        """What the clients that are `here` (K,) owe."""
+        """The backlog of the clients that are `here` (K,)."""
         return self.where(Backlog.none(len(here)), here)
 
     def where(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
-        """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
+        """This backlog for the clients that are `here` (K,), `other` for the rest."""
         pairs = {
             field.name: (getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)
@@ -156,9 +156,7 @@ class Backlog:
         )
 
     def added_to(self, demand: Demand) -> Demand:
-        """What the server plans the round with: the open work and bits are fixed, whatever is
-        pruned.
-        """
+        """The demand as planned: open work and bits are fixed, whatever is pruned."""
         return replace(
             demand,
             fixed_updates=demand.fixed_updates + self.updates,
@@ -199,14 +197,14 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoundTiming:
-    """What happened on the air in one round.
+    """Transmissions of one round.
 
     Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <=
     deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
-    nobody. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier` says
-    whose pending update of an earlier round arrived in time, `backlog` what is owed after this
+    no client. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier`
+    is true where a pending update of an earlier round arrived in time, `backlog` what is owed after this
     round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
-    again) and `band_utilisation` (the share of band x time on which somebody sent) count up to
+    again) and `band_utilisation` (the share of band x time on which a client sent) count up to
     `round_s`: no client spends more than (P + kappa f^3) round_s.
     `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of
     time.
@@ -229,7 +227,7 @@ class RoundTiming:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepMetrics:
-    """What one training round cost and achieved: `loss` is the clients' mean training loss, the
+    """Costs and results of one training round: `loss` is the clients' mean training loss, the
     rest has shape (K,).
 
     `extra` holds a method's own quantities by name, one number each.

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
-    *("channel_models", "optimizers", "training", "studies", "tests", "benchmarks"),
+    *("wirelessfl", "channel_models", "optimizers", "training", "studies", "tests", "benchmarks"),
     *("docs", "README.md", "CONTRIBUTING.md"),
 )
 

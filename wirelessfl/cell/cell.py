@@ -27,10 +27,10 @@ def simulate(
 ) -> RoundTiming:
     """One round of the cell, from the start of the downlink at second 0 until the server goes on.
 
-    Under the policy `wait` the server goes on when everybody has finished; under `drop` and
+    Under the policy `wait` the server goes on when all have finished; under `drop` and
     `late-next-round` at the deadline at the latest. A late client's upload is followed to its end
-    either way, so that `finish_s` is known; it is inf for who is lost (dropped out or gave up) and
-    for who has bits to send and no band or rate. The gain changes in the first 10 000 coherence
+    either way, so that `finish_s` is known; it is inf for lost clients (dropped out or gave up) and
+    for clients with bits to send and no band or rate. The gain changes in the first 10 000 coherence
     blocks of a round and then stays, so that every round ends.
 
     Energy, retransmissions and the use of the band count up to the round's end under every policy:

@@ -1,6 +1,4 @@
-"""A round in which nothing is lost and nobody waits for another: one chain of timeouts per client
-(SimPy).
-"""
+"""A round without losses and without waiting for others: one chain of timeouts each (SimPy)."""
 
 from typing import Any
 
@@ -32,7 +30,7 @@ def undisturbed(
     if not delivered.all():
         round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
         trace.append((scenario.deadline_s, SERVER, "deadline"))
-        trace.sort(key=lambda line: line[0])  # who is on time by rounding stands after the deadline
+        trace.sort(key=lambda line: line[0])  # clients on time by rounding follow the deadline
     compute_s = fixed_s + prunable_s
     cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
     nobody = np.zeros(scenario.clients, dtype=np.bool_)

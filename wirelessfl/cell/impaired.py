@@ -25,7 +25,7 @@ _NO_DRAWS = np.random.default_rng(0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Figures:
-    """What has happened up to some moment; shape (K,)."""
+    """Counts up to some moment; shape (K,)."""
 
     spent_s: dict[str, Array]
     cpu_s: Array
@@ -33,7 +33,7 @@ class _Figures:
     lost: NDArray[np.bool_]
     retransmissions: NDArray[np.int64]
     keeps: NDArray[np.bool_]  # whose update of this round uploads anything
-    pending: NDArray[np.bool_]  # who has an update that is not through
+    pending: NDArray[np.bool_]  # clients with an update in transit
     open_s: Array  # its CPU seconds to come
     open_bits: Array
     band_s: float  # seconds times share of the band
@@ -73,7 +73,7 @@ def disturbed(
     env.run()
     ended: Any = (
         (np.inf, look()) if server.is_alive else server.value
-    )  # alive: somebody's upload is endless
+    )  # alive: an upload is endless
     round_s, at_end = ended
     return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
@@ -113,7 +113,7 @@ def _timing(
         round_s=round_s,
         trace=tuple(
             sorted(told, key=lambda line: line[0])
-        ),  # who is on time by rounding stands after the deadline
+        ),  # clients on time by rounding follow the deadline
         lost=figures.lost,
         earlier=earlier,
         retransmissions=at_end.retransmissions,
@@ -207,7 +207,7 @@ def _server(
 def _look(
     clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
 ) -> _Figures:
-    """What has happened up to now; `keeps` says whose update of this round uploads anything."""
+    """Counts up to now; `keeps` is true for clients whose update of this round uploads anything."""
     band.settle()
     for client in clients:
         client.settle()

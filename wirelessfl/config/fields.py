@@ -90,7 +90,7 @@ def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as TOML values; None (TOML has none) is left out."""
+    """The fields of a dataclass as TOML values; None, which TOML lacks, is omitted."""
     table: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)

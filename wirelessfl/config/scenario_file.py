@@ -214,7 +214,7 @@ def identity_tables(experiment: Experiment) -> Tables:
 
 
 def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
-    """Twelve hex digits that name the experiment; fields at their default are left out, so new
+    """Twelve hex digits that name the experiment; fields at their default are omitted, so new
     fields change no name.
 
     `with_rounds=False` names what a run may be resumed as: the same experiment with another number

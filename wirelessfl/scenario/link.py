@@ -31,7 +31,7 @@ POWER_CLASSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """How a gain becomes bits per second; its fields stand in section `scenario` of a scenario
+    """Map from gain to bits per second; its fields stand in section `scenario` of a scenario
     file.
 
     `rate_model`: `shannon` is log2(1 + SNR / gap); `cqi` and `mcs` take the largest efficiency of
@@ -97,13 +97,14 @@ class Link:
 
     @property
     def is_shannon(self) -> bool:
-        """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
+        """True if the efficiency is log2(1 + SNR / gap) at every SNR."""
         return self.rate_model == "shannon" and self.max_bps_hz is None
 
     @property
     def plans_shannon(self) -> bool:
-        """Whether the planned goodput is Shannon's rate at every SNR: no table, no cap, no
-        waterfall.
+        """True if the planned goodput is Shannon's rate at every SNR.
+
+        There is then no table, cap or waterfall.
         """
         return self.is_shannon and self.packet_error != "waterfall"
 

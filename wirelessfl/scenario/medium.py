@@ -1,4 +1,4 @@
-"""How the band is shared over time within a round."""
+"""Division of the band over time within a round."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,15 +11,15 @@ BANDS = ("static", "work-conserving")
 
 @dataclass(frozen=True, kw_only=True)
 class Medium:
-    """What happens on the band within a round; its fields stand in section `scenario` of a scenario
+    """Events on the band within a round; its fields stand in section `scenario` of a scenario
     file.
 
     `bands`: `static`, a client has its own share for the whole round; `work-conserving`, the whole
-    band is always divided over those who are sending, in proportion to their shares (equally where
+    band is always divided over transmitting clients, in proportion to their shares (equally where
     these are all 0). `coherence_s`: the gain changes that often within a round, where the channel
     says how; by default never. `dropout_probability`: a client is lost in a round with this
     probability, at a moment uniform over the deadline, unless it has finished by then.
-    `downlink_broadcast`: one dense copy for everybody who takes part, at the slowest one's downlink
+    `downlink_broadcast`: one dense copy for all participants, at the slowest one's downlink
     rate, instead of one for each.
     """
 

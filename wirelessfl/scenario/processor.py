@@ -17,7 +17,7 @@ BACKGROUNDS = ("exponential", "deterministic")
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """How fast cycles are done; its fields stand in section `scenario` of a scenario file.
+    """Processing of CPU cycles; its fields stand in section `scenario` of a scenario file.
 
     `cpu`: `fixed` runs at `cpu_hz`; `dvfs` at the lowest frequency between `min_cpu_hz` and
     `cpu_hz` with which the client would finish at the deadline as planned; `loaded` runs at
@@ -49,7 +49,7 @@ class Processor:
         return self.background_rate_hz * self.background_job_s
 
     def background_s(self, generator: np.random.Generator) -> float:
-        """How long one background job holds the CPU."""
+        """Duration of one background job on the CPU, in seconds."""
         if self.background == "deterministic":
             return self.background_job_s
         return float(generator.exponential(self.background_job_s))

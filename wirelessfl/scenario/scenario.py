@@ -1,4 +1,4 @@
-"""What does not change from round to round: the cell and its clients."""
+"""Properties that do not change from round to round: the cell and its clients."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +24,7 @@ NEAREST_M, FARTHEST_M = 1e-3, 1e9
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A cell: what does not change from round to round.
+    """A cell: properties that do not change from round to round.
 
     `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple).
     Clients stand at `distance_m` or, when that is not given, evenly spaced over `distance_range_m`.
@@ -33,8 +33,8 @@ class Scenario:
     with a client's share of the band and takes the place of `noise_power_w`, which does not; so
     does `noise_figure_db`, which stands for the density of thermal noise.
 
-    `deadline_policy` is what happens to an update that is late: `wait`, everybody is waited for;
-    `drop`, it is left out; `late-next-round`, the round ends at the deadline and the update joins a
+    `deadline_policy` is what happens to an update that is late: `wait`, the round waits for it;
+    `drop`, it is excluded; `late-next-round`, the round ends at the deadline and the update joins a
     later one (see `Backlog`). `link`, `processor` and `medium` hold the parts of the cell that are
     off by default. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to
     its Table I).
@@ -137,7 +137,7 @@ class Scenario:
 
     @cached_property
     def _arrays(self) -> dict[str, Array]:
-        """What `per_client` has made so far: every round asks for the same arrays many times."""
+        """The arrays that `per_client` has made: every round requests the same ones many times."""
         return {}
 
     def _given(self, name: str) -> Array:
