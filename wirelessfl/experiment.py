@@ -17,9 +17,9 @@ class RunSettings:
 
     `participants` clients take part in a round, drawn anew in each (all unless given). `train =
     false` runs channel, allocation and cell only. `device`, `executor`, `workers` and `stack`
-    decide where training computes; on a CPU the executors `loop` and `workers` do not change a run's
-    numbers. With `precision = "bfloat16"` training multiplies in bfloat16 where that is common
-    (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
+    decide where training computes; on a CPU the executors `loop` and `workers` do not change
+    the numbers of a run. With `precision = "bfloat16"` training multiplies in bfloat16 where that
+    is common (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
     """
 
     rounds: int = 50
@@ -90,5 +90,6 @@ def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
         one, other = getattr(radio, name), getattr(training, name)
         if one != other:
             raise InputError(
-                f"training.{name} must be that of the channel, channel.{name} = {one!r}, got {other!r}"
+                f"training.{name} must be that of the channel, "
+                f"channel.{name} = {one!r}, got {other!r}"
             )

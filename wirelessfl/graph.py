@@ -97,7 +97,8 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
         if networkx.is_connected(drawn):
             return drawn
     raise InputError(
-        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, none connected, "
+        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, "
+        "none connected, "
         f"got {graph.edge_probability:g}"
     )
 
@@ -106,7 +107,8 @@ def _check_adjacency(adjacency: tuple[tuple[Any, ...], ...]) -> None:
     for number, row in enumerate(adjacency):
         if len(row) != len(adjacency):
             raise InputError(
-                f"adjacency must be square, got {len(adjacency)} rows and {len(row)} values in row {number}"
+                f"adjacency must be square, got {len(adjacency)} rows "
+                f"and {len(row)} values in row {number}"
             )
         for value in row:
             if value not in (0, 1):

@@ -134,6 +134,7 @@ def check_feasible(experiment: Experiment, demand: Demand) -> None:
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
-            f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "
+            f"scenario.deadline_s must be above {fixed_s.min():g}, "
+            "the fixed work of the fastest client, "
             f"got {experiment.scenario.deadline_s:g}: no client can meet it"
         )

@@ -26,7 +26,7 @@ class Streams:
         return np.random.SeedSequence(self.seed, spawn_key=key)
 
     def generator(self, name: str, client: int | None = None) -> np.random.Generator:
-        """A NumPy generator for stream `name` of this round (of one client, or of the whole cell)."""
+        """A NumPy generator for stream `name` of this round, of one client or of the cell."""
         return np.random.Generator(np.random.PCG64(self._sequence(name, client)))
 
     def seed_for(self, name: str, client: int | None = None) -> int:

@@ -86,7 +86,8 @@ def run_round(
         stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
     if stuck.any():
         raise InputError(
-            f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
+            f"round {round + 1}: client {np.argmax(stuck)} never finishes, "
+            "it has bits to upload and no band or rate"
         )
     state, metrics = trainer.step(
         state, planned.allocation.pruning_ratio, delivery(scenario, timing, here)
@@ -195,12 +196,14 @@ def _restore(
     check_same_files(folder.path, checkpoint.inputs, inputs)
     if checkpoint.experiment != identity:
         raise InputError(
-            f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "
+            f"{folder.path} is damaged: "
+            f"its checkpoints are of experiment {checkpoint.experiment!r}, "
             f"its experiment.toml is {identity!r}"
         )
     if checkpoint.round > settings.rounds:
         raise InputError(
-            f"run.rounds must be at least {checkpoint.round}, the rounds already done, got {settings.rounds}"
+            f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
+            f"got {settings.rounds}"
         )
     due = checkpoint.round % settings.eval_every == 0 or checkpoint.round == settings.rounds
     folder.keep_rounds(checkpoint.round, evaluated_last=due)

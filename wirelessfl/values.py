@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-# Latency over deadline up to which a client is on time: an optimum finishes exactly at the deadline.
+# Largest latency over deadline that is on time: an optimum finishes exactly at the deadline.
 ON_TIME = 1.0 + 1e-9
 
 
@@ -107,7 +107,9 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Backlog:
-    """Work and bits that late clients owe at the start of a round under `late-next-round`; shape (K,).
+    """Work and bits that late clients owe at the start of a round; shape (K,).
+
+    It is empty except under `late-next-round`.
 
     `pending` is true for clients whose last update is in transit; such a client first does its open
     `updates` (weight updates not yet computed) and sends its open `upload_bits`, then turns to the
@@ -202,8 +204,8 @@ class RoundTiming:
     Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <=
     deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
     no client. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier`
-    is true where a pending update of an earlier round arrived in time, `backlog` what is owed after this
-    round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
+    is true where a pending update of an earlier round arrived in time, `backlog` is the rest owed
+    after this round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
     again) and `band_utilisation` (the share of band x time on which a client sent) count up to
     `round_s`: no client spends more than (P + kappa f^3) round_s.
     `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of

@@ -20,7 +20,7 @@ class Allocation:
     per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
     is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
     allocators without one, and of `MinLatency`, are 0. `left_out` is true for clients that a
-    selection excluded, shape (..., K); None without a selection. `exact_kept` has the digits of x that
+    selection excluded, shape (..., K); None without one. `exact_kept` has the digits of x that
     1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything else
     is computed from the problem when read.
     """
@@ -128,8 +128,9 @@ class Allocation:
 
     @property
     def reason(self) -> Any:
-        """Why clients are infeasible or late: '' when none is; a str, or an array of str of shape (...,)
-        for a batch.
+        """Reason why clients are infeasible or late; '' when none is.
+
+        It is a str, or an array of str of shape (...,) for a batch.
         """
         batch = self.problem.shape[:-1]
         reasons = np.empty(batch, dtype=object)

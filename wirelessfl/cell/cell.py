@@ -30,8 +30,8 @@ def simulate(
     Under the policy `wait` the server goes on when all have finished; under `drop` and
     `late-next-round` at the deadline at the latest. A late client's upload is followed to its end
     either way, so that `finish_s` is known; it is inf for lost clients (dropped out or gave up) and
-    for clients with bits to send and no band or rate. The gain changes in the first 10 000 coherence
-    blocks of a round and then stays, so that every round ends.
+    for clients with bits to send and no band or rate. The gain changes in the first 10 000
+    coherence blocks of a round and then stays, so that every round ends.
 
     Energy, retransmissions and the use of the band count up to the round's end under every policy:
     a client whose update is late stops there or goes on in the next round, which then pays for it.

@@ -241,7 +241,7 @@ class Shares(Protocol):
 
 
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
-    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
+    """Seconds of each phase under an allocation, with constant gain and no losses; (..., K)."""
     kept = allocation.kept_fraction
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -61,7 +61,7 @@ def _utilisation(bandwidth_fraction: Array, transmit_s: Array, round_s: float) -
 
 
 def _run(seconds: Array) -> tuple[list[Line], Array]:
-    """The trace and the moments at which clients finish, from the seconds of their phases (4, K)."""
+    """The trace and the finishing times, from the seconds of the clients' phases (4, K)."""
     env = simpy.Environment()
     trace: list[Line] = []
     rows = seconds.T.tolist()

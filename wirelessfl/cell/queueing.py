@@ -74,8 +74,8 @@ def giving_way(
     """`seconds` of the server's time while no job wants it: whoever arrives interrupts, the rest is
     done afterwards.
 
-    `note` receives "interrupted" and "resumed". An interrupt that is not a job's goes through to the
-    caller.
+    `note` receives "interrupted" and "resumed". An interrupt that is not a job's is passed on to
+    the caller.
     """
     left_s, resumed = seconds, False
     while True:

@@ -83,7 +83,8 @@ def round_times(
         needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
         raise InputError(
-            f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate"
+            f"{needs_events}: such rounds have to be simulated one by one, "
+            "with wirelessfl.cell.simulate"
         )
     arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]
     arrays.append(arrays[0] if path_gain is None else np.asarray(path_gain, dtype=np.float64))

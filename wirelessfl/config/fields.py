@@ -31,7 +31,8 @@ def known_fields(cls: Any) -> dict[str, Any]:
         own = known_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint}
         if twice := own.keys() & found.keys():
             raise InputError(
-                f"{cls.__name__} has the field {min(twice)} twice: once of its own, once in what it holds"
+                f"{cls.__name__} has the field {min(twice)} twice: "
+                "once of its own, once in what it holds"
             )
         found.update(own)
     return found

@@ -1,10 +1,10 @@
-"""Scenario files: TOML tables to an `Experiment` and back, with one clear line for everything that
-is wrong.
+"""Scenario files: TOML tables to an `Experiment` and back.
 
-A section is flat: the key that names the plug-in (`channel.model`, `allocation.method`,
-`training.algorithm`), the plug-in's own fields and those of the dataclasses it holds. A power field
-`x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A path is relative to the scenario file. Section `inputs`, which a run
-writes, holds size and hash of the files that were read; other ones are refused.
+Each error is one clear line. A section is flat: the key that names the plug-in (`channel.model`,
+`allocation.method`, `training.algorithm`), the plug-in's own fields and those of the dataclasses it
+holds. A power field `x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A
+path is relative to the scenario file. Section `inputs`, which a run writes, holds size and hash of
+the files that were read; other ones are refused.
 """
 
 import dataclasses

@@ -35,7 +35,7 @@ _FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: a temporary file beside it, flushed to disk, renamed over it."""
+    """Write a whole file or nothing: to a temporary file, flushed to disk and then renamed."""
     temporary = path.with_name(f".{path.name}")
     with temporary.open("wb") as file:
         file.write(data)
@@ -196,7 +196,8 @@ class RunFolder:
         whole = isinstance(record, dict) and record.keys() >= _FIELDS
         if not whole or record["round"] != number:
             raise InputError(
-                f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
+                f"{self.rounds_file} line {number} is damaged: "
+                f"it must be the record of round {number}"
             )
         return cast(dict[str, Any], record)
 
@@ -214,7 +215,8 @@ class RunFolder:
         records = self.records()
         if len(records) < count:
             raise InputError(
-                f"{self.rounds_file} holds {len(records)} rounds, its checkpoint {count}: the folder is damaged"
+                f"{self.rounds_file} holds {len(records)} rounds, its checkpoint {count}: "
+                "the folder is damaged"
             )
         kept = records[:count]
         if kept and not evaluated_last:

@@ -97,23 +97,27 @@ class Scenario:
             check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0)
             if self.noise_psd_w_per_hz is not None:
                 raise InputError(
-                    f"scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say how dense the noise is: "
+                    "scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say "
+                    "how dense the noise is: "
                     f"give one, got {self.noise_figure_db:g} and {self.noise_psd_w_per_hz:g}"
                 )
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
             raise InputError(
-                f"scenario.distance_range_m must be (nearest, farthest), got {self.distance_range_m}"
+                "scenario.distance_range_m must be (nearest, farthest), "
+                f"got {self.distance_range_m}"
             )
         for name in PER_CLIENT:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.clients:
                 raise InputError(
-                    f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
+                    f"scenario.{name} must hold {self.clients} values (scenario.clients), "
+                    f"got {len(value)}"
                 )
         slowest_hz, least_hz = self.per_client("cpu_hz").min(), self.processor.min_cpu_hz
         if self.processor.cpu == "dvfs" and least_hz > slowest_hz:
             raise InputError(
-                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, got {least_hz:g}"
+                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, "
+                f"got {least_hz:g}"
             )
 
     @property
