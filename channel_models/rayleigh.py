@@ -31,13 +31,13 @@ class Rayleigh:
     def __post_init__(self) -> None:
         self._faded()
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """A draw for every (seed, round, client); the server knows of it what `csi` says."""
-        return self._faded().sample(scenario, rng)
+        return self._faded().sample(scenario, streams)
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10) after maximum-ratio combining; (K,)."""
-        return self._faded().mean_gain(scenario, rng)
+        return self._faded().mean_gain(scenario, streams)
 
     def _faded(self) -> Faded:
         fading = Fading(fading="rayleigh", antennas=self.antennas, combining=self.combining)

@@ -43,13 +43,13 @@ class Rician:
         check_number("channel.k_factor_db", self.k_factor_db, at_least=-MOST_DB, at_most=MOST_DB)
         self._faded()
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """A draw for every (seed, round, client); the server knows of it what `csi` says."""
-        return self._faded().sample(scenario, rng, self._k_factor(scenario))
+        return self._faded().sample(scenario, streams, self._k_factor(scenario))
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10) after maximum-ratio combining; (K,)."""
-        return self._faded().mean_gain(scenario, rng, self._k_factor(scenario))
+        return self._faded().mean_gain(scenario, streams, self._k_factor(scenario))
 
     def _k_factor(self, scenario: Scenario) -> Array:
         """Linear K factor; (K,)."""

@@ -46,34 +46,34 @@ class SionnaTdl:
         check_antennas(self.antennas)
         check_choice("channel.csi of sionna-tdl", self.csi.csi, KNOWN_CSI)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """An independent draw for every (seed, round, client); the server knows of it what `csi`
         says.
         """
-        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, rng)
+        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, streams)
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
             power = [
-                self._power(scenario.bandwidth_hz, rng, client, later_s)
+                self._power(scenario.bandwidth_hz, streams, client, later_s)
                 for client in range(scenario.clients)
             ]
             return path_gain * np.array(power)
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: mean,
             path_gain=path_gain,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
         return self.antennas * self.large_scale.gain(scenario)
 
-    def _power(self, bandwidth_hz: float, rng: Streams, client: int, later_s: float) -> float:
+    def _power(self, bandwidth_hz: float, streams: Streams, client: int, later_s: float) -> float:
         """Band-average power of a client's branches, `later_s` into the round."""
         taps = _taps(
             self.profile,
@@ -82,7 +82,7 @@ class SionnaTdl:
             self.ue_speed_m_s,
             self.antennas,
         )
-        taps.torch_rng.manual_seed(rng.seed_for("tdl", client))
+        taps.torch_rng.manual_seed(streams.seed_for("tdl", client))
         # One model serves every client: it is the seed that makes the draw, and it draws alike for
         # every time.
         amplitudes, delays = taps(1, 2, 1.0 / later_s if later_s > 0 else 1.0)

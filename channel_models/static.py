@@ -22,18 +22,18 @@ class Static:
     def __post_init__(self) -> None:
         check_antennas(self.antennas)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """The mean gain, in every round; only an error makes a difference to what the server knows."""
-        gain = self.mean_gain(scenario, rng)
+        gain = self.mean_gain(scenario, streams)
         return self.csi.state(
             gain,
-            rng,
+            streams,
             mean=gain,
             quantile=lambda outage: gain,
             path_gain=self.large_scale.gain(scenario),
             block_gain=lambda block: gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
         return self.antennas * self.large_scale.gain(scenario)

@@ -68,8 +68,8 @@ class Drop:
         )
         object.__setattr__(self, "positions_m", positions_m)
 
-    def positions(self, scenario: Scenario, rng: Streams) -> Array:
-        """Positions in metres at the start of the run that `rng` belongs to, whatever its round;
+    def positions(self, scenario: Scenario, streams: Streams) -> Array:
+        """Positions in metres at the start of the run that `streams` belongs to, whatever its round;
         (K, 2).
 
         Raises `InputError` unless as many positions are given as there are clients.
@@ -81,7 +81,7 @@ class Drop:
                     f"got {len(self.positions_m)}"
                 )
             return np.array(self.positions_m)
-        draws = _drawn(self, rng.seed, scenario.clients)
+        draws = _drawn(self, streams.seed, scenario.clients)
         return (
             draws * scenario.per_client("distance_m")[:, None] if self.drop == "scenario" else draws
         )

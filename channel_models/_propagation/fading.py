@@ -45,7 +45,7 @@ class Fading:
 
     def power(
         self,
-        rng: Streams,
+        streams: Streams,
         clients: int,
         *,
         k_factor: ArrayLike | None = None,
@@ -64,14 +64,14 @@ class Fading:
         if position_wavelengths is not None:
             place = np.asarray(position_wavelengths, dtype=np.float64)
             branches = (
-                np.abs(field_amplitudes(rng, c, self.antennas, k[c], place[c])) ** 2
+                np.abs(field_amplitudes(streams, c, self.antennas, k[c], place[c])) ** 2
                 for c in range(clients)
             )
             return np.array([self._combined(branch) for branch in branches])
         stream = "fading" if block == 0 else f"fading {block}"
         return np.array(
             [
-                self._independent(rng.generator(stream, client), k[client])
+                self._independent(streams.generator(stream, client), k[client])
                 for client in range(clients)
             ]
         )
@@ -133,7 +133,7 @@ class Fading:
 
 
 def field_amplitudes(
-    rng: Streams, client: int, antennas: int, k: float, place: Array
+    streams: Streams, client: int, antennas: int, k: float, place: Array
 ) -> np.ndarray:
     """Complex amplitudes (antennas,) at `place` (2,), in wavelengths, of the field that surrounds a
     client.
@@ -146,7 +146,7 @@ def field_amplitudes(
     d.u} = J0(2 pi |d|), and that of its power is J0^2 + (1 - J0^2) / N. One draw's average power
     over places is sum |g_n|^2 / N, not that over draws.
     """
-    generator = rng.at(0).generator("fading field", client)
+    generator = streams.at(0).generator("fading field", client)
     towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
     directions = 2 * np.pi * generator.random((antennas, WAVES))
     real, imaginary = generator.standard_normal((2, antennas, WAVES)) / np.sqrt(2 * WAVES)

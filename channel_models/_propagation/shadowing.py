@@ -20,9 +20,9 @@ def over_distance(
     start_m: Array,
     motion: Motion,
     scenario: Scenario,
-    rng: Streams,
+    streams: Streams,
 ) -> Array:
-    """Standard normal values of independent processes, (P, K), in the round that `rng` stands at.
+    """Standard normal values of independent processes, (P, K), in the round that `streams` stands at.
 
     Each is a Gaussian AR(1) over the metres d that its client moves between two rounds, x' = r x +
     sqrt(1 - r^2) n with r = exp(-d / d_corr) (TR 38.901, eq. 7.4-5) and d_corr = `correlation_m`
@@ -36,13 +36,13 @@ def over_distance(
     clients that stand close together have independent values.
     """
     processes, clients = correlation_m.shape
-    value = _innovations(name, rng.seed, 0, processes, clients)[0]
+    value = _innovations(name, streams.seed, 0, processes, clients)[0]
     if motion.motion == "still":
         return value
     interval_s = motion.round_interval_s or scenario.deadline_s
     key = (
         name,
-        rng.seed,
+        streams.seed,
         correlation_m.tobytes(),
         start_m.tobytes(),
         processes,
@@ -50,13 +50,15 @@ def over_distance(
         interval_s,
     )
     first, value = _latest.pop(key, (0, value))
-    if first > rng.round:
-        first, value = 0, _innovations(name, rng.seed, 0, processes, clients)[0]
-    for round in range(first + 1, rng.round + 1):
-        kept = np.exp(-motion.moved_m(start_m, scenario, rng.at(round)) / correlation_m)
-        fresh = _innovations(name, rng.seed, round // _BLOCK, processes, clients)[round % _BLOCK]
+    if first > streams.round:
+        first, value = 0, _innovations(name, streams.seed, 0, processes, clients)[0]
+    for round in range(first + 1, streams.round + 1):
+        kept = np.exp(-motion.moved_m(start_m, scenario, streams.at(round)) / correlation_m)
+        fresh = _innovations(name, streams.seed, round // _BLOCK, processes, clients)[
+            round % _BLOCK
+        ]
         value = kept * value + np.sqrt(1.0 - kept**2) * fresh
-    _latest[key] = (rng.round, value)
+    _latest[key] = (streams.round, value)
     if len(_latest) > _KEPT:
         _latest.popitem(last=False)
     return value
