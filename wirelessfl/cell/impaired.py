@@ -131,8 +131,8 @@ def _timing(
 def _on_cpu(env: simpy.Environment, scenario: Scenario, streams: Streams, client: int) -> Work:
     """Work on the client's processor."""
     loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
-    rng = streams.generator("background", client) if loaded else _NO_DRAWS
-    return partial(work, env, processor=scenario.processor, rng=rng)
+    streams = streams.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, streams=streams)
 
 
 def _to_do(
