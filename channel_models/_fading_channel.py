@@ -1,4 +1,4 @@
-"""Path loss of clients that may move, times fading: what `rayleigh` and `rician` share."""
+"""Fading channel of clients that may move: the shared part of `rayleigh` and `rician`."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,17 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 @dataclass(frozen=True, kw_only=True)
 class Faded:
-    """Gain = path gain at the client's distance x power of the fading where it stands.
+    """Gain = path gain at the client's distance x power of the fading at its position.
 
-    Clients that stand still fade independently in every round and coherence block. Clients that
-    move start at `distance_m`, on one ray; their path loss follows their distance, their fading is
-    that of a random field at their place, J0(2 pi d / wavelength) correlated over a displacement d.
+    Static clients fade independently in every round and coherence block. Moving clients start at
+    `distance_m` on one ray; their path loss follows their distance, their fading is that of a
+    random field at their position, J0(2 pi d / wavelength) correlated over a displacement d.
+
+    Attributes:
+        large_scale: Path loss.
+        fading: Small-scale fading.
+        motion: Motion of the clients.
+        csi: Channel state information of the server.
     """
 
     large_scale: LargeScale
@@ -30,8 +36,15 @@ class Faded:
     def sample(
         self, scenario: Scenario, rng: Streams, k_factor: ArrayLike | None = None
     ) -> ChannelState:
-        """The channel of one round and of its coherence blocks; the server knows of it what `csi`
-        says.
+        """Sample the channel of one round and of its coherence blocks.
+
+        Args:
+            scenario: The cell.
+            rng: Streams at the round.
+            k_factor: Linear Rician K factor, a number or (K,); None for Rayleigh fading.
+
+        Returns:
+            The channel state, with the server's knowledge of it.
         """
         path_gain = self._path_gain(scenario, self._place_m(scenario, rng))
         mean_power = self.fading.mean_power(k_factor)
@@ -66,17 +79,22 @@ class Faded:
     def mean_gain(
         self, scenario: Scenario, rng: Streams, k_factor: ArrayLike | None = None
     ) -> Array:
-        """Path gain where the clients stand at the start of the round times the fading's mean
-        power; (K,).
+        """Average the gain over fading, at the positions of the start of the round.
+
+        Args:
+            scenario: The cell.
+            rng: Streams at the round.
+            k_factor: Linear Rician K factor, a number or (K,); None for Rayleigh fading.
+
+        Returns:
+            Linear power gain, (K,).
         """
         return self.fading.mean_power(k_factor) * self._path_gain(
             scenario, self._place_m(scenario, rng)
         )
 
     def _place_m(self, scenario: Scenario, rng: Streams, later_s: float = 0.0) -> Array | None:
-        """Where the clients are, (K, 2); None when they stand still and only their distance is
-        known.
-        """
+        """Positions, (K, 2) metres; None for static clients, whose distance suffices."""
         if self.motion.motion == "still":
             return None
         distance_m = scenario.per_client("distance_m")

@@ -1,10 +1,9 @@
-"""The allocation problem as a conic programme for CVXPY, written anew for each problem or compiled
-once for many.
+"""The allocation problem as a conic programme for CVXPY, compiled per problem or once for many.
 
-In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is entry +
-growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a noise
-spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the
-programme one of exponential cones.
+In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is
+entry + growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a
+noise spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes
+the programme one of exponential cones.
 """
 
 import warnings
@@ -19,14 +18,22 @@ from wirelessfl.allocation.problem import Array
 from wirelessfl.errors import InputError
 
 _LEAST_ROOM = (
-    1e-12  # of the band, beside the fixed bits: what is left is the unit of the programme, never 0
+    1e-12  # of the band, beside the fixed bits: what is left is the unit of the program, never 0
 )
 _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConeClients:
-    """The coefficients above, weights and least kept fractions; arrays (K,)."""
+    """Coefficients of the programme; arrays (K,).
+
+    Attributes:
+        entry: Speed that the fixed bits need.
+        growth: Speed per kept fraction at x near 0, beyond `entry`.
+        pace: Prunable work per slack, a / c.
+        weight: w.
+        least: Least kept fraction, 1 - cap.
+    """
 
     entry: Array
     growth: Array
@@ -37,8 +44,15 @@ class ConeClients:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Kept fractions, v, bands, and the multipliers of the band, of each speed and of y <= 1 - pace
-    x; arrays (K,).
+    """Optimum of the programme and its multipliers; arrays (K,).
+
+    Attributes:
+        kept: x.
+        excess: v.
+        band: b.
+        band_price: Multiplier of sum b <= 1.
+        speed_price: Multipliers of the speeds.
+        pace_price: Multipliers of y <= 1 - pace x.
     """
 
     kept: Array
@@ -51,18 +65,29 @@ class Solution:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conic:
-    """A conic solver of relative tolerance `tolerance`.
+    """A conic solver.
 
-    With `reuse` a programme is compiled once per size and rate model, with parameters in place of
-    numbers (CVXPY's disciplined parametrised programming), and kept. Both methods maximise weight @
-    x over least <= x <= 1 and raise `InputError` with the solver's status where it gives up.
+    Attributes:
+        tolerance: Relative tolerance of Clarabel.
+        reuse: Whether a programme is compiled once per size and rate model, with parameters in
+            place of values (CVXPY's disciplined parametrised programming), and kept.
     """
 
     tolerance: float
     reuse: bool
 
     def share_band(self, clients: ConeClients) -> Solution:
-        """Speed is band: the sum of entry + growth (x + pace v) is at most 1."""
+        """Maximise weight @ x where speed is band: sum of entry + growth (x + pace v) at most 1.
+
+        Args:
+            clients: Coefficients, arrays (K,).
+
+        Returns:
+            The optimum with its multipliers.
+
+        Raises:
+            InputError: The solver gives up; names its status.
+        """
         room = max(1.0 - float(clients.entry.sum()), _LEAST_ROOM)
         scaled = _Scaled.of(clients, clients.growth / room)
         found = self._solve(scaled.data)
@@ -78,7 +103,18 @@ class Conic:
         )
 
     def share_psd_band(self, clients: ConeClients, snr: Array) -> Solution:
-        """Noise grows with the band: entry + growth (x + pace v) <= v(b) for each, and sum b <= 1."""
+        """Maximise weight @ x with noise of a density: speeds at most v(b), sum b at most 1.
+
+        Args:
+            clients: Coefficients, arrays (K,).
+            snr: Signal-to-noise ratio g over the whole band, linear, (K,).
+
+        Returns:
+            The optimum with its multipliers.
+
+        Raises:
+            InputError: The solver gives up; names its status.
+        """
         size = snr.size
         # The unit of a band is an equal share, that of a speed the speed there.
         share = np.log1p(size * snr)
@@ -102,22 +138,22 @@ class Conic:
         import cvxpy as cp  # slow to import, and listing the plug-ins must not wait for it
 
         size = data["weight"].size
-        programme = _compiled(tuple(sorted(data)), size) if self.reuse else _programme(data, size)
+        program = _compiled(tuple(sorted(data)), size) if self.reuse else _programme(data, size)
         if self.reuse:
-            for parameter in programme.problem.parameters():
+            for parameter in program.problem.parameters():
                 parameter.value = data[parameter.name()]
         settings = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), self.tolerance)
         with warnings.catch_warnings():
             # `Cvxpy.solve` warns by the certificate of its answer, which says how far off it is.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
             try:
-                programme.problem.solve(
+                program.problem.solve(
                     solver=cp.CLARABEL,
                     canon_backend=cp.SCIPY_CANON_BACKEND,
                     enforce_dpp=self.reuse,
                     **settings,
                 )
-                status = programme.problem.status
+                status = program.problem.status
             except cp.SolverError:
                 status = "solver_error"
         if status not in _OPTIMAL:
@@ -125,7 +161,7 @@ class Conic:
                 f"method cvxpy cannot solve this problem, Clarabel reports {status}: "
                 "its values may lie too many decades apart; method exact has no such limit"
             )
-        return programme
+        return program
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,12 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from studies.grid.figures import draw_sweep
+from studies.grid.result import SweepResult
+from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
 from studies.runner.single_run import run_to_end
 from wirelessfl import plugins
-from wirelessfl.config.scenario_file import from_tables, to_toml
+from wirelessfl.config.scenario_file import Tables, from_tables, to_toml
 from wirelessfl.experiment import Experiment
+
+__all__ = ["draw_sweep", "list_plugins", "load", "read", "run", "sweep"]
 
 
 def read(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Experiment:
@@ -29,9 +34,14 @@ def read(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Experiment:
         >>> wfl.read("digits").scenario.clients
         10
     """
+    return from_tables(tables_of(scenario))
+
+
+def tables_of(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Tables:
+    """The tables of a scenario that is given by name, by path or as tables."""
     if isinstance(scenario, str | Path):
-        return from_tables(scenario_tables(scenario))
-    return from_tables({section: dict(table) for section, table in scenario.items()})
+        return scenario_tables(scenario)
+    return {section: dict(table) for section, table in scenario.items()}
 
 
 def run(
@@ -60,6 +70,60 @@ def run(
     for line in run_to_end(folder, to_toml(wanted), None if data_root is None else Path(data_root)):
         notify(line)
     return load(folder)
+
+
+def sweep(
+    scenario: str | Path | Mapping[str, Mapping[str, Any]],
+    vary: Mapping[str, Any],
+    *,
+    seeds: int = 5,
+    zipped: bool = False,
+    to_accuracy: float | None = None,
+    out: str | Path = "runs/studies",
+    jobs: int = 1,
+    data_root: str | Path | None = None,
+    notify: Callable[[str], None] = print,
+) -> SweepResult:
+    """Run a grid over any fields of a scenario, with several seeds per point.
+
+    Args:
+        scenario: Name of a preset, path of a TOML file, or its tables.
+        vary: `section.field` -> values: a list, an array, or text as on the command line
+            (`"15ms:35ms:5"`, `"exact,equal"`).
+        seeds: Runs per point.
+        zipped: Whether to vary the fields together instead of in all combinations.
+        to_accuracy: Test accuracy in [0, 1] whose time, bits and energy are measured, or None.
+        out: Folder of the run folders; complete runs in it are not run again.
+        jobs: Number of processes; 1 runs in this process.
+        data_root: Folder of the data sets.
+        notify: Receives one line per failed run.
+
+    Returns:
+        The result, with `to_pandas()`; `draw_sweep` draws it.
+
+    Raises:
+        InputError: A field or value is invalid.
+
+    Example:
+        >>> result = wfl.sweep(
+        ...     "digits",
+        ...     {"scenario.deadline_s": "15ms,25ms", "allocation.method": ["exact", "equal"]},
+        ...     seeds=3,
+        ... )
+    """
+    result, failures = run_grid(
+        tables_of(scenario),
+        vary,
+        seeds=seeds,
+        zipped=zipped,
+        to_accuracy=to_accuracy,
+        out=Path(out),
+        jobs=jobs,
+        data_root=None if data_root is None else Path(data_root),
+    )
+    for line in failures:
+        notify(line)
+    return result
 
 
 def load(folder: str | Path) -> Run:

@@ -30,7 +30,7 @@ _HOMES = {
     "wirelessfl.allocation.allocation": ("Allocation",),
     "wirelessfl.errors": ("InputError",),
     "optimizers": ("certify", "repair", "sensitivities", "solve", "what_if"),
-    "studies.api": ("list_plugins", "load", "read", "run"),
+    "studies.api": ("draw_sweep", "list_plugins", "load", "read", "run", "sweep"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -21,7 +21,7 @@ MOST_ROUND_S = 300
 
 
 @dataclass(frozen=True)
-class Method:
+class TimedMethod:
     """A method by name: its script and its settings; `peer` names its environment."""
 
     name: str

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prepare import prepare
-from processes import Method, compare
+from processes import TimedMethod, compare
 from report import TrainingRow, peak_note
 from work import Work
 
@@ -34,23 +34,27 @@ CIFAR = tuple(
     Work(model=m, clients=10, samples=5_000, batch_size=128) for m in ("vgg16", "resnet32")
 )
 
-FLOWER = Method(f"Flower, {CORES} actors", "peer_flower.py", "flower", CORES, peer="flower")
-PFL = Method("pfl", "peer_pfl.py", "pfl", peer="pfl")
+FLOWER = TimedMethod(f"Flower, {CORES} actors", "peer_flower.py", "flower", CORES, peer="flower")
+PFL = TimedMethod("pfl", "peer_pfl.py", "pfl", peer="pfl")
 
 
 def loops(options, *, pil=True):
     """The common loops, with all cores and with one thread."""
     found = []
     if "naive" in options.peers:
-        found += [Method(f"naive, tensors, {CORES} threads", "loops.py", "naive-tensors", CORES)]
-        found += [Method("naive, tensors, 1 thread", "loops.py", "naive-tensors")]
+        found += [
+            TimedMethod(f"naive, tensors, {CORES} threads", "loops.py", "naive-tensors", CORES)
+        ]
+        found += [TimedMethod("naive, tensors, 1 thread", "loops.py", "naive-tensors")]
         found += (
-            [Method(f"naive, PIL, {CORES} threads", "loops.py", "naive-pil", CORES)] if pil else []
+            [TimedMethod(f"naive, PIL, {CORES} threads", "loops.py", "naive-pil", CORES)]
+            if pil
+            else []
         )
     if "lean" in options.peers:
         found += [
-            Method(f"lean, {CORES} threads", "loops.py", "lean", CORES),
-            Method("lean, 1 thread", "loops.py", "lean"),
+            TimedMethod(f"lean, {CORES} threads", "loops.py", "lean", CORES),
+            TimedMethod("lean, 1 thread", "loops.py", "lean"),
         ]
     return found
 
@@ -59,7 +63,7 @@ def ours(*executors, precision="float32"):
     """This toolkit by those of the given executors that exist."""
     label = "" if precision == "float32" else f", {precision}"
     return [
-        Method(
+        TimedMethod(
             f"ours, {name}{label}",
             "ours.py",
             name,

@@ -1,6 +1,4 @@
-"""What a client keeps as long as it does not move: correlated normal processes over the distance
-moved.
-"""
+"""Correlated normal processes over the distance that clients move."""
 
 from collections import OrderedDict
 from functools import lru_cache
@@ -24,18 +22,27 @@ def over_distance(
     scenario: Scenario,
     rng: Streams,
 ) -> Array:
-    """Standard normal values of independent processes, (P, K), in the round that `rng` stands at.
+    """Standard normal values of independent processes over the distance moved.
 
     Each is a Gaussian AR(1) over the metres d that its client moves between two rounds, x' = r x +
-    sqrt(1 - r^2) n with r = exp(-d / d_corr) (TR 38.901, eq. 7.4-5) and d_corr = `correlation_m`
-    (P, K): N(0, 1) in every round, with correlation exp(-D / d_corr) over any D metres of the way,
-    the same for good when the client stands still.
+    sqrt(1 - r^2) n with r = exp(-d / d_corr) (TR 38.901, eq. 7.4-5): N(0, 1) in every round, with
+    correlation exp(-D / d_corr) over any D metres of the way, constant for static clients. A value
+    depends on (seed, client, round) only. It is computed from round 0, or from the latest round
+    already computed, with the same result.
 
-    A value depends on (seed, client, round) only. It is worked out from round 0, or from the latest
-    round already worked out, which gives the same.
+    **Differs:** the distance is that of the way walked, so a client that returns to a position
+    finds it changed; and clients close to each other have independent values.
 
-    **Differs:** the distance is that of the way walked, so a client that comes back to a place finds it changed; and
-    clients that stand close together have independent values.
+    Args:
+        name: Name of the random stream.
+        correlation_m: d_corr, metres, (P, K).
+        start_m: Positions at the start of the run, metres, (K, 2).
+        motion: Motion of the clients.
+        scenario: The cell.
+        rng: Streams at the round.
+
+    Returns:
+        Values, (P, K).
     """
     processes, clients = correlation_m.shape
     value = _innovations(name, rng.seed, 0, processes, clients)[0]

@@ -29,7 +29,7 @@ def certify(
         sum_k w_k (x_k(b_k') - x_k) + lambda (1 - sum_k b_k'),  b_k' = argmax w_k x_k(b) - lambda b,
 
     by weak duality a bound on what any other answer keeps more, for any lambda >= 0. Clients that
-    can take no part are constants, those that a selection left out are not part of the problem,
+    can take no part are constants, those that a selection excluded are not part of the problem,
     and where caps do not fit together the problem without caps is certified.
 
     Args:

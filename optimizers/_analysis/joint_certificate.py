@@ -12,7 +12,7 @@ from optimizers._analysis.residuals import Certificate, check_shapes, relative_d
 from optimizers._joint.curve import JointCurve
 from optimizers._joint.energy import UploadTimes, energy_prices
 from optimizers._joint.problem import JointAllocation, JointProblem
-from optimizers._joint.solve import Choice, kept_prices
+from optimizers._joint.solve import PricedChoice, kept_prices
 from wirelessfl.allocation.interface import Array, ratio, times
 
 _ASIDE = 1e-8  # relative step to either side of a point, where a marginal gain may jump
@@ -20,9 +20,17 @@ _TOUCHING = 1e-12  # distance at which a kept fraction counts as lying on its bo
 
 
 def certify_joint(problem: JointProblem, allocation: JointAllocation) -> Certificate:
-    """The residuals of `allocation`, each of shape (...,); `duality_gap` is computed anew.
+    """Certify an answer to a joint problem; `certify` is the public entry.
 
-    Raises `InputError` for shapes that do not match.
+    Args:
+        problem: The joint problem, arrays (..., K).
+        allocation: The answer, for either objective.
+
+    Returns:
+        The residuals, each of shape (...,); the gap is computed anew.
+
+    Raises:
+        InputError: Shapes that do not match the problem.
     """
     check_shapes(
         problem.shape,
@@ -43,7 +51,7 @@ def certify_joint(problem: JointProblem, allocation: JointAllocation) -> Certifi
 
 
 def _of_kept(curve: JointCurve, allocation: JointAllocation) -> Certificate:
-    choice, kept, price = Choice(curve), allocation.kept_fraction, _price(allocation)
+    choice, kept, price = PricedChoice(curve), allocation.kept_fraction, _price(allocation)
     weight = np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
     wanted = choice.kept(np.log(np.where(price > 0, price, 1.0)))
     best = np.where(price > 0, wanted, choice.top)
@@ -118,7 +126,7 @@ def _primal_residual(allocation: JointAllocation, excluded: NDArray[np.bool_], c
     return np.maximum(worst, 0.0)
 
 
-def _kept_stationarity(choice: Choice, kept: Array, price: Array) -> Array:
+def _kept_stationarity(choice: PricedChoice, kept: Array, price: Array) -> Array:
     """Distance of the price from [w / b'(x+), w / b'(x-)]; (...,)."""
     curve, weight = choice.curve, np.asarray(choice.curve.problem.weight)
     less, more = kept * (1.0 - _ASIDE), kept * (1.0 + _ASIDE)

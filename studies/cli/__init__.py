@@ -14,6 +14,7 @@ from studies.cli.run import run
 from studies.cli.search import search
 from studies.cli.simulate import simulate
 from studies.cli.study import study
+from studies.cli.sweep import sweep
 from studies.cli.whatif import whatif
 from wirelessfl import __version__
 
@@ -23,6 +24,7 @@ Examples:
   wirelessfl run wfl-fmnist --data-root DATA --rounds 20
   wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
+  wirelessfl sweep --vary scenario.deadline_s=15ms:35ms:5 --seeds 3
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading
   wirelessfl data show --plot partition.png        labels of each client
@@ -44,6 +46,7 @@ commands = (
     run,
     simulate,
     allocate,
+    sweep,
     whatif,
     channel,
     data,

@@ -27,6 +27,36 @@ def sweep_with_progress(
         sweep(every, out, data_root=data_root, **options)
 
 
+def all_with_progress(
+    experiments: Iterable[Any], out: Path, jobs: int, data_root: Path | None
+) -> list[str]:
+    """Run all experiments until they are complete or have failed.
+
+    Args:
+        experiments: The experiments.
+        out: The folder of the run folders.
+        jobs: Number of processes.
+        data_root: The folder of the data sets.
+
+    Returns:
+        One line per failed run.
+    """
+    from studies.runner.sweep import run_all
+
+    every = list(experiments)
+    failures: list[str] = []
+    with _progress(every, out, jobs, "") as options:
+        run_all(
+            every,
+            out,
+            data_root=data_root,
+            pictures=False,
+            on_failure=lambda path, error: failures.append(f"run {path}: {error}"),
+            **options,
+        )
+    return failures
+
+
 def try_with_progress(
     out: Path, jobs: int, data_root: Path | None, experiments: Iterable[Any], title: str
 ) -> Mapping[str, str]:

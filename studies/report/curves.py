@@ -133,9 +133,7 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[SeedCurve], NDA
             linestyle=line,
             linewidth=1.4,
             label=label,
-            marker="o",
-            markersize=4,
-            markevery=isolated(curve.mean),
+            **points(curve.mean),
         )
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(place(curve), low, high, color=colour, alpha=0.2, linewidth=0)
@@ -150,6 +148,11 @@ def isolated(values: Any) -> list[int]:
     there = np.pad(~np.isnan(np.asarray(values, dtype=np.float64)), 1)
     alone: list[int] = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
     return alone
+
+
+def points(values: Any) -> dict[str, Any]:
+    """Look of a line that marks its `isolated` values."""
+    return {"marker": "o", "markersize": 4, "markevery": isolated(values)}
 
 
 def panels(figure: Any, count: int) -> Any:

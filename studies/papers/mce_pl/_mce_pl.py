@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.curves import COLOURS, LINES
+from studies.report.curves import COLOURS, LINES, points
 from studies.report.results import Run, Runs, Sample, Table, over_seeds
 from studies.report.summaries import first_index
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
@@ -302,7 +302,8 @@ def draw_over_traffic(axes: Any, runs: Runs, title: str, order: Sequence[str] = 
         index = places.index(label)
         sent, mean, error = over_traffic(seeds)
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
-        axes.plot(sent, mean, color=colour, linestyle=line, linewidth=1.4, label=label)
+        look = {"color": colour, "linestyle": line, **points(mean)}
+        axes.plot(sent, mean, linewidth=1.4, label=label, **look)
         axes.fill_between(sent, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
     axes.set(
         xscale="log",

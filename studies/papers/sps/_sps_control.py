@@ -6,7 +6,7 @@ Two keep the sum of the control variates at 0, two do not.
 from typing import Any
 
 from studies.papers.sps._sps import ASP, AT, SPARSE_PROXSKIP, fixed
-from studies.report.curves import COLOURS, LINES, Array
+from studies.report.curves import COLOURS, LINES, Array, points
 from studies.report.results import Run, Runs
 from wirelessfl.experiment import Experiment
 
@@ -54,6 +54,7 @@ def draw(axes: Any, runs: Runs, name: str, axis: str) -> None:
             color=COLOURS[index],
             linestyle=LINES[index],
             label=label,
+            **points(values),
         )
     axes.set(xlabel="round", ylabel=axis, yscale="log")
     axes.grid(alpha=0.3)

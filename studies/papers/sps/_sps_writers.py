@@ -24,7 +24,7 @@ from studies.papers.sps._sps import (
     upload_mbits,
 )
 from studies.report.claims import compare
-from studies.report.curves import COLOURS, LINES, SeedCurve
+from studies.report.curves import COLOURS, LINES, SeedCurve, points
 from studies.report.results import Run, Runs, Sample, Table, Verdict, over_seeds
 from studies.search.ranges import LogUniform
 from studies.search.search import Search
@@ -201,6 +201,7 @@ def draw_over_upload(axes: Any, runs: Runs, quantity: str, title: str) -> None:
             linestyle=line,
             linewidth=width,
             label=label.partition(",")[0],
+            **points(curve.mean),
         )
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(sent, low, high, color=colour, alpha=0.2, linewidth=0)

@@ -16,7 +16,7 @@ from studies.papers.sps._sps import (
 )
 from studies.papers.sps.sps_table2 import experiments, searches
 from studies.report.claims import Check, highest, lowest
-from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels
+from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels, points
 from studies.report.results import Claim, Run, Runs, Table, over_seeds
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "searches", "table"]
@@ -104,6 +104,7 @@ def figure(runs: Runs, figure: Any) -> None:
                 linestyle=line,
                 linewidth=width,
                 label=label.partition(",")[0],
+                **points(mean),
             )
             panel.fill_between(
                 sent, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.curves import COLOURS, LINES
+from studies.report.curves import COLOURS, LINES, points
 from studies.report.output import new_figure
 from studies.views.channel.channel import PERCENTILES, ChannelView, in_db
 from wirelessfl.units import db_to_linear
@@ -179,7 +179,8 @@ def _draw_fading(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None
     rounds = np.arange(1, len(first) + 1)
     for number, client in enumerate(shown):
         look = {"color": COLOURS[number], "linestyle": LINES[number], "linewidth": 1.1}
-        axes.plot(rounds, first[:, client], label=f"client {client}", **look)
+        gain_db = first[:, client]
+        axes.plot(rounds, gain_db, label=f"client {client}", **look, **points(gain_db))
     axes.set(
         xlabel="round",
         ylabel="gain over mean gain (dB)",

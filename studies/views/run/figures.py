@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.report.curves import isolated
+from studies.report.curves import points
 from studies.report.scores import score_label
 from wirelessfl.records.run_folder import RunFolder
 
@@ -36,9 +36,7 @@ def _draw_training(folder: RunFolder, records: list[dict[str, Any]], score: str)
     figure = _figure()
     loss_axes, accuracy_axes = figure.subplots(1, 2, sharex=True)
     losses = np.array([record["loss"] for record in records], dtype=np.float64)
-    loss_axes.plot(
-        [record["clock_s"] for record in records], losses, marker="o", markevery=isolated(losses)
-    )
+    loss_axes.plot([record["clock_s"] for record in records], losses, **points(losses))
     loss_axes.set(xlabel="simulated time (s)", ylabel="training loss", title="Loss")
     evaluated = [record for record in records if record["accuracy"] is not None]
     accuracy_axes.plot(
@@ -72,9 +70,7 @@ def _draw_allocation(folder: RunFolder, records: list[dict[str, Any]], deadline_
     slowest_ms, fastest_ms = np.fmax.reduce(latency_ms, axis=1), np.fmin.reduce(latency_ms, axis=1)
     top_ms = float(np.fmax(np.fmax.reduce(slowest_ms), 1e3 * deadline_s))
     latency_axes.fill_between(rounds, fastest_ms, slowest_ms, alpha=0.3, label="all clients")
-    latency_axes.plot(
-        rounds, slowest_ms, label="slowest client", marker="o", markevery=isolated(slowest_ms)
-    )
+    latency_axes.plot(rounds, slowest_ms, label="slowest client", **points(slowest_ms))
     latency_axes.axhline(
         1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline"
     )

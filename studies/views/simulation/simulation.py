@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.drops import has_drops, period
-from wirelessfl.correlated_mean import effective_rounds, standard_error
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_before_start
+from wirelessfl.records.correlated_mean import effective_rounds, standard_error
 from wirelessfl.rounds import on_air, run_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 

@@ -91,7 +91,7 @@ def residual(problem, answer):
 
 
 def changed_price(answer, optimum):
-    """Whether a price differs from the optimum's; the kinds above have unique ones. (count,)."""
+    """True where a price differs from the optimum's; the kinds above have unique ones. (count,)."""
     return (answer.bandwidth_price != optimum.bandwidth_price) | (
         answer.deadline_price != optimum.deadline_price
     )
@@ -166,7 +166,7 @@ def test_mutations_of_a_selection(objective, rate_model):
     assert 0 < optimum.left_out.sum() < 10
     assert residual(p, optimum) <= OPTIMAL
     mutations = common_mutations(optimum)
-    for k in range(10):  # one client more is left out, one fewer is
+    for k in range(10):  # one client more, or one fewer, is excluded
         flipped = optimum.left_out ^ (np.arange(10) == k)
         mutations.append(
             per_client(optimum, k, bandwidth_fraction=0.0, pruning_ratio=1.0)

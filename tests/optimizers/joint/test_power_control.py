@@ -1,4 +1,4 @@
-"""The claim of the documentation about transmit power: a geometric programme, a few percent cheaper."""
+"""The claim of the documentation about transmit power: a geometric program, a few percent cheaper."""
 
 import math
 
@@ -55,9 +55,9 @@ def test_power_control_at_given_ratios_is_a_geometric_programme():
         capacitance=CAPACITANCE,
     )
     at_full_power_j = minimise_energy(problem, 0.85).energy_j.sum()
-    programme, band, upload, compute = power_control(0.15)
-    assert programme.is_dgp()
-    programme.solve(gp=True, solver=cp.CLARABEL)
+    program, band, upload, compute = power_control(0.15)
+    assert program.is_dgp()
+    program.solve(gp=True, solver=cp.CLARABEL)
     efficiency = 0.15 * BITS / (BANDWIDTH_HZ * band.value * upload.value * 1e-3)
     power_w = POWER_W * (2**efficiency - 1) / (2 ** (RATE_BPS / BANDWIDTH_HZ) - 1)
     cycles = FIXED_CYCLES + 0.15 * PRUNABLE_CYCLES

@@ -81,9 +81,7 @@ def test_who_drops_out_leaves_the_band_to_the_others():
 @CHECKED
 @given(st.integers(0, 2**32), st.integers(1, 7))
 def test_nobody_is_slower_than_with_its_own_band_and_the_band_is_never_idle(seed, clients):
-    """With noise that does not grow with the share; bits are conserved, energy is what was on the
-    air.
-    """
+    """With noise independent of the band, bits and transmitted energy are conserved."""
     scenario, channel, demand = make_case(seed, clients)
     allocation = random_allocation(seed, scenario, channel, demand)
     own = cell.simulate(scenario, channel, demand, allocation)

@@ -43,7 +43,7 @@ class Counting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class CountingState:
     round: int
     values: Array
 
@@ -57,13 +57,13 @@ class CountingTrainer:
         self.seen: list[tuple[Array, NDArray[np.bool_]]] = []
         self.evaluated: list[int] = []
 
-    def init(self, seed: int) -> State:
-        return State(
+    def init(self, seed: int) -> CountingState:
+        return CountingState(
             round=0,
             values=Streams(seed).generator("values").random(len(self.first_demand.fixed_updates)),
         )
 
-    def demand(self, state: State) -> Demand:
+    def demand(self, state: CountingState) -> Demand:
         first = self.first_demand
         return replace(
             first,
@@ -72,8 +72,8 @@ class CountingTrainer:
         )
 
     def step(
-        self, state: State, pruning_ratio: Array, delivery: Delivery
-    ) -> tuple[State, StepMetrics]:
+        self, state: CountingState, pruning_ratio: Array, delivery: Delivery
+    ) -> tuple[CountingState, StepMetrics]:
         self.seen.append((pruning_ratio, delivery.on_time))
         noise = Streams(self.seed, state.round).generator("noise").random(len(pruning_ratio))
         values = np.where(
@@ -83,17 +83,17 @@ class CountingTrainer:
         metrics = StepMetrics(
             loss=float(values.mean()), uplink_bits=bits, downlink_bits=2 * bits, flops=bits + 1.0
         )
-        return State(round=state.round + 1, values=values), metrics
+        return CountingState(round=state.round + 1, values=values), metrics
 
-    def evaluate(self, state: State) -> float:
+    def evaluate(self, state: CountingState) -> float:
         self.evaluated.append(state.round)
         return float(1.0 - state.values.mean() / 2)
 
-    def pack(self, state: State) -> dict[str, NDArray[Any]]:
+    def pack(self, state: CountingState) -> dict[str, NDArray[Any]]:
         return {"round": np.array(state.round), "values": state.values}
 
-    def unpack(self, arrays: dict[str, NDArray[Any]]) -> State:
-        return State(round=int(arrays["round"]), values=arrays["values"])
+    def unpack(self, arrays: dict[str, NDArray[Any]]) -> CountingState:
+        return CountingState(round=int(arrays["round"]), values=arrays["values"])
 
     def close(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Standard error of the mean of consecutive rounds, which may be correlated or repeat themselves."""
+"""Standard error of the mean of consecutive rounds, which may be correlated or repeated."""
 
 import numpy as np
 from numpy.typing import ArrayLike

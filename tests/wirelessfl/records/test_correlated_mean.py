@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wirelessfl.correlated_mean import effective_rounds, standard_error
+from wirelessfl.records.correlated_mean import effective_rounds, standard_error
 
 RUNS = 1000
 
@@ -54,7 +54,7 @@ def test_large_batches_are_cut_and_any_shape_kept(monkeypatch):
     series = first_order(0.5, 50, runs=12).reshape(3, 4, 50)
     whole = standard_error(series)
     assert whole.shape == (3, 4)
-    monkeypatch.setattr("wirelessfl.correlated_mean._AT_ONCE", 100)
+    monkeypatch.setattr("wirelessfl.records.correlated_mean._AT_ONCE", 100)
     np.testing.assert_allclose(standard_error(series), whole, rtol=1e-12)
 
 

@@ -1,0 +1,1 @@
+"""Grids of experiments: any fields varied, several seeds, one result per point."""
