@@ -205,8 +205,8 @@ class RoundTiming:
     deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
     no client. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier`
     is true where a pending update of an earlier round arrived in time, `backlog` is the rest owed
-    after this round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
-    again) and `band_utilisation` (the share of band x time on which a client sent) count up to
+    after this round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks
+    that were sent again) and `band_utilisation` (the share of band x time on which a client sent) count up to
     `round_s`: no client spends more than (P + kappa f^3) round_s.
     `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of
     time.
