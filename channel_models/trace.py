@@ -9,8 +9,8 @@ import numpy as np
 from channel_models._csi import Csi
 from channel_models._trace_file import Format, read, stamp
 from channel_models._trace_units import LinkBudget, guess_at
+from wirelessfl.config.input_files import INPUT_FILE
 from wirelessfl.errors import InputError, check_number
-from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Scenario
 

@@ -1,4 +1,15 @@
-"""Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer."""
+"""Bandwidth and pruning-ratio allocation: `solve` a problem with a plug-in, `certify` the answer.
+
+The allocators are the modules of this package without an underscore; `solve` finds them by name.
+
+Example:
+    >>> from optimizers import AllocationProblem, certify, solve
+    >>> problem = AllocationProblem(
+    ...     deadline_s=0.025, fixed_s=0.005, prunable_s=0.01, upload_bits=5e5, rate_bps=[2e8, 1e8]
+    ... )
+    >>> bool(certify(problem, solve(problem)).duality_gap < 1e-12)
+    True
+"""
 
 from optimizers._analysis.certificate import Certificate, certify
 from optimizers._analysis.repair import Repair, repair

@@ -1,10 +1,9 @@
-"""The allocation problem as a conic program for CVXPY, written anew for each problem or compiled
-once for many.
+"""The allocation problem as a conic programme for CVXPY, compiled per problem or once for many.
 
-In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is entry +
-growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a noise
-spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes the
-program one of exponential cones.
+In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is
+entry + growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a
+noise spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes
+the programme one of exponential cones.
 """
 
 import warnings
@@ -26,7 +25,15 @@ _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConeClients:
-    """The coefficients above, weights and least kept fractions; arrays (K,)."""
+    """Coefficients of the programme; arrays (K,).
+
+    Attributes:
+        entry: Speed that the fixed bits need.
+        growth: Speed per kept fraction at x near 0, beyond `entry`.
+        pace: Prunable work per slack, a / c.
+        weight: w.
+        least: Least kept fraction, 1 - cap.
+    """
 
     entry: Array
     growth: Array
@@ -37,8 +44,15 @@ class ConeClients:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Kept fractions, v, bands, and the multipliers of the band, of each speed and of y <= 1 - pace
-    x; arrays (K,).
+    """Optimum of the programme and its multipliers; arrays (K,).
+
+    Attributes:
+        kept: x.
+        excess: v.
+        band: b.
+        band_price: Multiplier of sum b <= 1.
+        speed_price: Multipliers of the speeds.
+        pace_price: Multipliers of y <= 1 - pace x.
     """
 
     kept: Array
@@ -51,18 +65,29 @@ class Solution:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conic:
-    """A conic solver of relative tolerance `tolerance`.
+    """A conic solver.
 
-    With `reuse` a program is compiled once per size and rate model, with parameters in place of
-    numbers (CVXPY's disciplined parametrised programming), and kept. Both methods maximise weight @
-    x over least <= x <= 1 and raise `InputError` with the solver's status where it gives up.
+    Attributes:
+        tolerance: Relative tolerance of Clarabel.
+        reuse: Whether a programme is compiled once per size and rate model, with parameters in
+            place of values (CVXPY's disciplined parametrised programming), and kept.
     """
 
     tolerance: float
     reuse: bool
 
     def share_band(self, clients: ConeClients) -> Solution:
-        """Speed is band: the sum of entry + growth (x + pace v) is at most 1."""
+        """Maximise weight @ x where speed is band: sum of entry + growth (x + pace v) at most 1.
+
+        Args:
+            clients: Coefficients, arrays (K,).
+
+        Returns:
+            The optimum with its multipliers.
+
+        Raises:
+            InputError: The solver gives up; names its status.
+        """
         room = max(1.0 - float(clients.entry.sum()), _LEAST_ROOM)
         scaled = _Scaled.of(clients, clients.growth / room)
         found = self._solve(scaled.data)
@@ -78,7 +103,18 @@ class Conic:
         )
 
     def share_psd_band(self, clients: ConeClients, snr: Array) -> Solution:
-        """Noise grows with the band: entry + growth (x + pace v) <= v(b) for each, and sum b <= 1."""
+        """Maximise weight @ x with noise of a density: speeds at most v(b), sum b at most 1.
+
+        Args:
+            clients: Coefficients, arrays (K,).
+            snr: Signal-to-noise ratio g over the whole band, linear, (K,).
+
+        Returns:
+            The optimum with its multipliers.
+
+        Raises:
+            InputError: The solver gives up; names its status.
+        """
         size = snr.size
         # The unit of a band is an equal share, that of a speed the speed there.
         share = np.log1p(size * snr)

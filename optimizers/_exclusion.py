@@ -10,10 +10,17 @@ from wirelessfl.allocation.problem import Problem
 
 
 def without_clients(problem: Problem, excluded: NDArray[np.bool_]) -> Problem:
-    """The problem in which the clients `excluded`, shape (..., K), take no part.
+    """Exclude clients from a problem.
 
-    Their fixed work is made to miss the deadline, which is how every solver recognises clients
-    that it must leave without band.
+    Their fixed work is made to miss the deadline, which is how every solver recognises clients that
+    take no part.
+
+    Args:
+        problem: The problem, arrays (..., K).
+        excluded: Clients to exclude, (..., K).
+
+    Returns:
+        The problem in which they get no band and a pruning ratio of 1.
     """
     if not np.any(excluded):
         return problem

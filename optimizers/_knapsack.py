@@ -1,10 +1,10 @@
-"""The 0/1 knapsack: the set of largest value whose sizes sum to 1 or less.
+"""The 0/1 knapsack: the set of largest value whose sizes sum to at most 1.
 
-Client by client, in order of value per size, every set that is worth going on with is kept: none
-that needs more than another and is worth less (Nemhauser and Ullmann 1969), and none that could not
-beat the best set found even with fractions of clients (Dantzig's bound). Sizes are compared as
-floats, so no set is a little too large, as it may be for a mixed-integer solver; where values
-follow sizes that solver needs seconds for 30 clients, this milliseconds.
+Client by client, in order of value per size, all promising sets are kept: those that no other set
+dominates with less size and more value (Nemhauser and Ullmann 1969), and that could beat the best
+set found if fractions of clients were allowed (Dantzig's bound). Sizes are compared as floats, so
+no set is a little too large, as it may be for a mixed-integer solver; where values follow sizes,
+that solver needs seconds for 30 clients and this one milliseconds.
 """
 
 import numpy as np
@@ -18,10 +18,18 @@ _NEAR = 1e-6
 
 
 def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
-    """A set of largest value, (n,), for `size` > 0 and `value` > 0 of shape (n,).
+    """Find a set of largest value.
 
-    Exact to rounding as long as no more than 16,384 sets are in play, which takes values that
-    follow the sizes closely; then its value may fall short by a millionth.
+    Exact to rounding while at most 16,384 sets are kept, which is exceeded only by values that
+    follow the sizes closely; then the value may fall short by a millionth.
+
+    Args:
+        size: Sizes above 0, (n,).
+        value: Values above 0, (n,).
+        room: Largest sum of sizes.
+
+    Returns:
+        Whether each client belongs to the set, (n,).
     """
     order = np.argsort(-value / size, kind="stable")
     size, value = size[order], value[order]
@@ -51,7 +59,7 @@ def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
 def _branch(
     used: Array, worth: Array, hopeful: NDArray[np.intp], size: float, value: float, room: float
 ) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.bool_]]:
-    """The promising sets without and with one client more; dominated ones are dropped."""
+    """The promising sets without and with one more client, except dominated ones."""
     parent = np.concatenate([hopeful, hopeful[used[hopeful] + size <= room]])
     taken = np.arange(parent.size) >= hopeful.size
     used, worth = used[parent] + size * taken, worth[parent] + value * taken
@@ -68,9 +76,7 @@ def _trace(
     place: int,
     end: int,
 ) -> NDArray[np.bool_]:
-    """The set that stood at `place` before `client`, with the clients up to `end`, in the original
-    order.
-    """
+    """The set at `place` before `client`, with the clients up to `end`, in the original order."""
     chosen = np.zeros(order.size, dtype=np.bool_)
     chosen[order[client:end]] = True
     for step in range(client - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Pruning ratios that are given: one for all clients or one per client."""
+"""Given pruning ratios: one for all clients or one per client."""
 
 import numpy as np
 
@@ -8,8 +8,17 @@ from wirelessfl.values import PerClient
 
 
 def given_ratios(pruning_ratio: PerClient, shape: tuple[int, ...]) -> Array:
-    """`pruning_ratio` in the problem's `shape` (..., K). Raises `InputError` for a wrong number of
-    ratios.
+    """Broadcast given pruning ratios to a problem's shape.
+
+    Args:
+        pruning_ratio: One number, or one per client, (K,).
+        shape: Shape (..., K) of the problem.
+
+    Returns:
+        Ratios of that shape, a copy.
+
+    Raises:
+        InputError: Neither 1 nor K ratios.
     """
     given, clients = np.asarray(pruning_ratio, dtype=np.float64), shape[-1]
     if given.shape not in ((), (clients,)):

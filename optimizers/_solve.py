@@ -1,4 +1,4 @@
-"""One function for all allocators."""
+"""A single entry point for all allocators."""
 
 import os
 from functools import cache
@@ -11,10 +11,29 @@ from wirelessfl.protocols import Allocator
 
 
 def solve(problem: Problem, method: str | Allocator = "exact") -> Allocation:
-    """Solve `problem` with the allocator `method`: a plug-in's name or an object such as
-    `MinLatency()`.
+    """Solve an allocation problem.
 
-    Infeasibility is a result with a reason. Raises `InputError` for a name that no plug-in has.
+    Infeasibility is a result with a reason (`Allocation.status`, `Allocation.reason`), never an
+    exception.
+
+    Args:
+        problem: The problem, arrays (..., K); a batch is solved in one call.
+        method: Name of a plug-in, such as `exact` or `max-min`, or an allocator such as
+            `MinLatency()`.
+
+    Returns:
+        The allocation, arrays (..., K), with its prices (...,).
+
+    Raises:
+        InputError: Unknown name, or an object without `solve`.
+
+    Example:
+        >>> from optimizers import AllocationProblem, solve
+        >>> problem = AllocationProblem(
+        ...     deadline_s=1.0, fixed_s=0.0, prunable_s=0.5, upload_bits=1e6, rate_bps=[1e6, 2e6]
+        ... )
+        >>> solve(problem).status.tolist()
+        ['active', 'active']
     """
     if isinstance(method, str):
         return _named(method, os.environ.get("WIRELESSFL_PLUGINS")).solve(problem)
@@ -25,8 +44,6 @@ def solve(problem: Problem, method: str | Allocator = "exact") -> Allocation:
 
 @cache
 def _named(name: str, plugin_folder: str | None) -> Allocator:
-    """The plug-in `name`, looked up once per plug-in folder: discovery takes longer than a
-    solution.
-    """
+    """The plug-in `name`, looked up once per plug-in folder, because discovery is slow."""
     allocator: Allocator = plugins.load("allocators", name)()
     return allocator

@@ -1,4 +1,4 @@
-"""The independent reference: the same problem given to a conic solver."""
+"""The independent reference: the same problem solved by a conic solver."""
 
 import warnings
 from dataclasses import dataclass, fields, replace
@@ -22,27 +22,31 @@ _SLACK = 100.0  # times the tolerance, which is relative to the solver's scaled 
 
 @dataclass(frozen=True, kw_only=True)
 class Cvxpy:
-    """The optimum of [WFL] eq. (34) by CVXPY and Clarabel, whose relative tolerance is
-    `tolerance`.
+    """Optimum of [WFL] eq. (34) by CVXPY and Clarabel.
 
-    In kept fractions x the problem is a second-order cone program: the smallest band that keeps x
-    is b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)) with G = A/S +
-    T_c A0 / S^2, so
+    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
+    is
+
+        b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)),
+        G = A/S + T_c A0 / S^2,
+
+    with S, T_c, A and A0 the slack, the prunable work and the full-band upload times of prunable
+    and fixed bits, so
 
         max sum w x   subject to   sum G (x + (T_c/S) v) <= 1 - sum A0/S,
                                    v y >= x^2,   y + T_c x / S <= 1,
                                    1 - cap <= x <= 1.
 
-    With a noise spectral density the bands stay variables, and the first limit becomes A0/S + G (x
-    + (T_c/S) v) <= v(b) for each client, with the speed v(b) of `optimizers._noise_psd`, and sum b
-    <= 1: exponential cones.
+    With a noise spectral density the bands remain variables, and the first limit becomes A0/S + G
+    (x + (T_c/S) v) <= v(b) per client, with the speed v(b) of `optimizers._waterfilling.noise_psd`,
+    and sum b <= 1: exponential cones. Prices are the multipliers. A batch is solved problem by
+    problem, a few milliseconds each. An answer that its own certificate shows to be less accurate
+    than the tolerance explains is returned with a `RuntimeWarning`.
 
-    Prices are the multipliers. Shapes (..., K); a batch is solved problem by problem, a few
-    milliseconds each. With `reuse` the program is compiled once per number of clients that take
-    part, in time quadratic in it, and later problems only change its numbers. Raises `InputError`
-    with the solver's status where it gives up, `InputError` for a noise spectral density with a
-    link other than Shannon's rate. Warns where the answer's certificate shows that it is less
-    accurate than the tolerance.
+    Attributes:
+        tolerance: Relative tolerance of the solver, above 0 and at most 1.
+        reuse: Whether the programme is compiled once per number of participating clients, in time
+            quadratic in it; later problems change its values only.
     """
 
     optimal: ClassVar[bool] = True
@@ -53,13 +57,24 @@ class Cvxpy:
         check_number("tolerance", self.tolerance, above=0, at_most=1)
 
     def solve(self, problem: Problem) -> Allocation:
-        """The optimal allocation, its prices included."""
+        """Solve the problem to the solver's tolerance.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The optimal allocation with its prices.
+
+        Raises:
+            InputError: The solver gives up (the message has its status), or noise has a density and
+                the link is not Shannon's rate.
+        """
         curve: Curve
         if isinstance(problem, NoisePsdProblem):
             if not problem.is_shannon:
                 raise InputError(
-                    "method cvxpy needs Shannon's rate without gap, cap or packet errors where noise "
-                    f"has a density, got rate_model {problem.link.rate_model}"
+                    "method cvxpy needs Shannon's rate without gap, cap or packet errors where "
+                    f"noise has a density, got rate_model {problem.link.rate_model}"
                 )
             curve, snr = reduce_psd(problem), np.asarray(problem.snr)
             line = curve.by_speed
@@ -122,8 +137,6 @@ class Cvxpy:
 
 
 def _price_without_band(row: Reduced) -> float:
-    """d(sum w x) / d(deadline) of clients that upload nothing: x = S / T_c, as far as they prune at
-    all.
-    """
+    """d(sum w x) / d(deadline) of clients without bits to upload: x = S / T_c where they prune."""
     alone = (row.upload_s == 0) & ~row.excluded & (row.slack_s < row.prunable_s)
     return float((row.weight[alone] / row.prunable_s[alone]).sum())

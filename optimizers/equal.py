@@ -1,6 +1,4 @@
-"""Equal resource pruning: every client gets the same band and prunes as much as its own deadline
-asks.
-"""
+"""Equal resource pruning: equal bands, and each client prunes as much as its deadline requires."""
 
 from dataclasses import dataclass
 
@@ -12,17 +10,25 @@ from wirelessfl.allocation.problem import Problem, ratio
 
 @dataclass(frozen=True, kw_only=True)
 class Equal:
-    """b_k = 1/K and rho_k = clip(1 - (S_k - A0_k/b_k) / (T_c,k + A_k/b_k), 0, 1), the own-ratio
-    reading of [WFL].
+    """Equal bands with individual pruning ratios, the individual-ratio reading of [WFL].
 
-    A0_k is the upload time of the fixed bits over the whole band; with a noise spectral density
-    v(1/K), the speed at an equal share, stands in place of b_k. Shapes (..., K). A client with S_k
-    < 0 gets no band and rho = 1. A cap on the ratio gives way to the deadline: `Allocation.status`
-    names the clients above it. Prices are 0.
+        b_k = 1/K,    rho_k = clip(1 - (S_k - A0_k / b_k) / (T_c,k + A_k / b_k), 0, 1)
+
+    with A0_k the upload time of the fixed bits over the whole band; with a noise spectral density
+    the speed v(1/K) of an equal share takes the place of b_k. A client with S_k < 0 gets no band
+    and rho = 1. A cap on the ratio gives way to the deadline: `Allocation.status` names the clients
+    above it. Prices are 0.
     """
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation; never fails."""
+        """Divide the band equally.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, prices 0.
+        """
         slack_s, clients = problem.slack_s, problem.shape[-1]
         late = slack_s < 0
         speed = problem.speed(np.full(problem.shape, 1.0 / clients))

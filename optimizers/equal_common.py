@@ -11,15 +11,22 @@ from wirelessfl.allocation.problem import Problem
 
 @dataclass(frozen=True, kw_only=True)
 class EqualCommon:
-    """b_k = 1/K and the same rho for all: the mean over clients of the ratios that `Equal` gives.
+    """Equal bands and one common ratio: the mean of the individual ratios of `Equal`.
 
-    This reading of "Equal Resource Pruning" reproduces [WFL] Table I: clients that would need
-    more than the mean ratio finish after the deadline. Shapes (..., K). A client with S_k < 0 gets
-    no band and rho = 1, and does not count in the mean. Prices are 0.
+    This reading of "Equal Resource Pruning" reproduces [WFL] Table I: clients that would need more
+    than the mean ratio finish after the deadline. A client with S_k < 0 gets no band and rho = 1,
+    and is excluded from the mean. Prices are 0.
     """
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation; never fails."""
+        """Divide the band equally and prune all clients alike.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, prices 0; latencies may exceed the deadline.
+        """
         own = Equal().solve(problem)
         late = problem.slack_s < 0
         sharing = np.maximum((~late).sum(axis=-1, keepdims=True), 1)

@@ -18,25 +18,26 @@ _MANY = 4096  # clients times problems from which loading the compiled loop pays
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """min sum_k w_k rho_k subject to T_k <= deadline, sum_k b_k <= 1, rho_k <= cap
-    ([WFL] eq. (34)), to rounding.
+    """Optimum of [WFL] eq. (34), to rounding.
 
-    b_k = clip((sqrt(w_k S_k A_k / lambda) - A_k) / T_c,k, b_min,k, b_max,k) with the price lambda
-    at which the bands sum to 1, or lambda = 0 and rho = 0 where band is left over; rho_k = max(0, 1
-    - S_k / (T_c,k + A_k / b_k)). Shapes (..., K); batches are solved at once. A client with S_k <
-    0, or with rate 0, gets no band and rho = 1. Where the caps do not fit together the optimum
-    without caps is returned, and `Allocation.status` names the clients above theirs.
+    min sum_k w_k rho_k subject to T_k <= deadline, sum_k b_k <= 1, rho_k <= cap, solved by
 
-    **Differs:** [WFL] forgets the importance latency in S_k ([WFL] erratum W1; here it is part of
+        b_k = clip((sqrt(w_k S_k A_k / lambda) - A_k) / T_c,k, b_min,k, b_max,k),
+        rho_k = max(0, 1 - S_k / (T_c,k + A_k / b_k)),
+
+    with the price lambda at which the bands sum to 1, or lambda = 0 and rho = 0 where band is left
+    over. Batches are solved at once. A client with S_k < 0, or with rate 0, gets no band and rho =
+    1. Where the caps cannot all be kept, the optimum without caps is returned, and
+    `Allocation.status` names the clients above theirs. With fixed upload bits all clients take
+    part; `Allocation.reason` says what is missing where that is impossible.
+
+    **Differs:** [WFL] omits the importance latency in S_k ([WFL] erratum W1; here it is part of
     `fixed_s`) and drops the bounds on b ([WFL] erratum W3), so [WFL] eq. (47) returns negative
     bands.
 
-    With fixed upload bits all clients take part; `Allocation.reason` names the missing resource
-    where they cannot.
-
-    `compiled` says whether problems with fixed SNR and without caps and fixed bits go through a
-    compiled loop: None means yes for large ones where numba is installed. Raises `InputError` for
-    True without numba.
+    Attributes:
+        compiled: Whether problems with fixed SNR and without caps and fixed bits are solved by a
+            compiled loop; None: large ones where numba is installed. True needs numba.
     """
 
     optimal: ClassVar[bool] = True
@@ -45,11 +46,19 @@ class Exact:
     def __post_init__(self) -> None:
         if self.compiled and not _numba_is_there():
             raise InputError(
-                "compiled must be False or None without numba (pip install wirelessfl[fast]), got True"
+                "compiled must be False or None without numba "
+                "(pip install wirelessfl[fast]), got True"
             )
 
     def solve(self, problem: Problem) -> Allocation:
-        """The optimal allocation, its prices included."""
+        """Solve the problem exactly.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The optimal allocation with its prices.
+        """
         if (
             isinstance(problem, AllocationProblem)
             and self._compiles(problem)

@@ -1,4 +1,4 @@
-"""A given pruning ratio on equal bands, whatever the deadline."""
+"""A given pruning ratio on equal bands, without regard to the deadline."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,10 @@ from wirelessfl.values import PerClient
 
 @dataclass(frozen=True, kw_only=True)
 class FixedRatio:
-    """b_k = 1/K and rho_k = `pruning_ratio`, one number or one per client; the deadline and the
-    caps are ignored.
+    """Equal bands b_k = 1/K and given ratios; the deadline and the caps are ignored. Prices are 0.
 
-    Shapes (..., K); prices are 0. Raises `InputError` for a ratio outside [0, 1] or a wrong number
-    of ratios.
+    Attributes:
+        pruning_ratio: rho within [0, 1], one number or one per client.
     """
 
     pruning_ratio: PerClient = 0.0
@@ -26,7 +25,17 @@ class FixedRatio:
         check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
+        """Divide the band equally.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, prices 0; latencies may exceed the deadline.
+
+        Raises:
+            InputError: Neither 1 nor K ratios.
+        """
         clients = problem.shape[-1]
         free = np.zeros(problem.shape[:-1])
         return Allocation(

@@ -1,4 +1,4 @@
-"""Max-min fairness: the smallest kept fraction as large as possible."""
+"""Max-min fairness: the largest possible smallest kept fraction."""
 
 from dataclasses import dataclass, replace
 
@@ -16,27 +16,32 @@ _MAX_STEPS = 100  # Newton's method needs about 8
 
 @dataclass(frozen=True, kw_only=True)
 class MaxMin:
-    """max min_k x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k;
-    shapes (..., K).
+    """max min_k x_k subject to sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 - rho_k.
 
-    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), [WFL] eq. (40)
-    turned round, or the band of that speed where noise grows with the band; either is increasing
-    and convex in x. So all keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is left
-    over; a client whose cap asks for more keeps that instead. Newton's method comes down to the
+    A client keeps x with the band b_k(x) = (A_k x + A0_k) / (S_k - T_c,k x), the inverse of [WFL]
+    eq. (40), or the band of that speed where noise grows with the band; either is increasing and
+    convex in x. So all clients keep the same x, the root of sum_k b_k(x) = 1, or 1 where band is
+    left over; a client whose cap requires more keeps that instead. Newton's method descends to the
     root from the right; with a cap, a table or packet errors, where bands may jump, the root is
     bisected and band may be left over.
 
-    Weights do not count. Clients that band cannot help (late, rate 0, no slack, nothing to upload)
-    do not hold the others down: they keep what they can. Where the caps do not fit together they
-    are given up as in `Exact`.
+    Weights are ignored. Clients that band cannot help (late, rate 0, no slack, nothing to upload)
+    do not lower the common x: they keep as much as they can. Where the caps cannot all be kept they
+    are dropped as in `Exact`.
 
-    The prices are those of this objective, d x / d band = 1 / sum_k b_k'(x) and d x / d deadline:
-    no weighted sum with the same weights has them, but the one with weights price * b_k'(x) has
-    this optimum and these prices.
+    The prices are those of this objective, dx / d(band) = 1 / sum_k b_k'(x) and dx / d(deadline):
+    the weighted sum with weights price * b_k'(x) has this optimum and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation, its prices included."""
+        """Find the largest common kept fraction.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation with its prices.
+        """
         even = replace(problem, weight=1.0)
         curve = curve_of(even)
         kept = _common_kept(even, curve)

@@ -1,4 +1,4 @@
-"""The band that makes the slowest client fastest, at given pruning ratios."""
+"""Bands that minimise the latency of the slowest client, at given pruning ratios."""
 
 from dataclasses import dataclass
 
@@ -19,17 +19,19 @@ _LONGEST = 40.0  # logarithm of how much longer all take than the slowest client
 
 @dataclass(frozen=True, kw_only=True)
 class MinLatency:
-    """min over b of max_k T_k at the ratios `pruning_ratio`; "only personalisation" of [WFL] with
-    its default 0.
+    """min over b of max_k T_k at given ratios; "only personalisation" of [WFL] with ratio 0.
 
-    Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, and b_k
-    = e_k / (T - d_k), with d_k = T_v,k + T_hat,k + (1 - rho_k) T_c,k and e_k = (1 - rho_k) A_k +
-    A0_k, 0 at rho_k = 1 (A0_k uploads the fixed bits); with a noise spectral density b_k is the
-    band of the speed e_k / (T - d_k). Deadline and caps are ignored: T is whatever it comes to.
-    Shapes (..., K), ratios one number or one per client; prices are 0. A client of rate 0 can never
-    finish, gets no band and does not hold up the others' optimum.
+    Every client that uploads finishes at the same T, the root of sum_k e_k / (T - d_k) = 1, with
 
-    Raises `InputError` for a ratio outside [0, 1] or a wrong number of ratios.
+        b_k = e_k / (T - d_k),    d_k = T_v,k + T_hat,k + (1 - rho_k) T_c,k,
+        e_k = (1 - rho_k) A_k + A0_k, or 0 at rho_k = 1,
+
+    A0_k being the upload time of the fixed bits; with a noise spectral density b_k is the band of
+    the speed e_k / (T - d_k). Deadline and caps are ignored. A client of rate 0 never finishes,
+    gets no band and is excluded from the optimum of the others. Prices are 0.
+
+    Attributes:
+        pruning_ratio: rho within [0, 1], one number or one per client.
     """
 
     pruning_ratio: PerClient = 0.0
@@ -38,7 +40,17 @@ class MinLatency:
         check_number("pruning_ratio", self.pruning_ratio, at_least=0, at_most=1)
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation; latencies beyond the deadline are the answer's claim, not an error."""
+        """Minimise the largest latency.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, prices 0; latencies may exceed the deadline.
+
+        Raises:
+            InputError: Neither 1 nor K ratios.
+        """
         ratio = given_ratios(self.pruning_ratio, problem.shape)
         kept = 1.0 - ratio
         compute_s = np.asarray(problem.fixed_s) + kept * np.asarray(problem.prunable_s)
@@ -56,9 +68,7 @@ class MinLatency:
 
 
 def _fastest_band(problem: Problem, compute_s: Array, upload_s: Array) -> Array:
-    """Bands with which all clients that upload finish together; (..., K), summing to 1 where any
-    client uploads.
-    """
+    """Bands with which all clients that upload finish together; (..., K), sum 1 or 0."""
     uploads = upload_s > 0
     latest_s = np.max(compute_s, axis=-1, keepdims=True, where=uploads, initial=0.0)
     early_s = np.where(uploads, latest_s - compute_s, 0.0)

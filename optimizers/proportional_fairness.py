@@ -20,27 +20,33 @@ _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bise
 
 @dataclass(frozen=True, kw_only=True)
 class ProportionalFairness:
-    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap, with x_k = 1 -
-    rho_k; shapes (..., K).
+    """max sum_k w_k log x_k over sum_k b_k <= 1, T_k <= deadline, rho_k <= cap; x_k = 1 - rho_k.
 
-    With z = b - A0/S, the band beyond what the fixed bits need, and s = A + T_c A0 / S, a client
+    With z = b - A0/S, the band beyond the need of the fixed bits, and s = A + T_c A0 / S, a client
     keeps x = S z / (T_c z + s), and d(w log x)/db = w s / (z (T_c z + s)) falls to the price 1/nu
     at
 
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
     clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
-    bands sum to 1; band that is left over costs nothing. Where noise grows with the band both are
-    bracketed instead. Every client with a weight that band can help keeps something: none is
-    starved. Late clients, clients without rate or without slack take no part (log 0 is the same
-    whatever the others get). Where the caps do not fit together they are given up as in `Exact`.
+    bands sum to 1; band that is left over has price 0. Where noise grows with the band both are
+    bracketed instead. Every client with a weight that band can help keeps something: no client is
+    starved. Late clients and clients without rate or slack take no part (log 0 is the same for
+    every allocation). Where the caps cannot all be kept they are dropped as in `Exact`.
 
     The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum
     and these prices.
     """
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation, its prices included."""
+        """Maximise the sum of logarithms.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation with its prices.
+        """
         curve = curve_of(problem)
         if isinstance(curve, Reduced):
             band, price = _closed_form(curve)
@@ -55,9 +61,7 @@ class ProportionalFairness:
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,), with fixed
-    SNR.
-    """
+    """Optimal bands, (..., K), and price of the whole band, (...,), with fixed SNR."""
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)
     level = _level(curve)
@@ -96,9 +100,7 @@ def _level(curve: Reduced) -> Array:
 
 
 def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
-    """The band at which each client's gain has fallen to 1 / level, within its bounds, and its
-    slope; (..., K).
-    """
+    """Band at which each client's gain has fallen to 1 / level, and its slope; (..., K)."""
     entry, load_s, uses = _entry(curve), _load_s(curve), curve.uses_band
     root = np.sqrt(1.0 + 4.0 * curve.prunable_s * curve.weight * level / load_s)
     wanted = np.where(uses, entry + 2.0 * curve.weight * level / (1.0 + root), curve.floor)

@@ -1,4 +1,4 @@
-"""The band in whole resource blocks."""
+"""Allocation in whole resource blocks."""
 
 from dataclasses import dataclass, replace
 
@@ -18,23 +18,23 @@ Counts = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceBlocks:
-    """min sum_k w_k rho_k as `Exact`, with b_k = n_k / N in whole blocks, N = `blocks`; shapes
-    (..., K).
+    """min sum_k w_k rho_k as in `Exact`, with b_k = n_k / N in whole blocks.
 
-    All blocks of a client are equally good to it, so what it gains from its n-th block, w (x(n/N) -
-    x((n-1)/N)), falls with n (x is concave), and giving block after block to the client that gains most is
-    optimal: an exchange of two blocks cannot help. Where a table of efficiencies meets noise with a
-    density x is not concave and a dynamic program over clients and blocks finds the optimum.
-    Blocks worth nothing to any client are not given. 106 blocks are a 5G carrier of 20 MHz with 15
-    kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1); `wirelessfl.numerology.resource_blocks` has
-    those of the others.
+    All blocks are equally good for a client, so the gain of its n-th block, w (x(n/N) -
+    x((n-1)/N)), falls with n (x is concave), and assigning block after block to the client that
+    gains most is optimal: no exchange of two blocks helps. Where a table of efficiencies meets
+    noise with a density, x is not concave and a dynamic programme over clients and blocks finds the
+    optimum. Blocks without gain for any client are not assigned. 106 blocks are a 5G carrier of 20
+    MHz with 15 kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1);
+    `wirelessfl.radio.numerology.resource_blocks` has the others.
 
-    Fixed bits and caps ask for whole blocks first. Where those do not fit the caps are given up,
-    then the clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price`
-    is what the next block would add, per whole band; `deadline_price` the derivative at
-    these blocks.
+    Fixed bits and caps take whole blocks first. Where those exceed N the caps are dropped, then the
+    clients with fixed bits, as in `Exact`; `Allocation.reason` says so. `bandwidth_price` is the
+    gain of the next block per whole band; `deadline_price` the derivative with the blocks
+    unchanged.
 
-    Raises `InputError` for a number of blocks that is not whole or below 1.
+    Attributes:
+        blocks: N, at least 1.
     """
 
     blocks: int = 106
@@ -43,7 +43,14 @@ class ResourceBlocks:
         check_count("blocks", self.blocks)
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation, optimal to the block."""
+        """Assign the blocks.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, optimal to the block.
+        """
         curve, first = _in_blocks(problem, self.blocks)
         kept = _kept(curve, self.blocks)
         worth = np.asarray(curve.weight)[..., None] * kept
@@ -64,12 +71,24 @@ class ResourceBlocks:
 
 
 def assign_blocks(value: ArrayLike) -> Counts:
-    """The block of each client, (K,), that makes sum_k value[k, block_k] largest; -1 for clients
-    without one.
+    """Assign one block to each client, for blocks that differ (a frequency-selective channel).
 
-    `value` (K, N) is what block n is worth to client k, so that blocks may differ (a
-    frequency-selective channel): one block a client and one client a block, the assignment problem.
-    Raises `InputError` for another shape or values that are not finite.
+    Solves the assignment problem: at most one block per client and one client per block, with the
+    largest sum of values.
+
+    Args:
+        value: Value of block n to client k, (K, N).
+
+    Returns:
+        Block of each client, (K,); -1 for clients without one.
+
+    Raises:
+        InputError: Another shape, or values that are not finite.
+
+    Example:
+        >>> from optimizers import assign_blocks
+        >>> assign_blocks([[3.0, 2.0], [2.5, 0.0]]).tolist()
+        [1, 0]
     """
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed here only
 
@@ -85,9 +104,7 @@ def assign_blocks(value: ArrayLike) -> Counts:
 
 
 def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
-    """The curve of what can be kept in whole blocks, and the blocks that each client must have;
-    (..., K).
-    """
+    """The curve of what whole blocks can carry, and the blocks each client must have; (..., K)."""
     curve = curve_of(problem)
     for give_up in (_caps, _fixed_bits):
         clash = _first(curve, blocks).sum(axis=-1, keepdims=True) > blocks
@@ -99,9 +116,7 @@ def _in_blocks(problem: Problem, blocks: int) -> tuple[Curve, Counts]:
 
 
 def _first(curve: Curve, blocks: int) -> Counts:
-    """The fewest blocks with which a client takes part within its cap, more than all where there
-    are none.
-    """
+    """Fewest blocks with which a client takes part within its cap; more than all where none do."""
     enough = _kept(curve, blocks) >= _least(curve)[..., None]
     enough &= np.arange(blocks + 1) >= (curve.floor * blocks * (1.0 - ROUNDING))[..., None]
     return np.where(enough.any(axis=-1), enough.argmax(axis=-1), blocks + 1)
@@ -136,9 +151,7 @@ def _kept(curve: Curve, blocks: int) -> Array:
 
 
 def _most_worth(worth: Array) -> tuple[Counts, Array]:
-    """Blocks of each client, (..., K), of the largest sum of `worth` (..., K, N + 1), and what one
-    more would add.
-    """
+    """Blocks of each client, (..., K), that maximise `worth` (..., K, N + 1), and the next gain."""
     counts = np.empty(worth.shape[:-1], dtype=np.intp)
     following = np.empty(worth.shape[:-2])
     for row in np.ndindex(following.shape):
@@ -147,9 +160,7 @@ def _most_worth(worth: Array) -> tuple[Counts, Array]:
 
 
 def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
-    """The same for one problem, (K, N + 1): the best worth of the first k clients on n blocks,
-    client by client.
-    """
+    """The same for one problem, (K, N + 1): a table of the best worth of the first k clients."""
     blocks = worth.shape[-1] - 1
     left = np.arange(blocks + 2)[:, None] - np.arange(
         blocks + 1
@@ -169,10 +180,10 @@ def _most_worth_of_one(worth: Array) -> tuple[Counts, float]:
 
 
 def _most_gaining(gain: Array, first: Counts) -> tuple[Counts, Array]:
-    """Number of free blocks of each client, (..., K), and the gain of the next block, (...,).
+    """Free blocks that each client gets, (..., K), and the gain of the next block, (...,).
 
-    Gains fall along a client's row, so the largest of all are the ones that giving block after
-    block would find.
+    Gains fall along a client's row, so the largest of all are those that block after block would
+    find.
     """
     blocks = gain.shape[-1]
     flat = gain.reshape(*gain.shape[:-2], -1)

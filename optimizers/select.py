@@ -1,4 +1,4 @@
-"""Selection of clients when not all can take part: the most clients, or the most weight."""
+"""Client selection where not all clients fit into the band: most clients, or largest weight."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -19,23 +19,22 @@ _FULL = 1.0 + ROUNDING
 
 @dataclass(frozen=True, kw_only=True)
 class Select:
-    """A largest set of clients that can take part together, then `Exact` among them; shapes (...,
-    K).
+    """A largest set of clients that can take part together, then `Exact` among them.
 
     A client takes part with the band b_min,k that its fixed bits and its cap rho_k <= rho_max,k
-    need before the deadline, so a set is possible when sum b_min,k <= 1. `objective` is what is
-    largest:
+    need before the deadline, so a set is possible when sum b_min,k <= 1. The set is chosen by
 
-    - `clients`: their number. Taking them in order of b_min is optimal: any m clients need at least as much band as
-      the m that need least.
-    - `weight`: the sum of their weights, a 0/1 knapsack, solved problem by problem
-    (`optimizers._knapsack`).
+    - `clients`: the number of clients. Taking them in order of b_min is optimal: any m clients need
+      at least as much band as the m with the smallest needs.
+    - `weight`: the sum of their weights, a 0/1 knapsack solved problem by problem
+      (`optimizers._knapsack`).
 
-    All others, b = 0 and rho = 1, are `left out` in `Allocation.status`, late clients are
-    `infeasible`, and `Allocation.reason` says for each what was missing. The set is chosen first:
-    among sets of the same size it is not always the one whose weighted ratios are smallest.
+    All other clients have b = 0, rho = 1 and the status `left out`, late clients are `infeasible`,
+    and `Allocation.reason` says what was missing for each. The set is chosen first: among sets of
+    the same size it is not always the one with the smallest weighted ratios.
 
-    Raises `InputError` for another objective.
+    Attributes:
+        objective: `clients` or `weight`.
     """
 
     objective: Literal["clients", "weight"] = "clients"
@@ -44,7 +43,14 @@ class Select:
         check_choice("objective", self.objective, ("clients", "weight"))
 
     def solve(self, problem: Problem) -> Allocation:
-        """The allocation, optimal among the chosen, with the prices of their problem."""
+        """Select clients and solve for them.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            The allocation, optimal among the selected clients, with the prices of their problem.
+        """
         late = problem.slack_s < 0
         needed = np.where(late, np.inf, np.maximum(problem.min_bandwidth, problem.entry_bandwidth))
         chosen = _cheapest(needed)
@@ -57,7 +63,7 @@ class Select:
 
 
 def _cheapest(needed: Array) -> NDArray[np.bool_]:
-    """The clients that need least, as many as fit; (..., K)."""
+    """The clients with the smallest needs, as many as fit; (..., K)."""
     order = np.argsort(needed, axis=-1, kind="stable")
     fits = np.cumsum(np.take_along_axis(needed, order, axis=-1), axis=-1) <= _FULL
     chosen = np.zeros(needed.shape, dtype=np.bool_)
@@ -66,7 +72,7 @@ def _cheapest(needed: Array) -> NDArray[np.bool_]:
 
 
 def _heaviest(needed: Array, weight: Array) -> NDArray[np.bool_]:
-    """The set of largest weight that fits, filled up with weightless clients that still do; (K,)."""
+    """The set of largest weight that fits, completed with weightless clients; (K,)."""
     everybody = needed <= _FULL
     if needed[everybody].sum() <= _FULL:
         return everybody

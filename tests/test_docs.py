@@ -71,6 +71,11 @@ def test_the_commands_are_understood(page, text):
         from_tables(changed(base, given["settings"], allocation__method=method))
 
 
+def test_every_command_has_an_example():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert {name for name in cli.commands if f"wirelessfl {name}" not in text} == set()
+
+
 def shown(file: Path, start: str) -> list[list[str]]:
     """The words of each line of the block of a page that begins with `start`."""
     (block,) = [body for body in blocks(file, "") if body.lstrip().startswith(start)]

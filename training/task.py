@@ -155,7 +155,17 @@ class Task:
         return form
 
     def input_files(self, data_root: Path | None) -> dict[str, Path]:
-        """The files of the data set, by name; none of one that is embedded or has no card."""
+        """The files of the data set.
+
+        Args:
+            data_root: Folder of data sets; that of WIRELESSFL_DATA if None.
+
+        Returns:
+            The files by name; empty for an embedded data set or one without a card.
+
+        Raises:
+            InputError: Files are missing.
+        """
         files = {} if self._card is None else self._card.files(data_root)
         return {f"$WIRELESSFL_DATA/{name}": file for name, file in files.items()}
 

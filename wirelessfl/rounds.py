@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.cell import cell
+from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.input_files import Contents, check_same_files
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
 from wirelessfl.protocols import Trainer

@@ -20,9 +20,17 @@ _TOUCHING = 1e-12  # distance at which a kept fraction counts as lying on its bo
 
 
 def certify_joint(problem: JointProblem, allocation: JointAllocation) -> Certificate:
-    """The residuals of `allocation`, each of shape (...,); `duality_gap` is computed anew.
+    """Certify an answer to a joint problem; `certify` is the public entry.
 
-    Raises `InputError` for shapes that do not match.
+    Args:
+        problem: The joint problem, arrays (..., K).
+        allocation: The answer, for either objective.
+
+    Returns:
+        The residuals, each of shape (...,); the gap is computed anew.
+
+    Raises:
+        InputError: Shapes that do not match the problem.
     """
     check_shapes(
         problem.shape,

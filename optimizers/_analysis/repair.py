@@ -1,16 +1,16 @@
-"""Conflicts of an infeasible problem, and the least changes that repair it.
+"""The cause of an infeasible problem, and the smallest changes that repair it.
 
 A client can be served with the band needed_k = max(min_bandwidth_k, entry_bandwidth_k), and all of
 them can exactly when sum_k needed_k <= 1. So:
 
-*Irreducible infeasible set.* The clients with the largest needs, as many as it takes for their sum to exceed the
-band: no smaller set exceeds it, and without any one of them the rest fits. It is one client where
-that client alone needs more than the band, or is late whatever its band.
+*Irreducible infeasible set.* The clients with the largest needs, until their sum exceeds the band:
+no smaller set exceeds it, and without any one of them the rest fits. It is one client where that
+client alone needs more than the band, or is late whatever its band.
 
-*Repairs.* needed_k falls with the deadline and with the cap, and its share of the band falls with the band, for every
-rate model. The least deadline and cap that fit are found by bisection down to the last bits, with
-the test by which the solvers decide; a wider band at the same hertz per client (the power per hertz
-stays) needs sum_k needed_k of the old one.
+*Repairs.* needed_k falls with the deadline and with the cap, and its fraction of the band falls
+with the band, for every rate model. The least deadline and cap are found by bisection down to the
+last bits, with the test of the solvers; a wider band at the same power per hertz needs sum_k
+needed_k of the old one.
 """
 
 from collections.abc import Callable
@@ -31,16 +31,21 @@ _HALVINGS = 100
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Repair:
-    """Conflict and repairs of `problem`; K clients in the last axis, batch axes (...,) before it.
+    """The conflict in a problem and its repairs.
 
-    `feasible` (...,): nothing is wrong; then `conflict` is empty and everything below is 0.
-    `conflict` (..., K): the smallest set of clients that cannot be served together.
-    `needed_bandwidth` (..., K): what each client needs at least, of the band; inf when no band is
-    enough. `shortfall_s` (...,): by how many seconds all deadlines must be longer at least.
-    `shortfall_fraction` (...,): how much more band is needed at least, of the band.
-    `max_pruning_ratio` (...,): the smallest number to which caps below it must be raised. Each of
-    the last three alone is enough, all else unchanged; inf says that no deadline, band or cap
-    is.
+    Each of `shortfall_s`, `shortfall_fraction` and `max_pruning_ratio` alone is enough, with
+    everything else unchanged; inf says that no deadline, band or cap is enough.
+
+    Attributes:
+        problem: The problem, arrays (..., K).
+        feasible: Whether all clients can be served; then `conflict` is empty and the changes are 0;
+            (...,).
+        conflict: The smallest set of clients that cannot be served together; (..., K).
+        needed_bandwidth: Least band of each client, of the whole band; inf when no band is enough;
+            (..., K).
+        shortfall_s: Least extension of all deadlines, seconds; (...,).
+        shortfall_fraction: Least additional band, of the whole band; (...,).
+        max_pruning_ratio: Smallest value to which lower caps must be raised; (...,).
     """
 
     problem: Problem
@@ -62,29 +67,31 @@ class Repair:
 
     @property
     def with_deadline(self) -> Any:
-        """The problem with all deadlines longer by `shortfall_s`; where that is inf, as it was."""
+        """The problem with all deadlines longer by `shortfall_s`; unchanged where that is inf."""
         return _later(self.problem, _finite(self.shortfall_s))
 
     @property
     def with_bandwidth(self) -> Any:
-        """The problem with the missing band added, the most that any of a batch misses; inf counts
-        as 0.
-        """
+        """The problem with the missing band added, the largest of a batch; inf counts as 0."""
         return _wider(self.problem, float(_finite(self.shortfall_fraction).max()))
 
     @property
     def with_cap(self) -> Any:
-        """The problem with all caps raised to at least `max_pruning_ratio`; where that is inf, as
-        it was.
-        """
+        """The problem with all caps at least `max_pruning_ratio`; unchanged where that is inf."""
         return _looser(self.problem, _finite(self.max_pruning_ratio))
 
 
 def repair(problem: Problem) -> Repair:
-    """Find the conflict of `problem`, and the least deadline, band and cap that make it feasible.
+    """Find the cause of infeasibility and the smallest deadline, band and cap that remove it.
 
-    `solve` gives an allocation without a `reason` for each repaired problem, and names one for a
-    hair less.
+    `solve` gives an allocation without a `reason` for each repaired problem, and one with a reason
+    for changes smaller by rounding.
+
+    Args:
+        problem: The problem, arrays (..., K).
+
+    Returns:
+        The conflict and the repairs.
     """
     needed, feasible = _needed(problem), _fits(problem)
     longest_s = np.max(np.asarray(problem.deadline_s), axis=-1)
@@ -116,9 +123,7 @@ def _fits(problem: Problem) -> NDArray[np.bool_]:
 
 
 def _conflict(problem: Problem, needed: Array) -> NDArray[np.bool_]:
-    """The largest needs until their sum exceeds the band; among hopeless clients the one that
-    misses most.
-    """
+    """The largest needs until their sum exceeds the band; of hopeless clients the one most late."""
     least_kept = 1.0 - np.asarray(problem.max_pruning_ratio)
     missing_s = least_kept * np.asarray(problem.prunable_s) - problem.slack_s
     order = np.lexsort((-missing_s, -needed), axis=-1)
@@ -153,9 +158,7 @@ def _finite(change: Array) -> Array:
 
 
 def _least(enough: Callable[[Array], NDArray[np.bool_]], high: Array, doublings: int) -> Array:
-    """The smallest change in [0, high] that is enough, `high` doubled while it is not; inf when
-    none is; (...,).
-    """
+    """Smallest sufficient change in [0, high], `high` doubled as needed; inf for none; (...,)."""
     low = np.zeros_like(high)
     for _ in range(doublings):
         found = enough(high)

@@ -38,9 +38,15 @@ class Certificate:
 
 
 def relative_distance(value: Array, low: Array | float, high: Array | float) -> Array:
-    """Distance of `value` from [low, high], relative to the larger of `value` and the bound missed.
+    """Distance of values from intervals, relative to the larger of the value and the bound missed.
 
-    Any shape; 0 within the bounds, NaN for NaN.
+    Args:
+        value: Values, any shape.
+        low: Lower bounds, broadcasting.
+        high: Upper bounds, broadcasting.
+
+    Returns:
+        Distances, 0 within the bounds, NaN for NaN.
     """
     distance = np.maximum(np.maximum(low - value, value - high), 0.0)
     size = np.maximum(np.abs(value), np.where(value < low, np.abs(low), np.abs(high)))
@@ -48,7 +54,15 @@ def relative_distance(value: Array, low: Array | float, high: Array | float) -> 
 
 
 def check_shapes(shape: tuple[int, ...], **values: Array) -> None:
-    """Raise `InputError` unless every array of an answer has the problem's shape."""
+    """Check the arrays of an answer.
+
+    Args:
+        shape: Shape that the problem requires.
+        **values: Arrays by the name of their field.
+
+    Raises:
+        InputError: An array of another shape.
+    """
     for name, value in values.items():
         if np.shape(value) != shape:
             raise InputError(f"{name} must have the problem's shape {shape}, got {np.shape(value)}")

@@ -1,4 +1,4 @@
-"""Sensitivities: derivatives of the optimum by the envelope theorem.
+"""Derivatives of the optimum by the envelope theorem: the value of one more unit of each parameter.
 
 With x the kept fraction, b the band, c the slack, a the prunable work, s and e the full-band upload
 times of prunable and fixed bits, the Lagrangian of the allocation problem is
@@ -6,8 +6,8 @@ times of prunable and fixed bits, the Lagrangian of the allocation problem is
     L = sum w x - lambda (sum b - 1) - sum nu (fixed_s + a x + (s x + e) / b - deadline_s),
 
 and the optimum V changes with any parameter as L does at fixed x, b, lambda, nu. A client strictly
-between its bounds has dL/dx = 0, so nu = w b / (a b + s); one that stands at its floor or ceiling
-has dL/db = 0, so nu = lambda b^2 / (s x + e). All derivatives are then products:
+between its bounds has dL/dx = 0, so nu = w b / (a b + s); one at its floor or ceiling has
+dL/db = 0, so nu = lambda b^2 / (s x + e). All derivatives are then products:
 
     dV/d(deadline_s) = nu = -dV/d(fixed_s),    dV/d(prunable_s) = -nu x,
     dV/ds = -nu x / b,    dV/de = -nu / b,
@@ -20,8 +20,8 @@ natural logarithm):
     dV/d ln h = dV/d ln p = (dV/d ln r) SNR / ((1 + SNR) ln(1 + SNR)),
         the elasticity of r = B log2(1 + SNR),
 
-with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and power go together) to
-1 / ln(SNR).
+with SNR = 2^(r / B) - 1. The elasticity falls from 1 (weak signals: rate and power are
+proportional) to 1 / ln(SNR).
 
 With noise of a given power spectral density the rate R(b) takes the place of b r: upload times are
 divided by the speed R(b) / r instead of b, r is the rate over the whole band and its derivative
@@ -31,8 +31,8 @@ R'(b) / R(b), and as the band's gain is its price
 
     dV/d ln h = dV/d ln r - lambda b,
 
-which holds at the end of a row of a table too, where the band follows the gain; r is then the
-largest rate of a share.
+which also holds at the end of a row of a table, where the band follows the gain; r is then the
+largest rate of any band.
 """
 
 from dataclasses import dataclass
@@ -50,19 +50,24 @@ from wirelessfl.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sensitivities:
-    """Derivatives of the optimal sum_k w_k (1 - rho_k) with respect to each client's own
-    parameters; (..., K).
-
-    `bandwidth` (shape (...,)) is per whole band, `bandwidth_hz` the same per hertz; `deadline_s`
-    and `prunable_s` are per second, the bits per bit, `rate_bps` per bit/s. `log_cpu_hz`,
-    `log_gain` and `log_transmit_power_w` are per relative change: 0.01 times them is what 1 % more
-    gains, and divided by the parameter's value they are per hertz or watt. What needs the band in
-    hertz is None when the problem has none.
+    """Derivatives of the optimal sum_k w_k (1 - rho_k) with respect to each client's parameters.
 
     Clients that take no part have 0. At a kink (a client that just becomes starved, unpruned or
     capped) the two one-sided derivatives differ and one of them is given. A client without band has
-    the derivative towards more bits, which is -inf where no band is left over and the slightest
-    upload would cost kept work without limit.
+    the derivative towards more bits, which is -inf where no band is left over and any upload would
+    cost kept work without limit. Arrays (..., K) unless noted.
+
+    Attributes:
+        bandwidth: Per whole band; (...,).
+        bandwidth_hz: Per hertz, None for a problem without `bandwidth_hz`; (...,).
+        deadline_s: Per second of the client's deadline.
+        prunable_s: Per second of prunable work.
+        upload_bits: Per prunable bit.
+        fixed_upload_bits: Per fixed bit.
+        rate_bps: Per bit/s of the full-band rate.
+        log_cpu_hz: Per relative change of the CPU frequency: 0.01 times it is the gain of 1 % more.
+        log_gain: Per relative change of the channel gain, None for a problem without
+            `bandwidth_hz`.
     """
 
     bandwidth: Array
@@ -77,7 +82,7 @@ class Sensitivities:
 
     @property
     def log_transmit_power_w(self) -> Array | None:
-        """The same as `log_gain`: the rate depends on their product."""
+        """Per relative change of the transmit power, equal to `log_gain`; (..., K)."""
         return self.log_gain
 
     @property
@@ -87,11 +92,17 @@ class Sensitivities:
 
 
 def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
-    """The derivatives of the optimum at `allocation`, an optimal one with its `bandwidth_price`;
-    shapes (..., K).
+    """Differentiate the optimum with respect to every parameter, by the envelope theorem.
 
-    Raises `InputError` for a problem that is neither an `AllocationProblem` nor a
-    `NoisePsdProblem`.
+    Args:
+        problem: The problem, arrays (..., K).
+        allocation: An optimal answer to it, with its `bandwidth_price`.
+
+    Returns:
+        The derivatives, arrays (..., K).
+
+    Raises:
+        InputError: A problem that is neither an `AllocationProblem` nor a `NoisePsdProblem`.
     """
     curve, rate = curve_of(problem), _full_band_rate_bps(problem)
     band, price = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.bandwidth_price)
@@ -134,26 +145,26 @@ def _full_band_rate_bps(problem: Problem) -> Array:
         problem = problem.by_speed
     if not isinstance(problem, AllocationProblem):
         raise InputError(
-            f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}"
+            "problem must be an AllocationProblem or a NoisePsdProblem, "
+            f"got {type(problem).__name__}"
         )
     return np.asarray(problem.rate_bps)
 
 
 def _density(problem: Problem, band: Array) -> Array:
-    """Bits per second and hertz at `band` over those at the whole band; (..., K), 1 without band."""
+    """Spectral efficiency at `band` over that at the whole band; (..., K), 1 without band."""
     return np.where(band > 0, problem.speed(band) / np.where(band > 0, band, 1.0), 1.0)
 
 
 def _per_upload_second(
     problem: Problem, band: Array, kept: Array, nu: Array, price: Array
 ) -> Array:
-    """Value of a second less of full-band upload, per kept fraction; (..., K).
+    """Value of one second less of full-band upload, per kept fraction; (..., K).
 
-    It is nu / speed, or its limit at b = 0.
-
-    A client without band that waits for nothing (nu = 0) would take its speed, 1 / (c - a x) per
-    second, from a band of price lambda (from a vanishing share of it, if little band has little
-    noise); one that is bound by its compute alone would need band out of the rest.
+    It is nu / speed, or its limit at b = 0: a client without band and without latency price (nu =
+    0) would take its speed, 1 / (c - a x) per second, from a band of price lambda (from a vanishing
+    fraction of it, if little band has little noise); one that is bound by its compute alone would
+    need band out of the remainder.
     """
     left = 1.0 - band.sum(axis=-1, keepdims=True)
     spare = np.where(left > FITTING, left, 0.0)
@@ -167,13 +178,13 @@ def _per_upload_second(
 
 
 def _rate_elasticity(bits_per_s_hz: Array) -> Array:
-    """d ln log2(1 + SNR) / d ln SNR from the spectral efficiency log2(1 + SNR); any shape, 1 at 0."""
+    """Elasticity d ln log2(1 + SNR) / d ln SNR from log2(1 + SNR); any shape, 1 at 0."""
     nats = bits_per_s_hz * log(2.0)
     return np.where(nats > 0, -np.expm1(-nats) / np.where(nats > 0, nats, 1.0), 1.0)
 
 
 def _times(amount: Array, worth: Array) -> Array:
-    """Their product, with 0 * inf = 0."""
+    """Product with 0 * inf = 0."""
     with np.errstate(invalid="ignore"):
         return np.where((amount == 0) | (worth == 0), 0.0, amount * worth)
 

@@ -1,4 +1,4 @@
-"""Allocation over a grid of values of its parameters, solved in one batched call."""
+"""What-if analysis: one allocation problem over a grid of values, solved in one batched call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -36,13 +36,16 @@ _HALVINGS = 30  # of the distance between neighbouring grid values
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WhatIf:
-    """Results over a grid of values; `axes` has the varied fields and values in the grid's order.
+    """Measures over a grid of values, the same draws at all points, so that differences are paired.
 
-    `measured` has per measure an array (*grid, draws): `mean_ratio` over clients, `latency_s` of
-    the slowest client, the numbers of `starved`, `infeasible` and `left_out` clients, that of
-    clients which finish `late` for whatever reason, infeasible ones included, `bandwidth_price` of
-    the whole band and `deadline_price` per second. All points see the same draws, so differences
-    between points are paired. `consecutive` draws are rounds in order, which may be correlated.
+    The measures are `mean_ratio` over clients, `latency_s` of the slowest client, the numbers of
+    `starved`, `infeasible` and `left_out` clients and of clients that finish `late` for any reason,
+    `bandwidth_price` of the whole band and `deadline_price` per second.
+
+    Attributes:
+        axes: Names of the varied fields with their values, in the order of the grid.
+        measured: Per measure an array (*grid, draws).
+        consecutive: Whether the draws are rounds in order, which may be correlated.
     """
 
     axes: dict[str, Array]
@@ -50,12 +53,30 @@ class WhatIf:
     consecutive: bool = False
 
     def mean(self, measure: str) -> Array:
-        """The mean of `measure` over the draws; (*grid,)."""
+        """Average a measure over the draws.
+
+        Args:
+            measure: Name of the measure.
+
+        Returns:
+            The mean; (*grid,).
+
+        Raises:
+            InputError: Unknown measure.
+        """
         return self._of(measure).mean(axis=-1)
 
     def standard_error(self, measure: str) -> Array:
-        """The standard deviation of the mean, from the spread over the draws; (*grid,), NaN for a
-        single draw.
+        """Estimate the standard deviation of a mean from the spread over the draws.
+
+        Args:
+            measure: Name of the measure.
+
+        Returns:
+            The standard error; (*grid,), NaN for a single draw.
+
+        Raises:
+            InputError: Unknown measure.
         """
         values = self._of(measure)
         if self.consecutive:
@@ -69,12 +90,16 @@ class WhatIf:
             return values.std(axis=-1, ddof=1) / sqrt(draws)
 
     def front(self) -> Array:
-        """True for points that no shorter (or equal) deadline beats in the kept model; (*grid,).
+        """Find the Pareto front of deadline against kept model.
 
-        Other fields are equal.
+        A point is on the front where no shorter deadline keeps as much, other fields alike. A point
+        at which a client is late in any draw misses its deadline and is never on the front.
 
-        The Pareto front of deadline against kept model; a point at which a client is late in any
-        draw keeps no deadline and is none of it. Raises `InputError` where no deadline is varied.
+        Returns:
+            Whether each point is on the front; (*grid,).
+
+        Raises:
+            InputError: No deadline is varied.
         """
         names = [name for name in self.axes if name.rpartition(".")[2] == "deadline_s"]
         if not names:
@@ -88,7 +113,11 @@ class WhatIf:
         return np.moveaxis(kept > best + 1e-12, -1, axis)
 
     def table(self) -> dict[str, Array]:
-        """One column per varied field, mean and standard error; `pandas.DataFrame(table)` works."""
+        """Tabulate the grid: per varied field a column, per measure its mean and standard error.
+
+        Returns:
+            Columns (points,), in the form that `pandas.DataFrame` takes.
+        """
         grid = np.meshgrid(*self.axes.values(), indexing="ij")
         columns = {name: values.ravel() for name, values in zip(self.axes, grid, strict=True)}
         for measure in self.measured:
@@ -105,8 +134,13 @@ class WhatIf:
 
 @dataclass(frozen=True, kw_only=True)
 class Breakpoint:
-    """A value at which the active set changes: `client`'s status is `before` below it and `after`
-    above.
+    """A value at which the active set changes.
+
+    Attributes:
+        value: Value of the varied parameter.
+        client: Index of the client whose status changes.
+        before: Its status below the value.
+        after: Its status above the value.
     """
 
     value: float
@@ -118,14 +152,30 @@ class Breakpoint:
 def what_if(
     problem: Problem, vary: Mapping[str, ArrayLike], method: str | Allocator = "exact"
 ) -> WhatIf:
-    """Solve `problem` (K,) or (draws, K) for every combination of the values in `vary`, all in one
-    call.
+    """Solve a problem for every combination of given values, all in one call.
 
-    `vary` maps fields that the problem has (of `FIELDS`) to 1-D values for all clients.
-    `bandwidth_hz` also scales the rates: at the same SNR where the noise power is fixed, at the
-    same power and noise density, so that the SNR falls as the band grows, for a `NoisePsdProblem`.
-    Raises `InputError` for another field, for `bandwidth_hz` of a problem without its own, or for
-    values that are no numbers or not 1-D.
+    Args:
+        problem: The problem, (K,) or (draws, K).
+        vary: Fields that the problem has (of `FIELDS`) with their 1-D values, for all clients.
+            `bandwidth_hz` also scales the rates: at the same SNR where the noise power is fixed;
+            for a `NoisePsdProblem` at the same power and noise density, so that the SNR falls as
+            the band grows.
+        method: Name of an allocator, or an allocator.
+
+    Returns:
+        The measures at every point and draw.
+
+    Raises:
+        InputError: Another field, `bandwidth_hz` of a problem without its own, or values that are
+            not a 1-D list of numbers.
+
+    Example:
+        >>> from optimizers import AllocationProblem, what_if
+        >>> problem = AllocationProblem(
+        ...     deadline_s=1.0, fixed_s=0.0, prunable_s=0.5, upload_bits=1e6, rate_bps=[1e6, 2e6]
+        ... )
+        >>> what_if(problem, {"deadline_s": [0.5, 1.0, 2.0]}).mean("mean_ratio").shape
+        (3,)
     """
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
@@ -146,11 +196,18 @@ def what_if(
 def breakpoints(
     at: Callable[[Array], Problem], values: ArrayLike, method: str | Allocator = "exact"
 ) -> list[Breakpoint]:
-    """Values at which clients change their status, bisected between neighbouring `values`.
+    """Find where clients change their status, by bisection between neighbouring values.
 
-    `at` gives for values of shape (P,) the problem of shape (P, K). A client that changes twice
-    between two neighbouring values is found once, or not at all if it comes back to the same
-    status.
+    A client that changes twice between two neighbouring values is found once, or not at all if it
+    returns to the same status.
+
+    Args:
+        at: Function from values (P,) to the problem (P, K).
+        values: Values of the parameter, any order.
+        method: Name of an allocator, or an allocator.
+
+    Returns:
+        The changes, in order of value and client.
     """
     points = np.unique(np.asarray(values, dtype=np.float64))
     status = solve(at(points), method).status
@@ -172,7 +229,14 @@ def breakpoints(
 
 
 def measures(allocation: Allocation) -> dict[str, Array]:
-    """The measures of `WhatIf` for a batch of allocations; each of shape (...,)."""
+    """Measure a batch of allocations.
+
+    Args:
+        allocation: Allocations, arrays (..., K).
+
+    Returns:
+        The measures of `WhatIf`, each of shape (...,).
+    """
     status = allocation.status
     found = {
         "mean_ratio": allocation.pruning_ratio.mean(axis=-1),
@@ -202,9 +266,7 @@ def _axis(name: str, given: ArrayLike) -> Array:
 
 
 def _in_draws(problem: Any) -> Any:
-    """The problem with one batch axis, its draws; given rates make the hertz differ along the grid,
-    so they go.
-    """
+    """The problem with one batch axis, its draws, without `bandwidth_hz` where rates are given."""
     changes: dict[str, Any] = {
         name: np.reshape(getattr(problem, name), (-1, problem.shape[-1]))
         for name in client_fields(problem)

@@ -1,4 +1,4 @@
-"""Upload time that a client's deadline and energy budget leave, and the band it requires.
+"""Upload time that deadline and energy budget leave to a client, and the band it requires.
 
 A client that keeps x computes c = c0 + c1 x cycles at f hertz and uploads for tau seconds at p
 watt, in T seconds: the deadline less `waiting_s`, so T and c are linear in x. The lowest f is the
@@ -7,11 +7,12 @@ cheapest, so f = max(f_min, c / (T - tau)), and deadline, f <= f_max and energy 
     tau*(x) = max tau  subject to  c <= f_max (T - tau),
                                    kappa max(c f_min^2, c^3 / (T - tau)^2) + p tau <= E,
 
-concave and decreasing, because c^3 / t^2 is jointly convex. It is the least of three bounds: T - c
-/ f_max; the line (E - kappa c f_min^2) / p; and T - t with kappa c^3 / t^2 + p (T - t) = E, a
+concave and decreasing, because c^3 / t^2 is jointly convex. It is the least of three bounds:
+T - c / f_max; the line (E - kappa c f_min^2) / p; and T - t with kappa c^3 / t^2 + p (T - t) = E, a
 convex and decreasing function of t. The band b(x) = s x / tau*(x), s the upload time over the whole
-band, is therefore convex and increasing: b'' tau^3 / s = -2 tau tau' - x tau tau'' + 2 x tau'^2 >=
-0.
+band, is therefore convex and increasing:
+
+    b'' tau^3 / s = -2 tau tau' - x tau tau'' + 2 x tau'^2 >= 0.
 """
 
 from dataclasses import dataclass
@@ -29,8 +30,13 @@ _MAX_STEPS = 60  # Newton's method needs about 6
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """tau*(x) in seconds and its derivatives by x, by the deadline and by the energy budget; shape
-    (..., K).
+    """Longest upload tau*(x) and its derivatives; arrays (..., K).
+
+    Attributes:
+        time_s: tau*, seconds; negative where x cannot be kept at all.
+        by_kept: Derivative by x, seconds.
+        by_deadline: Derivative by the deadline, without unit.
+        by_energy: Derivative by the energy budget, s/J.
     """
 
     time_s: Array
@@ -41,15 +47,17 @@ class Upload:
 
 @dataclass(frozen=True, eq=False)
 class JointCurve:
-    """The band that keeping x asks of each client of `problem`; every array has shape (..., K)."""
+    """Band that keeping x requires of each client; arrays (..., K).
+
+    Attributes:
+        problem: The joint problem.
+    """
 
     problem: JointProblem
 
     @cached_property
     def whole_band_s(self) -> Array:
-        """s, the seconds to upload the unpruned bits over the whole band; 0 for clients without a
-        rate.
-        """
+        """Seconds s to upload the unpruned bits over the whole band; 0 without a rate; (..., K)."""
         return np.where(self.problem.upload_s < np.inf, self.problem.upload_s, 0.0)
 
     @cached_property
@@ -74,20 +82,41 @@ class JointCurve:
         return self.upload(kept).time_s - self.whole_band_s * kept
 
     def band(self, kept: Array) -> Array:
-        """b(x) = s x / tau*(x); 0 for clients that upload nothing."""
+        """Band b(x) = s x / tau*(x).
+
+        Args:
+            kept: Kept fractions, (..., K).
+
+        Returns:
+            Fractions of the band, (..., K); 0 for clients that upload nothing.
+        """
         bits_s = self.whole_band_s * kept
         return np.where(
             bits_s > 0, bits_s / np.where(bits_s > 0, self.upload(kept).time_s, 1.0), 0.0
         )
 
     def slope(self, kept: Array) -> Array:
-        """b'(x) = (s / tau) (1 - x tau' / tau); `kept` below what tau* = 0 leaves."""
+        """Derivative b'(x) = (s / tau) (1 - x tau' / tau).
+
+        Args:
+            kept: Kept fractions below the one at which tau* = 0, (..., K).
+
+        Returns:
+            Band per kept fraction, (..., K).
+        """
         upload = self.upload(kept)
         time_s = np.where(upload.time_s > 0, upload.time_s, 1.0)
         return self.whole_band_s / time_s * (1.0 - kept * upload.by_kept / time_s)
 
     def upload(self, kept: Array) -> Upload:
-        """tau*(x) and its derivatives; negative times where x cannot be kept at all."""
+        """Longest upload that deadline and energy budget leave.
+
+        Args:
+            kept: Kept fractions, (..., K).
+
+        Returns:
+            tau*(x) and its derivatives.
+        """
         p = self.problem
         power_w, budget_j, kappa = (
             np.asarray(a) for a in (p.power_w, p.energy_budget_j, p.capacitance)
@@ -122,12 +151,11 @@ class JointCurve:
     def _compute_s(
         self, room_s: Array, least_s: Array, cycles: Array
     ) -> tuple[Array, NDArray[np.bool_]]:
-        """Seconds t >= `least_s` to compute in with kappa c^3 / t^2 + p (room - t) <= E, and where
-        this asks for more.
+        """Least seconds t >= `least_s` of computing that the budget allows, and where it binds.
 
-        Newton's method climbs from the left of the root of a convex decreasing function. The start
-        is the time in which computing alone would use up the budget: it is below the root unless
-        the root is beyond `room_s`.
+        The condition is kappa c^3 / t^2 + p (room - t) <= E. Newton's method climbs from the left
+        of the root of a convex decreasing function. The start is the time in which computing alone
+        would use the entire budget: it is below the root unless the root is beyond `room_s`.
         """
         power_w, budget_j = (
             np.asarray(self.problem.power_w),

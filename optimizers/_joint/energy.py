@@ -1,6 +1,4 @@
-"""The cheapest round at given pruning ratios: least energy of all clients under the deadline and
-the band.
-"""
+"""The least energy of a round at given pruning ratios, under the deadline and the band."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,20 +18,27 @@ _ASIDE = 1e-9  # relative step to either side of an upload time, where e' may ju
 
 
 def minimise_energy(problem: JointProblem, pruning_ratio: ArrayLike) -> JointAllocation:
-    """Bands and CPU frequencies that minimise sum_k energy_j at given ratios, a number or (..., K),
-    to rounding.
+    """Minimise the energy of all clients over bands and CPU frequencies, to rounding.
 
     With q = s x the energy of a client that uploads for tau = q / b seconds,
 
         e(tau) = kappa c max(f_min, c / (T - tau))^2 + p tau,
 
-    is convex and increasing in tau, so convex and decreasing in b: all the band is used, and
-    -de/db = e'(tau) tau^2 / q = lambda unless tau = tau*(x), the most that deadline and energy
-    budget leave. Weights play no part; a ratio above its cap is infeasible. Where not all clients
-    fit, bands are shared in proportion to what each would need, a client that the whole band
-    cannot help gets none, `status` names them and `duality_gap` is inf.
+    is convex and increasing in tau, so convex and decreasing in b: the whole band is used, and
+    -de/db = e'(tau) tau^2 / q = lambda unless tau = tau*(x), the longest upload that deadline and
+    energy budget leave. Weights are ignored; a ratio above its cap is infeasible. Where not all
+    clients fit, bands are shared in proportion to the need of each, a client that the whole band
+    cannot help gets none, `status` names the clients that fail and `duality_gap` is inf.
 
-    Raises `InputError` for ratios outside [0, 1] or of a shape that does not fit.
+    Args:
+        problem: The joint problem, arrays (..., K).
+        pruning_ratio: rho within [0, 1], a number or an array that broadcasts to (..., K).
+
+    Returns:
+        The allocation with its prices in joules saved.
+
+    Raises:
+        InputError: Ratios outside [0, 1] or of a shape that does not fit.
     """
     times = UploadTimes(JointCurve(problem), 1.0 - _checked_ratio(pruning_ratio, problem.shape))
     band, level = share_band(times.band, lambda band: band, times.levels, times.uses_band)
@@ -64,7 +69,12 @@ def _checked_ratio(pruning_ratio: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class UploadTimes:
-    """Upload times and their energy at given kept fractions; arrays (..., K)."""
+    """Upload times and their energy at given kept fractions; arrays (..., K).
+
+    Attributes:
+        curve: Bands and longest uploads of the problem.
+        kept: x.
+    """
 
     curve: JointCurve
     kept: Array
@@ -104,13 +114,18 @@ class UploadTimes:
 
     @cached_property
     def levels(self) -> Array:
-        """Logarithms of the prices at which each client wants the whole band and its floor; (2,
-        ..., K).
-        """
+        """Log prices at which each client has the whole band and its floor; (2, ..., K)."""
         return np.stack([self.worth(self.shortest_s), self.worth(self.longest_s)])
 
     def band(self, level: Array) -> Array:
-        """The bands at the price exp(level)."""
+        """Bands at a price of the band.
+
+        Args:
+            level: Logarithm of the price, (..., 1).
+
+        Returns:
+            Fractions of the band, (..., K).
+        """
         shortest, longest = np.log(self.shortest_s), np.log(self.longest_s)
         log_s, _ = bracket(
             lambda log_s: np.where(self.uses_band, level - self.worth(np.exp(log_s)), 0.0),
@@ -120,8 +135,13 @@ class UploadTimes:
         return np.where(self.uses_band, np.exp(shortest - log_s), 0.0)
 
     def time_s(self, band: Array) -> Array:
-        """tau = q / b; inf for a client that uploads but gets no band, 0 for one that uploads
-        nothing.
+        """Upload time tau = q / b.
+
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Seconds, (..., K); inf for a client that uploads but gets no band, 0 without an upload.
         """
         idle_s = np.where(
             self.hopeless & (self.kept * np.asarray(self.curve.problem.upload_bits) > 0),
@@ -131,14 +151,28 @@ class UploadTimes:
         return np.where(band > 0, self.shortest_s / np.where(band > 0, band, 1.0), idle_s)
 
     def energy_j(self, band: Array) -> Array:
-        """e(q / b)."""
+        """Energy e(q / b).
+
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Joules, (..., K).
+        """
         problem, time_s = self.curve.problem, np.where(self.uses_band, self.time_s(band), 0.0)
         cpu_hz = problem.cpu_hz(self.kept, time_s)
         cpu_j = np.asarray(problem.capacitance) * problem.cycles(self.kept) * cpu_hz**2
         return cpu_j + np.asarray(problem.power_w) * time_s
 
     def stiffness_w(self, time_s: Array) -> Array:
-        """-de/dT = 2 kappa c^3 / (T - tau)^3 where the CPU runs faster than f_min, else 0."""
+        """-de/dT = 2 kappa c^3 / (T - tau)^3 where the CPU runs faster than f_min, else 0.
+
+        Args:
+            time_s: Upload times tau, seconds, (..., K).
+
+        Returns:
+            Watts, (..., K).
+        """
         problem, cycles = self.curve.problem, self.curve.problem.cycles(self.kept)
         left_s = np.asarray(problem.deadline_s) - problem.waiting_s(self.kept) - time_s
         runs = (left_s > 0) & (cycles > np.asarray(problem.cpu_min_hz) * left_s)
@@ -146,7 +180,14 @@ class UploadTimes:
         return 2.0 * np.asarray(problem.capacitance) * pace_hz**3
 
     def worth(self, time_s: Array) -> Array:
-        """log of e'(tau) tau^2 / q, the price at which the upload takes tau."""
+        """Logarithm of e'(tau) tau^2 / q, the price at which the upload takes tau.
+
+        Args:
+            time_s: Upload times tau, seconds, (..., K).
+
+        Returns:
+            Logarithms of joules per whole band, (..., K).
+        """
         marginal_w = self.stiffness_w(time_s) + np.asarray(self.curve.problem.power_w)
         return np.log(marginal_w * time_s * (time_s / self.shortest_s))
 
@@ -168,10 +209,18 @@ def _allocation(times: UploadTimes, band: Array, price: Array, gap: Array) -> Jo
 
 
 def energy_prices(times: UploadTimes, band: Array, price: Array) -> tuple[Array, Array]:
-    """Joules saved per second of deadline, (...,), and per joule of each budget, (..., K).
+    """Prices of deadline and energy budgets for the least energy, by the envelope theorem.
 
-    Where e' jumps its two sides count in the proportion that makes e' tau^2 / q = lambda; at tau =
-    tau* what lambda is above e' tau^2 / q is the price of the limit.
+    Where e' jumps, its two sides count in the proportion that makes e' tau^2 / q = lambda; at tau =
+    tau* the excess of lambda over e' tau^2 / q is the price of the limit.
+
+    Args:
+        times: Upload times of the problem.
+        band: Fractions of the band, (..., K).
+        price: Price lambda of the whole band, joules, (..., 1).
+
+    Returns:
+        Joules saved per second of deadline, (...,), and per joule of each budget, (..., K).
     """
     curve, power_w = times.curve, np.asarray(times.curve.problem.power_w)
     time_s = times.time_s(band)

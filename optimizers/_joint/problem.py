@@ -1,5 +1,4 @@
-"""Band, pruning ratios and CPU frequencies together, under a deadline and energy budgets: the
-problem and its answer.
+"""Joint problem of band, pruning ratios and CPU frequencies under energy budgets, and its answer.
 
 Per client k, with x = 1 - pruning_ratio the kept fraction, b its fraction of the band, f its CPU
 frequency and c = fixed_cycles + x prunable_cycles,
@@ -27,15 +26,29 @@ ROUNDING = ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 class JointProblem:
     """min sum_k weight_k pruning_ratio_k over bands, ratios and cpu_hz in [cpu_min_hz, cpu_max_hz].
 
-    Subject to latency_s <= deadline_s, energy_j <= energy_budget_j, sum_k b_k <= 1, ratios <=
-    max_pruning_ratio. Every field is broadcast to (..., K) float64; SI units; `rate_bps` is the
-    rate over the whole band at transmit power `power_w`, `capacitance` is kappa in J s^2; `fixed_s`
-    and `prunable_s` are seconds that cost the client no energy (a download). The whole upload is
-    prunable (no fixed bits).
+    Subject to latency_s <= deadline_s, energy_j <= energy_budget_j, sum_k b_k <= 1 and ratios <=
+    max_pruning_ratio. Every field is a number or an array, broadcast to (..., K) float64. The whole
+    upload is prunable (no fixed bits).
 
-    Raises `InputError` for values that are negative or not finite (a budget may be inf), a
-    deadline, power or frequency of 0, cpu_min_hz > cpu_max_hz, a cap outside [0, 1], shapes that do
-    not broadcast.
+    Attributes:
+        deadline_s: T, seconds within [1e-15, 1e15].
+        fixed_cycles: CPU cycles of the work that pruning does not shorten.
+        prunable_cycles: CPU cycles that shrink with x.
+        upload_bits: Bits that shrink with x.
+        rate_bps: Rate over the whole band at `power_w`, bit/s.
+        power_w: Transmit power, W, above 0.
+        cpu_min_hz: Lowest CPU frequency, Hz, above 0.
+        cpu_max_hz: Highest CPU frequency, Hz, at least `cpu_min_hz`.
+        fixed_s: Seconds that cost the client no energy (a download).
+        prunable_s: The same, shrinking with x.
+        capacitance: kappa, effective switched capacitance, J s^2.
+        energy_budget_j: Joules per round, inf without a budget.
+        weight: w, 0 or within [1e-30, 1e30].
+        max_pruning_ratio: Cap on the ratio within [0, 1].
+
+    Raises:
+        InputError: Values outside these ranges (at most 1e30 where none is given), NaN, or shapes
+            that do not broadcast.
     """
 
     deadline_s: ArrayLike
@@ -71,11 +84,21 @@ class JointProblem:
         energy_budget_j: PerClient = np.inf,
         max_pruning_ratio: PerClient = 1.0,
     ) -> "JointProblem":
-        """The problem of one round; `scenario.cpu_hz` is the highest frequency, the gain is the
-        believed one.
+        """Describe one round of a scenario as a joint problem.
 
-        Raises `InputError` for fixed upload bits and for a scenario whose noise is given by its
-        density.
+        Args:
+            scenario: The cell; its `cpu_hz` is the highest frequency.
+            channel: Channel of the round; the gain that the server believes in counts.
+            demand: Work and bits of the round, without fixed upload bits.
+            cpu_min_hz: Lowest frequency, Hz, one number or one per client.
+            energy_budget_j: Joules per round, one number or one per client.
+            max_pruning_ratio: Cap on the ratio, one number or one per client.
+
+        Returns:
+            The problem, arrays (K,).
+
+        Raises:
+            InputError: Fixed upload bits, or a scenario whose noise is given by its density.
         """
         if np.any(demand.fixed_upload_bits):
             most = np.max(demand.fixed_upload_bits)
@@ -104,7 +127,7 @@ class JointProblem:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(..., K)."""
+        """Shape (..., K)."""
         return np.shape(self.deadline_s)
 
     @property
@@ -115,16 +138,36 @@ class JointProblem:
         return np.where(rate_bps > 0, bits / np.where(rate_bps > 0, rate_bps, 1.0), silent)
 
     def cycles(self, kept: Array) -> Array:
-        """c = fixed_cycles + x prunable_cycles; (..., K)."""
+        """CPU cycles c = fixed_cycles + x prunable_cycles.
+
+        Args:
+            kept: Kept fractions x, (..., K).
+
+        Returns:
+            Cycles, (..., K).
+        """
         return np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles)
 
     def waiting_s(self, kept: Array) -> Array:
-        """fixed_s + x prunable_s, in which a client neither computes nor uploads; (..., K)."""
+        """Seconds fixed_s + x prunable_s, in which a client neither computes nor uploads.
+
+        Args:
+            kept: Kept fractions x, (..., K).
+
+        Returns:
+            Seconds, (..., K).
+        """
         return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s)
 
     def cpu_hz(self, kept: Array, upload_s: Array) -> Array:
-        """The lowest, and so the cheapest, frequency that meets the deadline; within its bounds,
-        (..., K).
+        """Lowest, and so cheapest, frequency that meets the deadline, within its bounds.
+
+        Args:
+            kept: Kept fractions x, (..., K).
+            upload_s: Upload times, seconds, (..., K).
+
+        Returns:
+            Hertz, (..., K).
         """
         left_s = np.asarray(self.deadline_s) - self.waiting_s(kept) - upload_s
         needed_hz = np.where(
@@ -135,12 +178,21 @@ class JointProblem:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JointAllocation:
-    """The answer to a `JointProblem`; arrays of shape (..., K), `bandwidth_price` and the like
-    (...,).
+    """Answer to a `JointProblem`; arrays (..., K) unless noted.
 
-    Prices say how much more of the `objective` (sum w x kept, or joules saved) one whole band, one
-    second of deadline, one joule of a client's budget would bring. `duality_gap` bounds what any
-    other allocation could gain. `exact_kept` has the digits of x that 1 - `pruning_ratio` loses.
+    Prices are derivatives of the objective: more kept weight, or joules saved.
+
+    Attributes:
+        problem: The problem.
+        bandwidth_fraction: b.
+        pruning_ratio: rho.
+        upload_s: Upload time, seconds.
+        bandwidth_price: Price of the whole band; (...,).
+        deadline_price: Price of a second of deadline; (...,).
+        energy_price: Price of a joule of each budget.
+        duality_gap: Bound on the gain of any other allocation; (...,).
+        objective: `kept`: most kept weight sum w x. `energy`: least energy at given ratios.
+        exact_kept: x with the digits that 1 - rho loses, None where there are none.
     """
 
     problem: JointProblem
@@ -156,17 +208,17 @@ class JointAllocation:
 
     @property
     def kept_fraction(self) -> Array:
-        """x = 1 - `pruning_ratio`, to full relative precision where `exact_kept` agrees with it."""
+        """Kept fraction x = 1 - `pruning_ratio`, with the digits of `exact_kept`; (..., K)."""
         return kept_fraction(self.pruning_ratio, self.exact_kept)
 
     @property
     def cpu_hz(self) -> Array:
-        """The lowest frequency that meets the deadline."""
+        """Lowest frequency that meets the deadline, Hz; (..., K)."""
         return self.problem.cpu_hz(self.kept_fraction, self.upload_s)
 
     @property
     def latency_s(self) -> Array:
-        """fixed_s + x prunable_s + c / f + upload_s."""
+        """Latency: fixed_s + x prunable_s + c / f + upload_s, seconds; (..., K)."""
         kept = self.kept_fraction
         return (
             self.problem.waiting_s(kept) + self.problem.cycles(kept) / self.cpu_hz + self.upload_s
@@ -174,7 +226,7 @@ class JointAllocation:
 
     @property
     def energy_j(self) -> Array:
-        """capacitance c f^2 + power_w upload_s."""
+        """Energy: capacitance c f^2 + power_w upload_s, joules; (..., K)."""
         cpu_j = (
             np.asarray(self.problem.capacitance)
             * self.problem.cycles(self.kept_fraction)
@@ -184,7 +236,7 @@ class JointAllocation:
 
     @property
     def status(self) -> NDArray[np.str_]:
-        """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`."""
+        """Per client `active`, `capped`, `starved`, `unpruned` or `infeasible`; (..., K)."""
         return np.select(
             [
                 self._late | self._over_budget | self._over_cap,
@@ -198,7 +250,7 @@ class JointAllocation:
 
     @property
     def reason(self) -> NDArray[np.str_]:
-        """Why a client is infeasible, '' where it is not."""
+        """Reason why a client is infeasible, '' for all others; (..., K)."""
         late_ms = 1e3 * (self.latency_s - np.asarray(self.problem.deadline_s))
         missing_j = self.energy_j - np.asarray(self.problem.energy_budget_j)
         found = np.full(self.problem.shape, "", dtype=object)

@@ -1,7 +1,8 @@
 """The exact optimum of a `JointProblem`.
 
-With the convex b_k of `_joint_curve` the problem is max sum w x subject to sum b_k(x_k) <= 1: one
-price lambda of the band away from K monotone equations w_k = lambda b_k'(x_k).
+With the convex b_k of `optimizers._joint.curve` the problem is max sum w x subject to
+sum b_k(x_k) <= 1: at a given price lambda of the band it separates into K monotone equations
+w_k = lambda b_k'(x_k).
 """
 
 from dataclasses import dataclass
@@ -20,13 +21,34 @@ _ASIDE = 1e-8  # relative step to either side of a kept fraction, where b' and t
 
 
 def solve_joint(problem: JointProblem) -> JointAllocation:
-    """Bands, ratios and CPU frequencies that minimise sum_k w_k rho_k under deadline and energy
-    budgets, to rounding.
+    """Minimise sum_k w_k rho_k over bands, ratios and CPU frequencies, to rounding.
 
     x_k solves w_k = lambda b_k'(x_k) within [1 - cap, the most that the whole band allows]; lambda
-    makes the bands sum to 1, or is 0 where band is left over. Arrays (..., K), batches at once.
-    Where the caps do not fit together they are given up, and `status` names the clients above
-    theirs. A client whose fixed work alone is too much gets no band and rho = 1.
+    makes the bands sum to 1, or is 0 where band is left over. Where the caps cannot all be kept
+    they are dropped, and `status` names the clients above theirs. A client whose fixed work alone
+    exceeds deadline or budget gets no band and rho = 1.
+
+    Args:
+        problem: The joint problem, arrays (..., K); batches are solved at once.
+
+    Returns:
+        The optimal allocation with its prices.
+
+    Example:
+        >>> from optimizers import JointProblem, solve_joint
+        >>> problem = JointProblem(
+        ...     deadline_s=0.025,
+        ...     fixed_cycles=1e7,
+        ...     prunable_cycles=3e7,
+        ...     upload_bits=5e5,
+        ...     rate_bps=[2e8, 1e8],
+        ...     power_w=0.2,
+        ...     cpu_min_hz=5e8,
+        ...     cpu_max_hz=3e9,
+        ...     energy_budget_j=0.02,
+        ... )
+        >>> solve_joint(problem).status.tolist()
+        ['unpruned', 'active']
     """
     choice = PricedChoice(JointCurve(problem))
     kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
@@ -41,7 +63,11 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
 
 @dataclass(frozen=True, eq=False)
 class PricedChoice:
-    """The fraction that each client keeps at a given price of the band; arrays (..., K)."""
+    """Fraction that each client keeps at a given price of the band; arrays (..., K).
+
+    Attributes:
+        curve: Bands that kept fractions require.
+    """
 
     curve: JointCurve
 
@@ -56,9 +82,7 @@ class PricedChoice:
 
     @cached_property
     def top(self) -> Array:
-        """The most that is of use: what the whole band allows where keeping more is worth
-        something.
-        """
+        """Largest useful kept fraction: what the whole band allows where keeping more has value."""
         useful = (np.asarray(self.curve.problem.weight) > 0) | (self.curve.whole_band_s == 0)
         return np.where(useful, np.maximum(self.curve.most, self.least), self.least)
 
@@ -85,7 +109,14 @@ class PricedChoice:
         return np.stack([np.maximum(at_top, least_price), self._worth(self.least)])
 
     def kept(self, level: Array) -> Array:
-        """The kept fractions at the price exp(level)."""
+        """Kept fractions at a price of the band.
+
+        Args:
+            level: Logarithm of the price, (..., 1).
+
+        Returns:
+            Kept fractions, (..., K).
+        """
 
         def excess(share: Array) -> Array:
             return np.where(
@@ -100,7 +131,7 @@ class PricedChoice:
         return self.top - self.least
 
     def _worth(self, kept: Array) -> Array:
-        """log of w / b'(x), the price at which x is wanted."""
+        """Logarithm of w / b'(x), the price at which x is kept."""
         slope = np.where(self.uses_band, self.curve.slope(kept), 1.0)
         return np.log(np.where(self.uses_band, np.asarray(self.curve.problem.weight), 1.0) / slope)
 
@@ -124,11 +155,20 @@ def _allocation(curve: JointCurve, kept: Array, price: Array, gap: Array) -> Joi
 
 
 def kept_prices(curve: JointCurve, kept: Array, band: Array, price: Array) -> tuple[Array, Array]:
-    """d(sum w x) by the deadline, (...,), and by each energy budget, (..., K), at a price (..., 1).
+    """Prices of deadline and energy budgets for the most kept weight, by the envelope theorem.
 
-    By the envelope theorem d(sum w x)/d(theta) = sum_k lambda (b_k / tau_k) d(tau_k*)/d(theta). At a
-    kink of tau* both sides count in the proportion in which their b' make up w / lambda. A client
-    that uploads nothing keeps -tau_theta / tau' more, if less than 1.
+    d(sum w x)/d(theta) = sum_k lambda (b_k / tau_k) d(tau_k*)/d(theta). At a kink of tau* both
+    sides count in the proportion in which their b' make up w / lambda. A client that uploads
+    nothing keeps -tau_theta / tau' more, if less than 1.
+
+    Args:
+        curve: Bands that kept fractions require.
+        kept: Kept fractions, (..., K).
+        band: Fractions of the band, (..., K).
+        price: Price lambda of the whole band, (..., 1).
+
+    Returns:
+        Kept weight per second of deadline, (...,), and per joule of each budget, (..., K).
     """
     problem, weight = curve.problem, np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
     below, above = curve.upload(kept * (1 - _ASIDE)), curve.upload(kept * (1 + _ASIDE))

@@ -1,17 +1,16 @@
-"""The water-filling on plain arrays, NumPy's or torch's on any device, with gradients where the
-library has them.
+"""Water-filling on plain arrays of NumPy or torch, with gradients where the library has them.
 
-The level mu = 1 / sqrt(lambda) is found on detached numbers. Around the optimum the clients inside
+The level mu = 1 / sqrt(lambda) is found on detached values. Around the optimum the clients inside
 their bounds (I) and those at their ceiling (C) stay the same, and there the optimum has a closed
 form, [WFL] eq. (47) with bounds:
 
     mu = (1 - sum_C s / (c - a) + sum_I s / a) / sum_I sqrt(w c s) / a,
     b_I = (mu sqrt(w c s) - s) / a.
 
-Where clients with a = 0 stand on their step, mu = sqrt(s / (w c)) is theirs and they share what the
-others leave. Differentiating that closed form is differentiating sum b(mu) = 1 implicitly: no
-derivative of the search is needed, and none of its passes is recorded. The value of b is the
-search's, which does not cancel for tiny a.
+Where clients with a = 0 stand on their step, mu = sqrt(s / (w c)) is theirs and they share the
+remaining band. Differentiating that closed form differentiates sum b(mu) = 1 implicitly: no
+derivative of the search is needed, and none of its passes is recorded. The value of b is that of
+the search, which does not cancel for tiny a.
 """
 
 from typing import Any
@@ -101,9 +100,7 @@ def _search(
 def _closed_form(
     xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any, band: Any, price: Any
 ) -> tuple[Any, Any]:
-    """`band` and `price` again, now as functions of the clients; every quotient is kept finite
-    where it is not used.
-    """
+    """`band` and `price` as functions of the clients; unused quotients are kept finite."""
     topped = _is_full(slack_s, prunable_s, upload_s, band) & (upload_s > 0)
     inside, steps = (
         (band > 0) & ~topped & (prunable_s > 0),

@@ -1,10 +1,9 @@
-"""The water-filling of `_waterfill` compiled, for fixed SNR without caps and fixed bits: ratios and
-prices at once.
+"""Compiled water-filling for fixed SNR without caps and fixed bits.
 
-Needs numba (`pip install wirelessfl[fast]`). The ramps and the test for the end are the same; a row
-on which Newton's method does not end within `_PASSES`, or whose products leave the range of floats,
-is handed back. Loops are written without branches, with sums per block, so that they run in vector
-registers.
+Needs numba (`pip install wirelessfl[fast]`). The ramps and the stopping test are those of
+`optimizers._waterfilling.waterfill`; a row on which Newton's method does not end within `_PASSES`,
+or whose products leave the range of floats, is returned unsolved. Loops are written without
+branches, with sums per block, so that they run in vector registers.
 """
 
 from collections.abc import Callable
@@ -43,9 +42,7 @@ _SETTINGS = {
 
 @_compile(**_SETTINGS)
 def _prepare(clients: _Clients, ramps: _Ramps) -> tuple[bool, float]:
-    """Ramps of one row: whether all products are in the range of floats, and the sum of the
-    heights.
-    """
+    """Ramps of one row: whether all products are in the range of floats, and the sum of heights."""
     slack_s, prunable_s, upload_s, weight = clients
     start, slope, height = ramps
     lost, top = 0.0, 0.0
@@ -87,9 +84,7 @@ def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
 
 @_compile(**_SETTINGS)
 def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
-    """The level at which ramps without bounds sum to `room`, and how far below 0 they are at level
-    0.
-    """
+    """Level at which ramps without bounds sum to `room`, and their depth below 0 at level 0."""
     start, slope, _ = ramps
     total, reach = 0.0, 0.0
     for k in range(start.size):
@@ -100,9 +95,7 @@ def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
 
 @_compile(**_SETTINGS)
 def _newton(ramps: _Ramps, room: float, level: float, rounding: float) -> tuple[float, float, bool]:
-    """The level at which the bands of one row sum to `room`, what its last digit misses, and
-    whether it was found.
-    """
+    """Level at which the bands of one row sum to `room`, its last-digit error, and success."""
     low, high = 0.0, np.inf
     for _ in range(_PASSES):
         total, steepness = _climb(ramps, level)
@@ -144,9 +137,7 @@ def _share(
     ratio: Array,
     worth: Array,
 ) -> None:
-    """Bands, ratios and d(w x) / d(deadline) of some clients; `at` is the level, what it misses and
-    the price.
-    """
+    """Bands, ratios and d(w x) / d(deadline) of some clients; `at` is level, its error, price."""
     slack_s, prunable_s, upload_s, weight = clients
     start, slope, height = ramps
     level, rest, price = at
@@ -180,8 +171,9 @@ def _sum(values: Array) -> float:
 def _finish(
     clients: _Clients, ramps: _Ramps, at: tuple[float, float, float], band: Array, ratio: Array
 ) -> float:
-    """`_share` of one row, block by block; the deadline's price. The ramps may lie in `band` and
-    `ratio`.
+    """`_share` of one row, block by block; the deadline's price.
+
+    The ramps may lie in `band` and `ratio`.
     """
     c, a, s, w = clients
     room, deadline_price = np.empty((3, _BLOCK)), 0.0
@@ -219,8 +211,18 @@ def fill_rows(
     deadline_price: Array,
     done: NDArray[np.bool_],
 ) -> None:
-    """Solve every row of (R, K) into the last five arrays; `done` is False for rows that are handed
-    back.
+    """Solve every row of a batch in place.
+
+    Args:
+        slack_s: c, seconds, (R, K).
+        prunable_s: a, seconds, (R, K).
+        upload_s: s, seconds over the whole band, (R, K).
+        weight: w, (R, K).
+        band: Result: fractions of the band, (R, K).
+        ratio: Result: pruning ratios, (R, K).
+        price: Result: price of the whole band, (R,).
+        deadline_price: Result: price of a second of deadline, (R,).
+        done: Result: False for rows that are left to another solver, (R,).
     """
     rows, size = slack_s.shape
     height = np.empty(size)
@@ -244,7 +246,15 @@ def fill_rows(
 def allocate(
     problem: AllocationProblem, otherwise: Callable[[AllocationProblem], Allocation]
 ) -> Allocation:
-    """The optimal allocation; rows that the compiled loop hands back are those of `otherwise`."""
+    """Solve a problem with the compiled loop.
+
+    Args:
+        problem: The problem, arrays (..., K).
+        otherwise: Solver of the rows that the loop leaves unsolved.
+
+    Returns:
+        The optimal allocation with its prices.
+    """
     shape, batch = problem.shape, problem.shape[:-1]
     columns = (problem.slack_s, problem.prunable_s, problem.upload_s, problem.weight)
     band, ratio = np.empty((2, *shape))

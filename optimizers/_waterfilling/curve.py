@@ -1,8 +1,8 @@
-"""The interface of solvers to a problem in which each client prunes as little as its band allows.
+"""The interface between allocation problems and solvers: kept fractions as functions of the band.
 
 The largest kept fraction x_k(b) that meets the deadline is a function of the band b, so the problem
 becomes: maximise sum w_k x_k(b_k) over sum b_k <= 1, floor_k <= b_k <= ceiling_k. It is increasing
-and concave, but for a table of efficiencies seen by noise with a density, whose pieces
+and concave, except for a table of efficiencies under noise with a density, whose pieces
 `optimizers._waterfilling.pieces` searches.
 """
 
@@ -21,12 +21,16 @@ FITTING = 1e-13
 
 
 class Curve(Protocol):
-    """A problem in band fractions only; every array has shape (..., K).
+    """A problem in band fractions only; arrays (..., K).
 
-    `floor` is the band that taking part and the cap on the ratio ask for; `ceiling` the band at
-    which nothing is pruned, inf when none is enough; `top` the most band that is of use, at most 1;
-    `cap` the cap that holds (1 where caps do not fit together); `excluded` the clients that take no
-    part; `uses_band` those for which band beyond the floor is worth something.
+    Attributes:
+        weight: w.
+        cap: Cap on the ratio in force, 1 where the caps cannot all be kept.
+        floor: Band that participation and the cap require.
+        ceiling: Band at which nothing is pruned, inf when none is enough.
+        top: Largest useful band, at most 1.
+        excluded: Clients that take no part.
+        uses_band: Clients for which band beyond the floor has value.
     """
 
     @property
@@ -45,39 +49,87 @@ class Curve(Protocol):
     def uses_band(self) -> NDArray[np.bool_]: ...
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """True if a little more band has no use, to a relative distance of 1e-12.
+        """Whether slightly more band is useless: the ceiling, or the end of a row of a table.
 
-        It is at the ceiling, or at the end of a row.
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Whether `band` is within a relative 1e-12 of the edge; (..., K).
         """
         ...
 
     def kept(self, band: Array) -> Array:
-        """x(b); 0 for clients that take no part."""
+        """Largest kept fraction x(b).
+
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Kept fractions, (..., K); 0 for clients that take no part.
+        """
         ...
 
     def marginal_gain(self, band: Array) -> Array:
-        """w dx/db, the left derivative at the ceiling; 0 for clients that use no band."""
+        """Marginal gain w dx/db, the left derivative at the ceiling.
+
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Kept weight per whole band, (..., K); 0 for clients that use no band.
+        """
         ...
 
     def best_band(self, price: Array) -> Array:
-        """The band that maximises w x(b) - price b within [floor, top]; `price` has shape (..., 1)."""
+        """Band that maximises w x(b) - price b within [floor, top].
+
+        Args:
+            price: Price of the whole band, (..., 1).
+
+        Returns:
+            Fractions of the band, (..., K).
+        """
         ...
 
     def deadline_gain(self, band: Array) -> Array:
-        """w dx/d(deadline) at a fixed band."""
+        """Marginal gain w dx/d(deadline) at a fixed band.
+
+        Args:
+            band: Fractions of the band, (..., K).
+
+        Returns:
+            Kept weight per second, (..., K).
+        """
         ...
 
     def freed_band(self, band: Array, kept: Array) -> Array:
-        """-db/d(deadline) at a fixed kept fraction."""
+        """Band freed per second of deadline, -db/d(deadline) at a fixed kept fraction.
+
+        Args:
+            band: Fractions of the band, (..., K).
+            kept: Kept fractions, (..., K).
+
+        Returns:
+            Fractions of the band per second, (..., K).
+        """
         ...
 
 
 def allocation_of(
     curve: Curve, problem: Problem, band: Array, price: Array, worth: float | Array = 1.0
 ) -> Allocation:
-    """The allocation of `band`, shape (..., K), whose price is `price`, shape (...,).
+    """The allocation of given bands, each client pruning as little as its band allows.
 
-    `worth` as in `latency_price`.
+    Args:
+        curve: The problem in band fractions.
+        problem: The problem itself.
+        band: Fractions of the band, (..., K).
+        price: Price of the whole band, (...,).
+        worth: d(objective) / d(w x), 1 for the weighted sum; broadcasts to (..., K).
+
+    Returns:
+        The allocation with its prices.
     """
     kept = curve.kept(band)
     ratio = np.where(curve.excluded, 1.0, np.minimum(_round_up(1.0 - kept, kept), curve.cap))
@@ -94,11 +146,20 @@ def allocation_of(
 def latency_price(
     curve: Curve, band: Array, kept: Array, price: Array, worth: float | Array = 1.0
 ) -> Array:
-    """d(objective) / d(a client's deadline), the multiplier of T_k <= deadline_s; (..., K).
+    """d(objective) / d(a client's deadline), the multiplier of T_k <= deadline_s.
 
-    A client strictly between its bounds keeps w dx/d(deadline) more; one that stands at its floor
-    or ceiling frees band instead, each unit of it worth `price`. `worth` (..., K) is
-    d(objective) / d(w x), 1 for the weighted sum.
+    A client strictly between its bounds gains w dx/d(deadline); one at its floor or ceiling frees
+    band instead, each unit of it worth `price`.
+
+    Args:
+        curve: The problem in band fractions.
+        band: Fractions of the band, (..., K).
+        kept: Kept fractions, (..., K).
+        price: Price of the whole band, (...,).
+        worth: d(objective) / d(w x), 1 for the weighted sum; broadcasts to (..., K).
+
+    Returns:
+        Objective per second of each client's deadline, (..., K).
     """
     at_bound = (
         (band >= curve.ceiling * (1 - ROUNDING)) | (band <= curve.floor * (1 + ROUNDING))
@@ -109,7 +170,5 @@ def latency_price(
 
 
 def _round_up(ratio: Array, kept: Array) -> Array:
-    """The ratio, one step up where 1 - ratio would keep more than `kept`: next to 1 that step
-    decides the latency.
-    """
+    """The ratio, one float up where 1 - ratio would exceed `kept` and miss the deadline."""
     return np.where(1.0 - ratio > kept, np.nextafter(ratio, 2.0), ratio)

@@ -1,15 +1,14 @@
-"""The curve of a client with fixed SNR, whose rate is proportional to its band.
+"""Curve of a client with fixed SNR, whose rate is proportional to its band.
 
 With c = `slack_s`, a = `prunable_s`, s = `upload_s` and e = `fixed_upload_s` (mask, indices,
 headers), the largest kept fraction that meets the deadline is
 
     x(b) = min(1, (c b - e) / (a b + s))  for b >= e / c,
 
-[WFL] eq. (40) with S_k = c and e = 0,
-
-increasing and concave in b, with x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part
-with at least the band e / c or not at all; here all clients take part (mode `all`), or
-none that has fixed bits where their floors alone need more than the band.
+[WFL] eq. (40) with S_k = c and e = 0, increasing and concave in b, with
+x'(b) = (c s + a e) / (a b + s)^2. A client with e > 0 takes part with at least the band e / c or
+not at all. Here all clients take part; where the floors of those with fixed bits alone exceed the
+band, none of these does.
 """
 
 from dataclasses import dataclass
@@ -25,8 +24,18 @@ from wirelessfl.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reduced:
-    """An allocation problem with fixed SNR in band fractions only (an `optimizers._curve.Curve`);
-    fields (..., K).
+    """An allocation problem with fixed SNR in band fractions only, a `Curve`; arrays (..., K).
+
+    Attributes:
+        slack_s: c, deadline less fixed work, seconds.
+        prunable_s: a, seconds of prunable work.
+        upload_s: s, seconds to upload the prunable bits over the whole band.
+        fixed_upload_s: e, seconds to upload the fixed bits over the whole band.
+        weight: w.
+        cap: Cap on the ratio in force, 1 where the caps cannot all be kept.
+        floor: Band that participation and the cap require.
+        ceiling: Band at which nothing is pruned, inf when none is enough.
+        excluded: Clients that take no part.
     """
 
     slack_s: Array
@@ -41,23 +50,19 @@ class Reduced:
 
     @cached_property
     def leverage_s2(self) -> Array:
-        """c s + a e, the numerator of x'(b), in square seconds; (..., K), 0 for clients that use no
-        band.
-        """
+        """The numerator c s + a e of x'(b), in s^2; (..., K), 0 for clients that use no band."""
         with np.errstate(invalid="ignore"):
             raw = self.slack_s * self.upload_s + self.prunable_s * self.fixed_upload_s
         return np.where((self.slack_s > 0) & (raw < np.inf) & ~self.excluded, raw, 0.0)
 
     @cached_property
     def uses_band(self) -> NDArray[np.bool_]:
-        """Clients for which band beyond the floor is worth something; (..., K)."""
+        """Clients for which band beyond the floor has value; (..., K)."""
         return (self.weight > 0) & (self.leverage_s2 > 0)
 
     @cached_property
     def top(self) -> Array:
-        """The most band that a client can use: its ceiling, or the whole band if that is less;
-        (..., K).
-        """
+        """Largest useful band: the ceiling, at most the whole band; (..., K)."""
         return np.where(
             self.uses_band, np.maximum(np.minimum(self.ceiling, 1.0), self.floor), self.floor
         )
@@ -72,7 +77,7 @@ class Reduced:
         return np.asarray(band >= self.ceiling * (1.0 - TOUCHING))
 
     def kept(self, band: Array) -> Array:
-        """x(b), the largest kept fraction that meets the deadline; (..., K)."""
+        """The largest kept fraction x(b) that meets the deadline; (..., K)."""
         band = np.where(self.free, 1.0, band)
         work_s, slack_s, entry_s = self._work_s(band), self.slack_s * band, self.fixed_upload_s
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -83,14 +88,12 @@ class Reduced:
         return np.where(self.excluded, 0.0, np.where(fits, 1.0, part))
 
     def marginal_gain(self, band: Array) -> Array:
-        """w x'(b) = w (c s + a e) / (a b + s)^2, the left derivative at the ceiling; (..., K)."""
+        """The gain w x'(b) = w (c s + a e) / (a b + s)^2, from the left at the ceiling."""
         work_s = np.where(self.uses_band, self._work_s(band), 1.0)
         return np.where(self.uses_band, self.weight * (self.leverage_s2 / work_s) / work_s, 0.0)
 
     def best_band(self, price: Array) -> Array:
-        """The band at which the marginal gain has fallen to `price` (..., 1), within [floor, top];
-        (..., K).
-        """
+        """The band at which the marginal gain is `price` (..., 1), in [floor, top]; (..., K)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             root_s = np.sqrt(np.where(self.uses_band, self.weight * self.leverage_s2, 0.0) / price)
             wanted = np.where(
@@ -101,13 +104,13 @@ class Reduced:
         return np.where(price > 0, within, self.top)
 
     def deadline_gain(self, band: Array) -> Array:
-        """w dx/dc = w b / (a b + s); (..., K)."""
+        """The gain w dx/dc = w b / (a b + s) at a fixed band; (..., K)."""
         size = np.where(self.free, 1.0, band)
         work_s = self._work_s(size)
         return np.where(work_s > 0, self.weight * size / np.where(work_s > 0, work_s, 1.0), 0.0)
 
     def freed_band(self, band: Array, kept: Array) -> Array:
-        """-db/dc = b^2 / (x s + e) at a fixed kept fraction; (..., K)."""
+        """The band -db/dc = b^2 / (x s + e) at a fixed kept fraction; (..., K)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             bits_s = np.where(kept > 0, kept * self.upload_s, 0.0) + self.fixed_upload_s
             return np.where(bits_s > 0, band**2 / bits_s, 0.0)
@@ -117,10 +120,18 @@ class Reduced:
 
 
 def reduce(problem: Problem) -> Reduced:
-    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not
-    are excluded.
+    """Reduce a problem to band fractions.
 
-    Raises `InputError` for a problem of another rate model.
+    Caps that cannot all be kept are dropped, fixed bits that do not fit are excluded.
+
+    Args:
+        problem: The problem, arrays (..., K).
+
+    Returns:
+        Its curve.
+
+    Raises:
+        InputError: A problem of another rate model.
     """
     if not isinstance(problem, AllocationProblem):
         raise InputError(

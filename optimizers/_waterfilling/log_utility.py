@@ -11,12 +11,17 @@ _LEAST_KEPT = 1e-300
 
 
 def log_sum(curve: Curve) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,); 0 where
-    band is left over.
+    """Maximise sum w log x(b) over sum b <= 1.
 
     log x(b) is concave like x, so every client that uses band has the one at which its gain w x'(b)
-    / x(b) has fallen to one price, within its bounds. That band is bracketed in its logarithm,
-    around it the price in its own.
+    / x(b) has fallen to one price, within its bounds. That band is bracketed in its logarithm, and
+    around it the price.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,), 0 where band is left over.
     """
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (

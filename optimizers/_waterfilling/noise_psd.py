@@ -1,8 +1,8 @@
-"""The curve of a client whose noise grows with its band, and the exact optimum over such curves.
+"""Curve of a client whose noise grows with its band, and the exact optimum over such curves.
 
 With g = `snr` and t = g / b the client's speed v(b) = b ln(1 + t) / ln(1 + g) is increasing and
-concave in b, and the kept fraction x is that of `optimizers._reduced` with v in place of b,
-increasing and concave in v; so x is concave in b ([WFL] erratum W7). Its marginal gain
+concave in b, and the kept fraction x is that of `optimizers._waterfilling.fixed_snr` with v in
+place of b, increasing and concave in v; so x is concave in b ([WFL] erratum W7). Its marginal gain
 
     w x'(b) = w (c s + a e) v'(b) / (a v + s)^2,
     v'(b) = m(t) / ln(1 + g),    m(t) = ln(1 + t) - t / (1 + t),
@@ -15,8 +15,8 @@ condition w x'(b) = price reads
     H'(u) = (t / (1 + t))^2 / m + 2 a b v' / (a v + s) > 0,
 
 so each band is found by Newton's method between its bounds, and d ln b / d theta = -1 / H' gives
-Newton's method on ln(sum b) = 0 for theta. Both are kept inside a bracket, which makes them safe: H
-bends both ways.
+Newton's method on ln(sum b) = 0 for theta. Both are kept inside a bracket, because H is neither
+convex nor concave.
 """
 
 from dataclasses import dataclass
@@ -39,9 +39,13 @@ _FULL = 1e-13
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoisePsdCurve:
-    """A `NoisePsdProblem` in band fractions only (an `optimizers._curve.Curve`); arrays (..., K).
+    """A `NoisePsdProblem` in band fractions only, a `Curve`; arrays (..., K).
 
-    `by_speed` is the curve x(v) in speeds, with the floor and ceiling in speeds too.
+    Attributes:
+        problem: The problem.
+        by_speed: The curve x(v) in speeds, with floor and ceiling in speeds too.
+        floor: Band that participation and the cap require.
+        ceiling: Band at which nothing is pruned, inf when none is enough.
     """
 
     problem: NoisePsdProblem
@@ -51,12 +55,12 @@ class NoisePsdCurve:
 
     @property
     def weight(self) -> Array:
-        """w."""
+        """The weights w; (..., K)."""
         return self.by_speed.weight
 
     @property
     def cap(self) -> Array:
-        """The cap on the ratio that holds."""
+        """Cap on the ratio in force; (..., K)."""
         return self.by_speed.cap
 
     @property
@@ -66,12 +70,12 @@ class NoisePsdCurve:
 
     @property
     def uses_band(self) -> NDArray[np.bool_]:
-        """Clients for which band beyond the floor is worth something."""
+        """Clients for which band beyond the floor has value; (..., K)."""
         return self.by_speed.uses_band
 
     @cached_property
     def top(self) -> Array:
-        """The most band that a client can use: its ceiling, at most the band of its best rate."""
+        """Largest useful band: the ceiling, at most the band of the best rate; (..., K)."""
         most = np.minimum(self.ceiling, self.problem.peak_band)
         return np.where(self.uses_band, np.maximum(most, self.floor), self.floor)
 
@@ -95,28 +99,28 @@ class NoisePsdCurve:
         return np.asarray(at_ceiling | (away <= TOUCHING * edges).any(axis=-1))
 
     def kept(self, band: Array) -> Array:
-        """x(v(b)), the largest kept fraction that meets the deadline."""
+        """The largest kept fraction x(v(b)) that meets the deadline; (..., K)."""
         return self.by_speed.kept(self.problem.speed(band))
 
     def marginal_gain(self, band: Array) -> Array:
-        """w x'(b), the left derivative at the ceiling and where a piece of the rate ends."""
+        """The gain w x'(b), from the left at the ceiling and at the end of a piece; (..., K)."""
         if not self.problem.is_shannon:
             band = np.where(self.at_edge(band), band * (1.0 - 2.0 * TOUCHING), band)
         return self.by_speed.marginal_gain(self.problem.speed(band)) * self.problem.pace(band)
 
     def best_band(self, price: Array) -> Array:
-        """The band that maximises w x(b) - `price` b within [floor, top], with a price (..., 1)."""
+        """The band that maximises w x(b) - `price` b in [floor, top], for prices (..., 1)."""
         if not self.problem.is_shannon:
             return np.where(price > 0, best_choice(self.branches, price)[0], self.top)
         theta = np.log(np.where(price > 0, price, 1.0))
         return np.where(price > 0, self.gains.band(theta, self.gains.low)[0], self.top)
 
     def deadline_gain(self, band: Array) -> Array:
-        """w dx/dc at a fixed band, and so at a fixed speed."""
+        """The gain w dx/dc at a fixed band, and so at a fixed speed; (..., K)."""
         return self.by_speed.deadline_gain(self.problem.speed(band))
 
     def freed_band(self, band: Array, kept: Array) -> Array:
-        """-db/dc at a fixed kept fraction: the speed that is freed over v'(b)."""
+        """The band -db/dc at a fixed kept fraction: the freed speed over v'(b); (..., K)."""
         pace = self.problem.pace(band)
         freed = self.by_speed.freed_band(self.problem.speed(band), kept)
         return np.where(pace > 0, freed / np.where(pace > 0, pace, 1.0), 0.0)
@@ -143,7 +147,14 @@ def _gains(curve: NoisePsdCurve) -> Gains:
 
 
 def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    """Find the optimal bands.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,).
+    """
     if not curve.problem.is_shannon:
         return fill_pieces(curve)
     uses = curve.uses_band
@@ -193,9 +204,7 @@ def _price_bounds(curve: NoisePsdCurve) -> tuple[Array, Array]:
 
 
 def _first_guess(gains: Gains) -> tuple[Array, Array]:
-    """ln(price), (..., 1), and u, (..., K): one Newton step of all conditions at once from equal
-    bands.
-    """
+    """ln(price), (..., 1), and u, (..., K): one Newton step of all conditions from equal bands."""
     sharing = np.maximum(gains.uses.sum(axis=-1, keepdims=True), 1)
     depth = np.clip(np.log(gains.snr * sharing), gains.low, gains.high)
     value, rise = gains.at(depth)
@@ -208,8 +217,15 @@ def _first_guess(gains: Gains) -> tuple[Array, Array]:
 
 
 def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
-    """The curve of `problem`; caps that do not fit together are given up, fixed bits that do not
-    are excluded.
+    """Reduce a problem to band fractions.
+
+    Caps that cannot all be kept are dropped, fixed bits that do not fit are excluded.
+
+    Args:
+        problem: The problem with a noise density, arrays (..., K).
+
+    Returns:
+        Its curve.
     """
     speed = problem.by_speed
     slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)

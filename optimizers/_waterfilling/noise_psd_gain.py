@@ -1,5 +1,6 @@
-"""The marginal gain of noise that grows with the band, in logarithms, and its inverse; see
-`optimizers._noise_psd`.
+"""Marginal gain in logarithms, and its inverse, where noise grows with the band.
+
+The formulas are derived in `optimizers._waterfilling.noise_psd`.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,20 @@ NEAR = 1e-8  # length of a Newton step after which the next would be lost in rou
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gains:
-    """ln(w x') as a function of u = ln(g / b), per client between `low` (at the top) and `high` (at
-    the floor).
+    """The gain ln(w x') as a function of u = ln(g / b); arrays (..., K).
 
-    Clients that use no band have the constants of an arbitrary client and count nowhere.
+    Clients that use no band have arbitrary constants and are ignored.
+
+    Attributes:
+        uses: Clients that use band.
+        snr: g, over the whole band.
+        log_leverage: ln(w (c s + a e) / ln(1 + g)).
+        prunable_s: a, seconds.
+        upload_s: s, seconds.
+        floor: Least band.
+        top: Largest useful band.
+        low: u at the top.
+        high: u at the floor.
     """
 
     uses: NDArray[np.bool_]
@@ -35,7 +46,14 @@ class Gains:
     high: Array
 
     def at(self, depth: Array) -> tuple[Array, Array]:
-        """H(u) and H'(u); (..., K)."""
+        """Evaluate H(u) and H'(u).
+
+        Args:
+            depth: u, (..., K).
+
+        Returns:
+            H and H', each (..., K).
+        """
         t = np.exp(depth)
         part = t / (1.0 + t)
         log_slope = log_noise_psd_slope(t)
@@ -52,12 +70,18 @@ class Gains:
 
     @cached_property
     def ends(self) -> tuple[Array, Array]:
-        """ln(w x') at the top and at the floor; (..., K)."""
+        """The gains ln(w x') at the top and at the floor; (..., K)."""
         return self.at(self.low)[0], self.at(self.high)[0]
 
     def band(self, theta: Array, start: Array) -> tuple[Array, Array, Array]:
-        """The bands at ln(price) = `theta` (..., 1) from the guess `start` of u; those u; -d ln b /
-        d theta there.
+        """Find the bands at a price.
+
+        Args:
+            theta: ln(price), (..., 1).
+            start: Guess of u, (..., K).
+
+        Returns:
+            Bands, their u, and -d ln b / d theta; each (..., K).
         """
         at_top, at_floor = self.ends[0] >= theta, self.ends[1] <= theta
         settled = at_top | at_floor | ~self.uses

@@ -40,7 +40,12 @@ _TRIED = 32
 
 
 class RateCurve(Curve, Protocol):
-    """A `NoisePsdProblem` in band fractions, and its kept fractions in speeds."""
+    """A `NoisePsdProblem` in band fractions, and its kept fractions in speeds.
+
+    Attributes:
+        problem: The problem.
+        by_speed: Kept fractions as a function of the speed.
+    """
 
     @property
     def problem(self) -> NoisePsdProblem: ...
@@ -75,11 +80,25 @@ class Branches:
     log_utility: bool
 
     def worth(self, band: Array) -> Array:
-        """w x, or w log x, at `band`."""
+        """Worth w x, or w log x, of bands.
+
+        Args:
+            band: Fractions of the band, of the shape of the fields.
+
+        Returns:
+            Worths of that shape.
+        """
         return utility(self.line.weight, self.line.kept(self._speed(band)), self.log_utility)
 
     def log_gain(self, log_band: Array) -> Array:
-        """The logarithm of the objective's derivative at exp(`log_band`)."""
+        """Logarithm of the objective's derivative.
+
+        Args:
+            log_band: Logarithms of bands, of the shape of the fields.
+
+        Returns:
+            Logarithms of that shape.
+        """
         band = np.clip(np.exp(log_band), self.low, self.high)
         speed = self._speed(band)
         gain = (
@@ -92,7 +111,14 @@ class Branches:
         return np.log(np.where(self.usable, np.maximum(gain, _LEAST), 1.0))
 
     def best_band(self, price: Array) -> Array:
-        """The band that maximises the objective less `price` times it; `price` broadcasts."""
+        """Band that maximises the objective less its price.
+
+        Args:
+            price: Price of the whole band; broadcasts to the shape of the fields.
+
+        Returns:
+            Fractions of the band.
+        """
         if self.rate.is_linear and not self.log_utility:
             speed_per_band = self.scale / self.snr * self.rate.most_bps_hz[self.piece]
             best = self.line.best_band(price / speed_per_band) / speed_per_band
@@ -121,12 +147,29 @@ class Branches:
 
 
 def utility(weight: Array, kept: Array, log_utility: bool) -> Array:
-    """w x, or w log x."""
+    """Utility of kept fractions: w x, or w log x.
+
+    Args:
+        weight: w, any shape.
+        kept: x, same shape.
+        log_utility: Whether the logarithm counts.
+
+    Returns:
+        Utilities of that shape.
+    """
     return weight * (np.log(np.maximum(kept, _LEAST)) if log_utility else kept)
 
 
 def branches_of(curve: RateCurve, log_utility: bool = False) -> Branches:
-    """All pieces of all clients of a `NoisePsdCurve`; arrays (..., K, P)."""
+    """All pieces of all clients.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+        log_utility: Whether the objective is w log x in place of w x.
+
+    Returns:
+        The pieces, arrays (..., K, P).
+    """
     problem, rate, uses = curve.problem, curve.problem.pieces, curve.uses_band[..., None]
     line = _each(curve.by_speed, lambda value: value[..., None])
     piece = np.broadcast_to(np.arange(rate.count), (*problem.shape, rate.count))
@@ -152,10 +195,14 @@ def branches_of(curve: RateCurve, log_utility: bool = False) -> Branches:
 
 
 def best_choice(branches: Branches, price: Array) -> tuple[Array, NDArray[np.intp], Array]:
-    """The best bands at `price` (..., 1), shape (..., K), their pieces, and all worths.
+    """Best bands at a price, each client on its best piece.
 
-    Worths (..., K, P) are net of the band's price, -inf on pieces that cannot be used; a client
-    without any has its floor.
+    Args:
+        branches: Pieces of all clients, arrays (..., K, P).
+        price: Price of the whole band, (..., 1).
+
+    Returns: Bands, (..., K), their pieces, and the worths (..., K, P) of all pieces net of the
+    band's price, -inf on pieces that cannot be used; a client without any has its floor.
     """
     band = branches.best_band(price[..., None])
     net = np.where(branches.usable, branches.worth(band) - price[..., None] * band, -np.inf)
@@ -164,7 +211,15 @@ def best_choice(branches: Branches, price: Array) -> tuple[Array, NDArray[np.int
 
 
 def fill_pieces(curve: RateCurve, log_utility: bool = False) -> tuple[Array, Array]:
-    """Bands, shape (..., K), and the price of the whole band, shape (...,), for any link."""
+    """Find the optimal bands for any link.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+        log_utility: Whether the objective is w log x in place of w x.
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,).
+    """
     branches, uses = branches_of(curve, log_utility), curve.uses_band
     some = np.any(uses, axis=-1, keepdims=True)
     scarce = uses & (curve.ceiling > 1.0) & (curve.problem.peak_band >= 1.0)

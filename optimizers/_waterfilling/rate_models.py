@@ -1,4 +1,4 @@
-"""Curve and solver of each rate model, one line per model."""
+"""Dispatch of problems to curves and of curves to solvers: one line per rate model."""
 
 from functools import singledispatch
 from typing import Any
@@ -14,7 +14,17 @@ from wirelessfl.errors import InputError
 
 @singledispatch
 def curve_of(problem: Any) -> Curve:
-    """The curve of a problem. Raises `InputError` for anything else."""
+    """Reduce a problem to band fractions.
+
+    Args:
+        problem: An `AllocationProblem` or a `NoisePsdProblem`, arrays (..., K).
+
+    Returns:
+        Its curve.
+
+    Raises:
+        InputError: Any other problem.
+    """
     raise InputError(
         f"problem must be an AllocationProblem or a NoisePsdProblem, got {type(problem).__name__}"
     )
@@ -22,7 +32,14 @@ def curve_of(problem: Any) -> Curve:
 
 @singledispatch
 def optimum(curve: Curve) -> tuple[Array, Array]:
-    """The optimal bands, shape (..., K), and the price of the whole band, shape (...,)."""
+    """Find the optimal bands over a curve.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,).
+    """
     raise TypeError(f"no exact solver for {type(curve).__name__}")
 
 

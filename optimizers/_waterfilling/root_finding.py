@@ -1,6 +1,4 @@
-"""Roots of many monotone functions at once, and the price at which a band that all share is used
-up.
-"""
+"""Roots of many monotone functions at once, and the price at which a shared band is used up."""
 
 from collections.abc import Callable
 
@@ -19,13 +17,19 @@ _PULL = (
 
 
 def bracket(function: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:
-    """The two ends between which nonincreasing functions change sign; any shape.
+    """Bracket the sign changes of nonincreasing functions, by the ITP method.
 
-    They end as close as floats allow at the size of the larger bound. This is the ITP method
-    (Oliveira and Takahashi,
-    2020): superlinear on smooth functions, at most 8 steps slower than bisection on any, jumps
-    included. A function that is negative at `low` has both ends there, one that is positive at
-    `high` both there.
+    The ends are as close as floats allow at the size of the larger bound. The method (Oliveira and
+    Takahashi, 2020) is superlinear on smooth functions and at most 8 steps slower than bisection on
+    any, jumps included.
+
+    Args:
+        function: Nonincreasing function of arrays, element by element.
+        low: Left ends, any shape.
+        high: Right ends, same shape.
+
+    Returns: Both ends of each bracket; `low` twice for a function that is negative there, `high`
+    twice for one that is positive there.
     """
     at_low, at_high = function(low), function(high)
     low, high = (
@@ -54,7 +58,7 @@ def bracket(function: Callable[[Array], Array], low: Array, high: Array) -> tupl
 def _estimate(
     low: Array, high: Array, at_low: Array, at_high: Array, pull: Array, reach: Array
 ) -> Array:
-    """The secant's root, moved by `pull` towards the middle and at most `reach` away from it."""
+    """Root of the secant, moved by `pull` towards the middle and at most `reach` away from it."""
     width, fall = high - low, at_low - at_high
     middle = low + width / 2.0
     secant = np.where(fall > 0, low + width * (at_low / np.where(fall > 0, fall, 1.0)), middle)
@@ -70,13 +74,20 @@ def share_band(
     levels: Array,
     takes: NDArray[np.bool_],
 ) -> tuple[Array, Array]:
-    """The choices (..., K) whose bands sum to 1, and the logarithm of the price that leads to them,
-    (..., 1).
+    """Find the price at which the band is used up.
 
-    `choice` (of a level (..., 1)) gives bands that shrink as the level rises: at the lowest of
-    `levels` (2, ..., K) over the clients that `takes` names they sum to at least 1, at the highest
-    to at most 1. Between the two levels next to each other choices are mixed: where bands jump that
-    is the exact answer, because `band` is linear there.
+    Between two neighbouring levels the choices are mixed: where bands jump, that is the exact
+    answer, because `band` is linear there.
+
+    Args:
+        choice: Choices (..., K) at a level (..., 1), the logarithm of the price.
+        band: Fractions of the band that choices require; they shrink as the level rises.
+        levels: Levels (2, ..., K): at the lowest of the first row the bands sum to at least 1, at
+            the highest of the second to at most 1.
+        takes: Clients whose levels count, (..., K).
+
+    Returns:
+        The choices whose bands sum to 1, (..., K), and the level, (..., 1).
     """
     some = takes.any(axis=-1, keepdims=True)
     lowest = np.where(
@@ -97,7 +108,16 @@ def share_band(
 
 
 def mix(wanted: Array, below: Array, above: Array) -> Array:
-    """Share in [0, 1] of `above` with which (1 - share) below + share above = wanted; any shape."""
+    """Fraction of `above` with which (1 - fraction) below + fraction above = wanted.
+
+    Args:
+        wanted: Value to reach, any shape.
+        below: Value at fraction 0.
+        above: Value at fraction 1.
+
+    Returns:
+        Fractions in [0, 1]; 0 where both values are equal.
+    """
     apart = above > below
     return np.where(
         apart, np.clip((wanted - below) / np.where(apart, above - below, 1.0), 0.0, 1.0), 0.0

@@ -34,10 +34,13 @@ _SAMPLE = 64  # every 64th client decides where Newton's method starts
 
 @dataclass(frozen=True, eq=False)
 class Ramps:
-    """Every client's band as a function of the water level; each field has shape (..., K).
+    """Each client's band as a function of the water level; fields (..., K).
 
-    `start` is the level at which the band begins to grow beyond `floor`, `slope` how fast it does
-    (0 for clients that use no band), `height` how far (inf where no band is enough).
+    Attributes:
+        start: Level at which the band begins to grow beyond `floor`.
+        slope: Band per level, 0 for clients that use no band.
+        floor: Least band.
+        height: Largest growth, inf where no band is enough.
     """
 
     start: Any
@@ -52,8 +55,19 @@ class Ramps:
 def ramps(
     xp: Any, leverage_s2: Any, prunable_s: Any, upload_s: Any, weight: Any, floor: Any, ceiling: Any
 ) -> Ramps:
-    """The ramps of clients that gain w `leverage_s2` / (a b + s)^2 by band; no use of band:
-    leverage 0.
+    """Build the ramps of clients with the marginal gain w `leverage_s2` / (a b + s)^2.
+
+    Args:
+        xp: Array namespace.
+        leverage_s2: c s + a e, s^2, 0 for clients that use no band; (..., K).
+        prunable_s: a, seconds, (..., K).
+        upload_s: s, seconds, (..., K).
+        weight: w, (..., K).
+        floor: Least band, (..., K).
+        ceiling: Largest useful band, (..., K).
+
+    Returns:
+        The ramps.
     """
     root_s = xp.sqrt(leverage_s2)
     root_s *= xp.sqrt(weight)
@@ -71,10 +85,17 @@ def ramps(
 
 
 def in_blocks(xp: Any, function: Callable[..., tuple[Any, ...]], *columns: Any) -> tuple[Any, ...]:
-    """`function(xp, *columns)` for clients of shape (..., K), some rows of a batch at a time;
-    numbers are for all rows.
+    """Apply a function of clients (..., K) to some rows of a batch at a time.
 
-    A block's intermediate arrays stay in the cache, and no memory is fetched anew for each of them.
+    The intermediate arrays of a block stay in the cache, and no memory is allocated anew for each.
+
+    Args:
+        xp: Array namespace.
+        function: Function of `xp` and the columns that returns a tuple of arrays.
+        *columns: Arrays (..., K), or numbers that hold for all rows.
+
+    Returns:
+        The results of all rows.
     """
     *batch, clients = columns[0].shape
     if not batch:
@@ -98,8 +119,14 @@ def _total(xp: Any, band: Any) -> Any:
 
 
 def fill(xp: Any, *columns: Any) -> tuple[Any, Any]:
-    """The optimal bands, shape (..., K), and the price lambda of the whole band, shape (...,);
-    arguments of `ramps`.
+    """Find the optimal bands.
+
+    Args:
+        xp: Array namespace.
+        *columns: Arguments of `ramps` after `xp`.
+
+    Returns:
+        Bands, (..., K), and the price lambda of the whole band, (...,).
     """
     every = ramps(xp, *columns)
     room = 1.0 - every.floor.sum(axis=-1)
@@ -120,11 +147,10 @@ def fill(xp: Any, *columns: Any) -> tuple[Any, Any]:
 
 
 def _start(xp: Any, every: Ramps, room: Any) -> tuple[Any, Any]:
-    """A level to start from, that of ramps without bounds or of a sample of a long problem, and
-    what rounding is.
+    """A starting level, from ramps without bounds or a sample of a long problem, and its error.
 
-    The sum cannot be met better than the level's last digit allows, which moves it by about 1 + sum
-    slope start.
+    The sum cannot be met better than the level's last digit allows, which moves it by about
+    1 + sum slope start.
     """
     clients = every.start.shape[-1]
     reach = (every.slope * every.start).sum(axis=-1)
@@ -170,7 +196,7 @@ def _with_sorted(xp: Any, every: Ramps, rise: Any, level: Any, left: Any) -> tup
 
 
 class _Steps:
-    """Ramps (R, K) that end within the band, with steps that can stand before or after their jump."""
+    """Ramps (R, K) that end within the band, with steps before or after their jump."""
 
     def __init__(self, xp: Any, every: Ramps) -> None:
         self.xp, self.zero = xp, xp.zeros_like(every.start)
@@ -183,9 +209,7 @@ class _Steps:
         self.width = xp.where(self.jumps, 1.0, self.end - self.start)
 
     def rise(self, level: Any, *, after_jumps: bool) -> Any:
-        """Rises at `level`, shape (R, 1), with the jumps that stand exactly there made or not; (R,
-        K).
-        """
+        """Rises at `level` (R, 1), with the jumps exactly there made or not; (R, K)."""
         xp = self.xp
         passed = level >= self.start if after_jumps else level > self.start
         climbed = xp.clip((level - self.start) / self.width, 0.0, 1.0)
@@ -193,9 +217,7 @@ class _Steps:
 
 
 def _sorted_search(xp: Any, every: Ramps) -> tuple[Any, Any]:
-    """Rises (R, K) and levels (R,) where the sum of bands passes 1; meaningless where it never
-    does.
-    """
+    """Rises (R, K) and levels (R,) where the bands sum to 1; undefined where they never do."""
     steps, room = _Steps(xp, every), 1.0 - every.floor.sum(axis=-1)[:, None]
     levels = xp.sort(xp.concat([steps.start, steps.end], axis=-1), axis=-1)
     index = _first_full(xp, steps, levels, room)
@@ -231,8 +253,13 @@ def _first_full(xp: Any, steps: _Steps, levels: Any, room: Any) -> Any:
 
 
 def waterfill(reduced: Reduced) -> tuple[Array, Array]:
-    """The optimal bands of a fixed-SNR problem, shape (..., K), and the price of the whole band,
-    shape (...,).
+    """Find the optimal bands of a problem with fixed SNR.
+
+    Args:
+        reduced: The problem in band fractions, arrays (..., K).
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,).
     """
     leverage_s2 = np.where(reduced.weight > 0, reduced.leverage_s2, 0.0)
     lines = (

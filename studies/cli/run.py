@@ -134,9 +134,9 @@ def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -
 def _run(
     experiment: Any, path: Path, resumed: bool, data_root: Path | None, recorded: list[Any]
 ) -> dict[str, Any]:
+    from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
-    from wirelessfl.input_files import check_contents
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
     from wirelessfl.records.run_folder import RunFolder

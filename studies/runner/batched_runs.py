@@ -146,6 +146,7 @@ def _record(
     pictures: bool,
 ) -> list[str]:
     inputs = input_contents(experiment, data_root)
+    created = not path.exists()
     folder = opened(path, experiment, inputs)
     if folder.checkpoint_files():  # the ordinary loop has started this run meanwhile
         return finish(path, toml, data_root, pictures=pictures)
@@ -159,7 +160,8 @@ def _record(
         folder.keep_rounds(0)
         return finish(path, toml, data_root, pictures=pictures)
     except InputError:
-        folder.remove_unused()
+        if created:
+            folder.discard()
         raise
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.views.run.figures import draw_run
+from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents, to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.input_files import Contents
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
@@ -93,6 +93,7 @@ def finish(
     if path.exists() and is_complete(RunFolder.open(path).path, experiment):
         return []
     inputs = input_contents(experiment, data_root)
+    created = not path.exists()
     folder = opened(path, experiment, inputs)
     check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
     try:
@@ -102,7 +103,8 @@ def finish(
         finally:
             trainer.close()
     except InputError:
-        folder.remove_unused()
+        if created:
+            folder.discard()
         raise
 
 

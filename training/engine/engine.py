@@ -168,6 +168,21 @@ class Engine:
         precision: str = "float32",
         deterministic: bool = False,
     ) -> None:
+        """Put model and data on the device.
+
+        Args:
+            model: The model; its tensors become views of a flat vector.
+            layout: Its layout.
+            data: Training and test data of all clients.
+            batch_size: Samples of a full mini-batch.
+            device: Device of model and data.
+            personal: Names of the personal sub-modules.
+            precision: "float32" or "bfloat16".
+            deterministic: Whether CUDA uses deterministic algorithms only.
+
+        Raises:
+            InputError: A client has too few samples for the model.
+        """
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
         self._network = Network(model, layout, device, precision)

@@ -105,11 +105,11 @@ class LocalRun:
             loss: Loss of the step, ().
             step: Number of the step in its phase, from 1.
             stream: Random stream of the phase, to name it.
-            vector: Values to check in the layout of the network, (size,); its weights by default.
+            vector: Values to check in the layout of the network, (size,); its weights if None.
             of: Prefix of a tensor's name in the message, such as "the gradient of ".
 
         Raises:
-            DivergenceError: A value is not finite; the message names client, round, step and tensor.
+            DivergenceError: A value is not finite; the message names client, round, step, tensor.
         """
         if not self.watched:
             return

@@ -12,8 +12,8 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from wirelessfl.config.input_files import INPUT_FILE
 from wirelessfl.errors import InputError, check_number
-from wirelessfl.input_files import INPUT_FILE
 from wirelessfl.units import dbm_to_watt
 
 LEVELS = {"_dbm": "_w", "_dbm_per_hz": "_w_per_hz"}  # endings of a level and of its power

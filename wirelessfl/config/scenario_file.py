@@ -29,9 +29,9 @@ from wirelessfl.config.fields import (
     typed,
     watt_field,
 )
+from wirelessfl.config.input_files import Contents, FileContent, check_contents, data_files
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
-from wirelessfl.input_files import Contents, FileContent, check_contents, data_files
 from wirelessfl.values import Scenario
 
 Tables = dict[str, dict[str, Any]]

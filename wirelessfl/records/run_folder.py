@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,24 +24,49 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.config.input_files import Contents, FileContent
 from wirelessfl.errors import InputError
-from wirelessfl.input_files import Contents, FileContent
 from wirelessfl.records import strict_json
 from wirelessfl.values import RoundRecord
 
 Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
+TEMPORARY = ".part"  # ending of files that are being written
 _FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: to a temporary file, flushed to disk and then renamed."""
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Write a whole file or nothing: a temporary file in the same folder, renamed over it.
+
+    The temporary file has a name of its own and is created exclusively, so that neither another
+    file nor another writer is touched.
+
+    Args:
+        path: The file.
+        data: Its content, which is on the disk when the function returns.
+
+    Raises:
+        OSError: The file cannot be written; nothing is left behind and an old file stays.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """The file mode mask of this process, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def check_folder(option: str, path: Path) -> None:
@@ -142,11 +167,22 @@ class RunFolder:
         return folder
 
     def remove_unused(self) -> None:
-        """Remove the folder when no round is recorded in it: what was refused in the first round
-        leaves nothing.
+        """Remove what a run folder without rounds holds; for the process that created and locked it.
+
+        Files of others in the folder stay, and so does then the folder.
         """
-        if not self.records():
-            shutil.rmtree(self.path)
+        if self.records():
+            return
+        for file in (self.summary_file, self.rounds_file, self.experiment_file):
+            file.unlink(missing_ok=True)
+        for folder in (self.plots, self.path):
+            with suppress(OSError):  # not empty: files of others
+                folder.rmdir()
+
+    def discard(self) -> None:
+        """`remove_unused`, unless another process holds the folder's lock."""
+        with suppress(InputError), self.in_use():
+            self.remove_unused()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -166,6 +202,8 @@ class RunFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(f"run folder {self.path} is in use by another process") from None
+            for torn in self.path.glob(f".*{TEMPORARY}"):  # of a process that was killed
+                torn.unlink(missing_ok=True)
             yield
         finally:
             os.close(handle)
@@ -272,9 +310,10 @@ class RunFolder:
 
     def checkpoint_files(self) -> list[Path]:
         """The files of the checkpoints, oldest first."""
-        return sorted(
+        files = (
             file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
         )
+        return sorted(files, key=lambda file: int(file.stem.partition("-")[2]))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json` atomically."""

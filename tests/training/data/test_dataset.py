@@ -189,6 +189,7 @@ def test_mean_and_deviation_do_not_depend_on_the_number_of_threads():
     assert dataset.std == pytest.approx(images.numpy().std(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_listing_and_naming_data_sets_imports_no_torchvision():
     code = (
         "import sys; from wirelessfl.plugins import load, names\n"

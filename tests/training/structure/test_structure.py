@@ -184,6 +184,7 @@ def test_a_client_trains_the_compact_network_like_the_masked_whole():
     assert compact.loss == pytest.approx(masked.loss, rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(name=st.sampled_from(SMALL), seed=st.integers(0, 2**16))
 def test_scattering_back_changes_what_was_taken_and_nothing_else(name, seed):

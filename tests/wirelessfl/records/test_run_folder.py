@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -262,6 +263,53 @@ def test_a_write_is_whole_or_nothing(tmp_path, monkeypatch, stage):
     assert file.read_bytes() == b"old"
     write_atomically(file, b"new")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_write_touches_no_other_file(tmp_path):
+    """The temporary file has a name of its own: a hidden file of the user, or a link, stays."""
+    hidden = tmp_path / ".env"
+    hidden.write_text("secret")
+    other = tmp_path / "other"
+    other.write_text("other")
+    (tmp_path / ".c.csv").symlink_to(other)
+    write_atomically(tmp_path / "env", b"1")
+    write_atomically(tmp_path / "c.csv", b"2")
+    assert (hidden.read_text(), other.read_text()) == ("secret", "other")
+    assert names(tmp_path) == [".c.csv", ".env", "c.csv", "env", "other"]
+
+
+def test_two_writers_of_one_file_leave_a_whole_one(tmp_path):
+    file = tmp_path / "file"
+    contents = [bytes([65 + writer]) * 100_000 for writer in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write_atomically, file, contents[i % 4]) for i in range(40)]:
+            done.result()
+    assert file.read_bytes() in contents
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_another_process_uses_or_fills_stays(tmp_path):
+    folder = RunFolder.create(tmp_path / "used", "x = 1")
+    (folder.path / ".summary.json.abc.part").touch()  # of a process that was killed
+    with folder.in_use():
+        assert not list(folder.path.glob("*.part"))
+        folder.discard()
+    assert folder.experiment_file.exists()
+    (folder.path / "notes.txt").write_text("mine")
+    folder.discard()
+    assert names(folder.path) == ["notes.txt"]
+    empty = RunFolder.create(tmp_path / "empty", "x = 1")
+    empty.discard()
+    assert not empty.path.exists()
+
+
+def test_checkpoints_stand_in_the_order_of_their_rounds(folder):
+    for number in (999_999, 1_000_000):
+        (folder.path / f"checkpoint-{number:06d}.npz").touch()
+    assert [file.name for file in folder.checkpoint_files()][-2:] == [
+        "checkpoint-999999.npz",
+        "checkpoint-1000000.npz",
+    ]
 
 
 def test_summary_is_plain_json(folder):
