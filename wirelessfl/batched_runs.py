@@ -24,9 +24,9 @@ class StackedRun:
     rounds: int
     eval_every: int
 
-    def is_due(self, round: int) -> bool:
+    def is_due(self, round_index: int) -> bool:
         """True if round `round` (from 0) ends with an evaluation."""
-        return (round + 1) % self.eval_every == 0 or round + 1 == self.rounds
+        return (round_index + 1) % self.eval_every == 0 or round_index + 1 == self.rounds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -89,10 +89,10 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
         return networkx.complete_graph(clients)
     if graph.graph == "ring":
         return networkx.cycle_graph(clients)
-    generator = Streams(seed).generator("graph")
+    rng = Streams(seed).generator("graph")
     for _ in range(TRIES):
         drawn = networkx.fast_gnp_random_graph(
-            clients, graph.edge_probability, seed=int(generator.integers(0, 2**32, dtype=np.uint32))
+            clients, graph.edge_probability, seed=int(rng.integers(0, 2**32, dtype=np.uint32))
         )
         if networkx.is_connected(drawn):
             return drawn

@@ -17,9 +17,9 @@ class Streams:
     seed: int
     round: int = 0
 
-    def at(self, round: int) -> "Streams":
+    def at(self, round_index: int) -> "Streams":
         """The streams of another round of the same run."""
-        return replace(self, round=round)
+        return replace(self, round=round_index)
 
     def _sequence(self, name: str, client: int | None) -> np.random.SeedSequence:
         key = (self.round, 0 if client is None else client + 1, zlib.crc32(name.encode()))

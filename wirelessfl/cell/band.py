@@ -164,13 +164,13 @@ class Band:
         self._gain = self._channel.block_gain(self._block)
         return True
 
-    def _count_off(self, who: NDArray[np.bool_]) -> None:
-        seconds = np.where(who, self._env.now - self._since_s, 0.0)
+    def _count_off(self, clients: NDArray[np.bool_]) -> None:
+        seconds = np.where(clients, self._env.now - self._since_s, 0.0)
         on_air_s = np.where(self._rate > 0, seconds, 0.0)
         self._left_bits = np.maximum(self._left_bits - on_air_s * self._rate, 0.0)
         self.air_s = self.air_s + on_air_s
         self.band_s = self.band_s + on_air_s * self._share
-        self._since_s = np.where(who, self._env.now, self._since_s)
+        self._since_s = np.where(clients, self._env.now, self._since_s)
 
     def _aim(self, client: int) -> None:
         """Find the distance to the client's next loss, from within the packet in transmission."""

@@ -22,7 +22,7 @@ def simulate(
     demand: Demand,
     allocation: Allocation,
     *,
-    rng: Streams | None = None,
+    streams: Streams | None = None,
     backlog: Backlog | None = None,
 ) -> RoundTiming:
     """One round of the cell, from the start of the downlink at second 0 until the server goes on.
@@ -36,7 +36,7 @@ def simulate(
     Energy, retransmissions and the use of the band count up to the round's end under every policy:
     a client whose update is late stops there or goes on in the next round, which then pays for it.
 
-    Packet losses, dropouts and background load are drawn from `rng` (of seed 0 unless given), per
+    Packet losses, dropouts and background load are drawn from `streams` (of seed 0 unless given), per
     client.
 
     Under `late-next-round` a client first does the open work and sends the open bits of its
@@ -51,6 +51,6 @@ def simulate(
         channel,
         demand,
         allocation,
-        rng or Streams(0),
+        streams or Streams(0),
         backlog or Backlog.none(scenario.clients),
     )

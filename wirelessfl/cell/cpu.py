@@ -33,7 +33,7 @@ def work(
     env: Any,
     seconds: float,
     processor: Processor,
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     note: Callable[[str], None] = lambda event: None,
 ) -> Generator[Any, Any, None]:
     """`seconds` of CPU time as a part of a client's SimPy process (`yield from work(...)`).
@@ -58,7 +58,7 @@ def work(
             cpu,
             rate_hz=processor.background_rate_hz,
             service_s=processor.background_s,
-            generator=generator,
+            rng=rng,
         )
     )
     try:

@@ -33,7 +33,7 @@ def undisturbed(
         trace.sort(key=lambda line: line[0])  # clients on time by rounding follow the deadline
     compute_s = fixed_s + prunable_s
     cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
-    nobody = np.zeros(scenario.clients, dtype=np.bool_)
+    none = np.zeros(scenario.clients, dtype=np.bool_)
     return RoundTiming(
         download_s=planned.download_s,
         compute_s=compute_s,
@@ -43,8 +43,8 @@ def undisturbed(
         energy_j=energy_j(scenario, channel, hz, cpu_s, transmit_s),
         round_s=round_s,
         trace=tuple(trace),
-        lost=nobody,
-        earlier=nobody,
+        lost=none,
+        earlier=none,
         retransmissions=np.zeros(scenario.clients, dtype=np.int64),
         band_utilisation=_utilisation(allocation.bandwidth_fraction, transmit_s, round_s),
         backlog=Backlog.none(scenario.clients),

@@ -44,7 +44,7 @@ def disturbed(
     channel: ChannelState,
     demand: Demand,
     allocation: Allocation,
-    rng: Streams,
+    streams: Streams,
     backlog: Backlog,
 ) -> RoundTiming:
     """The round by events; what `simulate` does when a feature of the cell is on."""
@@ -53,7 +53,7 @@ def disturbed(
     packets = None
     if scenario.link.packet_error != "none":
         packets = [
-            Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)
+            Packets(scenario.link, streams.generator("packets", k)) for k in range(scenario.clients)
         ]
 
     def note(client: int, event: str) -> None:
@@ -63,13 +63,13 @@ def disturbed(
     hz = cpu_hz(scenario, backlog.added_to(demand), allocation, allocation.latency_s)
     download_s, updates = _to_do(scenario, channel, demand, allocation, backlog, hz)
     clients = [
-        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, rng, k), note)
+        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, streams, k), note)
         for k in range(scenario.clients)
     ]
-    lives = [env.process(client.live()) for client in clients]
-    _drop_out(env, scenario, rng, lives)
+    processes = [env.process(client.live()) for client in clients]
+    _drop_out(env, scenario, streams, processes)
     look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
-    server = env.process(_server(env, lives, scenario, trace, look))
+    server = env.process(_server(env, processes, scenario, trace, look))
     env.run()
     ended: Any = (
         (np.inf, look()) if server.is_alive else server.value
@@ -128,11 +128,11 @@ def _timing(
     )
 
 
-def _on_cpu(env: simpy.Environment, scenario: Scenario, rng: Streams, client: int) -> Work:
+def _on_cpu(env: simpy.Environment, scenario: Scenario, streams: Streams, client: int) -> Work:
     """Work on the client's processor."""
     loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
-    generator = rng.generator("background", client) if loaded else _NO_DRAWS
-    return partial(work, env, processor=scenario.processor, generator=generator)
+    streams = streams.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, streams=streams)
 
 
 def _to_do(
@@ -162,7 +162,7 @@ def _to_do(
 
 
 def _drop_out(
-    env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]
+    env: simpy.Environment, scenario: Scenario, streams: Streams, processes: list[simpy.Process]
 ) -> None:
     """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has
     finished by then.
@@ -170,19 +170,21 @@ def _drop_out(
     if scenario.medium.dropout_probability == 0:
         return
 
-    def vanish(life: simpy.Process, _: simpy.Event) -> None:
-        if life.is_alive:
-            life.interrupt()
+    def vanish(process: simpy.Process, _: simpy.Event) -> None:
+        if process.is_alive:
+            process.interrupt()
 
-    for client, life in enumerate(lives):
-        drops, moment = rng.generator("dropout", client).random(2)
+    for client, process in enumerate(processes):
+        drops, moment = streams.generator("dropout", client).random(2)
         if drops < scenario.medium.dropout_probability:
-            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(partial(vanish, life))
+            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(
+                partial(vanish, process)
+            )
 
 
 def _server(
     env: simpy.Environment,
-    lives: list[simpy.Process],
+    processes: list[simpy.Process],
     scenario: Scenario,
     trace: list[Line],
     look: Callable[[], _Figures],
@@ -192,15 +194,15 @@ def _server(
     A client that finishes within rounding of the deadline is waited for, but the round has ended at
     the deadline where another one is late.
     """
-    yield env.all_of(lives) | env.timeout(scenario.deadline_s)
-    if any(life.is_alive for life in lives):
+    yield env.all_of(processes) | env.timeout(scenario.deadline_s)
+    if any(process.is_alive for process in processes):
         at_deadline = None if scenario.deadline_policy == "wait" else look()
-        yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
-        if any(life.is_alive for life in lives):
+        yield env.all_of(processes) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
+        if any(process.is_alive for process in processes):
             trace.append((scenario.deadline_s, SERVER, "deadline"))
             if at_deadline is not None:
                 return scenario.deadline_s, at_deadline
-            yield env.all_of(lives)
+            yield env.all_of(processes)
     return float(env.now), look()
 
 

@@ -19,10 +19,10 @@ class Packets:
     packet of an upload may be shorter than the others.
     """
 
-    def __init__(self, link: Link, generator: np.random.Generator) -> None:
+    def __init__(self, link: Link, rng: np.random.Generator) -> None:
         self._size_bits = link.packet_bits
         self._most = link.max_transmissions
-        self._generator = generator
+        self._rng = rng
         self._uniform = np.zeros(0)  # draws of the present or next transmission, and of later ones
         self._failed = 0  # transmissions of the present packet that were lost
         self._left_bits = 0.0  # of the upload, the present packet in full
@@ -91,5 +91,5 @@ class Packets:
     def _draws(self, count: int) -> NDArray[np.float64]:
         missing = count - self._uniform.size
         if missing > 0:
-            self._uniform = np.concatenate([self._uniform, self._generator.random(missing)])
+            self._uniform = np.concatenate([self._uniform, self._rng.random(missing)])
         return self._uniform[:count]

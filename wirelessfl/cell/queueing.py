@@ -32,7 +32,7 @@ def poisson_jobs(
     *,
     rate_hz: float,
     service_s: Callable[[np.random.Generator], float],
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     on_done: Callable[[Job], None] = lambda job: None,
 ) -> Generator[Any, Any, None]:
     """Jobs that arrive at `rate_hz` on average and are served first come, first served; a process
@@ -45,8 +45,8 @@ def poisson_jobs(
     """
     try:
         while True:
-            yield env.timeout(float(generator.exponential(1.0 / rate_hz)))
-            env.process(_served(env, server, float(service_s(generator)), on_done))
+            yield env.timeout(float(rng.exponential(1.0 / rate_hz)))
+            env.process(_served(env, server, float(service_s(rng)), on_done))
     except simpy.Interrupt:
         return
 
