@@ -24,16 +24,14 @@ class StackedRun:
     rounds: int
     eval_every: int
 
-    def is_due(self, round: int) -> bool:
-        """Whether round `round` (from 0) ends with an evaluation."""
-        return (round + 1) % self.eval_every == 0 or round + 1 == self.rounds
+    def is_due(self, round_index: int) -> bool:
+        """True if round `round` (from 0) ends with an evaluation."""
+        return (round_index + 1) % self.eval_every == 0 or round_index + 1 == self.rounds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedRound:
-    """What a trainer's `demand`, `step` and `evaluate` (None where it is not due) would have given
-    in one round.
-    """
+    """Results of a trainer's `demand`, `step` and `evaluate` (None where not due) in a round."""
 
     demand: Demand
     metrics: StepMetrics

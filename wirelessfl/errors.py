@@ -1,4 +1,4 @@
-"""The one exception for input that a person can mend, and the checks that raise it."""
+"""`InputError`, raised for invalid user input, and the validators that raise it."""
 
 import math
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def check_number(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> None:
-    """Raise `InputError` unless `value` (a number or a sequence of numbers) is finite and in range."""
+    """Raise `InputError` unless `value`, a number or several, is finite and in range."""
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):
         if not isinstance(item, Real) or isinstance(item, bool):
             raise InputError(f"{field} must be a number, got {item!r}")

@@ -1,6 +1,6 @@
-"""Who talks to whom when there is no server: an undirected, connected graph of the agents.
+"""The communication graph of agents without a server: undirected and connected.
 
-It says nothing of the radio: channel models and decentralised algorithms take the same neighbours
+It is independent of the radio: channel models and decentralised algorithms take the same neighbours
 from it.
 """
 
@@ -16,17 +16,17 @@ from wirelessfl.rng import Streams
 
 GRAPHS = ("erdos-renyi", "ring", "complete", "given")
 TRIES = 1000  # how often an Erdos-Renyi graph is drawn until it is connected
-NAMED = 10  # so many agents an error line names
+NAMED = 10  # number of agents that an error line names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An undirected connected graph without self-loops; its fields stand beside those of whoever
-    holds it.
+    """An undirected connected graph without self-loops; its fields stand in its owner's
+    section.
 
     `graph`: `erdos-renyi`, every pair is joined with `edge_probability`, drawn again until it is
     connected (0.5 in [MCE-PL] Section V); `ring`, agent k talks to k - 1 and k + 1; `complete`,
-    everybody to everybody; `given`, the 0/1 matrix `adjacency`, one row per agent.
+    every pair; `given`, the 0/1 matrix `adjacency`, one row per agent.
 
     Raises `InputError` for an adjacency that is not square, not of 0 and 1, with self-loops, not
     symmetric or not connected.
@@ -54,7 +54,7 @@ class Graph:
             _check_adjacency(self.adjacency)
 
     def adjacency_matrix(self, clients: int, seed: int) -> NDArray[np.bool_]:
-        """Whether agents i and j are neighbours: (K, K), symmetric, False on the diagonal,
+        """True where agents i and j are neighbours: (K, K), symmetric, False on the diagonal,
         connected, read-only.
 
         An Erdos-Renyi graph is a function of (seed, clients), the same in every round. Raises
@@ -89,15 +89,16 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
         return networkx.complete_graph(clients)
     if graph.graph == "ring":
         return networkx.cycle_graph(clients)
-    generator = Streams(seed).generator("graph")
+    rng = Streams(seed).generator("graph")
     for _ in range(TRIES):
         drawn = networkx.fast_gnp_random_graph(
-            clients, graph.edge_probability, seed=int(generator.integers(0, 2**32, dtype=np.uint32))
+            clients, graph.edge_probability, seed=int(rng.integers(0, 2**32, dtype=np.uint32))
         )
         if networkx.is_connected(drawn):
             return drawn
     raise InputError(
-        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, none connected, "
+        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, "
+        "none connected, "
         f"got {graph.edge_probability:g}"
     )
 
@@ -106,7 +107,8 @@ def _check_adjacency(adjacency: tuple[tuple[Any, ...], ...]) -> None:
     for number, row in enumerate(adjacency):
         if len(row) != len(adjacency):
             raise InputError(
-                f"adjacency must be square, got {len(adjacency)} rows and {len(row)} values in row {number}"
+                f"adjacency must be square, got {len(adjacency)} rows "
+                f"and {len(row)} values in row {number}"
             )
         for value in row:
             if value not in (0, 1):

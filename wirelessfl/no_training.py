@@ -15,7 +15,7 @@ class NoTraining:
         self._demand = demand
 
     def init(self, seed: int) -> None:
-        """Nothing is carried from round to round."""
+        """An empty state: no round depends on an earlier one."""
 
     def demand(self, state: None) -> Demand:
         """The same every round."""
@@ -35,14 +35,14 @@ class NoTraining:
         )
 
     def evaluate(self, state: None) -> None:
-        """Nothing was trained."""
+        """No accuracy, as no model is trained."""
 
     def pack(self, state: None) -> dict[str, NDArray[Any]]:
-        """Nothing to keep."""
+        """An empty state."""
         return {}
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Nothing was kept."""
+        """An empty state."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Release nothing."""

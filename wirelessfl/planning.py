@@ -1,6 +1,4 @@
-"""What the server decides before a round: who takes part, the problem as it sees it, the
-allocation.
-"""
+"""Decisions of the server before a round: participants, problem and allocation."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -21,7 +19,7 @@ from wirelessfl.values import ChannelState, Demand, Scenario
 
 @dataclass(frozen=True, eq=False)
 class PlannedRound:
-    """What the server decided in one round, and from what."""
+    """The server's decision in one round_index, and its input."""
 
     channel: ChannelState
     problem: Problem
@@ -55,35 +53,40 @@ def allocation_problem(
     return NoisePsdProblem(snr=snr, link=link, **common)
 
 
-def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
-    """Who takes part in round `round` (from 0): `run.participants` clients drawn without
+def participants(experiment: Experiment, round_index: int) -> NDArray[np.bool_]:
+    """Participants of round `round` (from 0): `run.participants` clients drawn without
     replacement; (K,).
     """
-    clients, wanted = experiment.scenario.clients, experiment.run.participants
-    if wanted is None:
+    clients, count = experiment.scenario.clients, experiment.run.participants
+    if count is None:
         return np.ones(clients, dtype=np.bool_)
-    here = np.zeros(clients, dtype=np.bool_)
-    here[
-        Streams(experiment.run.seed, round)
+    participates = np.zeros(clients, dtype=np.bool_)
+    participates[
+        Streams(experiment.run.seed, round_index)
         .generator("participants")
-        .choice(clients, wanted, replace=False)
+        .choice(clients, count, replace=False)
     ] = True
-    return here
+    return participates
 
 
 def plan(
-    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+    experiment: Experiment,
+    demand: Demand,
+    round_index: int = 0,
+    participates: NDArray[np.bool_] | None = None,
 ) -> PlannedRound:
     """Sample the channel of round `round` (from 0) and solve its allocation for the clients that
-    are `here` (K,).
+    are `participates` (K,).
 
     The others get no band and ratio 0; their `demand` must be nothing.
     """
-    channel = experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, round))
-    if here is not None:
-        channel = replace(channel, participants=int(here.sum()))
+    channel = experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, round_index)
+    )
+    if participates is not None:
+        channel = replace(channel, participants=int(participates.sum()))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    allocation = _solve(experiment.allocator, problem, here)
+    allocation = _solve(experiment.allocator, problem, participates)
     for name in ("bandwidth_fraction", "pruning_ratio"):
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
@@ -94,37 +97,43 @@ def plan(
     return PlannedRound(channel, problem, allocation)
 
 
-def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | None) -> Allocation:
-    """The allocation of the clients that are here, spread out over all."""
-    if here is None or here.all():
+def _solve(
+    allocator: Allocator, problem: Problem, participates: NDArray[np.bool_] | None
+) -> Allocation:
+    """The allocation of the clients that are participates, expanded out over all."""
+    if participates is None or participates.all():
         return allocator.solve(problem)
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
-    few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
-    found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
-    filling = {
+    selected = {
+        name: value[participates]
+        for name, value in arrays.items()
+        if np.shape(value) == participates.shape
+    }
+    solved = allocator.solve(cast(Problem, replace(cast(Any, problem), **selected)))
+    defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,
         "exact_kept": 1.0,
         "left_out": False,
     }
-    spread: dict[str, Any] = {}
-    for name, value in filling.items():
-        if getattr(found, name) is not None:
-            spread[name] = np.full(here.shape, value)
-            spread[name][here] = getattr(found, name)
-    return replace(found, problem=problem, **spread)
+    expanded: dict[str, Any] = {}
+    for name, value in defaults.items():
+        if getattr(solved, name) is not None:
+            expanded[name] = np.full(participates.shape, value)
+            expanded[name][participates] = getattr(solved, name)
+    return replace(solved, problem=problem, **expanded)
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan of the first round, or `InputError` for what would stop a run of this first
+    """The plan of the first round_index, or `InputError` for what would stop a run of this first
     `demand`.
 
     What stops it sooner or later and can be told before: no client can meet the deadline, the
     allocator refuses the problem, or the channel does not reach the last round.
     """
     check_feasible(experiment, demand)
-    here = participants(experiment, 0)
-    first = plan(experiment, demand.restricted_to(here), here=here)
+    participates = participants(experiment, 0)
+    first = plan(experiment, demand.restricted_to(participates), participates=participates)
     experiment.channel.sample(
         experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
     )
@@ -136,6 +145,7 @@ def check_feasible(experiment: Experiment, demand: Demand) -> None:
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
-            f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "
+            f"scenario.deadline_s must be above {fixed_s.min():g}, "
+            "the fixed work of the fastest client, "
             f"got {experiment.scenario.deadline_s:g}: no client can meet it"
         )

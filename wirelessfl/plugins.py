@@ -77,7 +77,8 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     for name, source in _candidates(kind):
         if name in found:
             raise InputError(
-                f"plug-in {name!r} of kind {kind} is there twice: give the one from outside another name"
+                f"plug-in {name!r} of kind {kind} is there twice: "
+                "give the one from outside another name"
             )
         found[name] = source
     return found

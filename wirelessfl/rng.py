@@ -17,16 +17,16 @@ class Streams:
     seed: int
     round: int = 0
 
-    def at(self, round: int) -> "Streams":
+    def at(self, round_index: int) -> "Streams":
         """The streams of another round of the same run."""
-        return replace(self, round=round)
+        return replace(self, round=round_index)
 
     def _sequence(self, name: str, client: int | None) -> np.random.SeedSequence:
         key = (self.round, 0 if client is None else client + 1, zlib.crc32(name.encode()))
         return np.random.SeedSequence(self.seed, spawn_key=key)
 
     def generator(self, name: str, client: int | None = None) -> np.random.Generator:
-        """A NumPy generator for stream `name` of this round (of one client, or of the whole cell)."""
+        """A NumPy generator for stream `name` of this round, of one client or of the cell."""
         return np.random.Generator(np.random.PCG64(self._sequence(name, client)))
 
     def seed_for(self, name: str, client: int | None = None) -> int:

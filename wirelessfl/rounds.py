@@ -45,17 +45,19 @@ def run_rounds(
     `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
     is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
     the run reads. `on_start` is called once the folder was found good, `on_round` after every new
-    round; `notify` hears what a person should know, one line each.
+    round; `notify` receives messages for the user, one line each.
     """
     settings, files = experiment.run, inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
-    for round in range(start, settings.rounds):
-        state, backlog, record = run_round(experiment, trainer, state, backlog, round, clock_s)
+    for round_index in range(start, settings.rounds):
+        state, backlog, record = run_round(
+            experiment, trainer, state, backlog, round_index, clock_s
+        )
         clock_s = record.clock_s
         folder.append(record)
-        done = round + 1
+        done = round_index + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
             folder.save_checkpoint(
                 Checkpoint(
@@ -71,14 +73,16 @@ def run_round(
     trainer: Trainer | NoTraining,
     state: Any,
     backlog: Backlog,
-    round: int,
+    round_index: int,
     clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
     """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state,
     backlog, record.
     """
     settings, scenario = experiment.run, experiment.scenario
-    here, planned, timing = on_air(experiment, trainer.demand(state), backlog, round)
+    participates, planned, timing = simulate_round(
+        experiment, trainer.demand(state), backlog, round_index
+    )
     # Open work of a pending update may go on in a later round.
     stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
     # A fade or a missing link may keep a client from finishing, a plan may not.
@@ -86,59 +90,70 @@ def run_round(
         stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
     if stuck.any():
         raise InputError(
-            f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
+            f"round {round_index + 1}: client {np.argmax(stuck)} never finishes, "
+            "it has bits to upload and no band or rate"
         )
     state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, here)
+        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
     )
-    due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
+    due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
     accuracy = trainer.evaluate(state) if due else None
-    record = _record(round + 1, clock_s, here, planned, timing, metrics, accuracy)
-    return state, timing.backlog.where(backlog, here), record
+    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
+    return state, timing.backlog.where(backlog, participates), record
 
 
-def on_air(
-    experiment: Experiment, demand: Demand, backlog: Backlog, round: int
+def simulate_round(
+    experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Who takes part in round `round` (from 0) with this `demand`, (K,), what was planned and what
-    happened.
-    """
-    here = participants(experiment, round)
-    demand, owed = demand.restricted_to(here), backlog.restricted_to(here)
-    planned = plan(experiment, owed.added_to(demand), round, here)
-    rng = Streams(experiment.run.seed, round)
+    """Participants of round `round` (from 0) with this `demand`, (K,), its plan and its outcome."""
+    participates = participants(experiment, round_index)
+    demand, owed = demand.restricted_to(participates), backlog.restricted_to(participates)
+    planned = plan(experiment, owed.added_to(demand), round_index, participates)
+    streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
-        experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed
+        experiment.scenario,
+        planned.channel,
+        demand,
+        planned.allocation,
+        streams=streams,
+        backlog=owed,
     )
-    return here, planned, timing
+    return participates, planned, timing
 
 
-def delivery(scenario: Scenario, timing: RoundTiming, here: NDArray[np.bool_]) -> Delivery:
-    """What the scenario's deadline policy lets the aggregation of a round of the clients that are
-    `here` (K,) use.
+def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.bool_]) -> Delivery:
+    """Updates that the scenario's deadline policy lets the aggregation use.
+
+    `participates` (K,) are the participants of the round.
     """
-    nobody = np.zeros_like(here)
+    none = np.zeros_like(participates)
     if scenario.deadline_policy == "wait":
         return Delivery(
-            participates=here, on_time=here & ~timing.lost, late=nobody, arrived_late=nobody
+            participates=participates,
+            on_time=participates & ~timing.lost,
+            late=none,
+            arrived_late=none,
         )
     if scenario.deadline_policy == "drop":
         return Delivery(
-            participates=here, on_time=here & timing.delivered, late=nobody, arrived_late=nobody
+            participates=participates,
+            on_time=participates & timing.delivered,
+            late=none,
+            arrived_late=none,
         )
-    on_the_way = timing.backlog.pending  # of a client that uploads nothing now: its older update
+    pending = timing.backlog.pending  # of a client that uploads nothing now: its older update
     return Delivery(
-        participates=here,
-        on_time=here & timing.delivered & ~on_the_way,
-        late=here & on_the_way,
+        participates=participates,
+        on_time=participates & timing.delivered & ~pending,
+        late=participates & pending,
         arrived_late=timing.earlier,
     )
 
 
 def _record(
-    round: int,
+    number: int,
     clock_s: float,
-    here: NDArray[np.bool_],
+    participates: NDArray[np.bool_],
     planned: PlannedRound,
     timing: RoundTiming,
     metrics: StepMetrics,
@@ -146,27 +161,27 @@ def _record(
 ) -> RoundRecord:
     allocation, channel = planned.allocation, planned.channel
     return RoundRecord(
-        round=round,
+        round=number,
         clock_s=clock_s + timing.round_s,
         round_s=timing.round_s,
         loss=metrics.loss,
         accuracy=accuracy,
-        clients=np.flatnonzero(here).tolist(),
-        bandwidth_fraction=allocation.bandwidth_fraction[here].tolist(),
-        pruning_ratio=allocation.pruning_ratio[here].tolist(),
-        gain=channel.gain[here].tolist(),
-        believed_gain=channel.believed_gain[here].tolist(),
-        planned_s=[_finite(second) for second in allocation.latency_s[here]],
-        latency_s=[_finite(second) for second in timing.finish_s[here]],
-        delivered=timing.delivered[here].tolist(),
-        lost=timing.lost[here].tolist(),
-        earlier=timing.earlier[here].tolist(),
-        retransmissions=timing.retransmissions[here].tolist(),
+        clients=np.flatnonzero(participates).tolist(),
+        bandwidth_fraction=allocation.bandwidth_fraction[participates].tolist(),
+        pruning_ratio=allocation.pruning_ratio[participates].tolist(),
+        gain=channel.gain[participates].tolist(),
+        believed_gain=channel.believed_gain[participates].tolist(),
+        planned_s=[_finite(second) for second in allocation.latency_s[participates]],
+        latency_s=[_finite(second) for second in timing.finish_s[participates]],
+        delivered=timing.delivered[participates].tolist(),
+        lost=timing.lost[participates].tolist(),
+        earlier=timing.earlier[participates].tolist(),
+        retransmissions=timing.retransmissions[participates].tolist(),
         band_utilisation=timing.band_utilisation,
-        uplink_bits=metrics.uplink_bits[here].tolist(),
-        downlink_bits=metrics.downlink_bits[here].tolist(),
-        flops=metrics.flops[here].tolist(),
-        energy_j=timing.energy_j[here].tolist(),
+        uplink_bits=metrics.uplink_bits[participates].tolist(),
+        downlink_bits=metrics.downlink_bits[participates].tolist(),
+        flops=metrics.flops[participates].tolist(),
+        energy_j=timing.energy_j[participates].tolist(),
         extra=dict(metrics.extra),
     )
 
@@ -196,12 +211,14 @@ def _restore(
     check_same_files(folder.path, checkpoint.inputs, inputs)
     if checkpoint.experiment != identity:
         raise InputError(
-            f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "
+            f"{folder.path} is damaged: "
+            f"its checkpoints are of experiment {checkpoint.experiment!r}, "
             f"its experiment.toml is {identity!r}"
         )
     if checkpoint.round > settings.rounds:
         raise InputError(
-            f"run.rounds must be at least {checkpoint.round}, the rounds already done, got {settings.rounds}"
+            f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
+            f"got {settings.rounds}"
         )
     due = checkpoint.round % settings.eval_every == 0 or checkpoint.round == settings.rounds
     folder.keep_rounds(checkpoint.round, evaluated_last=due)

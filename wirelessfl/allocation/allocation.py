@@ -14,13 +14,13 @@ _LOST = 1e-6  # kept fractions of which 1 - ratio has lost more than the last 6 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Allocation:
-    """The answer to an `AllocationProblem`: who gets how much band and prunes how much.
+    """The answer to an `AllocationProblem`: band and pruning ratio of each client.
 
     `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(objective)
     per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
     is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
-    allocators without one, and of `MinLatency`, are 0. `left_out` says whom a selection let take no
-    part, shape (..., K); None where nobody was selected. `exact_kept` has the digits of x that
+    allocators without one, and of `MinLatency`, are 0. `left_out` is true for clients that a
+    selection excluded, shape (..., K); None without one. `exact_kept` has the digits of x that
     1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything else
     is computed from the problem when read.
     """
@@ -94,9 +94,7 @@ class Allocation:
 
     @property
     def _crowded_out(self) -> NDArray[np.bool_]:
-        """Clients with fixed bits that prune everything because not everybody's fixed bits fit into
-        the band.
-        """
+        """Clients with fixed bits that prune everything, as not all fixed bits fit the band."""
         fixed_bits = np.asarray(self.problem.fixed_upload_bits) > 0
         return fixed_bits & (self.pruning_ratio >= 1.0) & (self.bandwidth_fraction == 0.0)
 
@@ -113,8 +111,9 @@ class Allocation:
 
     @property
     def shortfall_fraction(self) -> Array:
-        """Band missing for every cap and everybody's fixed bits, of the band; (...,). inf when no
-        band is enough.
+        """Band missing for all caps and fixed bits, relative to the band; (...,).
+
+        It is inf when no band is enough.
         """
         return np.maximum(self._needed_band.sum(axis=-1) - 1.0, 0.0)
 
@@ -129,8 +128,9 @@ class Allocation:
 
     @property
     def reason(self) -> Any:
-        """Why clients are infeasible or late: '' when none is; a str, or an array of str of shape (...,)
-        for a batch.
+        """Reason why clients are infeasible or late; '' when none is.
+
+        It is a str, or an array of str of shape (...,) for a batch.
         """
         batch = self.problem.shape[:-1]
         reasons = np.empty(batch, dtype=object)

@@ -1,6 +1,4 @@
-"""What every allocation problem has, whatever its rate model: the interface, and the checks of its
-fields.
-"""
+"""The interface of allocation problems of any rate model, and the checks of their fields."""
 
 from collections.abc import Iterable
 from dataclasses import Field, fields
@@ -18,8 +16,9 @@ _LAST_DIGITS = 2.0**-51  # of a difference 1 - x, which is itself rounded to 2^-
 
 
 class Problem(Protocol):
-    """What allocators, certificates and `Allocation` ask of a problem, a dataclass; every array has
-    shape (..., K).
+    """Interface of a problem to allocators, certificates and `Allocation`, a dataclass.
+
+    Every array has shape (..., K).
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -105,11 +104,11 @@ class Problem(Protocol):
         ...
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
-        """When each client finishes."""
+        """Time at which each client finishes."""
         ...
 
     def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
-        """When each client finishes, from the kept fraction instead of the ratio."""
+        """Time at which each client finishes, from the kept fraction instead of the ratio."""
         ...
 
 

@@ -52,7 +52,7 @@ class NoisePsdProblem:
 
     @property
     def is_shannon(self) -> bool:
-        """Whether R(b) = b B log2(1 + snr / b), without gap, cap, table or packet errors."""
+        """True if R(b) = b B log2(1 + snr / b), without gap, cap, table or packet errors."""
         return self.link.plans_shannon and self.link.snr_gap == 1.0
 
     @property

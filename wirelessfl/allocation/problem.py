@@ -101,7 +101,7 @@ class AllocationProblem:
         return ratio(self.fixed_upload_s, slack_s)
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """Rate at each fraction of the band over the rate at the whole band: the fraction itself."""
+        """Rate at each fraction of the band over that at the whole band: the fraction itself."""
         return np.asarray(bandwidth_fraction, dtype=np.float64)
 
     def band_at(self, speed: ArrayLike) -> Array:

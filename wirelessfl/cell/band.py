@@ -1,6 +1,4 @@
-"""The band within a round: who sends, over which share, how fast, and when a client's bits are
-through.
-"""
+"""The band within a round: transmitting clients, their fractions, rates and completion times."""
 
 from collections.abc import Callable
 
@@ -16,8 +14,9 @@ LAST_BLOCK = 10_000  # the gain of this block stays, so that every round ends
 
 
 class Band:
-    """The uplink of one round as a fluid: bits leave at a rate that holds until somebody starts,
-    ends, or a block does.
+    """The uplink of one round as a fluid: rates are constant between events.
+
+    Events are starts and ends of transmissions and coherence blocks.
 
     Between two such moments nothing has to be computed: a client's bits are counted off when its
     own rate, share or loss changes, and one alarm stands at the next moment at which an upload or a
@@ -52,16 +51,16 @@ class Band:
             np.zeros(clients),
         )
         self._since_s = np.zeros(clients)  # up to when a client's bits are counted off
-        self._run_bits = np.zeros(clients)  # on the air from the start of the run to its end
+        self._run_bits = np.zeros(clients)  # bits sent from the start of the run to its end
         self._left_bits = np.zeros(clients)  # of them still to come
         self._ends_s = np.full(clients, np.inf)
         self._alarm: simpy.Event | None = None
         self._planned = self._rates(self._weight)
-        self.air_s = np.zeros(clients)  # seconds on the air
-        self.band_s = np.zeros(clients)  # seconds on the air times the share
+        self.air_s = np.zeros(clients)  # seconds of transmission
+        self.band_s = np.zeros(clients)  # seconds of transmission times the fraction of the band
 
     def reaches(self, client: int) -> bool:
-        """Whether the client will ever have a share of the band."""
+        """True if the client will ever have a fraction of the band."""
         return self._conserving or bool(self._weight[client] > 0)
 
     def send(self, client: int, bits: float) -> simpy.Event:
@@ -77,7 +76,7 @@ class Band:
         return through
 
     def leave(self, client: int) -> None:
-        """The client vanishes; what it had on its way is not sent."""
+        """Remove the client; its remaining bits are not sent."""
         if self._sending[client]:
             self.settle()
             self._remove(client)
@@ -97,7 +96,7 @@ class Band:
         return self._packets[client].open_bits(float(self._run_bits[client]) - left_bits)
 
     def _refresh(self, started: int | None = None) -> None:
-        """Give everybody who sends the share, rate and loss of now, and set the alarm."""
+        """Give all transmitting clients their present fraction, rate and loss; set the alarm."""
         if self._follow_gain():
             self._planned = self._rates(self._weight)
         share, rate, loss = self._given()
@@ -140,8 +139,9 @@ class Band:
         return rate, packet_loss(self._scenario, self._channel, self._gain, share)
 
     def _shares(self) -> Array:
-        """`static`: the share that was allocated; `work-conserving`: all of the band among those
-        who send.
+        """Fractions of the band.
+
+        `static`: as allocated; `work-conserving`: all of the band among transmitting clients.
         """
         if not self._conserving:
             return self._weight
@@ -164,18 +164,16 @@ class Band:
         self._gain = self._channel.block_gain(self._block)
         return True
 
-    def _count_off(self, who: NDArray[np.bool_]) -> None:
-        seconds = np.where(who, self._env.now - self._since_s, 0.0)
+    def _count_off(self, clients: NDArray[np.bool_]) -> None:
+        seconds = np.where(clients, self._env.now - self._since_s, 0.0)
         on_air_s = np.where(self._rate > 0, seconds, 0.0)
         self._left_bits = np.maximum(self._left_bits - on_air_s * self._rate, 0.0)
         self.air_s = self.air_s + on_air_s
         self.band_s = self.band_s + on_air_s * self._share
-        self._since_s = np.where(who, self._env.now, self._since_s)
+        self._since_s = np.where(clients, self._env.now, self._since_s)
 
     def _aim(self, client: int) -> None:
-        """Look up anew how far it is to the client's next loss, from within the packet that is on
-        the air.
-        """
+        """Find the distance to the client's next loss, from within the packet in transmission."""
         assert self._packets is not None
         packets = self._packets[client]
         sent_bits = packets.pass_by(self._run_bits[client] - self._left_bits[client])

@@ -22,21 +22,21 @@ def simulate(
     demand: Demand,
     allocation: Allocation,
     *,
-    rng: Streams | None = None,
+    streams: Streams | None = None,
     backlog: Backlog | None = None,
 ) -> RoundTiming:
     """One round of the cell, from the start of the downlink at second 0 until the server goes on.
 
-    Under the policy `wait` the server goes on when everybody has finished; under `drop` and
+    Under the policy `wait` the server goes on when all have finished; under `drop` and
     `late-next-round` at the deadline at the latest. A late client's upload is followed to its end
-    either way, so that `finish_s` is known; it is inf for who is lost (dropped out or gave up) and
-    for who has bits to send and no band or rate. The gain changes in the first 10 000 coherence
-    blocks of a round and then stays, so that every round ends.
+    either way, so that `finish_s` is known; it is inf for lost clients (dropped out or gave up) and
+    for clients with bits to send and no band or rate. The gain changes in the first 10 000
+    coherence blocks of a round and then stays, so that every round ends.
 
     Energy, retransmissions and the use of the band count up to the round's end under every policy:
     a client whose update is late stops there or goes on in the next round, which then pays for it.
 
-    Packet losses, dropouts and background load are drawn from `rng` (of seed 0 unless given), per
+    Packet losses, dropouts and background load are drawn from `streams` (of seed 0 unless given), per
     client.
 
     Under `late-next-round` a client first does the open work and sends the open bits of its
@@ -51,6 +51,6 @@ def simulate(
         channel,
         demand,
         allocation,
-        rng or Streams(0),
+        streams or Streams(0),
         backlog or Backlog.none(scenario.clients),
     )

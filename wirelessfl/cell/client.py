@@ -17,14 +17,12 @@ Line = tuple[float, int, str]  # of a trace: time_s, client, event
 PHASES = ("download", "compute", "upload", "rest")
 Work = Callable[
     ..., Generator[Any, Any, None]
-]  # (CPU seconds, note=who hears that the CPU was taken)
+]  # (CPU seconds, note=callback for an interrupted CPU)
 
 
 @dataclass(eq=False)
 class Update:
-    """One update on its way to the server, counted off while the round goes on: CPU seconds, then
-    bits.
-    """
+    """One update in transit to the server: CPU seconds, then bits, counted down in the round."""
 
     stages: tuple[tuple[float, str | None], ...]  # CPU seconds and the event at their end
     upload_bits: float
@@ -38,7 +36,7 @@ class Update:
 
     @property
     def arrived(self) -> bool:
-        """Whether its bits are through."""
+        """True if all its bits have arrived."""
         return self.arrived_s < np.inf
 
     @property

@@ -1,8 +1,8 @@
-"""What a round costs by formula: rates, seconds per phase, joules (K,); the cell as events is in
+"""Costs of a round by formula: rates, seconds per phase, joules (K,); the cell as events is in
 `wirelessfl.cell`.
 
-The server plans with these formulas, and a sweep may use them alone where nothing is lost and
-nobody waits for another.
+The server plans with these formulas, and a sweep may use them alone without losses and
+without waiting for others.
 """
 
 from dataclasses import dataclass
@@ -227,7 +227,7 @@ def busy_s(
 
 
 class Shares(Protocol):
-    """What a formula reads of an `Allocation`; (..., K)."""
+    """The fields of an `Allocation` that the formulas read; (..., K)."""
 
     @property
     def bandwidth_fraction(self) -> Array:
@@ -241,7 +241,7 @@ class Shares(Protocol):
 
 
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
-    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
+    """Seconds of each phase under an allocation, with constant gain and no losses; (..., K)."""
     kept = allocation.kept_fraction
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -33,15 +33,15 @@ def work(
     env: Any,
     seconds: float,
     processor: Processor,
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     note: Callable[[str], None] = lambda event: None,
 ) -> Generator[Any, Any, None]:
     """`seconds` of CPU time as a part of a client's SimPy process (`yield from work(...)`).
 
     When `loaded`, background jobs hold the CPU first, in the order of their arrival, and training
-    gets what they leave: it takes seconds / (1 - utilisation) on average. `note` hears
-    "interrupted" and "resumed". Nobody plans with the load. The CPU is found idle, as it is left:
-    training ends only when no job is there, and Poisson arrivals have no memory, so that one work
+    gets what they leave: it takes seconds / (1 - utilisation) on average. `note` receives
+    "interrupted" and "resumed". No plan includes the load. The CPU is idle before and after:
+    training ends only without waiting jobs, and Poisson arrivals have no memory, so that one work
     after another is as one.
     """
     if processor.cpu != "loaded" or processor.background_rate_hz == 0:
@@ -58,7 +58,7 @@ def work(
             cpu,
             rate_hz=processor.background_rate_hz,
             service_s=processor.background_s,
-            generator=generator,
+            rng=rng,
         )
     )
     try:

@@ -1,6 +1,4 @@
-"""A round in which nothing is lost and nobody waits for another: one chain of timeouts per client
-(SimPy).
-"""
+"""A round without losses and without waiting for others: one chain of timeouts each (SimPy)."""
 
 from typing import Any
 
@@ -32,10 +30,10 @@ def undisturbed(
     if not delivered.all():
         round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
         trace.append((scenario.deadline_s, SERVER, "deadline"))
-        trace.sort(key=lambda line: line[0])  # who is on time by rounding stands after the deadline
+        trace.sort(key=lambda line: line[0])  # clients on time by rounding follow the deadline
     compute_s = fixed_s + prunable_s
     cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
-    nobody = np.zeros(scenario.clients, dtype=np.bool_)
+    none = np.zeros(scenario.clients, dtype=np.bool_)
     return RoundTiming(
         download_s=planned.download_s,
         compute_s=compute_s,
@@ -45,8 +43,8 @@ def undisturbed(
         energy_j=energy_j(scenario, channel, hz, cpu_s, transmit_s),
         round_s=round_s,
         trace=tuple(trace),
-        lost=nobody,
-        earlier=nobody,
+        lost=none,
+        earlier=none,
         retransmissions=np.zeros(scenario.clients, dtype=np.int64),
         band_utilisation=_utilisation(allocation.bandwidth_fraction, transmit_s, round_s),
         backlog=Backlog.none(scenario.clients),
@@ -63,7 +61,7 @@ def _utilisation(bandwidth_fraction: Array, transmit_s: Array, round_s: float) -
 
 
 def _run(seconds: Array) -> tuple[list[Line], Array]:
-    """The trace and the moments at which clients finish, from the seconds of their phases (4, K)."""
+    """The trace and the finishing times, from the seconds of the clients' phases (4, K)."""
     env = simpy.Environment()
     trace: list[Line] = []
     rows = seconds.T.tolist()

@@ -25,7 +25,7 @@ _NO_DRAWS = np.random.default_rng(0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Figures:
-    """What has happened up to some moment; shape (K,)."""
+    """Counts up to some moment; shape (K,)."""
 
     spent_s: dict[str, Array]
     cpu_s: Array
@@ -33,7 +33,7 @@ class _Figures:
     lost: NDArray[np.bool_]
     retransmissions: NDArray[np.int64]
     keeps: NDArray[np.bool_]  # whose update of this round uploads anything
-    pending: NDArray[np.bool_]  # who has an update that is not through
+    pending: NDArray[np.bool_]  # clients with an update in transit
     open_s: Array  # its CPU seconds to come
     open_bits: Array
     band_s: float  # seconds times share of the band
@@ -44,7 +44,7 @@ def disturbed(
     channel: ChannelState,
     demand: Demand,
     allocation: Allocation,
-    rng: Streams,
+    streams: Streams,
     backlog: Backlog,
 ) -> RoundTiming:
     """The round by events; what `simulate` does when a feature of the cell is on."""
@@ -53,7 +53,7 @@ def disturbed(
     packets = None
     if scenario.link.packet_error != "none":
         packets = [
-            Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)
+            Packets(scenario.link, streams.generator("packets", k)) for k in range(scenario.clients)
         ]
 
     def note(client: int, event: str) -> None:
@@ -63,17 +63,17 @@ def disturbed(
     hz = cpu_hz(scenario, backlog.added_to(demand), allocation, allocation.latency_s)
     download_s, updates = _to_do(scenario, channel, demand, allocation, backlog, hz)
     clients = [
-        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, rng, k), note)
+        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, streams, k), note)
         for k in range(scenario.clients)
     ]
-    lives = [env.process(client.live()) for client in clients]
-    _drop_out(env, scenario, rng, lives)
+    processes = [env.process(client.live()) for client in clients]
+    _drop_out(env, scenario, streams, processes)
     look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
-    server = env.process(_server(env, lives, scenario, trace, look))
+    server = env.process(_server(env, processes, scenario, trace, look))
     env.run()
     ended: Any = (
         (np.inf, look()) if server.is_alive else server.value
-    )  # alive: somebody's upload is endless
+    )  # alive: an upload is endless
     round_s, at_end = ended
     return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
@@ -113,7 +113,7 @@ def _timing(
         round_s=round_s,
         trace=tuple(
             sorted(told, key=lambda line: line[0])
-        ),  # who is on time by rounding stands after the deadline
+        ),  # clients on time by rounding follow the deadline
         lost=figures.lost,
         earlier=earlier,
         retransmissions=at_end.retransmissions,
@@ -128,11 +128,11 @@ def _timing(
     )
 
 
-def _on_cpu(env: simpy.Environment, scenario: Scenario, rng: Streams, client: int) -> Work:
+def _on_cpu(env: simpy.Environment, scenario: Scenario, streams: Streams, client: int) -> Work:
     """Work on the client's processor."""
     loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
-    generator = rng.generator("background", client) if loaded else _NO_DRAWS
-    return partial(work, env, processor=scenario.processor, generator=generator)
+    streams = streams.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, streams=streams)
 
 
 def _to_do(
@@ -162,7 +162,7 @@ def _to_do(
 
 
 def _drop_out(
-    env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]
+    env: simpy.Environment, scenario: Scenario, streams: Streams, processes: list[simpy.Process]
 ) -> None:
     """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has
     finished by then.
@@ -170,19 +170,21 @@ def _drop_out(
     if scenario.medium.dropout_probability == 0:
         return
 
-    def vanish(life: simpy.Process, _: simpy.Event) -> None:
-        if life.is_alive:
-            life.interrupt()
+    def vanish(process: simpy.Process, _: simpy.Event) -> None:
+        if process.is_alive:
+            process.interrupt()
 
-    for client, life in enumerate(lives):
-        drops, moment = rng.generator("dropout", client).random(2)
+    for client, process in enumerate(processes):
+        drops, moment = streams.generator("dropout", client).random(2)
         if drops < scenario.medium.dropout_probability:
-            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(partial(vanish, life))
+            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(
+                partial(vanish, process)
+            )
 
 
 def _server(
     env: simpy.Environment,
-    lives: list[simpy.Process],
+    processes: list[simpy.Process],
     scenario: Scenario,
     trace: list[Line],
     look: Callable[[], _Figures],
@@ -192,22 +194,22 @@ def _server(
     A client that finishes within rounding of the deadline is waited for, but the round has ended at
     the deadline where another one is late.
     """
-    yield env.all_of(lives) | env.timeout(scenario.deadline_s)
-    if any(life.is_alive for life in lives):
+    yield env.all_of(processes) | env.timeout(scenario.deadline_s)
+    if any(process.is_alive for process in processes):
         at_deadline = None if scenario.deadline_policy == "wait" else look()
-        yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
-        if any(life.is_alive for life in lives):
+        yield env.all_of(processes) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
+        if any(process.is_alive for process in processes):
             trace.append((scenario.deadline_s, SERVER, "deadline"))
             if at_deadline is not None:
                 return scenario.deadline_s, at_deadline
-            yield env.all_of(lives)
+            yield env.all_of(processes)
     return float(env.now), look()
 
 
 def _look(
     clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
 ) -> _Figures:
-    """What has happened up to now; `keeps` says whose update of this round uploads anything."""
+    """Counts up to now; `keeps` is true for clients whose update of this round uploads anything."""
     band.settle()
     for client in clients:
         client.settle()

@@ -1,6 +1,4 @@
-"""One client's uploads as packets: which transmissions are lost, and after how many bits on the air
-that is known.
-"""
+"""One client's uploads as packets: lost transmissions, and the sent bits until each loss."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +19,11 @@ class Packets:
     packet of an upload may be shorter than the others.
     """
 
-    def __init__(self, link: Link, generator: np.random.Generator) -> None:
+    def __init__(self, link: Link, rng: np.random.Generator) -> None:
         self._size_bits = link.packet_bits
         self._most = link.max_transmissions
-        self._generator = generator
-        self._uniform = np.zeros(
-            0
-        )  # draws of the transmission that is on the air or comes next, and of later ones
+        self._rng = rng
+        self._uniform = np.zeros(0)  # draws of the present or next transmission, and of later ones
         self._failed = 0  # transmissions of the present packet that were lost
         self._left_bits = 0.0  # of the upload, the present packet in full
         self._run = 0  # transmissions until the next loss or the end of what is looked at
@@ -45,9 +41,7 @@ class Packets:
         return max(self._left_bits - self._whole(sent_bits) * self._size_bits, 0.0)
 
     def run_bits(self, loss: float) -> float:
-        """Bits on the air from the start of the present packet until something is to be told, at
-        this loss.
-        """
+        """Bits from the start of the present packet until the next event, at this loss."""
         whole = max(int(np.ceil(self._left_bits / self._size_bits - 1e-9)), 1)
         self._run = min(whole, _AHEAD)
         lost = np.flatnonzero(self._draws(self._run) < loss)
@@ -57,16 +51,20 @@ class Packets:
         return self._left_bits if self._run == whole else self._run * self._size_bits
 
     def pass_by(self, sent_bits: float) -> float:
-        """Count the packets of the run that `sent_bits` carried in full; the bits sent of the one
-        on the air.
+        """Count the packets of the run that `sent_bits` carried in full.
+
+        Returns:
+            The bits sent of the packet in transmission.
         """
         through = self._whole(sent_bits)
         self._advance(through)
         return sent_bits - through * self._size_bits
 
     def end_run(self) -> str:
-        """What the end of the run brought: "uploaded", "block lost", "gave up", or "under way" and
-        nothing to tell.
+        """The event at the end of the run.
+
+        Returns:
+            "uploaded", "block lost", "gave up", or "under way" without an event.
         """
         if self._outcome != "block lost":
             self._advance(self._run)
@@ -93,5 +91,5 @@ class Packets:
     def _draws(self, count: int) -> NDArray[np.float64]:
         missing = count - self._uniform.size
         if missing > 0:
-            self._uniform = np.concatenate([self._uniform, self._generator.random(missing)])
+            self._uniform = np.concatenate([self._uniform, self._rng.random(missing)])
         return self._uniform[:count]

@@ -14,7 +14,7 @@ URGENT, BACKGROUND_WORK = 0, 1  # priorities at the server: the smaller number g
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What became of one job, in simulated seconds."""
+    """The times of one job, in simulated seconds."""
 
     arrived_s: float
     started_s: float
@@ -22,7 +22,7 @@ class Job:
 
     @property
     def wait_s(self) -> float:
-        """Seconds in the queue, its service left out."""
+        """Seconds in the queue, without its service."""
         return self.started_s - self.arrived_s
 
 
@@ -32,7 +32,7 @@ def poisson_jobs(
     *,
     rate_hz: float,
     service_s: Callable[[np.random.Generator], float],
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     on_done: Callable[[Job], None] = lambda job: None,
 ) -> Generator[Any, Any, None]:
     """Jobs that arrive at `rate_hz` on average and are served first come, first served; a process
@@ -40,13 +40,13 @@ def poisson_jobs(
 
     Gaps between arrivals are exponential; `service_s` draws how long a job holds the server, right
     after its gap. With one server and service of mean 1/mu this is M/M/1 or M/D/1, whose mean waits
-    are rho / (mu - lambda) and half of it. An interrupt of the process closes the door: who is
-    inside is served.
+    are rho / (mu - lambda) and half of it. An interrupt of the process stops arrivals: waiting
+    jobs are served.
     """
     try:
         while True:
-            yield env.timeout(float(generator.exponential(1.0 / rate_hz)))
-            env.process(_served(env, server, float(service_s(generator)), on_done))
+            yield env.timeout(float(rng.exponential(1.0 / rate_hz)))
+            env.process(_served(env, server, float(service_s(rng)), on_done))
     except simpy.Interrupt:
         return
 
@@ -74,8 +74,8 @@ def giving_way(
     """`seconds` of the server's time while no job wants it: whoever arrives interrupts, the rest is
     done afterwards.
 
-    `note` hears "interrupted" and "resumed". An interrupt that is not a job's goes through to the
-    caller.
+    `note` receives "interrupted" and "resumed". An interrupt that is not a job's is passed on to
+    the caller.
     """
     left_s, resumed = seconds, False
     while True:

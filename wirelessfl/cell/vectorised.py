@@ -1,6 +1,4 @@
-"""Many rounds at once by formula, for sweeps over cells in which nothing is lost and nobody waits
-for another.
-"""
+"""Many rounds at once by formula, for cells without losses in which no client waits for another."""
 
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ _AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FastTimes:
-    """Seconds and joules of many rounds and who was on time, shape (..., K); `round_s` has shape
+    """Seconds, joules and timeliness in many rounds, shape (..., K); `round_s` has shape
     (...,).
 
     The fields mean what they mean in `RoundTiming`.
@@ -33,15 +31,16 @@ class FastTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """What `phases` reads of an allocation."""
+    """The fields of an allocation that `phases` reads."""
 
     bandwidth_fraction: Array
     kept_fraction: Array
 
 
 def beyond_formula(scenario: Scenario) -> str | None:
-    """What a formula cannot follow in this cell, as "field must be ..., got ..."; None when there
-    is nothing.
+    """The setting of this cell that the formulas cannot follow, as "field must be ..., got ...".
+
+    None when they can follow it.
     """
     fields = {
         "packet_error": (scenario.link.packet_error, ("none",)),
@@ -84,7 +83,8 @@ def round_times(
         needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
         raise InputError(
-            f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate"
+            f"{needs_events}: such rounds have to be simulated one by one, "
+            "with wirelessfl.cell.simulate"
         )
     arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]
     arrays.append(arrays[0] if path_gain is None else np.asarray(path_gain, dtype=np.float64))

@@ -31,7 +31,8 @@ def known_fields(cls: Any) -> dict[str, Any]:
         own = known_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint}
         if twice := own.keys() & found.keys():
             raise InputError(
-                f"{cls.__name__} has the field {min(twice)} twice: once of its own, once in what it holds"
+                f"{cls.__name__} has the field {min(twice)} twice: "
+                "once of its own, once in what it holds"
             )
         found.update(own)
     return found
@@ -90,7 +91,7 @@ def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as TOML values; None (TOML has none) is left out."""
+    """The fields of a dataclass as TOML values; None, which TOML lacks, is omitted."""
     table: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)

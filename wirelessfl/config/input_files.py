@@ -89,7 +89,7 @@ def check_contents(where: object, recorded: Contents, found: Contents) -> None:
 
 
 def check_same_files(where: object, recorded: Contents, found: Contents) -> None:
-    """As `check_contents`, and the files must be the same ones; where none is recorded any may be."""
+    """Check as `check_contents`, and that the files are the same; unrecorded ones may be any."""
     check_contents(where, recorded, found)
     if recorded and recorded.keys() != found.keys():
         name = min(recorded.keys() ^ found.keys())

@@ -1,10 +1,10 @@
-"""Scenario files: TOML tables to an `Experiment` and back, with one clear line for everything that
-is wrong.
+"""Scenario files: TOML tables to an `Experiment` and back.
 
-A section is flat: the key that names the plug-in (`channel.model`, `allocation.method`,
-`training.algorithm`), the plug-in's own fields and those of the dataclasses it holds. A power field
-`x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A path is relative to the scenario file. Section `inputs`, which a run
-writes, holds size and hash of the files that were read; other ones are refused.
+Each error is one clear line. A section is flat: the key that names the plug-in (`channel.model`,
+`allocation.method`, `training.algorithm`), the plug-in's own fields and those of the dataclasses it
+holds. A power field `x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A
+path is relative to the scenario file. Section `inputs`, which a run writes, holds size and hash of
+the files that were read; other ones are refused.
 """
 
 import dataclasses
@@ -214,7 +214,7 @@ def identity_tables(experiment: Experiment) -> Tables:
 
 
 def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
-    """Twelve hex digits that name the experiment; fields at their default are left out, so new
+    """Twelve hex digits that name the experiment; fields at their default are omitted, so new
     fields change no name.
 
     `with_rounds=False` names what a run may be resumed as: the same experiment with another number

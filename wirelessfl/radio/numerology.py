@@ -26,7 +26,7 @@ def check_spacing(field: str, subcarrier_spacing_hz: float) -> None:
 
 
 def resource_block_hz(subcarrier_spacing_hz: float) -> float:
-    """Width of a resource block, 12 sub-carriers: 180, 360 or 720 kHz (TS 38.211, section 4.4.4.1)."""
+    """Width of a resource block of 12 sub-carriers, in Hz (TS 38.211, section 4.4.4.1)."""
     check_spacing("subcarrier_spacing_hz", subcarrier_spacing_hz)
     return SUBCARRIERS * subcarrier_spacing_hz
 
@@ -51,7 +51,8 @@ def resource_blocks(bandwidth_hz: float, subcarrier_spacing_hz: float = 15e3) ->
             f"{hz / 1e6:g}" for hz, spacing in RESOURCE_BLOCKS if spacing == subcarrier_spacing_hz
         )
         raise InputError(
-            f"bandwidth_hz must be one of {known} MHz at sub-carriers of {subcarrier_spacing_hz:g} Hz, "
+            f"bandwidth_hz must be one of {known} MHz "
+            f"at sub-carriers of {subcarrier_spacing_hz:g} Hz, "
             f"got {bandwidth_hz!r}"
         )
     return RESOURCE_BLOCKS[bandwidth_hz, subcarrier_spacing_hz]

@@ -51,7 +51,7 @@ def open_loop_power_dbm(
 
     3GPP TS 38.213 section 7.1.1 without closed-loop corrections: p0 is the power wanted at the
     receiver in each of the M resource blocks of 15 kHz sub-carriers (a block of wider ones counts
-    as 2^mu of them), alpha the share of the path loss that is made up for.
+    as 2^mu of them), alpha the fraction of the path loss that is compensated.
     """
     blocks_db = linear_to_db(resource_blocks)
     wanted_dbm = (

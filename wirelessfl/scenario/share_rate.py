@@ -61,8 +61,9 @@ class RatePieces:
 
     @property
     def is_linear(self) -> bool:
-        """Whether goodput is proportional to the width on every piece: a table without packet
-        errors.
+        """True if goodput is proportional to the width on every piece.
+
+        That is a table without packet errors.
         """
         return self.is_table and self.threshold == 0
 
