@@ -47,7 +47,7 @@ class Axis:
 
     @property
     def numeric(self) -> bool:
-        """Whether all values are numbers."""
+        """True if all values are numbers."""
         return all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values
         )
