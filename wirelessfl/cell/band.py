@@ -185,7 +185,8 @@ class Band:
         weight = np.where(self._sending, self._weight, 0.0)
         if weight.sum() == 0.0:
             weight = self._sending.astype(np.float64)
-        return weight / max(weight.sum(), np.finfo(np.float64).tiny)
+        fraction: Array = weight / max(weight.sum(), np.finfo(np.float64).tiny)
+        return fraction
 
     def _follow_gain(self) -> bool:
         """Advance to the current coherence block; True when it is a new one."""

@@ -45,7 +45,7 @@ def work(
     rng: np.random.Generator,
     note: Callable[[str], None] = lambda event: None,
 ) -> Generator[Any, Any, None]:
-    """CPU time as a part of a client's SimPy process (`yield from work(...)`).
+    """CPU time of a client, as a part of its SimPy process by `yield from`.
 
     When `loaded`, background jobs occupy the CPU first, in the order of their arrival, and training
     gets the remaining time: it takes seconds / (1 - utilisation) on average. The plan does not

@@ -157,7 +157,7 @@ def _fill(
     out[0], out[2] = planned.download_s, planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])
-    round_s = out[3].max(axis=-1)
+    round_s: Array = out[3].max(axis=-1)
     if scenario.deadline_policy == "drop":
         round_s = np.where(round_s <= scenario.deadline_s * ON_TIME, round_s, scenario.deadline_s)
     cpu_s, transmit_s = busy_s(out[0], out[1], out[2], out[3], round_s[:, None])
