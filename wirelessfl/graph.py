@@ -21,7 +21,7 @@ NAMED = 10  # number of agents that an error line names
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An undirected connected graph without self-loops; its fields are part of its holder's section.
+    """An undirected connected graph without self-loops; its fields belong to its holder's section.
 
     Attributes:
         graph: Kind of graph. erdos-renyi: every pair is joined with `edge_probability`, drawn again

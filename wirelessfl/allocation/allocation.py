@@ -41,7 +41,7 @@ class Allocation:
 
     @property
     def kept_fraction(self) -> Array:
-        """Kept fraction x_k = 1 - `pruning_ratio` to full relative precision next to 0; (..., K)."""
+        """Kept fraction x_k = 1 - `pruning_ratio`, also next to 0 to full precision; (..., K)."""
         return kept_fraction(self.pruning_ratio, self.exact_kept, below=_LOST)
 
     @property
