@@ -28,7 +28,7 @@ class Rayleigh:
         csi: Channel state information of the server.
 
     Example:
-        >>> from channel_models.rayleigh import Rayleigh
+        >>> from channel_models import Rayleigh
         >>> from wirelessfl.rng import Streams
         >>> from wirelessfl.scenario.scenario import Scenario
         >>> Rayleigh(antennas=2).sample(Scenario(clients=3), Streams(0, 0)).gain.shape

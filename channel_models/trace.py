@@ -229,7 +229,8 @@ def _converted(
         for row, client in np.argwhere(~(gain <= 1.0))[:1]:
             raise InputError(
                 f"channel.file {file}: {levels.unit} of client {client} must be what a gain of "
-                f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}{guess_at(level, levels.unit)}"
+                f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}"
+                f"{guess_at(level, levels.unit)}"
             )
         gain.setflags(write=False)
     return _Played(gain, None if levels.begins_s is None else _edges_s(levels.begins_s))

@@ -1,6 +1,4 @@
-"""The only round loop: channel -> allocation -> cell -> training -> record, one direction, every
-round.
-"""
+"""Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,12 +38,21 @@ def run_rounds(
     on_round: Callable[[RoundRecord], None] = lambda record: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
+    """Run or resume an experiment in its folder until `run.rounds` rounds are recorded.
 
-    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
-    is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
-    the run reads. `on_start` is called once the folder was found good, `on_round` after every new
-    round; `notify` receives messages for the user, one line each.
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        folder: Run folder, empty or that of an interrupted run.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+        on_start: Function that is called once the folder has been checked.
+        on_round: Function that receives the record of every new round.
+        notify: Function that receives messages for the user, one line each.
+
+    Raises:
+        InputError: The folder's checkpoints have another identity or other inputs, the folder is
+            damaged, or a client can never finish a round.
     """
     settings, files = experiment.run, inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
@@ -76,8 +83,21 @@ def run_round(
     round_index: int,
     clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
-    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state,
-    backlog, record.
+    """Run one round.
+
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        state: State of the trainer before the round.
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+        clock_s: Simulated time at the start of the round in s.
+
+    Returns:
+        State and backlog after the round, and its record.
+
+    Raises:
+        InputError: A client can never finish the round.
     """
     settings, scenario = experiment.run, experiment.scenario
     participates, planned, timing = simulate_round(
@@ -105,7 +125,17 @@ def run_round(
 def simulate_round(
     experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Participants of round `round` (from 0) with this `demand`, (K,), its plan and its outcome."""
+    """Plan and simulate one round.
+
+    Args:
+        experiment: Experiment with channel model, allocator and cell.
+        demand: Weight updates and bits of all clients; (K,).
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+
+    Returns:
+        Mask of the participants (K,), the plan, and the timing of the round.
+    """
     participates = participants(experiment, round_index)
     demand, owed = demand.restricted_to(participates), backlog.restricted_to(participates)
     planned = plan(experiment, owed.added_to(demand), round_index, participates)
@@ -122,9 +152,15 @@ def simulate_round(
 
 
 def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.bool_]) -> Delivery:
-    """Updates that the scenario's deadline policy lets the aggregation use.
+    """Updates that the deadline policy passes to the aggregation of a round.
 
-    `participates` (K,) are the participants of the round.
+    Args:
+        scenario: Cell and clients, with the policy.
+        timing: Timing of the round; (K,).
+        participates: Mask of the participants; (K,).
+
+    Returns:
+        The delivery; (K,).
     """
     none = np.zeros_like(participates)
     if scenario.deadline_policy == "wait":
@@ -198,8 +234,9 @@ def _restore(
     folder: RunFolder,
     notify: Callable[[str], None],
 ) -> tuple[int, float, Any, Backlog]:
-    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the
-    beginning.
+    """Index of the first round, clock, state and backlog: those of the last good checkpoint.
+
+    Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
     checkpoint = folder.last_checkpoint(notify)

@@ -1,4 +1,4 @@
-"""Many rounds at once by formula, for cells without losses in which no client waits for another."""
+"""Many rounds at once in closed form, for cells without losses and waiting."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,16 @@ _AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FastTimes:
-    """Seconds, joules and timeliness in many rounds, shape (..., K); `round_s` has shape
-    (...,).
+    """Time and energy of many rounds; the fields have the meaning of those of `RoundTiming`.
 
-    The fields mean what they mean in `RoundTiming`.
+    Attributes:
+        download_s: Time of the download in s; (..., K).
+        compute_s: Time of the computation in s; (..., K).
+        upload_s: Time of the upload in s; (..., K).
+        finish_s: Moment in s at which the client finishes; (..., K).
+        delivered: True where the client finishes within the deadline; (..., K).
+        energy_j: Energy of computation and transmission in J; (..., K).
+        round_s: Moment in s at which the server can go on; (...,).
     """
 
     download_s: Array
@@ -31,16 +37,20 @@ class FastTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """The fields of an allocation that `phases` reads."""
+    """Bandwidth and kept fractions of some rounds; (..., K)."""
 
     bandwidth_fraction: Array
     kept_fraction: Array
 
 
 def beyond_formula(scenario: Scenario) -> str | None:
-    """The setting of this cell that the formulas cannot follow, as "field must be ..., got ...".
+    """Feature of the cell that the closed form does not cover.
 
-    None when they can follow it.
+    Args:
+        scenario: Cell and clients.
+
+    Returns:
+        The first such feature as "field must be ..., got ..."; None when all are covered.
     """
     fields = {
         "packet_error": (scenario.link.packet_error, ("none",)),
@@ -69,12 +79,26 @@ def round_times(
 ) -> FastTimes:
     """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, [WFL] eq. (16)-(18).
 
-    `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
-    broadcast to it, `demand` holds for every round. Open-loop power control follows `path_gain`,
-    `gain` unless given, and divides the band among `participants`, all K unless given. Equal to the
-    event path to 1e-12. Raises `InputError` for a cell with packet errors, a shared band, coherence
-    blocks, dropouts, a CPU that is not fixed or `late-next-round`, which have to be simulated, and
-    for shapes that do not fit.
+    Equal to the simulation by events to 1e-12.
+
+    Args:
+        scenario: Cell and clients.
+        gain: Actual linear power gain; (..., K).
+        demand: Weight updates and bits of every round; (K,).
+        bandwidth_fraction: Fractions of the band; broadcast against `gain`.
+        pruning_ratio: Pruning ratios; broadcast against `gain`.
+        path_gain: Gain that open-loop power control follows; broadcast against `gain`, which it is
+            unless given.
+        participants: Number of clients among which power control divides the band; all K unless
+            given.
+
+    Returns:
+        Time and energy; (..., K).
+
+    Raises:
+        InputError: The cell has packet errors, a shared band, coherence blocks, dropouts, a CPU
+            that is not fixed or `late-next-round`, which have to be simulated, or shapes do not
+            fit.
     """
     needs_events = beyond_formula(scenario)
     if (
@@ -121,8 +145,9 @@ def round_times(
 def _fill(
     scenario: Scenario, demand: Demand, rows: list[Array], participants: int | None, out: Array
 ) -> Array:
-    """Download, compute, upload, finish and energy of some rounds into `out` (5, R, K); when they
-    end, (R,).
+    """Write download, compute, upload, finish and energy of some rounds to `out` (5, R, K).
+
+    The result is the end of each round; (R,).
     """
     gain, band, ratio, path_gain = rows
     channel = ChannelState(

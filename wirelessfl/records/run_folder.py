@@ -70,7 +70,7 @@ def _umask() -> int:
 
 
 def check_folder(option: str, path: Path) -> None:
-    """Raise `InputError` when a folder `path` cannot be there because something on its way is a
+    """Raise `InputError` when a folder `path` cannot exist because something on its path is a
     file.
     """
     nearest = next(place for place in (path, *path.parents) if place.exists())
@@ -150,9 +150,8 @@ class RunFolder:
             half_made.replace(path)
         except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
-            if isinstance(
-                error, OSError
-            ):  # the disk is full, or somebody else has made `path` meanwhile
+            # The disk is full, or `path` was created meanwhile.
+            if isinstance(error, OSError):
                 raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
             raise
         return cls(path)
@@ -246,7 +245,7 @@ class RunFolder:
             file.write(_line(record.as_dict()))
 
     def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
-        """Keep the first `count` records and drop the rest; `InputError` when fewer are there.
+        """Keep the first `count` records and drop the rest; `InputError` when there are fewer.
 
         `evaluated_last=False` removes the last record's accuracy: a run that is made longer has no
         evaluation where it once ended, unless one was due there.
