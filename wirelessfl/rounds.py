@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
@@ -103,6 +104,75 @@ def run_round(
     participates, planned, timing = simulate_round(
         experiment, trainer.demand(state), backlog, round_index
     )
+    _check_finishes(scenario, planned, timing, round_index)
+    state, metrics = trainer.step(
+        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
+    )
+    due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
+    accuracy = trainer.evaluate(state) if due else None
+    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
+    return state, timing.backlog.where(backlog, participates), record
+
+
+def record_trained(
+    experiment: Experiment,
+    trained: TrainedRun,
+    folder: RunFolder,
+    *,
+    identity: str = "",
+    inputs: Contents | None = None,
+) -> bool:
+    """Record a run that was trained in a batch, as `run_rounds` would have run it.
+
+    There is one checkpoint, after the last round; of a diverged run it holds the last good state.
+
+    Args:
+        experiment: Experiment of the run.
+        trained: Rounds and final state of its training.
+        folder: Run folder without checkpoints.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+
+    Returns:
+        False, with nothing recorded, when an update is late or pruned by the allocation: the
+        batch assumes that none is, so the run has to be trained on its own.
+
+    Raises:
+        DivergenceError: Training diverged; the rounds before that are recorded.
+        InputError: A client can never finish a round.
+    """
+    folder.keep_rounds(0)
+    folder.summary_file.unlink(missing_ok=True)
+    backlog = Backlog.none(experiment.scenario.clients)
+    clock_s = 0.0
+    for round_index, done in enumerate(trained.rounds):
+        participates, planned, timing = simulate_round(
+            experiment, done.demand, backlog, round_index
+        )
+        _check_finishes(experiment.scenario, planned, timing, round_index)
+        told = delivery(experiment.scenario, timing, participates)
+        if not told.on_time.all() or planned.allocation.pruning_ratio.any():
+            folder.keep_rounds(0)
+            return False
+        record = _record(
+            round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
+        )
+        clock_s = record.clock_s
+        folder.append(record)
+    rounds = len(trained.rounds)
+    if rounds:
+        arrays = {**trained.state, **backlog.pack()}
+        folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
+    if rounds < experiment.run.rounds:
+        raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
+    folder.write_summary(summarise(folder.records()))
+    return True
+
+
+def _check_finishes(
+    scenario: Scenario, planned: PlannedRound, timing: RoundTiming, round_index: int
+) -> None:
+    """Raise `InputError` when a client can never finish the round."""
     # Open work of a pending update may go on in a later round.
     stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
     # A fade or a missing link may keep a client from finishing, a plan may not.
@@ -113,13 +183,6 @@ def run_round(
             f"round {round_index + 1}: client {np.argmax(stuck)} never finishes, "
             "it has bits to upload and no band or rate"
         )
-    state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
-    )
-    due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
-    accuracy = trainer.evaluate(state) if due else None
-    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
-    return state, timing.backlog.where(backlog, participates), record
 
 
 def simulate_round(
