@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from wirelessfl.errors import InputError
 
-LARGEST, SMALLEST = 1e30, 1e-30
-SHORTEST_S, LONGEST_S = 1e-15, 1e15
+LARGEST = 1e30
+SMALLEST = 1e-30
+SHORTEST_S = 1e-15
+LONGEST_S = 1e15
 _ABOVE_ZERO = {
     "deadline_s": SHORTEST_S,
     "power_w": SMALLEST,
@@ -25,7 +27,7 @@ _MAY_BE_INFINITE = ("energy_budget_j",)
 
 
 def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
-    """The field `name` of a problem as float64 values.
+    """Values of a field of a problem as float64.
 
     Args:
         name: Field, as the message names it.
@@ -35,8 +37,8 @@ def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
         The values, of the shape of `value`.
 
     Raises:
-        InputError: What is no array of numbers, NaN, infinite (but for an energy budget) or
-            outside the field's range.
+        InputError: The value is not an array of numbers, NaN, infinite (except for an energy
+            budget) or outside the field's range.
     """
     try:
         array = np.asarray(value, dtype=np.float64)
