@@ -52,7 +52,7 @@ class Csi:
     def state(
         self,
         gain: Array,
-        rng: Streams,
+        streams: Streams,
         *,
         mean: Array,
         quantile: Callable[[float], Array],
@@ -63,7 +63,7 @@ class Csi:
 
         Args:
             gain: True linear power gain, (K,).
-            rng: Streams at the round.
+            streams: Streams at the round.
             mean: Mean gain, (K,).
             quantile: Gain that the fading falls short of with a given probability, (K,).
             path_gain: Gain without fading, passed through, (K,).
@@ -72,13 +72,13 @@ class Csi:
         Returns:
             The channel state.
         """
-        believed = self._believed(gain, rng, mean, quantile)
+        believed = self._believed(gain, streams, mean, quantile)
         return ChannelState(
             gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=block_gain
         )
 
     def _believed(
-        self, gain: Array, rng: Streams, mean: Array, quantile: Callable[[float], Array]
+        self, gain: Array, streams: Streams, mean: Array, quantile: Callable[[float], Array]
     ) -> Array:
         if self.csi == "perfect":
             return gain
@@ -86,7 +86,7 @@ class Csi:
             return mean
         if self.csi == "quantile":
             return quantile(self.outage)
-        generators = [rng.generator("csi", client) for client in range(len(gain))]
+        generators = [streams.generator("csi", client) for client in range(len(gain))]
         if self.csi == "estimate":
             normal = np.array([generator.standard_normal() for generator in generators])
             return gain * db_to_linear(self.estimate_error_db * normal)

@@ -131,84 +131,84 @@ class Site:
             except InputError as error:
                 raise named(error, f"channel.{name}") from None
 
-    def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, place: Place, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round and of its coherence blocks.
 
         Args:
             place: The environment.
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             The channel state, with the server's knowledge of it.
         """
-        links = self.links(place, scenario, rng)
+        links = self.links(place, scenario, streams)
         k_factor, path_gain = links.k_factor, links.path_gain
 
         def block_gain(block: int) -> Array:
             power = self.fading.power(
-                rng,
+                streams,
                 scenario.clients,
                 k_factor=k_factor,
-                position_wavelengths=self._wavelengths(scenario, rng, block),
+                position_wavelengths=self._wavelengths(scenario, streams, block),
                 block=block,
             )
             return path_gain * power
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=path_gain * self.fading.mean_power(k_factor),
             quantile=lambda outage: path_gain * self.fading.quantile(outage, k_factor),
             path_gain=path_gain,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, place: Place, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, place: Place, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain of the round over fading alone.
 
         Args:
             place: The environment.
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).
         """
-        links = self.links(place, scenario, rng)
+        links = self.links(place, scenario, streams)
         return links.path_gain * self.fading.mean_power(links.k_factor)
 
-    def links(self, place: Place, scenario: Scenario, rng: Streams) -> Links:
+    def links(self, place: Place, scenario: Scenario, streams: Streams) -> Links:
         """Large scale of a round.
 
         Args:
             place: The environment.
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Positions, lines of sight, path gains and K factors.
         """
-        start_m = self.drop.positions(scenario, rng)
-        position_m = self.motion.positions(start_m, scenario, rng)
+        start_m = self.drop.positions(scenario, streams)
+        position_m = self.motion.positions(start_m, scenario, streams)
         # to the micrometre, so that rounding takes no client out of the standard's range
         # of it
         distance_m = np.asarray(
             np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64
         )
-        clients = kept_for_the_run(place, self.carrier_hz, rng.seed, scenario.clients)
+        clients = kept_for_the_run(place, self.carrier_hz, streams.seed, scenario.clients)
         sight, with_sight, without = over_distance(
             "large scale",
             _correlation_m(place.environment, clients.indoors),
             start_m,
             self.motion,
             scenario,
-            rng,
+            streams,
         )
         los = self._line_of_sight(place, np.maximum(distance_m - clients.depth_m, 0.0), sight)
         try:
             loss = self._loss_db(
-                place, distance_m, los, effective_height_m(place, start_m, rng.seed)
+                place, distance_m, los, effective_height_m(place, start_m, streams.seed)
             )
         except InputError as error:
             raise named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
@@ -280,13 +280,13 @@ class Site:
             extrapolate=self.extrapolate,
         )
 
-    def _wavelengths(self, scenario: Scenario, rng: Streams, block: int) -> Array | None:
+    def _wavelengths(self, scenario: Scenario, streams: Streams, block: int) -> Array | None:
         """Positions in a coherence block, (K, 2) wavelengths; None for clients that stand still."""
         if self.motion.motion == "still":
             return None
         later_s = block * (scenario.medium.coherence_s or 0.0)
         place_m = self.motion.positions(
-            self.drop.positions(scenario, rng), scenario, rng, later_s=later_s
+            self.drop.positions(scenario, streams), scenario, streams, later_s=later_s
         )
         return place_m * (self.carrier_hz / SPEED_OF_LIGHT_M_S)
 
@@ -319,12 +319,12 @@ class Dropped(Protocol):
     @property
     def _place(self) -> Place: ...
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round; a draw depends on (seed, round, client).
+            streams: Streams at the round; a draw depends on (seed, round, client).
 
         Returns:
             The channel state, with the server's knowledge of it.
@@ -332,43 +332,43 @@ class Dropped(Protocol):
         Raises:
             InputError: A position outside the standard's range, unless `extrapolate`.
         """
-        return self.site.sample(self._place, scenario, rng)
+        return self.site.sample(self._place, scenario, streams)
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain over fading, at this run's positions, states and shadowing of the round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).
         """
-        return self.site.mean_gain(self._place, scenario, rng)
+        return self.site.mean_gain(self._place, scenario, streams)
 
-    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
+    def positions_m(self, scenario: Scenario, streams: Streams) -> Array:
         """Positions in a round, with the base station at the origin.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Metres, (K, 2).
         """
-        return self.site.links(self._place, scenario, rng).position_m
+        return self.site.links(self._place, scenario, streams).position_m
 
-    def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
+    def line_of_sight(self, scenario: Scenario, streams: Streams) -> NDArray[np.bool_]:
         """Lines of sight in a round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             True for clients with a line of sight, (K,).
         """
-        return self.site.links(self._place, scenario, rng).line_of_sight
+        return self.site.links(self._place, scenario, streams).line_of_sight
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
         """Path loss outdoors with and without a line of sight, for figures.

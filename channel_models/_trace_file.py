@@ -326,7 +326,7 @@ def _check_header(file: str, names: list[str]) -> None:
 
 
 def _value_columns(file: str, names: list[str], form: Format) -> list[int]:
-    """Indices of the columns with values: the declared ones, those named by a unit, or all others."""
+    """Indices of the columns with values: the declared ones, those named by a unit, or all."""
     wanted = [name.lower() for name in form.columns]
     left = [name for name in names if name not in (ROUND, TIME, CLIENT, *UNNAMED)]
     for name in wanted:

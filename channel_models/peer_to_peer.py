@@ -48,12 +48,12 @@ class PeerToPeer:
     def __post_init__(self) -> None:
         check_number("channel.min_peer_distance_m", self.min_peer_distance_m, above=0)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round; the fading of a pair depends on (seed, round, coherence
+            streams: Streams at the round; the fading of a pair depends on (seed, round, coherence
                 block, pair).
 
         Returns:
@@ -62,69 +62,69 @@ class PeerToPeer:
         Raises:
             InputError: Fewer than 2 clients, or a graph or positions that do not fit them.
         """
-        path_gain = self._path_gain(scenario, rng)
+        path_gain = self._path_gain(scenario, streams)
         mean = _mean_of_least(path_gain)
 
         def block_gain(block: int) -> Array:
-            least: Array = (path_gain * _pair_fading(rng, scenario.clients, block)).min(axis=1)
+            least: Array = (path_gain * _pair_fading(streams, scenario.clients, block)).min(axis=1)
             return least
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: outage_gain(mean, outage),
             path_gain=path_gain.min(axis=1),
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain to the worst neighbour over fading, 1 / sum_j (1 / L(d_ij)).
 
         Args:
             scenario: The cell.
-            rng: Streams at any round.
+            streams: Streams at any round.
 
         Returns:
             Linear power gain, (K,).
         """
-        return _mean_of_least(self._path_gain(scenario, rng))
+        return _mean_of_least(self._path_gain(scenario, streams))
 
-    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
+    def positions_m(self, scenario: Scenario, streams: Streams) -> Array:
         """Positions of the agents, the same in every round.
 
         Args:
             scenario: The cell.
-            rng: Streams at any round.
+            streams: Streams at any round.
 
         Returns:
             Metres, (K, 2).
         """
-        return self.drop.positions(scenario, rng)
+        return self.drop.positions(scenario, streams)
 
-    def adjacency(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
+    def adjacency(self, scenario: Scenario, streams: Streams) -> NDArray[np.bool_]:
         """Neighbourhood of the agents, the same in every round.
 
         Args:
             scenario: The cell.
-            rng: Streams at any round.
+            streams: Streams at any round.
 
         Returns:
             Whether two agents are neighbours, (K, K).
         """
         try:
-            return self.graph.adjacency_matrix(scenario.clients, rng.seed)
+            return self.graph.adjacency_matrix(scenario.clients, streams.seed)
         except InputError as error:  # of a graph that is not the channel's alone
             raise InputError(f"channel.{error}") from None
 
-    def _path_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def _path_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Linear gain between neighbours without fading, inf for other pairs; (K, K), symmetric."""
         if scenario.clients < 2:
             raise InputError(
                 f"scenario.clients must be at least 2 for peer-to-peer, got {scenario.clients}"
             )
-        one, other = np.nonzero(np.triu(self.adjacency(scenario, rng)))
-        position_m = self.positions_m(scenario, rng)
+        one, other = np.nonzero(np.triu(self.adjacency(scenario, streams)))
+        position_m = self.positions_m(scenario, streams)
         distance_m = np.hypot(*(position_m[one] - position_m[other]).T)
         gain = np.full((scenario.clients, scenario.clients), np.inf)
         gain[one, other] = self.large_scale.gain_at(
@@ -140,7 +140,7 @@ def _mean_of_least(mean: Array) -> Array:
     return least
 
 
-def _pair_fading(rng: Streams, clients: int, block: int) -> Array:
+def _pair_fading(streams: Streams, clients: int, block: int) -> Array:
     """Unit-mean exponential power of every pair, symmetric; (K, K), 1 on the diagonal.
 
     Agent i draws for its pairs with the agents before it, in their order: later agents change
@@ -149,7 +149,7 @@ def _pair_fading(rng: Streams, clients: int, block: int) -> Array:
     stream = "peer fading" if block == 0 else f"peer fading {block}"
     power = np.ones((clients, clients))
     for client in range(1, clients):
-        power[client, :client] = power[:client, client] = rng.generator(
+        power[client, :client] = power[:client, client] = streams.generator(
             stream, client
         ).standard_exponential(client)
     return power

@@ -28,7 +28,7 @@ class Rayleigh:
         csi: Channel state information of the server.
 
     Example:
-        >>> from channel_models.rayleigh import Rayleigh
+        >>> from channel_models import Rayleigh
         >>> from wirelessfl.rng import Streams
         >>> from wirelessfl.scenario.scenario import Scenario
         >>> Rayleigh(antennas=2).sample(Scenario(clients=3), Streams(0, 0)).gain.shape
@@ -44,29 +44,29 @@ class Rayleigh:
     def __post_init__(self) -> None:
         self._faded()
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round; a draw depends on (seed, round, client).
+            streams: Streams at the round; a draw depends on (seed, round, client).
 
         Returns:
             The channel state, with the server's knowledge of it.
         """
-        return self._faded().sample(scenario, rng)
+        return self._faded().sample(scenario, streams)
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain over fading, antennas * 10^(-PL/10) after maximum-ratio combining.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).
         """
-        return self._faded().mean_gain(scenario, rng)
+        return self._faded().mean_gain(scenario, streams)
 
     def _faded(self) -> Faded:
         fading = Fading(fading="rayleigh", antennas=self.antennas, combining=self.combining)

@@ -49,29 +49,29 @@ class Rician:
         check_number("channel.k_factor_db", self.k_factor_db, at_least=-MOST_DB, at_most=MOST_DB)
         self._faded()
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round; a draw depends on (seed, round, client).
+            streams: Streams at the round; a draw depends on (seed, round, client).
 
         Returns:
             The channel state, with the server's knowledge of it.
         """
-        return self._faded().sample(scenario, rng, self._k_factor(scenario))
+        return self._faded().sample(scenario, streams, self._k_factor(scenario))
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain over fading, antennas * 10^(-PL/10) after maximum-ratio combining.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).
         """
-        return self._faded().mean_gain(scenario, rng, self._k_factor(scenario))
+        return self._faded().mean_gain(scenario, streams, self._k_factor(scenario))
 
     def _k_factor(self, scenario: Scenario) -> Array:
         """Linear K factor; (K,)."""

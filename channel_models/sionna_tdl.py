@@ -52,12 +52,12 @@ class SionnaTdl:
         check_antennas(self.antennas)
         check_choice("channel.csi of sionna-tdl", self.csi.csi, KNOWN_CSI)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round; a draw depends on (seed, round, client).
+            streams: Streams at the round; a draw depends on (seed, round, client).
 
         Returns:
             The channel state, with the server's knowledge of it.
@@ -65,38 +65,38 @@ class SionnaTdl:
         Raises:
             InputError: The extra `sionna` is not installed.
         """
-        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, rng)
+        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, streams)
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
             power = [
-                self._power(scenario.bandwidth_hz, rng, client, later_s)
+                self._power(scenario.bandwidth_hz, streams, client, later_s)
                 for client in range(scenario.clients)
             ]
             return path_gain * np.array(power)
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: mean,
             path_gain=path_gain,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain over fading, antennas * 10^(-PL/10).
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).
         """
         return self.antennas * self.large_scale.gain(scenario)
 
-    def _power(self, bandwidth_hz: float, rng: Streams, client: int, later_s: float) -> float:
+    def _power(self, bandwidth_hz: float, streams: Streams, client: int, later_s: float) -> float:
         """Band-average power of a client's branches, `later_s` into the round."""
         taps = _taps(
             self.profile,
@@ -105,7 +105,7 @@ class SionnaTdl:
             self.ue_speed_m_s,
             self.antennas,
         )
-        taps.torch_rng.manual_seed(rng.seed_for("tdl", client))
+        taps.torch_rng.manual_seed(streams.seed_for("tdl", client))
         # One model serves every client: it is the seed that makes the draw, and it draws alike for
         # every time.
         amplitudes, delays = taps(1, 2, 1.0 / later_s if later_s > 0 else 1.0)

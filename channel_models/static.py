@@ -26,32 +26,32 @@ class Static:
     def __post_init__(self) -> None:
         check_antennas(self.antennas)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """The mean gain in every round; only an estimation error changes the server's knowledge.
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             The channel state, with the server's knowledge of it.
         """
-        gain = self.mean_gain(scenario, rng)
+        gain = self.mean_gain(scenario, streams)
         return self.csi.state(
             gain,
-            rng,
+            streams,
             mean=gain,
             quantile=lambda outage: gain,
             path_gain=self.large_scale.gain(scenario),
             block_gain=lambda block: gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """The gain antennas * 10^(-PL/10).
 
         Args:
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Linear power gain, (K,).

@@ -21,7 +21,7 @@ class Tr38901Umi(Dropped):
         site: Settings common to all environments.
 
     Example:
-        >>> from channel_models.tr38901_umi import Tr38901Umi
+        >>> from channel_models import Tr38901Umi
         >>> from wirelessfl.rng import Streams
         >>> from wirelessfl.scenario.scenario import Scenario
         >>> Tr38901Umi().line_of_sight(Scenario(clients=3), Streams(0, 0)).shape

@@ -66,12 +66,12 @@ class Trace:
         np.savez(file, gain=gain)
         return cls(file=str(file), repeat=True)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """The links recorded for the round, the file's first in round 0.
 
         Args:
             scenario: The cell, whose clients are the first of the file.
-            rng: Streams at the round to play.
+            streams: Streams at the round to play.
 
         Returns:
             The channel of the round and of its coherence blocks, with what `csi` says the server
@@ -81,31 +81,31 @@ class Trace:
             InputError: The file cannot be read or used, or it has ended.
         """
         played = self._played(scenario)
-        self._check_reaches(played, scenario, rng.round)
+        self._check_reaches(played, scenario, streams.round)
         coherence_s = scenario.medium.coherence_s or 0.0
 
         def block_gain(block: int) -> Array:
             row = played.row_at(
-                self._start(played, scenario, rng.round), block * coherence_s, self.repeat
+                self._start(played, scenario, streams.round), block * coherence_s, self.repeat
             )
             return played.gain[row, : scenario.clients]
 
         mean = played.mean[: scenario.clients]
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: played.quantile(outage)[: scenario.clients],
             path_gain=mean,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         """Average the gain over the time of the trace.
 
         Args:
             scenario: The cell.
-            rng: Streams at any round.
+            streams: Streams at any round.
 
         Returns:
             Linear power gain, (K,).
@@ -229,7 +229,8 @@ def _converted(
         for row, client in np.argwhere(~(gain <= 1.0))[:1]:
             raise InputError(
                 f"channel.file {file}: {levels.unit} of client {client} must be what a gain of "
-                f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}{guess_at(level, levels.unit)}"
+                f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}"
+                f"{guess_at(level, levels.unit)}"
             )
         gain.setflags(write=False)
     return _Played(gain, None if levels.begins_s is None else _edges_s(levels.begins_s))

@@ -1,9 +1,9 @@
-"""The allocation problem as a conic programme for CVXPY, compiled per problem or once for many.
+"""The allocation problem as a conic program for CVXPY, compiled per problem or once for many.
 
 In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is
 entry + growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a
 noise spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes
-the programme one of exponential cones.
+the program one of exponential cones.
 """
 
 import warnings
@@ -25,7 +25,7 @@ _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConeClients:
-    """Coefficients of the programme; arrays (K,).
+    """Coefficients of the program; arrays (K,).
 
     Attributes:
         entry: Speed that the fixed bits need.
@@ -44,7 +44,7 @@ class ConeClients:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Optimum of the programme and its multipliers; arrays (K,).
+    """Optimum of the program and its multipliers; arrays (K,).
 
     Attributes:
         kept: x.
@@ -69,7 +69,7 @@ class Conic:
 
     Attributes:
         tolerance: Relative tolerance of Clarabel.
-        reuse: Whether a programme is compiled once per size and rate model, with parameters in
+        reuse: Whether a program is compiled once per size and rate model, with parameters in
             place of values (CVXPY's disciplined parametrised programming), and kept.
     """
 

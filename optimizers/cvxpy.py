@@ -24,7 +24,7 @@ _SLACK = 100.0  # times the tolerance, which is relative to the solver's scaled 
 class Cvxpy:
     """Optimum of [WFL] eq. (34) by CVXPY and Clarabel.
 
-    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
+    In kept fractions x the problem is a second-order cone program: the smallest band that keeps x
     is
 
         b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)),
@@ -45,7 +45,7 @@ class Cvxpy:
 
     Attributes:
         tolerance: Relative tolerance of the solver, above 0 and at most 1.
-        reuse: Whether the programme is compiled once per number of participating clients, in time
+        reuse: Whether the program is compiled once per number of participating clients, in time
             quadratic in it; later problems change its values only.
     """
 

@@ -76,12 +76,12 @@ class Drop:
         )
         object.__setattr__(self, "positions_m", positions_m)
 
-    def positions(self, scenario: Scenario, rng: Streams) -> Array:
+    def positions(self, scenario: Scenario, streams: Streams) -> Array:
         """Positions at the start of a run, the same in every round.
 
         Args:
             scenario: The cell.
-            rng: Streams of the run.
+            streams: Streams of the run.
 
         Returns:
             Metres, (K, 2).
@@ -96,7 +96,7 @@ class Drop:
                     f"(scenario.clients), got {len(self.positions_m)}"
                 )
             return np.array(self.positions_m)
-        draws = _drawn(self, rng.seed, scenario.clients)
+        draws = _drawn(self, streams.seed, scenario.clients)
         return (
             draws * scenario.per_client("distance_m")[:, None] if self.drop == "scenario" else draws
         )

@@ -70,14 +70,14 @@ class Motion:
         check_number("channel.pause_s", self.pause_s, at_least=0)
 
     def positions(
-        self, start_m: Array, scenario: Scenario, rng: Streams, *, later_s: float = 0.0
+        self, start_m: Array, scenario: Scenario, streams: Streams, *, later_s: float = 0.0
     ) -> Array:
         """Positions in a round.
 
         Args:
             start_m: Positions at the start of the run, metres, (K, 2).
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
             later_s: Seconds into the round.
 
         Returns:
@@ -85,43 +85,47 @@ class Motion:
         """
         if self.motion == "still":
             return start_m
-        time_s = self._time_s(scenario, rng.round) + later_s
+        time_s = self._time_s(scenario, streams.round) + later_s
         if self.motion == "velocity":
-            position_m = self._bounced(start_m, self.speed_m_s * time_s, rng)
+            position_m = self._bounced(start_m, self.speed_m_s * time_s, streams)
         else:
-            position_m, _ = self._on_walk(start_m, time_s, rng)
+            position_m, _ = self._on_walk(start_m, time_s, streams)
         return _out_of_hole(position_m, np.minimum(self.roam_min_m, _length(start_m)))
 
-    def moved_m(self, start_m: Array, scenario: Scenario, rng: Streams) -> Array:
+    def moved_m(self, start_m: Array, scenario: Scenario, streams: Streams) -> Array:
         """Distances walked since the previous round, 0 in round 0.
 
         Args:
             start_m: Positions at the start of the run, metres, (K, 2).
             scenario: The cell.
-            rng: Streams at the round.
+            streams: Streams at the round.
 
         Returns:
             Metres, (K,).
         """
-        if self.motion == "still" or rng.round == 0:
+        if self.motion == "still" or streams.round == 0:
             return np.zeros(len(start_m))
-        before_s, now_s = (self._time_s(scenario, round) for round in (rng.round - 1, rng.round))
+        before_s, now_s = (
+            self._time_s(scenario, round) for round in (streams.round - 1, streams.round)
+        )
         if self.motion == "velocity":
             return np.full(len(start_m), self.speed_m_s * (now_s - before_s))
-        return self._on_walk(start_m, now_s, rng)[1] - self._on_walk(start_m, before_s, rng)[1]
+        return (
+            self._on_walk(start_m, now_s, streams)[1] - self._on_walk(start_m, before_s, streams)[1]
+        )
 
     def _time_s(self, scenario: Scenario, round: int) -> float:
         """Seconds from round 0 to `round`."""
         return round * (self.round_interval_s or scenario.deadline_s)
 
-    def _bounced(self, start_m: Array, walked_m: float, rng: Streams) -> Array:
+    def _bounced(self, start_m: Array, walked_m: float, streams: Streams) -> Array:
         """Positions after `walked_m` metres on straight lines that the circle reflects; (K, 2).
 
         All chords of a billiard in a circle have the same length, so no walk through the bounces is
         needed.
         """
         radius_m = np.maximum(self.roam_radius_m, _length(start_m))
-        heading = _headings(self.heading_deg, rng.seed, len(start_m))
+        heading = _headings(self.heading_deg, streams.seed, len(start_m))
         along_m = np.sum(start_m * heading, axis=1)
         half_chord_m = np.sqrt(
             np.maximum(along_m**2 + radius_m**2 - np.sum(start_m**2, axis=1), 0.0)
@@ -145,11 +149,11 @@ class Motion:
         )
         return np.where((rest_m < 0)[:, None], start_m + walked_m * heading, inside_m)
 
-    def _on_walk(self, start_m: Array, time_s: float, rng: Streams) -> tuple[Array, Array]:
+    def _on_walk(self, start_m: Array, time_s: float, streams: Streams) -> tuple[Array, Array]:
         """Position (K, 2) and metres walked (K,) at a time on a random waypoint walk."""
         count = _LEGS
         while True:
-            points_m, leg_m = _walk(self, start_m.tobytes(), rng.seed, count)
+            points_m, leg_m = _walk(self, start_m.tobytes(), streams.seed, count)
             leg_s = leg_m / self.speed_m_s + self.pause_s
             start_s = np.cumsum(leg_s, axis=0) - leg_s
             if np.all(start_s[-1] > time_s):

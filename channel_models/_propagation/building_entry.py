@@ -38,7 +38,7 @@ def penetration_db(model: str, carrier_hz: ArrayLike, *, release: int = 16) -> A
     Example:
         >>> from channel_models._propagation.building_entry import penetration_db
         >>> float(penetration_db("low", 3.5e9).round(1))
-        12.8
+        12.7
     """
     _check(model, carrier_hz, release)
     f = np.asarray(carrier_hz, dtype=np.float64) / 1e9

@@ -56,7 +56,7 @@ class Fading:
 
     def power(
         self,
-        rng: Streams,
+        streams: Streams,
         clients: int,
         *,
         k_factor: ArrayLike | None = None,
@@ -70,7 +70,7 @@ class Fading:
         and block.
 
         Args:
-            rng: Streams at the round.
+            streams: Streams at the round.
             clients: K.
             k_factor: Linear Rician K factor, a number or (K,).
             position_wavelengths: Positions in wavelengths, (K, 2).
@@ -85,14 +85,14 @@ class Fading:
         if position_wavelengths is not None:
             place = np.asarray(position_wavelengths, dtype=np.float64)
             branches = (
-                np.abs(field_amplitudes(rng, c, self.antennas, k[c], place[c])) ** 2
+                np.abs(field_amplitudes(streams, c, self.antennas, k[c], place[c])) ** 2
                 for c in range(clients)
             )
             return np.array([self._combined(branch) for branch in branches])
         stream = "fading" if block == 0 else f"fading {block}"
         return np.array(
             [
-                self._independent(rng.generator(stream, client), k[client])
+                self._independent(streams.generator(stream, client), k[client])
                 for client in range(clients)
             ]
         )
@@ -163,7 +163,7 @@ class Fading:
 
 
 def field_amplitudes(
-    rng: Streams, client: int, antennas: int, k: float, place: Array
+    streams: Streams, client: int, antennas: int, k: float, place: Array
 ) -> np.ndarray:
     """Complex amplitudes of the random field around a client (Clarke's model).
 
@@ -176,7 +176,7 @@ def field_amplitudes(
     |g_n|^2 / N, not that over draws.
 
     Args:
-        rng: Streams of the run.
+        streams: Streams of the run.
         client: Index of the client.
         antennas: Number of branches M.
         k: Linear Rician K factor.
@@ -185,7 +185,7 @@ def field_amplitudes(
     Returns:
         Amplitudes, (M,), complex.
     """
-    generator = rng.at(0).generator("fading field", client)
+    generator = streams.at(0).generator("fading field", client)
     towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
     directions = 2 * np.pi * generator.random((antennas, WAVES))
     real, imaginary = generator.standard_normal((2, antennas, WAVES)) / np.sqrt(2 * WAVES)

@@ -109,9 +109,11 @@ def path_loss_db(
     Raises:
         InputError: Unknown name, an argument that the model does not take, or a value out of range.
 
-    Example: >>> from channel_models._propagation.path_loss import path_loss_db >>>
-    path_loss_db("tr38901-umi", [100.0, 200.0], carrier_hz=3.5e9, los=False).round(1).tolist()
-    [104.1, 114.7]
+    Example:
+        >>> from channel_models import path_loss_db
+        >>> loss_db = path_loss_db("tr38901-umi", [100.0, 200.0], carrier_hz=3.5e9, los=False)
+        >>> loss_db.round(1).tolist()
+        [104.6, 115.2]
     """
     check_choice("path loss", name, NAMES)
     asked = {

@@ -20,7 +20,7 @@ def over_distance(
     start_m: Array,
     motion: Motion,
     scenario: Scenario,
-    rng: Streams,
+    streams: Streams,
 ) -> Array:
     """Standard normal values of independent processes over the distance moved.
 
@@ -39,19 +39,19 @@ def over_distance(
         start_m: Positions at the start of the run, metres, (K, 2).
         motion: Motion of the clients.
         scenario: The cell.
-        rng: Streams at the round.
+        streams: Streams at the round.
 
     Returns:
         Values, (P, K).
     """
     processes, clients = correlation_m.shape
-    value = _innovations(name, rng.seed, 0, processes, clients)[0]
+    value = _innovations(name, streams.seed, 0, processes, clients)[0]
     if motion.motion == "still":
         return value
     interval_s = motion.round_interval_s or scenario.deadline_s
     key = (
         name,
-        rng.seed,
+        streams.seed,
         correlation_m.tobytes(),
         start_m.tobytes(),
         processes,
@@ -59,13 +59,15 @@ def over_distance(
         interval_s,
     )
     first, value = _latest.pop(key, (0, value))
-    if first > rng.round:
-        first, value = 0, _innovations(name, rng.seed, 0, processes, clients)[0]
-    for round in range(first + 1, rng.round + 1):
-        kept = np.exp(-motion.moved_m(start_m, scenario, rng.at(round)) / correlation_m)
-        fresh = _innovations(name, rng.seed, round // _BLOCK, processes, clients)[round % _BLOCK]
+    if first > streams.round:
+        first, value = 0, _innovations(name, streams.seed, 0, processes, clients)[0]
+    for round in range(first + 1, streams.round + 1):
+        kept = np.exp(-motion.moved_m(start_m, scenario, streams.at(round)) / correlation_m)
+        fresh = _innovations(name, streams.seed, round // _BLOCK, processes, clients)[
+            round % _BLOCK
+        ]
         value = kept * value + np.sqrt(1.0 - kept**2) * fresh
-    _latest[key] = (rng.round, value)
+    _latest[key] = (streams.round, value)
     if len(_latest) > _KEPT:
         _latest.popitem(last=False)
     return value

@@ -148,7 +148,7 @@ def test_packets_are_lost_as_often_as_planned():
     )
     scenario, channel, a = planned(link, 2)
     demand = Demand.same_for_all(10, **DEMAND)
-    rounds = [simulate(scenario, channel, demand, a, rng=Streams(0, n)) for n in range(40)]
+    rounds = [simulate(scenario, channel, demand, a, streams=Streams(0, n)) for n in range(40)]
     mean_s = np.mean([timing.finish_s for timing in rounds], axis=0)
     np.testing.assert_allclose(mean_s, a.latency_s, rtol=0.02)
     bands = a.bandwidth_fraction

@@ -8,7 +8,7 @@ from helpers.small_run import experiment
 from channel_models.rayleigh import Rayleigh
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import participants
-from wirelessfl.rounds import on_air, run_round
+from wirelessfl.rounds import run_round, simulate_round
 from wirelessfl.values import Backlog, Demand, Scenario
 
 CLIENTS = 4
@@ -46,8 +46,8 @@ def test_who_sits_out_owes_what_it_owed(few):
 
 
 def test_who_sits_out_neither_works_nor_sends(few):
-    here, planned, timing = on_air(few, DEMAND, OWED, 0)
-    _, alone_planned, alone = on_air(few, DEMAND, OWED.restricted_to(here), 0)
+    here, planned, timing = simulate_round(few, DEMAND, OWED, 0)
+    _, alone_planned, alone = simulate_round(few, DEMAND, OWED.restricted_to(here), 0)
     np.testing.assert_array_equal(
         planned.allocation.bandwidth_fraction, alone_planned.allocation.bandwidth_fraction
     )

@@ -70,7 +70,7 @@ def test_who_drops_out_leaves_the_band_to_the_others():
         [0, 0], [8e6, 1.5e6], bands="work-conserving", deadline_s=2.0, dropout_probability=0.5
     )
     for seed in range(30):
-        timing = cell.simulate(*case, rng=Streams(seed))
+        timing = cell.simulate(*case, streams=Streams(seed))
         if timing.lost.tolist() == [True, False]:
             gone_s = next(time_s for time_s, _, event in timing.trace if event == "dropped out")
             np.testing.assert_allclose(timing.finish_s[1], max(gone_s, 0) / 2 + 1.5, rtol=1e-12)

@@ -119,7 +119,7 @@ def test_a_packet_is_sent_1_over_1_minus_q_times_and_a_client_loses_a_negative_b
 ):
     packets, clients = 20, 600
     case = by_hand(np.zeros(clients), packets * 1e3, **LOSSY, waterfall_threshold=threshold(loss))
-    timing = cell.simulate(*case, rng=Streams(3))
+    timing = cell.simulate(*case, streams=Streams(3))
     lost = timing.retransmissions
     law = stats.nbinom(packets, 1 - loss)
     assert lost.mean() == pytest.approx(
@@ -184,7 +184,7 @@ def test_runs_of_packets_are_the_same_as_packet_by_packet(seed, bits, coherence_
         coherence_s=coherence_s,
         **changes,
     )
-    timing = cell.simulate(*case, rng=Streams(seed))
+    timing = cell.simulate(*case, streams=Streams(seed))
     uniform = Streams(seed).generator("packets", 0).random(5000)
     finish_s, lost = packet_by_packet(*case[:2], bits, start_s, uniform, case[3].bandwidth_fraction)
     assert timing.retransmissions.tolist() == [lost]
@@ -238,7 +238,7 @@ def test_who_gives_up_is_lost_and_nobody_waits_for_it():
 def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadline():
     clients, probability = 2000, 0.3
     case = by_hand(np.full(clients, 2.0), 0.0, deadline_s=1.0, dropout_probability=probability)
-    timing = cell.simulate(*case, rng=Streams(1))
+    timing = cell.simulate(*case, streams=Streams(1))
     assert timing.lost.mean() == pytest.approx(probability, abs=4 * np.sqrt(0.21 / clients))
     moments = [time_s for time_s, _ in lines_of(timing, "dropped out")]
     assert len(moments) == timing.lost.sum()
@@ -248,7 +248,9 @@ def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadl
         energy_j[client] = time_s * 0.1  # the cycles done until then
     np.testing.assert_allclose(timing.energy_j, energy_j, rtol=1e-9)
     np.testing.assert_array_equal(timing.lost, ~np.isfinite(timing.finish_s))
-    everybody = cell.simulate(changed(case[0], dropout_probability=1.0), *case[1:], rng=Streams(1))
+    everybody = cell.simulate(
+        changed(case[0], dropout_probability=1.0), *case[1:], streams=Streams(1)
+    )
     assert everybody.lost.all()
     assert (
         everybody.round_s == max(time_s for time_s, _ in lines_of(everybody, "dropped out")) < 1.0
@@ -257,11 +259,11 @@ def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadl
 
 def test_a_dropout_matters_only_before_the_finish_and_stops_the_upload():
     timing = cell.simulate(
-        *by_hand([0.01], 0.0, deadline_s=1.0, dropout_probability=1.0), rng=Streams(0)
+        *by_hand([0.01], 0.0, deadline_s=1.0, dropout_probability=1.0), streams=Streams(0)
     )
     assert timing.delivered.all()
     case = by_hand([0.0], 5e6, deadline_s=1.0, dropout_probability=1.0)
-    gone = cell.simulate(*case, rng=Streams(0))
+    gone = cell.simulate(*case, streams=Streams(0))
     ((moment_s, _),) = lines_of(gone, "dropped out")
     np.testing.assert_allclose(gone.energy_j, [moment_s])  # 1 W until then
     np.testing.assert_allclose(gone.upload_s, [moment_s])
@@ -286,7 +288,7 @@ def test_the_same_seed_is_the_same_round_and_the_trace_is_in_order(seed, policy)
     scenario, channel = changed(scenario, **EVERYTHING), fading(seed % 1000, 6)
     allocation = random_allocation(seed, scenario, channel, demand)
     timing, again, other = (
-        cell.simulate(scenario, channel, demand, allocation, rng=Streams(seed, round))
+        cell.simulate(scenario, channel, demand, allocation, streams=Streams(seed, round))
         for round in (0, 0, 1)
     )
     assert timing.trace == again.trace
@@ -306,7 +308,7 @@ def test_policies_and_bands_see_the_same_losses():
     case = by_hand(np.zeros(5), 2e4, **LOSSY, waterfall_threshold=threshold(0.4), deadline_s=0.1)
     timings = [
         cell.simulate(
-            changed(case[0], deadline_policy=policy, bands=bands), *case[1:], rng=Streams(5)
+            changed(case[0], deadline_policy=policy, bands=bands), *case[1:], streams=Streams(5)
         )
         for policy in ("wait", "drop")
         for bands in ("static", "work-conserving")
@@ -320,7 +322,7 @@ def test_policies_and_bands_see_the_same_losses():
         np.testing.assert_array_equal(timing.retransmissions, np.bincount(in_time, minlength=5))
     fewer = by_hand(np.zeros(3), 2e4, **LOSSY, waterfall_threshold=threshold(0.4))
     np.testing.assert_array_equal(
-        cell.simulate(*fewer, rng=Streams(5)).retransmissions, timings[0].retransmissions[:3]
+        cell.simulate(*fewer, streams=Streams(5)).retransmissions, timings[0].retransmissions[:3]
     )
 
 
@@ -356,7 +358,7 @@ def test_background_load_takes_time_and_no_energy_of_training():
     case = by_hand(np.full(50, 0.1), 1e3, cpu="loaded")
     free, loaded = (
         cell.simulate(changed(case[0], cpu="fixed"), *case[1:]),
-        cell.simulate(*case, rng=Streams(2)),
+        cell.simulate(*case, streams=Streams(2)),
     )
     assert loaded.compute_s.mean() == pytest.approx(0.1 / 0.8, rel=0.1)
     np.testing.assert_allclose(loaded.energy_j, free.energy_j, rtol=1e-9)
@@ -369,7 +371,7 @@ def test_background_load_takes_time_and_no_energy_of_training():
 
 def test_a_dropout_under_load_has_cost_the_cycles_done():
     case = by_hand(np.full(20, 5.0), 0.0, cpu="loaded", dropout_probability=1.0, deadline_s=1.0)
-    timing = cell.simulate(*case, rng=Streams(2))
+    timing = cell.simulate(*case, streams=Streams(2))
     assert timing.lost.all()
     held_s = np.zeros(20)
     for time_s, client, event in timing.trace:

@@ -77,7 +77,7 @@ def the_round(clients, changes, policy):
     )
     planned = plan(few, owed.added_to(demand), 0, here)
     timing = cell.simulate(
-        scenario, planned.channel, demand, planned.allocation, rng=Streams(2), backlog=owed
+        scenario, planned.channel, demand, planned.allocation, streams=Streams(2), backlog=owed
     )
     return planned.allocation, timing
 

@@ -119,7 +119,7 @@ def test_a_starved_client_that_is_late_has_nothing_pending_of_its_own():
 
 def test_who_is_lost_owes_nothing():
     case = by_hand(0.0, 5e6, dropout_probability=1.0, **LATE)
-    timing = cell.simulate(*case, rng=Streams(4), backlog=backlog_of(0, 3e6))
+    timing = cell.simulate(*case, streams=Streams(4), backlog=backlog_of(0, 3e6))
     assert timing.lost.tolist() == [True]
     assert owed(timing) == [[False], [0.0], [0.0]]
     assert timing.round_s < 1.0

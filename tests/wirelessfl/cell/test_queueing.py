@@ -26,7 +26,7 @@ def served(service_s, seed, until_s=100.0):
             server,
             rate_hz=RATE_HZ,
             service_s=service_s,
-            generator=generator,
+            rng=generator,
             on_done=jobs.append,
         )
     )
