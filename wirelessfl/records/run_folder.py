@@ -33,6 +33,15 @@ Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
 TEMPORARY = ".part"  # ending of files that are being written
 _FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
+_DAMAGE = (  # errors that reading a damaged checkpoint raises
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,  # of zipfile, for damaged flags
+    AttributeError,  # for a table of input files that is none
+    zipfile.BadZipFile,
+)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -363,18 +372,17 @@ class RunFolder:
         while files:
             file = files.pop()
             try:
-                # zipfile raises RuntimeError for damaged flags; NumPy leaves a file open when it
-                # fails to read one, but not from bytes.
+                # NumPy leaves a file open when it fails to read one, but not from bytes.
                 with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
                 clock_s = float(arrays.pop("__clock_s"))
                 number = int(arrays.pop("__round"))
                 experiment = str(arrays.pop("__experiment"))
-                files = json.loads(str(arrays.pop("__inputs", "{}")))
-                inputs = {name: FileContent.from_table(name, of) for name, of in files.items()}
+                tables = json.loads(str(arrays.pop("__inputs", "{}")))
+                inputs = {name: FileContent.from_table(name, of) for name, of in tables.items()}
                 if file.stem != f"checkpoint-{number:06d}":
                     raise ValueError(f"it is that of round {number}")
-            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+            except _DAMAGE:
                 instead = "the one before it is used" if files else "the run starts over"
                 notify(f"checkpoint {file} is damaged; {instead}")
                 continue
