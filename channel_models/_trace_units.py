@@ -12,7 +12,8 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 AUTO = "auto"
 MOST_LOSS_DB = 400.0  # beyond any link, within any float
-LEAST_RSRP_DBM, MOST_RSRP_DBM = -200.0, 0.0
+LEAST_RSRP_DBM = -200.0
+MOST_RSRP_DBM = 0.0
 MOST_SNR_DB = 100.0
 MOST_REFERENCE_DBM = 100.0
 

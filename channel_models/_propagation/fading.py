@@ -186,7 +186,8 @@ def field_amplitudes(
         Amplitudes, (M,), complex.
     """
     generator = streams.at(0).generator("fading field", client)
-    towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
+    towards = 2 * np.pi * generator.random()
+    phase = 2 * np.pi * generator.random(antennas)
     directions = 2 * np.pi * generator.random((antennas, WAVES))
     real, imaginary = generator.standard_normal((2, antennas, WAVES)) / np.sqrt(2 * WAVES)
     turned = np.exp(2j * np.pi * (place[0] * np.cos(directions) + place[1] * np.sin(directions)))

@@ -50,8 +50,10 @@ def certify(
 
 
 def _certify(problem: Problem, allocation: Allocation) -> Certificate:
-    band, ratio = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.pruning_ratio)
-    price, deadline_price = allocation.bandwidth_price, allocation.deadline_price
+    band = np.asarray(allocation.bandwidth_fraction)
+    ratio = np.asarray(allocation.pruning_ratio)
+    price = allocation.bandwidth_price
+    deadline_price = allocation.deadline_price
     check_shapes(problem.shape, bandwidth_fraction=band, pruning_ratio=ratio)
     check_shapes(problem.shape[:-1], bandwidth_price=price, deadline_price=deadline_price)
     for name in ("left_out", "exact_kept"):
@@ -61,7 +63,9 @@ def _certify(problem: Problem, allocation: Allocation) -> Certificate:
     if allocation.left_out is not None:
         left_out = allocation.left_out
     chosen = without_clients(problem, left_out)
-    curve, kept, price = curve_of(chosen), allocation.kept_fraction, np.asarray(price)[..., None]
+    curve = curve_of(chosen)
+    kept = allocation.kept_fraction
+    price = np.asarray(price)[..., None]
     total = curve.weight.sum(axis=-1)
     scale = np.where(total > 0, total, 1.0)
     expected = latency_price(curve, band, curve.kept(band), price[..., 0]).sum(axis=-1)

@@ -180,7 +180,8 @@ def what_if(
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
     values = {name: _axis(name, given) for name, given in vary.items()}
-    grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
+    grid = tuple(numbers.size for numbers in values.values())
+    draws = _in_draws(problem)
     # The band comes last: it scales rates and bits that another axis may have replaced.
     order = sorted(enumerate(values.items()), key=lambda item: item[1][0] == "bandwidth_hz")
     for axis, (name, numbers) in order:

@@ -159,7 +159,8 @@ class UploadTimes:
         Returns:
             Joules, (..., K).
         """
-        problem, time_s = self.curve.problem, np.where(self.uses_band, self.time_s(band), 0.0)
+        problem = self.curve.problem
+        time_s = np.where(self.uses_band, self.time_s(band), 0.0)
         cpu_hz = problem.cpu_hz(self.kept, time_s)
         cpu_j = np.asarray(problem.capacitance) * problem.cycles(self.kept) * cpu_hz**2
         return cpu_j + np.asarray(problem.power_w) * time_s
@@ -173,7 +174,8 @@ class UploadTimes:
         Returns:
             Watts, (..., K).
         """
-        problem, cycles = self.curve.problem, self.curve.problem.cycles(self.kept)
+        problem = self.curve.problem
+        cycles = self.curve.problem.cycles(self.kept)
         left_s = np.asarray(problem.deadline_s) - problem.waiting_s(self.kept) - time_s
         runs = (left_s > 0) & (cycles > np.asarray(problem.cpu_min_hz) * left_s)
         pace_hz = np.where(runs, cycles / np.where(runs, left_s, 1.0), 0.0)
@@ -222,7 +224,8 @@ def energy_prices(times: UploadTimes, band: Array, price: Array) -> tuple[Array,
     Returns:
         Joules saved per second of deadline, (...,), and per joule of each budget, (..., K).
     """
-    curve, power_w = times.curve, np.asarray(times.curve.problem.power_w)
+    curve = times.curve
+    power_w = np.asarray(times.curve.problem.power_w)
     time_s = times.time_s(band)
     safe_s = np.where(times.uses_band, time_s, 0.0)
     below_w, above_w = (

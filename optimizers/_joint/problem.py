@@ -133,7 +133,8 @@ class JointProblem:
     @property
     def upload_s(self) -> Array:
         """Seconds to upload the unpruned bits over the whole band; (..., K), inf at rate 0."""
-        bits, rate_bps = np.asarray(self.upload_bits), np.asarray(self.rate_bps)
+        bits = np.asarray(self.upload_bits)
+        rate_bps = np.asarray(self.rate_bps)
         silent = np.where(bits > 0, np.inf, 0.0)
         return np.where(rate_bps > 0, bits / np.where(rate_bps > 0, rate_bps, 1.0), silent)
 

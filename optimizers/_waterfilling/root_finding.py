@@ -59,7 +59,8 @@ def _estimate(
     low: Array, high: Array, at_low: Array, at_high: Array, pull: Array, reach: Array
 ) -> Array:
     """Root of the secant, moved by `pull` towards the middle and at most `reach` away from it."""
-    width, fall = high - low, at_low - at_high
+    width = high - low
+    fall = at_low - at_high
     middle = low + width / 2.0
     secant = np.where(fall > 0, low + width * (at_low / np.where(fall > 0, fall, 1.0)), middle)
     away = middle - secant
