@@ -167,4 +167,4 @@ class LinkBudget:
                 if UNITS[unit].is_rate
                 else level
             )
-            return snr / np.array(self.snr_at_gain_1)
+            return np.asarray(snr / np.array(self.snr_at_gain_1))

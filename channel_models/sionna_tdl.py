@@ -74,7 +74,7 @@ class SionnaTdl:
                 self._power(scenario.bandwidth_hz, streams, client, later_s)
                 for client in range(scenario.clients)
             ]
-            return path_gain * np.array(power)
+            return np.asarray(path_gain * np.array(power))
 
         return self.csi.state(
             block_gain(0),

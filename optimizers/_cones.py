@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -197,10 +198,10 @@ class _Scaled:
         return cls(unit=unit, excess_unit=excess_unit, scale=scale, data=data)
 
     def kept(self, found: "_Programme") -> Array:
-        return np.clip(self.unit * np.asarray(found.kept.value), 0.0, 1.0)
+        return np.asarray(np.clip(self.unit * np.asarray(found.kept.value), 0.0, 1.0))
 
     def excess(self, found: "_Programme") -> Array:
-        return self.excess_unit * np.asarray(found.excess.value)
+        return np.asarray(self.excess_unit * np.asarray(found.excess.value))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,7 +225,7 @@ def _compiled(names: tuple[str, ...], size: int) -> _Programme:
 
 
 def _programme(data: Mapping[str, Any], size: int) -> _Programme:
-    import cvxpy as cp
+    cp: Any = import_module("cvxpy")  # typed as Any: its functions are bound at run time
 
     kept = cp.Variable(size)
     excess = cp.Variable(size)

@@ -77,7 +77,7 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
         if np.all(step <= 1e-16 * kept):
             break
         kept = np.maximum(kept - step, 0.0)
-    return kept
+    return np.asarray(kept)
 
 
 def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:

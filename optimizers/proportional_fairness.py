@@ -94,7 +94,7 @@ def _level(curve: Reduced) -> Array:
             break
         within = (steepness > 0) & (newton >= low) & (newton <= high)
         level = np.where(within, newton, (low + high) / 2)
-    return level
+    return np.asarray(level)
 
 
 def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:

@@ -81,4 +81,4 @@ def _heaviest(needed: Array, weight: Array) -> NDArray[np.bool_]:
     chosen[contested[knapsack(needed[contested], weight[contested], _FULL)]] = True
     for client in np.argsort(needed, kind="stable"):
         chosen[client] |= needed[chosen].sum() + needed[client] <= _FULL
-    return chosen
+    return np.asarray(chosen)

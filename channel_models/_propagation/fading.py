@@ -142,7 +142,7 @@ class Fading:
         summed = self.antennas if self.combining == "mrc" else 1
         below = outage if self.combining == "mrc" else outage ** (1.0 / self.antennas)
         rician = chndtrix(below, 2 * summed, 2 * k * summed) / (2 * (k + 1))
-        return np.where(k > 0, rician, gammaincinv(summed, below))
+        return np.asarray(np.where(k > 0, rician, gammaincinv(summed, below)))
 
     def _k(self, k_factor: ArrayLike | None) -> Array:
         if self.fading != "rician" or k_factor is None:
@@ -195,7 +195,7 @@ def field_amplitudes(
     direct = np.exp(
         1j * (2 * np.pi * (place[0] * np.cos(towards) + place[1] * np.sin(towards)) + phase)
     )
-    return np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered
+    return np.asarray(np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered)
 
 
 def _mean_of_largest(k: Array, antennas: int) -> Array:

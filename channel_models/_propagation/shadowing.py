@@ -47,7 +47,7 @@ def over_distance(
     processes, clients = correlation_m.shape
     value = _innovations(name, streams.seed, 0, processes, clients)[0]
     if motion.motion == "still":
-        return value
+        return np.asarray(value)
     interval_s = motion.round_interval_s or scenario.deadline_s
     key = (
         name,
@@ -71,7 +71,7 @@ def over_distance(
     _latest[key] = (streams.round, value)
     if len(_latest) > _KEPT:
         _latest.popitem(last=False)
-    return value
+    return np.asarray(value)
 
 
 @lru_cache(maxsize=16)

@@ -92,7 +92,8 @@ def _primal_residual(
         ]
     )
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
-    return np.maximum(worst, 0.0)
+    found: Array = np.maximum(worst, 0.0)
+    return found
 
 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
@@ -103,7 +104,8 @@ def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
         np.where(curve.at_edge(band), -np.inf, gain),
         np.where(at_floor, np.inf, gain),
     )
-    return np.where(curve.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(curve.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _complementarity(
@@ -121,11 +123,13 @@ def _complementarity(
     taken = np.where(curve.excluded, 0.0, needed).sum(axis=-1, keepdims=True)
     fits = left_out & (taken + needed <= 1.0 - TOUCHING)
     missed = np.where(fits, curve.weight, missed)
-    return np.maximum(spare, missed.max(axis=-1))
+    found: Array = np.maximum(spare, missed.max(axis=-1))
+    return found
 
 
 def _gap(curve: Curve, kept: Array, price: Array) -> Array:
     """The Lagrangian's maximum minus the objective, of clients that can take part; (...,)."""
     best = curve.best_band(price)
     more = curve.weight * (np.minimum(curve.kept(best), 1.0) - kept) - price * best
-    return np.where(curve.excluded, 0.0, more).sum(axis=-1) + price[..., 0]
+    found: Array = np.where(curve.excluded, 0.0, more).sum(axis=-1) + price[..., 0]
+    return found

@@ -125,7 +125,8 @@ def _primal_residual(allocation: JointAllocation, excluded: NDArray[np.bool_], c
         ]
     )
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
-    return np.maximum(worst, 0.0)
+    found: Array = np.maximum(worst, 0.0)
+    return found
 
 
 def _kept_stationarity(choice: PricedChoice, kept: Array, price: Array) -> Array:
@@ -138,7 +139,8 @@ def _kept_stationarity(choice: PricedChoice, kept: Array, price: Array) -> Array
     low = np.where(kept >= 1.0 - _TOUCHING, -np.inf, above)
     high = np.where(kept <= choice.least + _TOUCHING, np.inf, ratio(weight, curve.slope(less)))
     distance = relative_distance(np.broadcast_to(price, kept.shape), low, high)
-    return np.where(choice.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(choice.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _energy_stationarity(uploads: UploadTimes, band: Array, price: Array) -> Array:
@@ -148,7 +150,8 @@ def _energy_stationarity(uploads: UploadTimes, band: Array, price: Array) -> Arr
     low = np.exp(uploads.worth(time_s * (1.0 - _ASIDE)))
     high = np.where(at_limit, np.inf, np.exp(uploads.worth(time_s * (1.0 + _ASIDE))))
     distance = relative_distance(np.broadcast_to(price, band.shape), low, high)
-    return np.where(uploads.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(uploads.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _dual_residual(
@@ -158,4 +161,5 @@ def _dual_residual(
     negative = relative_distance(np.asarray(allocation.bandwidth_price), 0.0, np.inf)
     deadline = relative_distance(allocation.deadline_price, deadline_price, deadline_price)
     energy = relative_distance(allocation.energy_price, energy_price, energy_price).max(axis=-1)
-    return np.maximum(negative, np.maximum(deadline, energy))
+    found: Array = np.maximum(negative, np.maximum(deadline, energy))
+    return found

@@ -147,7 +147,7 @@ class JointProblem:
         Returns:
             Cycles, (..., K).
         """
-        return np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles)
+        return np.asarray(np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles))
 
     def waiting_s(self, kept: Array) -> Array:
         """Seconds fixed_s + x prunable_s, in which a client neither computes nor uploads.
@@ -158,7 +158,7 @@ class JointProblem:
         Returns:
             Seconds, (..., K).
         """
-        return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s)
+        return np.asarray(np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s))
 
     def cpu_hz(self, kept: Array, upload_s: Array) -> Array:
         """Lowest, and so cheapest, frequency that meets the deadline, within its bounds.

@@ -96,7 +96,7 @@ class PricedChoice:
     def enough(self) -> NDArray[np.bool_]:
         """True if the band suffices for all to keep the largest useful fraction; (...,)."""
         content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
-        return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
+        return np.asarray(content & (self.curve.band(self.top).sum(axis=-1) <= 1.0))
 
     @cached_property
     def levels(self) -> Array:

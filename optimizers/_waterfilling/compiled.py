@@ -8,7 +8,7 @@ branches, with sums per block, so that they run in vector registers.
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numba import float64, njit, types, void
@@ -23,12 +23,13 @@ _Clients: TypeAlias = tuple[
     Array, Array, Array, Array
 ]  # slack, prunable and upload seconds, weight
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
 _SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
 _READ = types.Array(float64, 2, "C", readonly=True)
-_compile: Any = njit  # whose type hints know no signatures
 _SETTINGS = {
     "error_model": "numpy",
     "fastmath": {
@@ -38,6 +39,12 @@ _SETTINGS = {
     },  # lets sums run in vector registers; infinities and nan keep meaning
     "cache": True,
 }
+
+
+def _compile(*signature: Any, **settings: Any) -> Callable[[_Function], _Function]:
+    """`numba.njit` for type checkers: the decorated function keeps its type."""
+    decorate: Callable[[_Function], _Function] = njit(*signature, **settings)
+    return decorate
 
 
 @_compile(**_SETTINGS)
@@ -283,7 +290,17 @@ def allocate(
     done = np.empty(batch, dtype=np.bool_)
     flat = [np.ascontiguousarray(column).reshape(-1, shape[-1]) for column in columns]
     clients = [array.reshape(-1, shape[-1]) for array in (band, ratio)]
-    fill_rows(*flat, *clients, price.reshape(-1), deadline_price.reshape(-1), done.reshape(-1))
+    slack_s, prunable_s, upload_s, weight = flat
+    fill_rows(
+        slack_s,
+        prunable_s,
+        upload_s,
+        weight,
+        *clients,
+        price.reshape(-1),
+        deadline_price.reshape(-1),
+        done.reshape(-1),
+    )
     if not done.all():
         left = ~done
         found = otherwise(_rows(problem, left))

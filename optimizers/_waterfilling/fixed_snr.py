@@ -70,7 +70,7 @@ class Reduced:
     @cached_property
     def free(self) -> NDArray[np.bool_]:
         """Clients that upload nothing at any ratio and so need no band; (..., K)."""
-        return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+        return np.asarray((self.upload_s == 0) & (self.fixed_upload_s == 0))
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
         """True if the ceiling is reached; (..., K)."""
@@ -168,4 +168,4 @@ def reduce(problem: Problem) -> Reduced:
 
 
 def _fits(band: Array) -> NDArray[np.bool_]:
-    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
+    return np.asarray(band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING)

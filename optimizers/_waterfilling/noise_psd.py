@@ -265,4 +265,4 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
 
 
 def _fits(band: Array) -> NDArray[np.bool_]:
-    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
+    return np.asarray(band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING)

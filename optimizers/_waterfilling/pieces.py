@@ -250,7 +250,7 @@ def _bound_level(branches: Branches, some: NDArray[np.bool_]) -> Array:
     highest = np.where(some, gains.max(axis=(-2, -1))[..., None], 0.0)
 
     def excess(level: Array) -> Array:
-        return best_choice(branches, np.exp(level))[0].sum(axis=-1, keepdims=True) - 1.0
+        return np.asarray(best_choice(branches, np.exp(level))[0].sum(axis=-1, keepdims=True) - 1.0)
 
     return bracket(excess, np.minimum(_LOWEST_PRICE, highest), highest)[1]
 
@@ -271,7 +271,7 @@ def _search(
     pieces = pieces[_only(branches, pieces).low.sum(axis=-1) <= 1.0]
     bands = _fill(_only(branches, pieces))
     worth = utility(curve.weight[row], _kept(curve, row, bands), branches.log_utility)
-    return bands[worth.sum(axis=-1).argmax()]
+    return np.asarray(bands[worth.sum(axis=-1).argmax()])
 
 
 def _even(branches: Branches, otherwise: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -291,7 +291,7 @@ def _fill(branches: Branches) -> Array:
     found = share_band(bands, _itself, branches.levels(), branches.usable)[0]
     spare = branches.high.sum(axis=-1, keepdims=True) <= 1.0
     band = np.where(spare, branches.high, np.clip(found, branches.low, branches.high))
-    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)
+    return np.asarray(band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0))
 
 
 def _cheapest(loss: Array, count: int) -> NDArray[np.intp]:
