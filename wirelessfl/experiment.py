@@ -25,8 +25,8 @@ class RunSettings:
         checkpoint_every: Rounds from one checkpoint to the next; at least 1.
         train: Train the model; false runs channel, allocation and cell only.
         device: PyTorch device of the training, such as cpu or cuda.
-        executor: Executor of the clients' local training: auto, loop, workers or another registered
-            name.
+        executor: Executor of the clients' local training: auto, loop, workers, stacked
+            or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
         precision: Arithmetic of the training: float32, or bfloat16, which multiplies in bfloat16
@@ -117,7 +117,8 @@ class Experiment:
 
 def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
     """Refuse a channel model and an algorithm that have different graphs of the agents."""
-    radio, training = getattr(channel, "graph", None), getattr(algorithm, "graph", None)
+    radio = getattr(channel, "graph", None)
+    training = getattr(algorithm, "graph", None)
     if not isinstance(radio, Graph) or not isinstance(training, Graph):
         return
     names = {"erdos-renyi": "edge_probability", "given": "adjacency"}

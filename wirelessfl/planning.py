@@ -1,4 +1,4 @@
-"""Decisions of the server before a round: participants, problem and allocation."""
+"""Decisions of the server before a round: participants, allocation problem and allocation."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -19,7 +19,13 @@ from wirelessfl.values import ChannelState, Demand, Scenario
 
 @dataclass(frozen=True, eq=False)
 class PlannedRound:
-    """The server's decision in one round_index, and its input."""
+    """Decision of the server in one round, and its input.
+
+    Attributes:
+        channel: Channel of the round.
+        problem: Allocation problem that the server solved.
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+    """
 
     channel: ChannelState
     problem: Problem
@@ -29,11 +35,19 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> Problem:
-    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
-    client, (K,).
+    """Allocation problem of one round, in seconds and bits per client.
 
-    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a share sees
-    SNR / b; the gap of Shannon's rate divides its SNR.
+    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a fraction b
+    of the band sees SNR / b; the gap of Shannon's rate divides its SNR.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, of which the believed gain counts; (..., K).
+        demand: Weight updates and bits; (K,).
+        max_pruning_ratio: Largest pruning ratio, from 0 to 1.
+
+    Returns:
+        The problem; (..., K).
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -54,10 +68,17 @@ def allocation_problem(
 
 
 def participants(experiment: Experiment, round_index: int) -> NDArray[np.bool_]:
-    """Participants of round `round` (from 0): `run.participants` clients drawn without
-    replacement; (K,).
+    """Participants of a round: `run.participants` clients drawn without replacement.
+
+    Args:
+        experiment: Experiment with the number of participants and the seed.
+        round_index: Index of the round, from 0.
+
+    Returns:
+        Mask of the participants; (K,).
     """
-    clients, count = experiment.scenario.clients, experiment.run.participants
+    clients = experiment.scenario.clients
+    count = experiment.run.participants
     if count is None:
         return np.ones(clients, dtype=np.bool_)
     participates = np.zeros(clients, dtype=np.bool_)
@@ -75,10 +96,19 @@ def plan(
     round_index: int = 0,
     participates: NDArray[np.bool_] | None = None,
 ) -> PlannedRound:
-    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that
-    are `participates` (K,).
+    """Sample the channel of a round and solve its allocation for the participants.
 
-    The others get no band and ratio 0; their `demand` must be nothing.
+    Args:
+        experiment: Experiment with channel model and allocator.
+        demand: Weight updates and bits, 0 for clients that do not participate; (K,).
+        round_index: Index of the round, from 0.
+        participates: Mask of the participants; (K,); None: all clients.
+
+    Returns:
+        The plan; clients that do not participate get no band and ratio 0.
+
+    Raises:
+        InputError: The allocator gave a fraction or ratio outside [0, 1].
     """
     channel = experiment.channel.sample(
         experiment.scenario, Streams(experiment.run.seed, round_index)
@@ -100,7 +130,7 @@ def plan(
 def _solve(
     allocator: Allocator, problem: Problem, participates: NDArray[np.bool_] | None
 ) -> Allocation:
-    """The allocation of the clients that are participates, expanded out over all."""
+    """Solve the problem of the participants alone, and expand the allocation to all clients."""
     if participates is None or participates.all():
         return allocator.solve(problem)
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
@@ -125,11 +155,20 @@ def _solve(
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan of the first round_index, or `InputError` for what would stop a run of this first
-    `demand`.
+    """Plan the first round and refuse an experiment that could not run to its end.
 
-    What stops it sooner or later and can be told before: no client can meet the deadline, the
-    allocator refuses the problem, or the channel does not reach the last round.
+    Three causes are known before the start: no client can meet the deadline, the allocator refuses
+    the problem, or the channel does not reach the last round.
+
+    Args:
+        experiment: Experiment to check.
+        demand: Weight updates and bits of the first round; (K,).
+
+    Returns:
+        The plan of the first round.
+
+    Raises:
+        InputError: One of these causes is present.
     """
     check_feasible(experiment, demand)
     participates = participants(experiment, 0)
@@ -141,7 +180,15 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
-    """Raise `InputError` when no client can meet the deadline however much it prunes."""
+    """Refuse a scenario in which no client can meet the deadline at any pruning ratio.
+
+    Args:
+        experiment: Experiment to check.
+        demand: Weight updates and bits of the first round; (K,).
+
+    Raises:
+        InputError: The fixed work of every client takes longer than the deadline.
+    """
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(

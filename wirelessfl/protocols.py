@@ -62,8 +62,8 @@ class Runtime:
 
     Attributes:
         device: PyTorch device, such as cpu or cuda.
-        executor: Executor of the clients' local training: auto, loop, workers or another registered
-            name.
+        executor: Executor of the clients' local training: auto, loop, workers, stacked
+            or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
         precision: Arithmetic of the training, float32 or bfloat16 (autocast).

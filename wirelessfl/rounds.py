@@ -1,6 +1,4 @@
-"""The only round loop: channel -> allocation -> cell -> training -> record, one direction, every
-round.
-"""
+"""Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
@@ -40,14 +39,24 @@ def run_rounds(
     on_round: Callable[[RoundRecord], None] = lambda record: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
+    """Run or resume an experiment in its folder until `run.rounds` rounds are recorded.
 
-    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
-    is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
-    the run reads. `on_start` is called once the folder was found good, `on_round` after every new
-    round; `notify` receives messages for the user, one line each.
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        folder: Run folder, empty or that of an interrupted run.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+        on_start: Function that is called once the folder has been checked.
+        on_round: Function that receives the record of every new round.
+        notify: Function that receives messages for the user, one line each.
+
+    Raises:
+        InputError: The folder's checkpoints have another identity or other inputs, the folder is
+            damaged, or a client can never finish a round.
     """
-    settings, files = experiment.run, inputs or {}
+    settings = experiment.run
+    files = inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
@@ -76,23 +85,28 @@ def run_round(
     round_index: int,
     clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
-    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state,
-    backlog, record.
+    """Run one round.
+
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        state: State of the trainer before the round.
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+        clock_s: Simulated time at the start of the round in s.
+
+    Returns:
+        State and backlog after the round, and its record.
+
+    Raises:
+        InputError: A client can never finish the round.
     """
-    settings, scenario = experiment.run, experiment.scenario
+    settings = experiment.run
+    scenario = experiment.scenario
     participates, planned, timing = simulate_round(
         experiment, trainer.demand(state), backlog, round_index
     )
-    # Open work of a pending update may go on in a later round.
-    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
-    # A fade or a missing link may keep a client from finishing, a plan may not.
-    if scenario.deadline_policy != "wait":
-        stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
-    if stuck.any():
-        raise InputError(
-            f"round {round_index + 1}: client {np.argmax(stuck)} never finishes, "
-            "it has bits to upload and no band or rate"
-        )
+    _check_finishes(scenario, planned, timing, round_index)
     state, metrics = trainer.step(
         state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
     )
@@ -102,12 +116,94 @@ def run_round(
     return state, timing.backlog.where(backlog, participates), record
 
 
+def record_trained(
+    experiment: Experiment,
+    trained: TrainedRun,
+    folder: RunFolder,
+    *,
+    identity: str = "",
+    inputs: Contents | None = None,
+) -> bool:
+    """Record a run that was trained in a batch, as `run_rounds` would have run it.
+
+    There is one checkpoint, after the last round; of a diverged run it holds the last good state.
+
+    Args:
+        experiment: Experiment of the run.
+        trained: Rounds and final state of its training.
+        folder: Run folder without checkpoints.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+
+    Returns:
+        False, with nothing recorded, when an update is late or pruned by the allocation: the
+        batch assumes that none is, so the run has to be trained on its own.
+
+    Raises:
+        DivergenceError: Training diverged; the rounds before that are recorded.
+        InputError: A client can never finish a round.
+    """
+    folder.keep_rounds(0)
+    folder.summary_file.unlink(missing_ok=True)
+    backlog = Backlog.none(experiment.scenario.clients)
+    clock_s = 0.0
+    for round_index, done in enumerate(trained.rounds):
+        participates, planned, timing = simulate_round(
+            experiment, done.demand, backlog, round_index
+        )
+        _check_finishes(experiment.scenario, planned, timing, round_index)
+        told = delivery(experiment.scenario, timing, participates)
+        if not told.on_time.all() or planned.allocation.pruning_ratio.any():
+            folder.keep_rounds(0)
+            return False
+        record = _record(
+            round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
+        )
+        clock_s = record.clock_s
+        folder.append(record)
+    rounds = len(trained.rounds)
+    if rounds:
+        arrays = {**trained.state, **backlog.pack()}
+        folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
+    if rounds < experiment.run.rounds:
+        raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
+    folder.write_summary(summarise(folder.records()))
+    return True
+
+
+def _check_finishes(
+    scenario: Scenario, planned: PlannedRound, timing: RoundTiming, round_index: int
+) -> None:
+    """Raise `InputError` when a client can never finish the round."""
+    # Open work of a pending update may continue in a later round.
+    stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
+    # A fade or a missing link may keep a client from finishing, a plan may not.
+    if scenario.deadline_policy != "wait":
+        stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
+    if stuck.any():
+        raise InputError(
+            f"round {round_index + 1}: client {np.argmax(stuck)} never finishes, "
+            "it has bits to upload and no band or rate"
+        )
+
+
 def simulate_round(
     experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Participants of round `round` (from 0) with this `demand`, (K,), its plan and its outcome."""
+    """Plan and simulate one round.
+
+    Args:
+        experiment: Experiment with channel model, allocator and cell.
+        demand: Weight updates and bits of all clients; (K,).
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+
+    Returns:
+        Mask of the participants (K,), the plan, and the timing of the round.
+    """
     participates = participants(experiment, round_index)
-    demand, owed = demand.restricted_to(participates), backlog.restricted_to(participates)
+    demand = demand.restricted_to(participates)
+    owed = backlog.restricted_to(participates)
     planned = plan(experiment, owed.added_to(demand), round_index, participates)
     streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
@@ -122,9 +218,15 @@ def simulate_round(
 
 
 def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.bool_]) -> Delivery:
-    """Updates that the scenario's deadline policy lets the aggregation use.
+    """Updates that the deadline policy passes to the aggregation of a round.
 
-    `participates` (K,) are the participants of the round.
+    Args:
+        scenario: Cell and clients, with the policy.
+        timing: Timing of the round; (K,).
+        participates: Mask of the participants; (K,).
+
+    Returns:
+        The delivery; (K,).
     """
     none = np.zeros_like(participates)
     if scenario.deadline_policy == "wait":
@@ -141,7 +243,8 @@ def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.b
             late=none,
             arrived_late=none,
         )
-    pending = timing.backlog.pending  # of a client that uploads nothing now: its older update
+    # Of a client that uploads nothing in this round the pending update is an older one.
+    pending = timing.backlog.pending
     return Delivery(
         participates=participates,
         on_time=participates & timing.delivered & ~pending,
@@ -159,7 +262,8 @@ def _record(
     metrics: StepMetrics,
     accuracy: float | None,
 ) -> RoundRecord:
-    allocation, channel = planned.allocation, planned.channel
+    allocation = planned.allocation
+    channel = planned.channel
     return RoundRecord(
         round=number,
         clock_s=clock_s + timing.round_s,
@@ -198,8 +302,9 @@ def _restore(
     folder: RunFolder,
     notify: Callable[[str], None],
 ) -> tuple[int, float, Any, Backlog]:
-    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the
-    beginning.
+    """Index of the first round, clock, state and backlog: those of the last good checkpoint.
+
+    Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
     checkpoint = folder.last_checkpoint(notify)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import FITTING
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
-from wirelessfl.allocation.ranges import LONGEST_S
+from wirelessfl.allocation.ranges import LARGEST
 
 _DOUBLINGS = 60
 _HALVINGS = 100
@@ -138,7 +138,7 @@ def _conflict(problem: Problem, needed: Array) -> NDArray[np.bool_]:
 
 
 def _later(problem: Any, more_s: Array) -> Any:
-    longer_s = np.minimum(problem.deadline_s + more_s[..., None], LONGEST_S)
+    longer_s = np.minimum(problem.deadline_s + more_s[..., None], LARGEST)
     return replace(problem, deadline_s=longer_s)
 
 

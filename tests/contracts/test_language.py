@@ -41,7 +41,7 @@ WORDS = {
     r"out of the question": "rejected",
     r"one more of everything": "each resource",
     r"(?:rooms?|houses?|wings?) of": "packages, layers, interfaces",
-    r"the (?:house|room|wing|wall)s?": "packages, layers, interfaces",
+    r"the (?:house|room|wing)s?": "packages, layers, interfaces",
     r"(?:is|are) (?:not )?there": "available, present",
     r"behind it": "after it, followed by",
     r"a person": "the user",

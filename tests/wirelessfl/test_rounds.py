@@ -1,3 +1,5 @@
+"""Round loop: records, evaluations, allocation and summary of short runs."""
+
 import dataclasses
 import json
 
@@ -99,8 +101,9 @@ def test_two_allocators_see_the_same_channel(folder):
 
 
 def test_the_problem_is_scenario_channel_and_demand_in_seconds_and_bits():
-    """NOTES 1.6: T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits; the anchor A_k of the mean
-    channel.
+    """Times of the reference notes, section 1.6, and the anchor A_k of the mean channel.
+
+    T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits.
     """
     static = plugins.load("channels", "static")()
     demand = plugins.load("algorithms", "counting")().demand(10)

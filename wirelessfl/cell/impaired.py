@@ -1,5 +1,6 @@
-"""A round in which clients share, lose, drop out or come late: every client a SimPy process, over
-one band.
+"""Rounds with impairments: every client a SimPy process, over one common band.
+
+Clients share the band, lose packets, drop out or come late.
 """
 
 from collections.abc import Callable, Generator
@@ -25,18 +26,31 @@ _NO_DRAWS = np.random.default_rng(0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Figures:
-    """Counts up to some moment; shape (K,)."""
+    """State of all clients at some moment of the round.
+
+    Attributes:
+        spent_s: Seconds in each phase; (K,).
+        cpu_s: CPU seconds done; (K,).
+        air_s: Seconds of transmission; (K,).
+        lost: True for lost clients; (K,).
+        retransmissions: Packets sent again; (K,).
+        keeps: True where the update of this round uploads anything; (K,).
+        pending: True where an update has not arrived; (K,).
+        open_s: CPU seconds of it still to do; (K,).
+        open_bits: Bits of it still to send; (K,).
+        band_s: Seconds of transmission times the fraction of the band, over all clients.
+    """
 
     spent_s: dict[str, Array]
     cpu_s: Array
     air_s: Array
     lost: NDArray[np.bool_]
     retransmissions: NDArray[np.int64]
-    keeps: NDArray[np.bool_]  # whose update of this round uploads anything
-    pending: NDArray[np.bool_]  # clients with an update in transit
-    open_s: Array  # its CPU seconds to come
+    keeps: NDArray[np.bool_]
+    pending: NDArray[np.bool_]
+    open_s: Array
     open_bits: Array
-    band_s: float  # seconds times share of the band
+    band_s: float
 
 
 def disturbed(
@@ -47,7 +61,19 @@ def disturbed(
     streams: Streams,
     backlog: Backlog,
 ) -> RoundTiming:
-    """The round by events; what `simulate` does when a feature of the cell is on."""
+    """Simulate a round by events, for cells in which an impairment is on.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round; gains (K,).
+        demand: Weight updates and bits; (K,).
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+        streams: Random streams of the round.
+        backlog: Open work of late updates; (K,).
+
+    Returns:
+        Time, energy and losses of each client; (K,).
+    """
     env = simpy.Environment()
     trace: list[Line] = []
     packets = None
@@ -71,9 +97,8 @@ def disturbed(
     look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
     server = env.process(_server(env, processes, scenario, trace, look))
     env.run()
-    ended: Any = (
-        (np.inf, look()) if server.is_alive else server.value
-    )  # alive: an upload is endless
+    # A server that is still waiting when no event is left has an upload that never ends.
+    ended: Any = (np.inf, look()) if server.is_alive else server.value
     round_s, at_end = ended
     return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
@@ -88,10 +113,9 @@ def _timing(
     at_end: _Figures,
     afterwards: _Figures,
 ) -> RoundTiming:
-    """The record of the round, from its state at its end and that after the last client was
-    followed up.
+    """Result of the round, from its state at its end and after the last client was followed up.
 
-    Energy, retransmissions and the use of the band end with the round under every policy.
+    Energy, retransmissions and band utilisation end with the round under every policy.
     """
     cut = scenario.deadline_policy == "late-next-round"  # open work is done in the next round
     figures = at_end if cut else afterwards
@@ -102,7 +126,7 @@ def _timing(
     )
     earlier = older_s <= round_s * ON_TIME if round_s < np.inf else older_s < np.inf
     owes = figures.pending & ~np.where(figures.keeps, delivered, earlier) & cut
-    told = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
+    reported = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
     return RoundTiming(
         download_s=figures.spent_s["download"],
         compute_s=figures.spent_s["compute"],
@@ -111,9 +135,8 @@ def _timing(
         delivered=delivered,
         energy_j=energy_j(scenario, channel, hz, at_end.cpu_s, at_end.air_s),
         round_s=round_s,
-        trace=tuple(
-            sorted(told, key=lambda line: line[0])
-        ),  # clients on time by rounding follow the deadline
+        # Clients that are on time by rounding follow the deadline in the trace.
+        trace=tuple(sorted(reported, key=lambda line: line[0])),
         lost=figures.lost,
         earlier=earlier,
         retransmissions=at_end.retransmissions,
@@ -129,10 +152,10 @@ def _timing(
 
 
 def _on_cpu(env: simpy.Environment, scenario: Scenario, streams: Streams, client: int) -> Work:
-    """Work on the client's processor."""
+    """Process that does work on the client's processor."""
     loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
-    streams = streams.generator("background", client) if loaded else _NO_DRAWS
-    return partial(work, env, processor=scenario.processor, streams=streams)
+    rng = streams.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, rng=rng)
 
 
 def _to_do(
@@ -143,13 +166,11 @@ def _to_do(
     backlog: Backlog,
     hz: Array,
 ) -> tuple[list[float], list[tuple[Update, ...]]]:
-    """Seconds of each client's download, and its updates: the pending one, then this round's."""
+    """Seconds of each client's download, and its updates: the pending one, then the new one."""
     planned = phases(scenario, channel, demand, allocation)
     slower = scenario.per_client("cpu_hz") / hz
-    fixed_s, prunable_s = (
-        (planned.fixed_s * slower).tolist(),
-        (planned.prunable_s * slower).tolist(),
-    )
+    fixed_s = (planned.fixed_s * slower).tolist()
+    prunable_s = (planned.prunable_s * slower).tolist()
     open_s = (compute_s(scenario, backlog.updates) * slower).tolist()
     bits = upload_bits(demand, allocation.kept_fraction).tolist()
     updates: list[tuple[Update, ...]] = []
@@ -164,8 +185,9 @@ def _to_do(
 def _drop_out(
     env: simpy.Environment, scenario: Scenario, streams: Streams, processes: list[simpy.Process]
 ) -> None:
-    """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has
-    finished by then.
+    """Interrupt the clients that this round loses, at a moment uniform over the deadline.
+
+    A client that has finished by then is not lost.
     """
     if scenario.medium.dropout_probability == 0:
         return
@@ -189,9 +211,9 @@ def _server(
     trace: list[Line],
     look: Callable[[], _Figures],
 ) -> Generator[simpy.Event, None, tuple[float, _Figures]]:
-    """Wait as the deadline policy says; when the server goes on, and what had happened by then.
+    """Wait as the deadline policy says; return the end of the round and the state at that moment.
 
-    A client that finishes within rounding of the deadline is waited for, but the round has ended at
+    A client that finishes within rounding of the deadline is awaited, but the round has ended at
     the deadline where another one is late.
     """
     yield env.all_of(processes) | env.timeout(scenario.deadline_s)
@@ -209,7 +231,7 @@ def _server(
 def _look(
     clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
 ) -> _Figures:
-    """Counts up to now; `keeps` is true for clients whose update of this round uploads anything."""
+    """State of all clients now; `keeps` marks the clients with bits to upload in this round."""
     band.settle()
     for client in clients:
         client.settle()
