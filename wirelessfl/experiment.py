@@ -117,7 +117,8 @@ class Experiment:
 
 def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
     """Refuse a channel model and an algorithm that have different graphs of the agents."""
-    radio, training = getattr(channel, "graph", None), getattr(algorithm, "graph", None)
+    radio = getattr(channel, "graph", None)
+    training = getattr(algorithm, "graph", None)
     if not isinstance(radio, Graph) or not isinstance(training, Graph):
         return
     names = {"erdos-renyi": "edge_probability", "given": "adjacency"}

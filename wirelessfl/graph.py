@@ -15,8 +15,8 @@ from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 
 GRAPHS = ("erdos-renyi", "ring", "complete", "given")
-TRIES = 1000  # how often an Erdos-Renyi graph is drawn until it is connected
-NAMED = 10  # number of agents that an error line names
+TRIES = 1000  # most draws of an Erdos-Renyi graph until it is connected
+NAMED = 10  # most agents that an error line names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,8 @@ def participants(experiment: Experiment, round_index: int) -> NDArray[np.bool_]:
     Returns:
         Mask of the participants; (K,).
     """
-    clients, count = experiment.scenario.clients, experiment.run.participants
+    clients = experiment.scenario.clients
+    count = experiment.run.participants
     if count is None:
         return np.ones(clients, dtype=np.bool_)
     participates = np.zeros(clients, dtype=np.bool_)

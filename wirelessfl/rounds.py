@@ -55,7 +55,8 @@ def run_rounds(
         InputError: The folder's checkpoints have another identity or other inputs, the folder is
             damaged, or a client can never finish a round.
     """
-    settings, files = experiment.run, inputs or {}
+    settings = experiment.run
+    files = inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
@@ -100,7 +101,8 @@ def run_round(
     Raises:
         InputError: A client can never finish the round.
     """
-    settings, scenario = experiment.run, experiment.scenario
+    settings = experiment.run
+    scenario = experiment.scenario
     participates, planned, timing = simulate_round(
         experiment, trainer.demand(state), backlog, round_index
     )
@@ -173,7 +175,7 @@ def _check_finishes(
     scenario: Scenario, planned: PlannedRound, timing: RoundTiming, round_index: int
 ) -> None:
     """Raise `InputError` when a client can never finish the round."""
-    # Open work of a pending update may go on in a later round.
+    # Open work of a pending update may continue in a later round.
     stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
     # A fade or a missing link may keep a client from finishing, a plan may not.
     if scenario.deadline_policy != "wait":
@@ -200,7 +202,8 @@ def simulate_round(
         Mask of the participants (K,), the plan, and the timing of the round.
     """
     participates = participants(experiment, round_index)
-    demand, owed = demand.restricted_to(participates), backlog.restricted_to(participates)
+    demand = demand.restricted_to(participates)
+    owed = backlog.restricted_to(participates)
     planned = plan(experiment, owed.added_to(demand), round_index, participates)
     streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
@@ -240,7 +243,8 @@ def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.b
             late=none,
             arrived_late=none,
         )
-    pending = timing.backlog.pending  # of a client that uploads nothing now: its older update
+    # Of a client that uploads nothing in this round the pending update is an older one.
+    pending = timing.backlog.pending
     return Delivery(
         participates=participates,
         on_time=participates & timing.delivered & ~pending,
@@ -258,7 +262,8 @@ def _record(
     metrics: StepMetrics,
     accuracy: float | None,
 ) -> RoundRecord:
-    allocation, channel = planned.allocation, planned.channel
+    allocation = planned.allocation
+    channel = planned.channel
     return RoundRecord(
         round=number,
         clock_s=clock_s + timing.round_s,

@@ -1,4 +1,4 @@
-"""Traces in the forms in which measurements are published: columns, separators, units, time, seconds without a link."""
+"""Traces in the forms of published measurements: columns, separators, units, time, no link."""
 
 import time
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.interface import Array, Problem, kept_fraction
 from wirelessfl.values import ON_TIME
 
-_LOST = 1e-6  # kept fractions of which 1 - ratio has lost more than the last 6 of 16 digits
+_LOST = 1e-6  # below it 1 - ratio has lost more than the last 6 of 16 digits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +61,8 @@ class Allocation:
         * `infeasible`: cannot meet the deadline or its cap.
         * `left out`: excluded by a selection.
         """
-        ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
+        ratio = self.pruning_ratio
+        cap = np.asarray(self.problem.max_pruning_ratio)
         return np.select(
             [
                 self._left_out & ~self._too_long,
@@ -159,7 +160,8 @@ class Allocation:
         return reasons if batch else str(reasons[()])
 
     def _reason(self, index: tuple[int, ...]) -> str:
-        too_long, over = self._too_long[index], self._over_cap[index]
+        too_long = self._too_long[index]
+        over = self._over_cap[index]
         deadline_ms = 1e3 * np.asarray(self.problem.deadline_s)[index]
         parts = [
             f"client {k}: its fixed work alone misses the deadline of {deadline_ms[k]:g} ms "
@@ -168,10 +170,8 @@ class Allocation:
         ]
         out = self._left_out[index] & ~too_long
         parts += self._reasons_left_out(index, out)
-        over, crowded = (
-            over & ~too_long & ~out,
-            self._crowded_out[index] & ~too_long & ~out,
-        )
+        over = over & ~too_long & ~out
+        crowded = self._crowded_out[index] & ~too_long & ~out
         if crowded.any():
             names = ", ".join(str(k) for k in np.flatnonzero(crowded))
             parts.append(

@@ -12,7 +12,7 @@ from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
-_LAST_DIGITS = 2.0**-51  # of a difference 1 - x, which is itself rounded to 2^-53
+_LAST_DIGITS = 2.0**-51  # error of a difference 1 - x, which is itself rounded to 2^-53
 
 
 class Problem(Protocol):

@@ -29,15 +29,15 @@ class NoisePsdProblem:
     Every field but `bandwidth_hz` and `link` is broadcast to (..., K) float64.
 
     Attributes:
-        deadline_s: Deadline of the round in s; from 1e-15 to 1e15.
-        fixed_s: Time in s that pruning does not shorten; from 0 to 1e30.
+        deadline_s: Deadline of the round in s; from 1e-65 to 1e65.
+        fixed_s: Time in s that pruning does not shorten; from 0 to 1e65.
         prunable_s: Time in s of the unpruned model that shrinks with the kept fraction; from 0 to
-            1e30.
-        upload_bits: Bits of the unpruned upload that shrink with the kept fraction; from 0 to 1e30.
+            1e65.
+        upload_bits: Bits of the unpruned upload that shrink with the kept fraction; from 0 to 1e65.
         snr: Linear SNR h p / (B N0) over the whole band; from 0 to 1e30.
-        bandwidth_hz: Bandwidth B in Hz; from 1e-30 to 1e30.
-        fixed_upload_bits: Bits that pruning does not save; from 0 to 1e30.
-        weight: Weight of the client in the objective; 0, or from 1e-30 to 1e30.
+        bandwidth_hz: Bandwidth B in Hz; from 1e-65 to 1e65.
+        fixed_upload_bits: Bits that pruning does not save; from 0 to 1e65.
+        weight: Weight of the client in the objective; 0, or from 1e-65 to 1e65.
         max_pruning_ratio: Largest pruning ratio; from 0 to 1; 1 is no limit.
         link: Rate model and packet errors.
 

@@ -36,17 +36,17 @@ class AllocationProblem:
     batch axes before it.
 
     Attributes:
-        deadline_s: Deadline of the round in s; from 1e-15 to 1e15.
-        fixed_s: Time in s that pruning does not shorten; from 0 to 1e30.
+        deadline_s: Deadline of the round in s; from 1e-65 to 1e65.
+        fixed_s: Time in s that pruning does not shorten; from 0 to 1e65.
         prunable_s: Time in s of the unpruned model that shrinks with the kept fraction; from 0 to
-            1e30.
-        upload_bits: Bits of the unpruned upload that shrink with the kept fraction; from 0 to 1e30.
-        rate_bps: Rate over the whole band in bit/s; from 0 to 1e30.
-        fixed_upload_bits: Bits that pruning does not save; from 0 to 1e30.
-        weight: Weight of the client in the objective; 0, or from 1e-30 to 1e30.
+            1e65.
+        upload_bits: Bits of the unpruned upload that shrink with the kept fraction; from 0 to 1e65.
+        rate_bps: Rate over the whole band in bit/s; from 0 to 1e65.
+        fixed_upload_bits: Bits that pruning does not save; from 0 to 1e65.
+        weight: Weight of the client in the objective; 0, or from 1e-65 to 1e65.
         max_pruning_ratio: Largest pruning ratio; from 0 to 1; 1 is no limit.
-        bandwidth_hz: Bandwidth in Hz, which only converts a shortfall of band to hertz; from 1e-30
-            to 1e30. None: the shortfall is a fraction only.
+        bandwidth_hz: Bandwidth in Hz, which only converts a shortfall of band to hertz; from 1e-65
+            to 1e65. None: the shortfall is a fraction only.
 
     Raises:
         InputError: Values are not finite or outside their range, or shapes do not broadcast.

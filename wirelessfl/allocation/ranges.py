@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from wirelessfl.errors import InputError
 
-LARGEST, SMALLEST = 1e65, 1e-65  # of times, bits, rates and weights
-_MOST_RAISED, _LEAST_RAISED = 1e30, 1e-30  # of values that are squared or cubed
+# Limits of times, bits, rates and weights.
+LARGEST = 1e65
+SMALLEST = 1e-65
+# Limits of values that are squared or cubed.
+_MOST_RAISED = 1e30
+_LEAST_RAISED = 1e-30
 _ABOVE_ZERO = {
     "deadline_s": SMALLEST,
     "bandwidth_hz": SMALLEST,
@@ -36,7 +40,7 @@ _MAY_BE_INFINITE = ("energy_budget_j",)
 
 
 def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
-    """The field `name` of a problem as float64 values.
+    """Values of a field of a problem as float64.
 
     Args:
         name: Field, as the message names it.
@@ -46,8 +50,8 @@ def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
         The values, of the shape of `value`.
 
     Raises:
-        InputError: What is no array of numbers, NaN, infinite (but for an energy budget) or
-            outside the field's range.
+        InputError: The value is not an array of numbers, NaN, infinite (except for an energy
+            budget) or outside the field's range.
     """
     try:
         array = np.asarray(value, dtype=np.float64)

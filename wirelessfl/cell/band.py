@@ -10,7 +10,7 @@ from wirelessfl.cell.closed_form import packet_loss, sending_rate_bps
 from wirelessfl.cell.packets import Packets
 from wirelessfl.values import Array, ChannelState, Scenario
 
-LAST_BLOCK = 10_000  # the gain of this block stays, so that every round ends
+LAST_BLOCK = 10_000  # coherence block whose gain stays, so that every round ends
 
 
 class Band:
@@ -45,10 +45,13 @@ class Band:
         packets: list[Packets] | None,
         note: Callable[[int, str], None],
     ) -> None:
-        self._env, self._scenario, self._channel = env, scenario, channel
+        self._env = env
+        self._scenario = scenario
+        self._channel = channel
         self._weight = bandwidth_fraction
         self._conserving = scenario.medium.bands == "work-conserving"
-        self._packets, self._note = packets, note
+        self._packets = packets
+        self._note = note
         self._coherence_s = scenario.medium.coherence_s if channel.block_gain is not None else None
         self._gain = channel.gain
         self._block = -1
@@ -56,19 +59,17 @@ class Band:
         clients = scenario.clients
         self._sending: NDArray[np.bool_] = np.zeros(clients, dtype=np.bool_)
         self._through: list[simpy.Event | None] = [None] * clients
-        self._share, self._rate, self._loss = (
-            np.zeros(clients),
-            np.zeros(clients),
-            np.zeros(clients),
-        )
-        self._since_s = np.zeros(clients)  # up to when a client's bits are counted off
-        self._run_bits = np.zeros(clients)  # bits sent from the start of the run to its end
-        self._left_bits = np.zeros(clients)  # of them still to come
+        self._fraction = np.zeros(clients)
+        self._rate = np.zeros(clients)
+        self._loss = np.zeros(clients)
+        self._since_s = np.zeros(clients)  # moment up to which a client's bits are counted
+        self._run_bits = np.zeros(clients)  # bits from the start of a run of packets to its end
+        self._left_bits = np.zeros(clients)  # bits of the run still to send
         self._ends_s = np.full(clients, np.inf)
         self._alarm: simpy.Event | None = None
         self._planned = self._rates(self._weight)
-        self.air_s = np.zeros(clients)  # seconds of transmission
-        self.band_s = np.zeros(clients)  # seconds of transmission times the fraction of the band
+        self.air_s = np.zeros(clients)
+        self.band_s = np.zeros(clients)
 
     def reaches(self, client: int) -> bool:
         """True where the client can obtain a fraction of the band in this round.
@@ -135,13 +136,16 @@ class Band:
         """Update fraction, rate and loss of all transmitting clients, and set the alarm."""
         if self._follow_gain():
             self._planned = self._rates(self._weight)
-        share, rate, loss = self._given()
+        fraction, rate, loss = self._given()
         new_loss = self._sending & (loss != self._loss)
-        changed = self._sending & ((rate != self._rate) | (share != self._share)) | new_loss
+        # Bits are counted at the old rate before a new one holds.
+        changed = self._sending & ((rate != self._rate) | (fraction != self._fraction)) | new_loss
         if started is not None:
             changed[started] = new_loss[started] = True
         self._count_off(changed)
-        self._share, self._rate, self._loss = share, rate, loss
+        self._fraction = fraction
+        self._rate = rate
+        self._loss = loss
         if self._packets is not None:
             for client in np.flatnonzero(new_loss):
                 self._aim(int(client))
@@ -156,25 +160,25 @@ class Band:
         More band may carry less where it takes the SNR below a row of a table, or into packet
         errors: a client then uses its allocated fraction only.
         """
-        share = self._shares()
+        fraction = self._fractions()
         if not self._conserving:
-            return share, *self._planned
-        given = (share, *self._rates(share))
+            return fraction, *self._planned
+        given = (fraction, *self._rates(fraction))
         link = self._scenario.link
         if self._scenario.noise_density_w_per_hz is None or link.plans_shannon:
             return given
         own = (self._weight, *self._planned)
         worse = given[1] * (1.0 - given[2]) < own[1] * (1.0 - own[2])
-        share, rate, loss = (np.where(worse, *both) for both in zip(own, given, strict=True))
-        return share, rate, loss
+        fraction, rate, loss = (np.where(worse, *both) for both in zip(own, given, strict=True))
+        return fraction, rate, loss
 
-    def _rates(self, share: Array) -> tuple[Array, Array]:
-        rate = sending_rate_bps(self._scenario, self._channel, self._gain, share)
+    def _rates(self, fraction: Array) -> tuple[Array, Array]:
+        rate = sending_rate_bps(self._scenario, self._channel, self._gain, fraction)
         if self._packets is None:
             return rate, self._loss
-        return rate, packet_loss(self._scenario, self._channel, self._gain, share)
+        return rate, packet_loss(self._scenario, self._channel, self._gain, fraction)
 
-    def _shares(self) -> Array:
+    def _fractions(self) -> Array:
         """Current fractions of the band.
 
         The allocated ones under `static`; under `work-conserving` the band is divided among the
@@ -204,10 +208,10 @@ class Band:
 
     def _count_off(self, clients: NDArray[np.bool_]) -> None:
         seconds = np.where(clients, self._env.now - self._since_s, 0.0)
-        on_air_s = np.where(self._rate > 0, seconds, 0.0)
-        self._left_bits = np.maximum(self._left_bits - on_air_s * self._rate, 0.0)
-        self.air_s = self.air_s + on_air_s
-        self.band_s = self.band_s + on_air_s * self._share
+        transmit_s = np.where(self._rate > 0, seconds, 0.0)
+        self._left_bits = np.maximum(self._left_bits - transmit_s * self._rate, 0.0)
+        self.air_s = self.air_s + transmit_s
+        self.band_s = self.band_s + transmit_s * self._fraction
         self._since_s = np.where(clients, self._env.now, self._since_s)
 
     def _aim(self, client: int) -> None:
@@ -226,7 +230,7 @@ class Band:
             self._alarm.callbacks.append(self._wake)
 
     def _wake(self, alarm: simpy.Event) -> None:
-        if alarm is not self._alarm:  # something changed since it was set
+        if alarm is not self._alarm:  # an outdated alarm: a later event has set another one
             return
         ended = self._sending & (self._ends_s <= self._env.now)
         self._count_off(ended)

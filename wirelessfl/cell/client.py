@@ -10,8 +10,8 @@ import simpy
 
 from wirelessfl.cell.band import Band
 
-SERVER = -1  # the client number of the server's own lines in a trace
-Line = tuple[float, int, str]  # of a trace: time_s, client, event
+SERVER = -1  # client number of the server's own lines in a trace
+Line = tuple[float, int, str]  # line of a trace: time_s, client, event
 PHASES = ("download", "compute", "upload", "rest")
 # Arguments: CPU seconds, note=callback for an interrupted CPU.
 Work = Callable[..., Generator[Any, Any, None]]

@@ -66,7 +66,8 @@ def work(
     if processor.cpu != "loaded" or processor.background_rate_hz == 0:
         yield env.timeout(seconds)
         return
-    import simpy  # here, since whoever reads a scenario needs no events
+    # Deferred import: reading a scenario needs no SimPy.
+    import simpy
 
     from wirelessfl.cell.queueing import giving_way, poisson_jobs
 

@@ -30,17 +30,20 @@ def undisturbed(
     """
     planned = phases(scenario, channel, demand, allocation)
     highest_hz = hz = scenario.per_client("cpu_hz")
-    fixed_s, prunable_s = planned.fixed_s, planned.prunable_s
+    fixed_s = planned.fixed_s
+    prunable_s = planned.prunable_s
     if scenario.processor.cpu == "dvfs":
         hz = cpu_hz(scenario, demand, allocation, allocation.latency_s)
-        fixed_s, prunable_s = fixed_s * (highest_hz / hz), prunable_s * (highest_hz / hz)
+        fixed_s = fixed_s * (highest_hz / hz)
+        prunable_s = prunable_s * (highest_hz / hz)
     trace, finish_s = _run(np.array([planned.download_s, fixed_s, prunable_s, planned.upload_s]))
     delivered = finish_s <= scenario.deadline_s * ON_TIME
     round_s = float(finish_s.max())
     if not delivered.all():
         round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
         trace.append((scenario.deadline_s, SERVER, "deadline"))
-        trace.sort(key=lambda line: line[0])  # clients on time by rounding follow the deadline
+        # Clients that are on time by rounding follow the deadline in the trace.
+        trace.sort(key=lambda line: line[0])
     compute_s = fixed_s + prunable_s
     cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
     none = np.zeros(scenario.clients, dtype=np.bool_)

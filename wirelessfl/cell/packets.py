@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.scenario.link import Link
 
-_AHEAD = 4096  # packets that are looked ahead at most, whatever the upload
+_AHEAD = 4096  # most packets of a run, whatever the upload
 
 
 class Packets:
@@ -31,7 +31,7 @@ class Packets:
         self._rng = rng
         self._uniform = np.zeros(0)  # draws of the current or next transmission, and of later ones
         self._failed = 0  # lost transmissions of the current packet
-        self._left_bits = 0.0  # of the upload, the current packet in full
+        self._left_bits = 0.0  # bits of the upload, the current packet in full
         self._run = 0  # transmissions until the next loss or the end of the run
         self._outcome = ""  # of the run
         self.retransmissions = 0
@@ -66,6 +66,7 @@ class Packets:
         Returns:
             Bits up to the end of the next lost packet or of the upload.
         """
+        # Less than 1e-9 of a packet is rounding, not another packet.
         whole = max(int(np.ceil(self._left_bits / self._size_bits - 1e-9)), 1)
         self._run = min(whole, _AHEAD)
         lost = np.flatnonzero(self._draws(self._run) < loss)

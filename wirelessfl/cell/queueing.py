@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import simpy
 
-URGENT, BACKGROUND_WORK = 0, 1  # priorities at the server: the smaller number goes first
+# Priorities at the server: the smaller number goes first.
+URGENT = 0
+BACKGROUND_WORK = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,8 @@ def giving_way(
     Yields:
         SimPy events.
     """
-    left_s, resumed = seconds, False
+    left_s = seconds
+    resumed = False
     while True:
         with server.request(priority=BACKGROUND_WORK) as turn:
             yield turn
@@ -110,5 +113,6 @@ def giving_way(
             except simpy.Interrupt as interrupt:
                 if not isinstance(interrupt.cause, simpy.resources.resource.Preempted):
                     raise
-            left_s, resumed = left_s - (env.now - started_s), True
+            left_s = left_s - (env.now - started_s)
+            resumed = True
             note("interrupted")

@@ -37,7 +37,12 @@ class FastTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """Bandwidth and kept fractions of some rounds; (..., K)."""
+    """Bandwidth and kept fractions of some rounds.
+
+    Attributes:
+        bandwidth_fraction: Fraction of the band; (..., K).
+        kept_fraction: Kept fraction of the prunable part; (..., K).
+    """
 
     bandwidth_fraction: Array
     kept_fraction: Array
@@ -101,9 +106,8 @@ def round_times(
             fit.
     """
     needs_events = beyond_formula(scenario)
-    if (
-        scenario.processor.cpu != "fixed"
-    ):  # a scaled frequency follows from the plan, which is not known here
+    # A scaled frequency follows from the plan, which is not an argument.
+    if scenario.processor.cpu != "fixed":
         needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
         raise InputError(
@@ -123,7 +127,8 @@ def round_times(
             f"gain, bandwidth_fraction, pruning_ratio must fit (..., {clients}), got {got}"
         )
     rows = [np.broadcast_to(array, shape).reshape(-1, clients) for array in arrays]
-    per_client, round_s = np.empty((5, *rows[0].shape)), np.empty(len(rows[0]))
+    per_client = np.empty((5, *rows[0].shape))
+    round_s = np.empty(len(rows[0]))
     step = max(_AT_ONCE // clients, 1)
     for start in range(0, len(round_s), step):
         part = slice(start, start + step)
@@ -154,7 +159,8 @@ def _fill(
         gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
     )
     planned = phases(scenario, channel, demand, _Shares(band, 1.0 - ratio))
-    out[0], out[2] = planned.download_s, planned.upload_s
+    out[0] = planned.download_s
+    out[2] = planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])
     round_s: Array = out[3].max(axis=-1)

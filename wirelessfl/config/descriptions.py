@@ -85,7 +85,9 @@ def describe_fields(cls: Any) -> list[FieldDescription]:
 
 
 def _described(cls: Any, start: Any) -> Iterator[FieldDescription]:
-    hints, texts, owners = get_type_hints(cls), _texts(cls), _owners(cls)
+    hints = get_type_hints(cls)
+    texts = _texts(cls)
+    owners = _owners(cls)
     for field in dataclasses.fields(cls):
         default = _default(field) if start is None else getattr(start, field.name)
         hint = hints[field.name]

@@ -56,7 +56,8 @@ def file_fields(cls: Any) -> tuple[str, ...]:
     Returns:
         The names.
     """
-    hints, found = _hints(cls), list[str]()
+    hints = _hints(cls)
+    found = list[str]()
     for field in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[field.name]):
             found += file_fields(hints[field.name])
@@ -205,9 +206,8 @@ def typed(field: str, annotation: Any, value: Any) -> Any:
         raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}") from None
 
 
-_hints = cache(
-    get_type_hints
-)  # of a class, for they never change; a study reads hundreds of experiments
+# Type hints of a class never change, and a study reads hundreds of experiments.
+_hints = cache(get_type_hints)
 
 
 @cache

@@ -44,12 +44,8 @@ SELECTORS = {
 }
 MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
-WITHOUT_EFFECT = (
-    "checkpoint_every",
-    "executor",
-    "workers",
-    "stack",
-)  # of section run: not part of a run's name
+# Fields of section run that do not change the records and are not part of an experiment's hash.
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")
 
 
 def read_tables(path: Path) -> Tables:
@@ -88,7 +84,7 @@ def _file_fields(section: str, table: Mapping[str, Any]) -> tuple[str, ...]:
     key = SELECTORS[section][0]
     try:
         return file_fields(plugin_class(section, table.get(key, DEFAULTS[section])))
-    except InputError:  # an unknown plug-in is refused where an experiment is made of it
+    except InputError:  # an unknown plug-in is refused by `from_tables`
         return ()
 
 
@@ -280,8 +276,8 @@ def to_toml(
     """
     tables = to_tables(experiment)
     if folder is not None:
-        here = os.path.realpath(folder)
-        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), here))
+        base = os.path.realpath(folder)
+        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), base))
     if inputs:
         tables[INPUTS] = {name: content.as_table() for name, content in inputs.items()}
     return tomli_w.dumps(tables)

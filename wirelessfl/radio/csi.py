@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl.errors import check_count, check_number
 
 Array = NDArray[np.float64]
-MOST = 0.99  # the largest outage or relative error that can be asked for
+MOST = 0.99  # largest outage and relative error
 
 
 def outage_gain(mean_gain: ArrayLike, outage: float, antennas: int = 1) -> Array:
@@ -31,7 +31,7 @@ def outage_gain(mean_gain: ArrayLike, outage: float, antennas: int = 1) -> Array
     Raises:
         InputError: An argument is outside its limits.
     """
-    from scipy.special import gammaincinv  # slow to import, and most channels never ask
+    from scipy.special import gammaincinv  # slow to import, and most channels do not need it
 
     check_number("mean_gain", np.ravel(mean_gain).tolist(), above=0)
     check_number("outage", outage, above=0, at_most=MOST)

@@ -10,7 +10,7 @@ from wirelessfl.errors import InputError, check_count, check_number
 from wirelessfl.radio.nr_tables import EESM_BETA, MCS, RESOURCE_BLOCKS, TRANSPORT_BLOCK_BITS
 
 Array = NDArray[np.float64]
-SUBCARRIERS = 12  # of a resource block: 3GPP TS 38.211, section 4.4.4.1
+SUBCARRIERS = 12  # sub-carriers of a resource block: 3GPP TS 38.211, section 4.4.4.1
 SUBCARRIER_SPACINGS_HZ = (15e3, 30e3, 60e3)
 _MOST_ELEMENTS = 156  # resource elements of a block that count: TS 38.214, section 5.1.3.2
 _MOST_IN_TABLE = 3824

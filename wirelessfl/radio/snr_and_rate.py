@@ -6,10 +6,10 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl.units import db_to_linear, linear_to_db
 
 Array = NDArray[np.float64]
-_MOST_SNR = 1e300  # the SNR in a band next to 0; the rate there has long underflowed
-_SMALL = (
-    0.05  # below this t / (1 + t) the slope is summed as a series, because its two terms cancel
-)
+# Limit of the SNR in a band next to 0, whose rate has underflowed long before.
+_MOST_SNR = 1e300
+# Below this t / (1 + t) the slope is summed as a series, because its two terms cancel.
+_SMALL = 0.05
 _SERIES = 1.0 / np.arange(15, 1, -1)  # 1/15 ... 1/2, highest power first
 _NEWTON_STEPS = 6
 
@@ -165,6 +165,7 @@ def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
         1.0 / _MOST_SNR,
         1.0 - 2**-53,
     )
+    # Upper bound of W_{-1} by Chatzigeorgiou (2013), the start of Newton's method in ln t.
     depth = np.maximum(kappa - 1.0 - np.log(kappa), 0.0)
     t = (1.0 - kappa + np.sqrt(2.0 * depth) + depth) / kappa
     for _ in range(_NEWTON_STEPS):

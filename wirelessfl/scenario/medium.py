@@ -5,7 +5,7 @@ from typing import Literal
 
 from wirelessfl.errors import check_choice, check_number
 
-LEAST_COHERENCE_S = 1e-9  # beyond any channel
+LEAST_COHERENCE_S = 1e-9  # shorter than that of any channel
 BANDS = ("static", "work-conserving")
 
 

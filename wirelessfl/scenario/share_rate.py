@@ -28,11 +28,14 @@ from wirelessfl.radio.snr_and_rate import noise_psd_band, noise_psd_slope, shann
 from wirelessfl.scenario.link import Link
 
 Array = NDArray[np.float64]
-# of the width at which a row ends: rounding must not push a share over the edge
+# A row ends at this fraction of its width, so that rounding does not push a band over the edge.
 _INSIDE = 1.0 - 1e-12
-_WIDEST, _NARROWEST = 1e30, 1e-300  # widths beyond which Shannon's rate does not change in floats
+# Widths beyond which Shannon's rate does not change in floats.
+_WIDEST = 1e30
+_NARROWEST = 1e-300
 _HALVINGS = 80
-_STEPS = 100  # of Newton's method, which needs about 5 and 50 next to the end of a piece
+# Newton's method needs about 5 steps, and 50 next to the end of a piece.
+_STEPS = 100
 _ROUNDING = 1e-15
 
 
@@ -209,7 +212,8 @@ def rate_pieces(link: Link) -> RatePieces:
     widest = _INSIDE / (link.snr_gap * np.expm1(rows * np.log(2.0)))
     if threshold > 0:
         rising = threshold * np.concatenate([[0.0], widest[:-1]]) < 1.0
-        rows, widest = rows[rising], np.minimum(widest[rising], 1.0 / threshold)
+        rows = rows[rising]
+        widest = np.minimum(widest[rising], 1.0 / threshold)
     return RatePieces(
         most_bps_hz=np.minimum(rows, most_bps_hz),
         widest=widest,

@@ -1,3 +1,5 @@
+"""Run folders: creation, records, checkpoints, damaged files and locks."""
+
 import dataclasses
 import json
 import pickle
@@ -189,7 +191,7 @@ def test_the_last_two_checkpoints_are_kept(folder):
 
 
 def test_any_damaged_checkpoint_is_named_and_the_one_before_it_used(folder):
-    """Every truncation and, for every byte, one flipped bit: found out or harmless, never a crash."""
+    """Every truncation and one flipped bit per byte are detected or harmless, never a crash."""
     arrays = {"w": np.arange(5.0)}
     folder.save_checkpoint(Checkpoint(5, 0.5, arrays))
     folder.save_checkpoint(Checkpoint(10, 1.0, arrays))
