@@ -28,7 +28,7 @@ def backlog_of(updates, bits, pending=None):
 
 
 def lines_of(timing, client=0):
-    return [(event, time_s) for time_s, who, event in timing.trace if who == client]
+    return [(event, time_s) for time_s, number, event in timing.trace if number == client]
 
 
 def owed(timing):
