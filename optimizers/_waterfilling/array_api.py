@@ -180,10 +180,12 @@ def _check_range(xp: Any, name: str, value: Any) -> None:
     if 0 in value.shape:
         return
     low, high = float(xp.min(value)), float(xp.max(value))  # both NaN where one value is
+    if np.isnan(low):
+        raise InputError(f"{name} must be a number for every client, got nan")
     least = -LARGEST if name == "slack_s" else 0.0
-    if not low >= least:
+    if low < least:
         raise InputError(f"{name} must be at least {least:g}, got {low:g}")
-    if not (high <= LARGEST or (name == "upload_s" and high == np.inf)):
+    if high > LARGEST and not (name == "upload_s" and high == np.inf):
         raise InputError(f"{name} must be at most {LARGEST:g}, got {high:g}")
 
 
