@@ -143,7 +143,8 @@ class Site:
             The channel state, with the server's knowledge of it.
         """
         links = self.links(place, scenario, streams)
-        k_factor, path_gain = links.k_factor, links.path_gain
+        k_factor = links.k_factor
+        path_gain = links.path_gain
 
         def block_gain(block: int) -> Array:
             power = self.fading.power(
@@ -240,10 +241,8 @@ class Site:
         Returns:
             Losses in dB by name, of that shape.
         """
-        anywhere, names = (
-            replace(self, extrapolate=True),
-            {"line of sight": True, "no line of sight": False},
-        )
+        anywhere = replace(self, extrapolate=True)
+        names = {"line of sight": True, "no line of sight": False}
         return {
             name: anywhere._loss_db(place, distance_m, np.array(los), 1.0)
             for name, los in names.items()

@@ -103,13 +103,15 @@ def kept_for_the_run(place: Place, carrier_hz: float, seed: int, clients: int) -
     Returns:
         The properties, (K,).
     """
-    first, building = Streams(seed), place.indoor
+    first = Streams(seed)
+    building = place.indoor
     mean_db, std_db = K_FACTOR_DB[place.environment]
     k_db = [
         first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)
     ]
     indoors = np.zeros(clients, dtype=np.bool_)
-    depth_m, loss = np.zeros(clients), np.zeros(clients)
+    depth_m = np.zeros(clients)
+    loss = np.zeros(clients)
     if building.indoor_share > 0:
         indoors = np.array(
             [

@@ -20,7 +20,9 @@ from wirelessfl.values import Array
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": None}
 COMMENTS = ("#", "%")
 NO_VALUE = ("", "-")
-ROUND, TIME, CLIENT = "round", "time_s", "client"
+ROUND = "round"
+TIME = "time_s"
+CLIENT = "client"
 UNNAMED = ("", "index")  # columns that number the rows
 _DIGITS = 6  # of a second: what a float holds of one counted from 1970
 _LEAST_COUNTED = 3  # rows from which a first column 1, 2, 3 ... is taken for row numbers
@@ -393,7 +395,8 @@ def _every(file: str, rows: list[Row], rounds: Array, client: Array, level: Arra
             got = f"round {key[0]}, client {key[1]} again"
             raise _bad(file, rows[number][0], "round and client", "there once", got)
         place[key] = number
-    count, clients = int(rounds.max()), int(client.max()) + 1
+    count = int(rounds.max())
+    clients = int(client.max()) + 1
     every = ((round, number) for round in range(1, count + 1) for number in range(clients))
     if len(place) < count * clients:
         round, number = next(key for key in every if key not in place)

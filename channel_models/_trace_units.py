@@ -12,7 +12,8 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 AUTO = "auto"
 MOST_LOSS_DB = 400.0  # beyond any link, within any float
-LEAST_RSRP_DBM, MOST_RSRP_DBM = -200.0, 0.0
+LEAST_RSRP_DBM = -200.0
+MOST_RSRP_DBM = 0.0
 MOST_SNR_DB = 100.0
 MOST_REFERENCE_DBM = 100.0
 
@@ -166,4 +167,4 @@ class LinkBudget:
                 if UNITS[unit].is_rate
                 else level
             )
-            return snr / np.array(self.snr_at_gain_1)
+            return np.asarray(snr / np.array(self.snr_at_gain_1))

@@ -131,7 +131,7 @@ class PeerToPeer:
             np.maximum(distance_m, self.min_peer_distance_m),
             "channel.radius_m: the distance between neighbours",
         )
-        return np.minimum(gain, gain.T)
+        return np.asarray(np.minimum(gain, gain.T))
 
 
 def _mean_of_least(mean: Array) -> Array:

@@ -65,7 +65,8 @@ class SionnaTdl:
         Raises:
             InputError: The extra `sionna` is not installed.
         """
-        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, streams)
+        path_gain = self.large_scale.gain(scenario)
+        mean = self.mean_gain(scenario, streams)
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
@@ -73,7 +74,7 @@ class SionnaTdl:
                 self._power(scenario.bandwidth_hz, streams, client, later_s)
                 for client in range(scenario.clients)
             ]
-            return path_gain * np.array(power)
+            return np.asarray(path_gain * np.array(power))
 
         return self.csi.state(
             block_gain(0),
@@ -109,10 +110,8 @@ class SionnaTdl:
         # One model serves every client: it is the seed that makes the draw, and it draws alike for
         # every time.
         amplitudes, delays = taps(1, 2, 1.0 / later_s if later_s > 0 else 1.0)
-        a, delay_s = (
-            amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy(),
-            delays[0, 0, 0].numpy(),
-        )
+        a = amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy()
+        delay_s = delays[0, 0, 0].numpy()
         alike = np.sinc(bandwidth_hz * (delay_s[:, None] - delay_s))
         return float(np.einsum("mp,pq,mq->", a, alike, a.conj()).real)
 

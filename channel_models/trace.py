@@ -196,7 +196,7 @@ class _Played:
         """The gain that is not exceeded for the fraction `outage` of the time; (K,)."""
         ordered, until = self._ordered
         place = np.array([np.searchsorted(column, outage * column[-1]) for column in until.T])
-        return ordered[place, np.arange(ordered.shape[1])]
+        return np.asarray(ordered[place, np.arange(ordered.shape[1])])
 
     @cached_property
     def _ordered(self) -> tuple[Array, Array]:

@@ -76,12 +76,14 @@ class Cvxpy:
                     "method cvxpy needs Shannon's rate without gap, cap or packet errors where "
                     f"noise has a density, got rate_model {problem.link.rate_model}"
                 )
-            curve, snr = reduce_psd(problem), np.asarray(problem.snr)
+            curve = reduce_psd(problem)
+            snr = np.asarray(problem.snr)
             line = curve.by_speed
         else:
             curve = line = reduce(problem)
             snr = None
-        band, price = np.array(curve.floor), np.zeros(problem.shape[:-1])
+        band = np.array(curve.floor)
+        price = np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
         for index in np.ndindex(problem.shape[:-1]):
             row = Reduced(
@@ -116,7 +118,8 @@ class Cvxpy:
         if not takes.any():
             return band, 0.0, deadline_price
         slack_s = row.slack_s[takes]
-        load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
+        load = row.upload_s[takes] / slack_s
+        entry = row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
         clients = ConeClients(
             entry=entry,

@@ -129,7 +129,8 @@ def _point(drop: Drop, generator: np.random.Generator) -> complex:
 def _in_hexagon(drop: Drop, generator: np.random.Generator) -> complex:
     """A point uniform in one of the three rhombi of a hexagon; repeated while too near."""
     while True:
-        which, (a, b) = generator.integers(3), generator.random(2)
+        which = generator.integers(3)
+        a, b = generator.random(2)
         point = drop.radius_m * (a * _CORNERS[which] + b * _CORNERS[(which + 1) % 3])
         if abs(point) >= drop.min_distance_m:
             return complex(point)

@@ -135,7 +135,8 @@ class Motion:
         turn = np.where(
             start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0] < 0, -1.0, 1.0
         )
-        rest_m, angle = walked_m - first_m, np.arctan2(hit_m[:, 1], hit_m[:, 0])
+        rest_m = walked_m - first_m
+        angle = np.arctan2(hit_m[:, 1], hit_m[:, 0])
         grazing = half_chord_m < _GRAZING * radius_m
         chord_m = np.where(grazing, 1.0, 2.0 * half_chord_m)
         bounces = np.floor(rest_m / chord_m)
@@ -164,7 +165,8 @@ class Motion:
                     "channel.speed_m_s must be lower, or rounds x channel.round_interval_s "
                     f"shorter: a walk of {time_s:g} s at {self.speed_m_s:g} m/s has too many legs"
                 )
-        leg, client = np.sum(start_s <= time_s, axis=0) - 1, np.arange(len(start_m))
+        leg = np.sum(start_s <= time_s, axis=0) - 1
+        client = np.arange(len(start_m))
         on_leg_m = np.minimum((time_s - start_s[leg, client]) * self.speed_m_s, leg_m[leg, client])
         share = on_leg_m / leg_m[leg, client]
         from_m, to_m = points_m[leg, client], points_m[leg + 1, client]
@@ -196,10 +198,8 @@ def _walk(motion: Motion, start_m: bytes, seed: int, legs: int) -> tuple[Array, 
         [first.generator("waypoint", client).random((legs, 2)) for client in range(len(start))],
         axis=1,
     )
-    least_m, most_m = (
-        np.minimum(motion.roam_min_m, _length(start)),
-        np.maximum(motion.roam_radius_m, _length(start)),
-    )
+    least_m = np.minimum(motion.roam_min_m, _length(start))
+    most_m = np.maximum(motion.roam_radius_m, _length(start))
     distance_m = np.sqrt(least_m**2 + draws[..., 0] * (most_m**2 - least_m**2))
     points_m = np.concatenate([start[None], _on_circle(2.0 * np.pi * draws[..., 1], distance_m)])
     return points_m, _length(np.diff(points_m, axis=0))

@@ -10,7 +10,8 @@ MODELS = ("low", "high", "legacy")
 RELEASES = (16, 19)
 ENVIRONMENTS = ("umi", "uma", "rma")
 INDOOR_LOSS_DB_PER_M = 0.5
-LEGACY_DB, LEGACY_HIGHEST_HZ = 20.0, 6e9
+LEGACY_DB = 20.0
+LEGACY_HIGHEST_HZ = 6e9
 DEEPEST_M = {"umi": 25.0, "uma": 25.0, "rma": 10.0}
 MODELS_OF = {"umi": MODELS, "uma": MODELS, "rma": ("low",)}
 PENETRATION_STD_DB = {"low": 4.4, "high": 6.5, "legacy": 0.0}
@@ -45,9 +46,11 @@ def penetration_db(model: str, carrier_hz: ArrayLike, *, release: int = 16) -> A
     if model == "legacy":
         return np.full_like(f, LEGACY_DB)
     if model == "low":
-        share, glass_db = 0.3, 2 + 0.2 * f
+        share = 0.3
+        glass_db = 2 + 0.2 * f
     else:
-        share, glass_db = 0.7, 23 + 0.3 * f if release == 16 else 25.4 + 0.11 * f
+        share = 0.7
+        glass_db = 23 + 0.3 * f if release == 16 else 25.4 + 0.11 * f
     concrete_db = 5 + 4 * f
     return np.asarray(
         5 - 10 * np.log10(share * 10 ** (-glass_db / 10) + (1 - share) * 10 ** (-concrete_db / 10))

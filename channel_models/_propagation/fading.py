@@ -142,7 +142,7 @@ class Fading:
         summed = self.antennas if self.combining == "mrc" else 1
         below = outage if self.combining == "mrc" else outage ** (1.0 / self.antennas)
         rician = chndtrix(below, 2 * summed, 2 * k * summed) / (2 * (k + 1))
-        return np.where(k > 0, rician, gammaincinv(summed, below))
+        return np.asarray(np.where(k > 0, rician, gammaincinv(summed, below)))
 
     def _k(self, k_factor: ArrayLike | None) -> Array:
         if self.fading != "rician" or k_factor is None:
@@ -186,7 +186,8 @@ def field_amplitudes(
         Amplitudes, (M,), complex.
     """
     generator = streams.at(0).generator("fading field", client)
-    towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
+    towards = 2 * np.pi * generator.random()
+    phase = 2 * np.pi * generator.random(antennas)
     directions = 2 * np.pi * generator.random((antennas, WAVES))
     real, imaginary = generator.standard_normal((2, antennas, WAVES)) / np.sqrt(2 * WAVES)
     turned = np.exp(2j * np.pi * (place[0] * np.cos(directions) + place[1] * np.sin(directions)))
@@ -194,7 +195,7 @@ def field_amplitudes(
     direct = np.exp(
         1j * (2 * np.pi * (place[0] * np.cos(towards) + place[1] * np.sin(towards)) + phase)
     )
-    return np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered
+    return np.asarray(np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered)
 
 
 def _mean_of_largest(k: Array, antennas: int) -> Array:

@@ -14,7 +14,9 @@ from wirelessfl.values import Scenario
 
 Array = NDArray[np.float64]
 SPEED_OF_LIGHT_M_S = 299_792_458.0
-MOST_DB, MOST_SLOPE_DB = 300.0, 100.0  # beyond any path; the gain stays within a float
+# beyond any path; the gain stays within a float
+MOST_DB = 300.0
+MOST_SLOPE_DB = 100.0
 MOST_CARRIER_HZ = 1e15
 _STANDARD = "tr38901-"
 _TR38901_TAKES = ("los", "bs_height_m", "ut_height_m", "extrapolate")

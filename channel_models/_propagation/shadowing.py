@@ -47,7 +47,7 @@ def over_distance(
     processes, clients = correlation_m.shape
     value = _innovations(name, streams.seed, 0, processes, clients)[0]
     if motion.motion == "still":
-        return value
+        return np.asarray(value)
     interval_s = motion.round_interval_s or scenario.deadline_s
     key = (
         name,
@@ -60,7 +60,8 @@ def over_distance(
     )
     first, value = _latest.pop(key, (0, value))
     if first > streams.round:
-        first, value = 0, _innovations(name, streams.seed, 0, processes, clients)[0]
+        first = 0
+        value = _innovations(name, streams.seed, 0, processes, clients)[0]
     for round in range(first + 1, streams.round + 1):
         kept = np.exp(-motion.moved_m(start_m, scenario, streams.at(round)) / correlation_m)
         fresh = _innovations(name, streams.seed, round // _BLOCK, processes, clients)[
@@ -70,7 +71,7 @@ def over_distance(
     _latest[key] = (streams.round, value)
     if len(_latest) > _KEPT:
         _latest.popitem(last=False)
-    return value
+    return np.asarray(value)
 
 
 @lru_cache(maxsize=16)

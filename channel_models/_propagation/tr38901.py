@@ -76,11 +76,9 @@ def loss_db(
     entry = TABLE[environment]
     h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
     h_ut = floats("ut_height_m", entry.ut_height_m if ut_height_m is None else ut_height_m)
-    d, h_e, sight = (
-        floats("distance_m", distance_m),
-        floats("effective_height_m", effective_height_m),
-        np.asarray(los),
-    )
+    d = floats("distance_m", distance_m)
+    h_e = floats("effective_height_m", effective_height_m)
+    sight = np.asarray(los)
     if sight.dtype != np.bool_:
         raise InputError(f"los must be True or False, got {los!r}")
     check_numbers(environment, d, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)

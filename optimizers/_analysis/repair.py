@@ -93,7 +93,8 @@ def repair(problem: Problem) -> Repair:
     Returns:
         The conflict and the repairs.
     """
-    needed, feasible = _needed(problem), _fits(problem)
+    needed = _needed(problem)
+    feasible = _fits(problem)
     longest_s = np.max(np.asarray(problem.deadline_s), axis=-1)
     changes = {
         "shortfall_s": _least(lambda more_s: _fits(_later(problem, more_s)), longest_s, _DOUBLINGS),

@@ -134,7 +134,8 @@ class JointProblem:
     @property
     def upload_s(self) -> Array:
         """Seconds to upload the unpruned bits over the whole band; (..., K), inf at rate 0."""
-        bits, rate_bps = np.asarray(self.upload_bits), np.asarray(self.rate_bps)
+        bits = np.asarray(self.upload_bits)
+        rate_bps = np.asarray(self.rate_bps)
         silent = np.where(bits > 0, np.inf, 0.0)
         return np.where(rate_bps > 0, bits / np.where(rate_bps > 0, rate_bps, 1.0), silent)
 
@@ -147,7 +148,7 @@ class JointProblem:
         Returns:
             Cycles, (..., K).
         """
-        return np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles)
+        return np.asarray(np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles))
 
     def waiting_s(self, kept: Array) -> Array:
         """Seconds fixed_s + x prunable_s, in which a client neither computes nor uploads.
@@ -158,7 +159,7 @@ class JointProblem:
         Returns:
             Seconds, (..., K).
         """
-        return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s)
+        return np.asarray(np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s))
 
     def cpu_hz(self, kept: Array, upload_s: Array) -> Array:
         """Lowest, and so cheapest, frequency that meets the deadline, within its bounds.

@@ -37,7 +37,12 @@ class FastTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """Bandwidth and kept fractions of some rounds; (..., K)."""
+    """Bandwidth and kept fractions of some rounds.
+
+    Attributes:
+        bandwidth_fraction: Fraction of the band; (..., K).
+        kept_fraction: Kept fraction of the prunable part; (..., K).
+    """
 
     bandwidth_fraction: Array
     kept_fraction: Array

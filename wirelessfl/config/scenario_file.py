@@ -276,8 +276,8 @@ def to_toml(
     """
     tables = to_tables(experiment)
     if folder is not None:
-        here = os.path.realpath(folder)
-        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), here))
+        base = os.path.realpath(folder)
+        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), base))
     if inputs:
         tables[INPUTS] = {name: content.as_table() for name, content in inputs.items()}
     return tomli_w.dumps(tables)

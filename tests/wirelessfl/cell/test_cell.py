@@ -56,7 +56,7 @@ def test_the_trace_tells_the_round_in_order_of_time(case, policy):
     times = [time_s for time_s, _, _ in timing.trace]
     assert times == sorted(times)
     for client in range(scenario.clients):
-        mine = [(time_s, event) for time_s, who, event in timing.trace if who == client]
+        mine = [(time_s, event) for time_s, number, event in timing.trace if number == client]
         assert [event for _, event in mine] == ["fixed work done", "prunable work done", "uploaded"]
         assert mine[1][0] == pytest.approx(timing.compute_s[client], rel=1e-12)
         assert mine[2][0] == timing.finish_s[client]
