@@ -136,7 +136,7 @@ def methods(clients):
     if clients <= MOST_DISTURBED:
         disturbed = with_every_feature(scenario)
         streams = Streams(0)
-        every = (lambda: cell.simulate(disturbed, channel, demand, allocation, rng=streams), 1)
+        every = (lambda: cell.simulate(disturbed, channel, demand, allocation, streams=streams), 1)
         calls["events, every feature"] = every
     return calls
 

@@ -1,4 +1,4 @@
-"""Channel state information of the server when it allocates."""
+"""Channel state information of the server at allocation time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,22 @@ MOST_DB = 100.0  # beyond any estimate, within any float
 
 @dataclass(frozen=True, kw_only=True)
 class Csi:
-    """Channel state information; its fields stand beside the channel's own in a scenario file.
+    """Channel state information (CSI) of the server; the fields are keys of section `channel`.
 
-    `perfect`: the server knows this round's gain. `mean`: only the mean. `quantile`: it plans with
-    the gain that the fading falls short of with probability `outage`, so that a client whose
-    deadline binds misses it that often. `bounded`: it has an estimate of this round's gain that is
-    off by at most `gain_error` of itself, uniformly, and plans with the least that the gain can be,
-    so that no client is late. `estimate`: it plans with an uncorrected estimate of this gain,
-    10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too much half of the time.
+    - `perfect`: the gain of the round.
+    - `mean`: its mean only.
+    - `quantile`: the gain that the fading falls short of with probability `outage`, so that a
+      client whose deadline binds misses it that often.
+    - `bounded`: the smallest gain compatible with an estimate that is off by at most `gain_error`
+      of itself, uniformly, so that no client is late.
+    - `estimate`: an estimate, 10^(N(0, `estimate_error_db`)/10) times the gain: unbiased in dB, too
+      large half of the time.
+
+    Attributes:
+        csi: Kind of information.
+        outage: Probability of `quantile`, within (0, 1).
+        gain_error: Relative error of `bounded`, within [0, 1).
+        estimate_error_db: Standard deviation of `estimate`, dB.
     """
 
     csi: Literal["perfect", "mean", "quantile", "bounded", "estimate"] = "perfect"
@@ -44,25 +52,33 @@ class Csi:
     def state(
         self,
         gain: Array,
-        rng: Streams,
+        streams: Streams,
         *,
         mean: Array,
         quantile: Callable[[float], Array],
         path_gain: Array | None = None,
         block_gain: Callable[[int], Array] | None = None,
     ) -> ChannelState:
-        """The channel of one round: its true `gain` and what the server plans with; (K,).
+        """Describe the channel of one round and the server's knowledge of it.
 
-        `quantile` gives the gain that the fading falls short of with a given probability;
-        `path_gain` and `block_gain` pass through.
+        Args:
+            gain: True linear power gain, (K,).
+            streams: Streams at the round.
+            mean: Mean gain, (K,).
+            quantile: Gain that the fading falls short of with a given probability, (K,).
+            path_gain: Gain without fading, passed through, (K,).
+            block_gain: Gain (K,) of a coherence block, passed through.
+
+        Returns:
+            The channel state.
         """
-        believed = self._believed(gain, rng, mean, quantile)
+        believed = self._believed(gain, streams, mean, quantile)
         return ChannelState(
             gain=gain, believed_gain=believed, path_gain=path_gain, block_gain=block_gain
         )
 
     def _believed(
-        self, gain: Array, rng: Streams, mean: Array, quantile: Callable[[float], Array]
+        self, gain: Array, streams: Streams, mean: Array, quantile: Callable[[float], Array]
     ) -> Array:
         if self.csi == "perfect":
             return gain
@@ -70,7 +86,7 @@ class Csi:
             return mean
         if self.csi == "quantile":
             return quantile(self.outage)
-        generators = [rng.generator("csi", client) for client in range(len(gain))]
+        generators = [streams.generator("csi", client) for client in range(len(gain))]
         if self.csi == "estimate":
             normal = np.array([generator.standard_normal() for generator in generators])
             return gain * db_to_linear(self.estimate_error_db * normal)

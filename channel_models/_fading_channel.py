@@ -1,4 +1,4 @@
-"""Path loss of clients that may move, times fading: what `rayleigh` and `rician` share."""
+"""Fading channel of clients that may move: the shared part of `rayleigh` and `rician`."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,17 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 @dataclass(frozen=True, kw_only=True)
 class Faded:
-    """Gain = path gain at the client's distance x power of the fading where it stands.
+    """Gain = path gain at the client's distance x power of the fading at its position.
 
-    Clients that stand still fade independently in every round and coherence block. Clients that
-    move start at `distance_m`, on one ray; their path loss follows their distance, their fading is
-    that of a random field at their place, J0(2 pi d / wavelength) correlated over a displacement d.
+    Static clients fade independently in every round and coherence block. Moving clients start at
+    `distance_m` on one ray; their path loss follows their distance, their fading is that of a
+    random field at their position, J0(2 pi d / wavelength) correlated over a displacement d.
+
+    Attributes:
+        large_scale: Path loss.
+        fading: Small-scale fading.
+        motion: Motion of the clients.
+        csi: Channel state information of the server.
     """
 
     large_scale: LargeScale
@@ -28,25 +34,32 @@ class Faded:
     csi: Csi
 
     def sample(
-        self, scenario: Scenario, rng: Streams, k_factor: ArrayLike | None = None
+        self, scenario: Scenario, streams: Streams, k_factor: ArrayLike | None = None
     ) -> ChannelState:
-        """The channel of one round and of its coherence blocks; the server knows of it what `csi`
-        says.
+        """Sample the channel of one round and of its coherence blocks.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+            k_factor: Linear Rician K factor, a number or (K,); None for Rayleigh fading.
+
+        Returns:
+            The channel state, with the server's knowledge of it.
         """
-        path_gain = self._path_gain(scenario, self._place_m(scenario, rng))
+        path_gain = self._path_gain(scenario, self._place_m(scenario, streams))
         mean_power = self.fading.mean_power(k_factor)
         mean = mean_power * path_gain
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
-            place_m = self._place_m(scenario, rng, later_s)
+            place_m = self._place_m(scenario, streams, later_s)
             wavelengths = (
                 None
                 if place_m is None
                 else place_m * (self.large_scale.carrier_hz / SPEED_OF_LIGHT_M_S)
             )
             power = self.fading.power(
-                rng,
+                streams,
                 scenario.clients,
                 k_factor=k_factor,
                 position_wavelengths=wavelengths,
@@ -56,7 +69,7 @@ class Faded:
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: mean / mean_power * self.fading.quantile(outage, k_factor),
             path_gain=path_gain,
@@ -64,22 +77,29 @@ class Faded:
         )
 
     def mean_gain(
-        self, scenario: Scenario, rng: Streams, k_factor: ArrayLike | None = None
+        self, scenario: Scenario, streams: Streams, k_factor: ArrayLike | None = None
     ) -> Array:
-        """Path gain where the clients stand at the start of the round times the fading's mean
-        power; (K,).
+        """Average the gain over fading, at the positions of the start of the round.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+            k_factor: Linear Rician K factor, a number or (K,); None for Rayleigh fading.
+
+        Returns:
+            Linear power gain, (K,).
         """
         return self.fading.mean_power(k_factor) * self._path_gain(
-            scenario, self._place_m(scenario, rng)
+            scenario, self._place_m(scenario, streams)
         )
 
-    def _place_m(self, scenario: Scenario, rng: Streams, later_s: float = 0.0) -> Array | None:
-        """Positions of the clients in metres, (K, 2); None when only their distances are known."""
+    def _place_m(self, scenario: Scenario, streams: Streams, later_s: float = 0.0) -> Array | None:
+        """Positions, (K, 2) metres; None for static clients, whose distance suffices."""
         if self.motion.motion == "still":
             return None
         distance_m = scenario.per_client("distance_m")
         start_m = np.stack([distance_m, np.zeros_like(distance_m)], axis=1)
-        return self.motion.positions(start_m, scenario, rng, later_s=later_s)
+        return self.motion.positions(start_m, scenario, streams, later_s=later_s)
 
     def _path_gain(self, scenario: Scenario, place_m: Array | None) -> Array:
         if place_m is None:

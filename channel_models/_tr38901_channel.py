@@ -1,4 +1,4 @@
-"""Clients dropped around a base station of 3GPP TR 38.901: what its four environments share."""
+"""Clients dropped around a base station of 3GPP TR 38.901: the shared part of its environments."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
@@ -35,8 +35,13 @@ WHERE_FROM = {"scenario": "scenario.distance_m", "given": "channel.positions_m: 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Links:
-    """Large scale of one round: positions (K, 2) in metres, line of sight, gain without fading and
-    linear K (K,).
+    """Large scale of the links of one round.
+
+    Attributes:
+        position_m: Positions, metres, (K, 2).
+        line_of_sight: Whether the link has a line of sight, (K,).
+        path_gain: Linear gain without fading, (K,).
+        k_factor: Linear Rician K factor, (K,).
     """
 
     position_m: Array
@@ -47,22 +52,32 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Settings common to all environments; part of section channel.
+    """Settings common to all environments; the fields are keys of section `channel`.
 
     Gain = 10^(-(PL + SF + O2I - A)/10) x fading: path loss PL at the client's position, shadowing
     SF, loss O2I into a building, antenna gain A of its sector. A client keeps its draws. Its line
     of sight exists when Phi(x) is at most the probability at its present distance, x a standard
     normal process over the distance moved (clause 7.6.3.3), so that its frequency is that
-    probability in every round; `sight` may settle it. Shadowing is sigma times such a process, one
+    probability in every round; `sight` may fix it. Shadowing is sigma times such a process, one
     with and one without a line of sight. Fading has the Rician K factor of the client (dB, normal;
-    clause
-    7.5) with a line of sight outdoors and is Rayleigh else; it is new in every round and coherence
-    block for clients that stand still, and a field over the positions of moving clients.
+    clause 7.5) with a line of sight outdoors and is Rayleigh otherwise; it is new in every round
+    and coherence block for static clients, and a field over the positions of moving clients.
 
-    **Differs:** clients are independent of each other however close they stand, and so are shadowing and K factor,
-    which the standard correlates. A client indoors has the shadowing deviation of Table 7.4.1-1 for
-    its state, and no client is in a car. Large scale is that of the start of a round, within which
-    only fading changes.
+    **Differs:** clients are independent of each other at any distance, and so are shadowing and K
+    factor, which the standard correlates. A client indoors has the shadowing deviation of Table
+    7.4.1-1 for its state, and no client is in a car. The large scale is that of the start of a
+    round, within which only fading changes.
+
+    Attributes:
+        carrier_hz: Carrier frequency, Hz.
+        sight: Line of sight: drawn, always or never.
+        shadowing: Whether links are shadowed.
+        extrapolate: Whether values outside the standard's ranges are accepted.
+        drop: Positions at the start of the run.
+        motion: Motion of the clients.
+        sector: Sectors of the base station.
+        fading: Small-scale fading.
+        csi: Channel state information of the server.
     """
 
     carrier_hz: float = 3.5e9
@@ -82,7 +97,14 @@ class Site:
         check_choice("channel.sight", self.sight, SIGHTS)
 
     def check(self, place: Place) -> None:
-        """Raise `InputError` for what the environment does not take, before anything is drawn."""
+        """Check the settings against an environment, before any draw.
+
+        Args:
+            place: The environment.
+
+        Raises:
+            InputError: A value outside the standard's range.
+        """
         distances_m = {"distance_m": TABLE[place.environment].nearest_m}
         if self.drop.drop in ("disc", "hexagon"):
             distances_m |= {
@@ -109,61 +131,85 @@ class Site:
             except InputError as error:
                 raise named(error, f"channel.{name}") from None
 
-    def sample(self, place: Place, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The channel of one round and of its coherence blocks; the server knows of it what `csi`
-        says.
+    def sample(self, place: Place, scenario: Scenario, streams: Streams) -> ChannelState:
+        """Sample the channel of one round and of its coherence blocks.
+
+        Args:
+            place: The environment.
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            The channel state, with the server's knowledge of it.
         """
-        links = self.links(place, scenario, rng)
-        k_factor, path_gain = links.k_factor, links.path_gain
+        links = self.links(place, scenario, streams)
+        k_factor = links.k_factor
+        path_gain = links.path_gain
 
         def block_gain(block: int) -> Array:
             power = self.fading.power(
-                rng,
+                streams,
                 scenario.clients,
                 k_factor=k_factor,
-                position_wavelengths=self._wavelengths(scenario, rng, block),
+                position_wavelengths=self._wavelengths(scenario, streams, block),
                 block=block,
             )
             return path_gain * power
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=path_gain * self.fading.mean_power(k_factor),
             quantile=lambda outage: path_gain * self.fading.quantile(outage, k_factor),
             path_gain=path_gain,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, place: Place, scenario: Scenario, rng: Streams) -> Array:
-        """Gain of the round averaged over fading alone: path gain times the fading's mean power;
-        (K,).
+    def mean_gain(self, place: Place, scenario: Scenario, streams: Streams) -> Array:
+        """Average the gain of the round over fading alone.
+
+        Args:
+            place: The environment.
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Linear power gain, (K,).
         """
-        links = self.links(place, scenario, rng)
+        links = self.links(place, scenario, streams)
         return links.path_gain * self.fading.mean_power(links.k_factor)
 
-    def links(self, place: Place, scenario: Scenario, rng: Streams) -> Links:
-        """The large scale of the round that `rng` stands at."""
-        start_m = self.drop.positions(scenario, rng)
-        position_m = self.motion.positions(start_m, scenario, rng)
+    def links(self, place: Place, scenario: Scenario, streams: Streams) -> Links:
+        """Large scale of a round.
+
+        Args:
+            place: The environment.
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Positions, lines of sight, path gains and K factors.
+        """
+        start_m = self.drop.positions(scenario, streams)
+        position_m = self.motion.positions(start_m, scenario, streams)
         # to the micrometre, so that rounding takes no client out of the standard's range
         # of it
         distance_m = np.asarray(
             np.round(np.hypot(position_m[:, 0], position_m[:, 1]), 6), dtype=np.float64
         )
-        clients = kept_for_the_run(place, self.carrier_hz, rng.seed, scenario.clients)
+        clients = kept_for_the_run(place, self.carrier_hz, streams.seed, scenario.clients)
         sight, with_sight, without = over_distance(
             "large scale",
             _correlation_m(place.environment, clients.indoors),
             start_m,
             self.motion,
             scenario,
-            rng,
+            streams,
         )
         los = self._line_of_sight(place, np.maximum(distance_m - clients.depth_m, 0.0), sight)
         try:
             loss = self._loss_db(
-                place, distance_m, los, effective_height_m(place, start_m, rng.seed)
+                place, distance_m, los, effective_height_m(place, start_m, streams.seed)
             )
         except InputError as error:
             raise named(error, WHERE_FROM.get(self.drop.drop, "channel.radius_m")) from None
@@ -186,13 +232,17 @@ class Site:
         )
 
     def loss_curves_db(self, place: Place, distance_m: Array) -> dict[str, Array]:
-        """Path loss outdoors with and without a line of sight at a 2-D distance, in range or not;
-        any shape.
+        """Path loss outdoors with and without a line of sight, within the standard's range or not.
+
+        Args:
+            place: The environment.
+            distance_m: 2-D distances, metres, any shape.
+
+        Returns:
+            Losses in dB by name, of that shape.
         """
-        anywhere, names = (
-            replace(self, extrapolate=True),
-            {"line of sight": True, "no line of sight": False},
-        )
+        anywhere = replace(self, extrapolate=True)
+        names = {"line of sight": True, "no line of sight": False}
         return {
             name: anywhere._loss_db(place, distance_m, np.array(los), 1.0)
             for name, los in names.items()
@@ -229,21 +279,19 @@ class Site:
             extrapolate=self.extrapolate,
         )
 
-    def _wavelengths(self, scenario: Scenario, rng: Streams, block: int) -> Array | None:
+    def _wavelengths(self, scenario: Scenario, streams: Streams, block: int) -> Array | None:
         """Positions in a coherence block, (K, 2) wavelengths; None for clients that stand still."""
         if self.motion.motion == "still":
             return None
         later_s = block * (scenario.medium.coherence_s or 0.0)
         place_m = self.motion.positions(
-            self.drop.positions(scenario, rng), scenario, rng, later_s=later_s
+            self.drop.positions(scenario, streams), scenario, streams, later_s=later_s
         )
         return place_m * (self.carrier_hz / SPEED_OF_LIGHT_M_S)
 
 
 def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
-    """Correlation distances of the line of sight's process and of shadowing with and without it;
-    (3, K).
-    """
+    """Correlation distances of line of sight and of shadowing with and without it; (3, K)."""
     return np.stack(
         [
             np.full(len(indoors), SIGHT_CORRELATION_M[environment]),
@@ -254,9 +302,12 @@ def _correlation_m(environment: str, indoors: NDArray[np.bool_]) -> Array:
 
 
 class Dropped(Protocol):
-    """A channel of TR 38.901: everything follows from its `site` and its environment.
+    """A channel of TR 38.901, defined by its `site` and its environment.
 
-    A plug-in that names it as its base writes down its fields, `site` among them, and `_place`.
+    Plug-ins derive from it and declare their fields, `site` among them, and `_place`.
+
+    Attributes:
+        site: Settings common to all environments.
     """
 
     site: Site
@@ -267,26 +318,64 @@ class Dropped(Protocol):
     @property
     def _place(self) -> Place: ...
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """A draw for every (seed, round, client); the server knows of it what `csi` says."""
-        return self.site.sample(self._place, scenario, rng)
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        """Sample the channel of one round.
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Gain of this run's positions, states and shadowing in this round, averaged over fading;
-        (K,).
+        Args:
+            scenario: The cell.
+            streams: Streams at the round; a draw depends on (seed, round, client).
+
+        Returns:
+            The channel state, with the server's knowledge of it.
+
+        Raises:
+            InputError: A position outside the standard's range, unless `extrapolate`.
         """
-        return self.site.mean_gain(self._place, scenario, rng)
+        return self.site.sample(self._place, scenario, streams)
 
-    def positions_m(self, scenario: Scenario, rng: Streams) -> Array:
-        """Positions in this round in metres, the base station at the origin; (K, 2)."""
-        return self.site.links(self._place, scenario, rng).position_m
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """Average the gain over fading, at this run's positions, states and shadowing of the round.
 
-    def line_of_sight(self, scenario: Scenario, rng: Streams) -> NDArray[np.bool_]:
-        """True for clients with a line of sight in this round; (K,)."""
-        return self.site.links(self._place, scenario, rng).line_of_sight
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Linear power gain, (K,).
+        """
+        return self.site.mean_gain(self._place, scenario, streams)
+
+    def positions_m(self, scenario: Scenario, streams: Streams) -> Array:
+        """Positions in a round, with the base station at the origin.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Metres, (K, 2).
+        """
+        return self.site.links(self._place, scenario, streams).position_m
+
+    def line_of_sight(self, scenario: Scenario, streams: Streams) -> NDArray[np.bool_]:
+        """Lines of sight in a round.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            True for clients with a line of sight, (K,).
+        """
+        return self.site.links(self._place, scenario, streams).line_of_sight
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
-        """Path loss outdoors at a distance with and without a line of sight, for a picture; any
-        shape.
+        """Path loss outdoors with and without a line of sight, for figures.
+
+        Args:
+            distance_m: 2-D distances, metres, any shape.
+
+        Returns:
+            Losses in dB by name, of that shape.
         """
         return self.site.loss_curves_db(self._place, distance_m)

@@ -24,11 +24,16 @@ _HIGH_UT_M = 13.5  # from here on h_E of the urban macro cell is drawn
 
 @dataclass(frozen=True, kw_only=True)
 class Indoor:
-    """Clients inside buildings; the fields stand beside the channel's own in a scenario file.
+    """Clients inside buildings; the fields are keys of section `channel`.
 
     A client is indoors with probability `indoor_share`, for the whole run, and then has an
-    outdoor-to-indoor loss of its own (`draw_loss_db`): through walls of `penetration` loss as of
-    `release`, and on to where it stands.
+    outdoor-to-indoor loss (`draw_loss_db`): through walls of `penetration` loss as of `release`,
+    and on to its position inside.
+
+    Attributes:
+        indoor_share: Probability within [0, 1].
+        penetration: Loss model of the walls.
+        release: Release of the standard.
     """
 
     indoor_share: float = 0.0
@@ -40,13 +45,24 @@ class Indoor:
         check_choice("channel.penetration", self.penetration, MODELS)
         if self.release not in RELEASES:
             raise InputError(
-                f"channel.release must be one of {', '.join(map(str, RELEASES))}; got {self.release!r}"
+                f"channel.release must be one of {', '.join(map(str, RELEASES))}; "
+                f"got {self.release!r}"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One environment as its plug-in describes it."""
+    """An environment of TR 38.901.
+
+    Attributes:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        bs_height_m: Height of the base station, metres.
+        ut_height_m: Height of the clients, metres.
+        street_width_m: Street width of `rma`, metres.
+        building_height_m: Building height of `rma`, metres.
+        office: `mixed` or `open`, of `inh`.
+        indoor: Clients inside buildings.
+    """
 
     environment: str
     bs_height_m: float
@@ -59,7 +75,14 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clients:
-    """Indoor state, depth (m), loss into the building (dB) and linear Rician K factor; (K,)."""
+    """Properties of the clients that last for the run; (K,).
+
+    Attributes:
+        indoors: Whether the client is in a building.
+        depth_m: Depth inside the building, metres.
+        loss_db: Loss into the building, dB.
+        k_factor: Linear Rician K factor.
+    """
 
     indoors: NDArray[np.bool_]
     depth_m: Array
@@ -69,14 +92,26 @@ class Clients:
 
 @lru_cache(maxsize=16)
 def kept_for_the_run(place: Place, carrier_hz: float, seed: int, clients: int) -> Clients:
-    """The draws of every client, from streams of round 0."""
-    first, building = Streams(seed), place.indoor
+    """Draw the properties of all clients, from streams of round 0.
+
+    Args:
+        place: The environment.
+        carrier_hz: Carrier frequency, Hz.
+        seed: Seed of the run.
+        clients: K.
+
+    Returns:
+        The properties, (K,).
+    """
+    first = Streams(seed)
+    building = place.indoor
     mean_db, std_db = K_FACTOR_DB[place.environment]
     k_db = [
         first.generator("k factor", client).normal(mean_db, std_db) for client in range(clients)
     ]
     indoors = np.zeros(clients, dtype=np.bool_)
-    depth_m, loss = np.zeros(clients), np.zeros(clients)
+    depth_m = np.zeros(clients)
+    loss = np.zeros(clients)
     if building.indoor_share > 0:
         indoors = np.array(
             [
@@ -100,8 +135,15 @@ def kept_for_the_run(place: Place, carrier_hz: float, seed: int, clients: int) -
 
 
 def effective_height_m(place: Place, start_m: Array, seed: int) -> Array | float:
-    """h_E of every client's link, drawn where it starts: 1 m but for high clients of the urban
-    macro cell.
+    """Effective environment height h_E of each link, drawn at its start position.
+
+    Args:
+        place: The environment.
+        start_m: Positions at the start of the run, metres, (K, 2).
+        seed: Seed of the run.
+
+    Returns:
+        Metres, (K,); the number 1 where the standard has no draw.
     """
     if place.environment != "uma" or place.ut_height_m < _HIGH_UT_M:
         return 1.0

@@ -1,6 +1,4 @@
-"""Reading recorded links: tables with or without a header, NPZ files; one clear line for everything
-that is wrong.
-"""
+"""Reading of recorded links from CSV and NPZ files, with one-line messages for invalid content."""
 
 import csv
 import math
@@ -22,7 +20,9 @@ from wirelessfl.values import Array
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": None}
 COMMENTS = ("#", "%")
 NO_VALUE = ("", "-")
-ROUND, TIME, CLIENT = "round", "time_s", "client"
+ROUND = "round"
+TIME = "time_s"
+CLIENT = "client"
 UNNAMED = ("", "index")  # columns that number the rows
 _DIGITS = 6  # of a second: what a float holds of one counted from 1970
 _LEAST_COUNTED = 3  # rows from which a first column 1, 2, 3 ... is taken for row numbers
@@ -111,7 +111,14 @@ def read(file: str, form: Format) -> Levels:
 
 
 def stamp(file: str) -> tuple[int, int]:
-    """Time of change and size of a file, which tell whether it has to be read again."""
+    """Identify a version of a file.
+
+    Args:
+        file: Path of the file.
+
+    Returns:
+        Time of change, nanoseconds, and size, bytes.
+    """
     about = Path(file).stat()
     return about.st_mtime_ns, about.st_size
 
@@ -251,9 +258,7 @@ def _is_number(text: str) -> bool:
 
 
 def _without_last_empty(rows: list[Row]) -> list[Row]:
-    """The rows without a last column that is empty in all of them: a separator at the end of each
-    line.
-    """
+    """The rows without a last column that is empty in all of them (a trailing separator)."""
     if all(len(cells) > 1 and cells[-1] == "" for _, cells in rows):
         return [(line, cells[:-1]) for line, cells in rows]
     return rows
@@ -277,7 +282,8 @@ def _check_no_row_numbers(file: str, rows: Sequence[Row], values: Array) -> None
             rows[0][0],
             "the first column",
             "a client's",
-            f"{first[0]:g}, {first[1]:g}, {first[2]:g} ..., row numbers: name the columns in a header",
+            f"{first[0]:g}, {first[1]:g}, {first[2]:g} ..., row numbers: "
+            "name the columns in a header",
         )
 
 
@@ -322,9 +328,7 @@ def _check_header(file: str, names: list[str]) -> None:
 
 
 def _value_columns(file: str, names: list[str], form: Format) -> list[int]:
-    """Numbers of the columns with values: the declared ones, else those named by a unit, else all
-    that are left.
-    """
+    """Indices of the columns with values: the declared ones, those named by a unit, or all."""
     wanted = [name.lower() for name in form.columns]
     left = [name for name in names if name not in (ROUND, TIME, CLIENT, *UNNAMED)]
     for name in wanted:
@@ -353,9 +357,7 @@ def _unit_of(file: str, names: list[str], form: Format) -> str:
 
 
 def _by_client(file: str, names: list[str], rows: list[Row], level: Array, unit: str) -> Levels:
-    """Rows of one client each: a matrix over rounds, or over the times at which any client has a
-    new row.
-    """
+    """Rows of one client each, as a matrix over rounds or over the times of new rows."""
     client = _clients(file, rows, names.index(CLIENT))
     if ROUND in names:
         rounds = _counts(file, rows, names.index(ROUND), ROUND, 1)
@@ -376,7 +378,7 @@ def _by_client(file: str, names: list[str], rows: list[Row], level: Array, unit:
 
 
 def _clients(file: str, rows: list[Row], column: int) -> Array:
-    """Numbers of the clients: as they stand there or, where they are names, in order of appearance."""
+    """Indices of the clients: as given or, for names, in order of appearance."""
     names = [cells[column] for _, cells in rows]
     if any(_is_number(name) for name in names):
         return _counts(file, rows, column, CLIENT, 0)
@@ -393,12 +395,14 @@ def _every(file: str, rows: list[Row], rounds: Array, client: Array, level: Arra
             got = f"round {key[0]}, client {key[1]} again"
             raise _bad(file, rows[number][0], "round and client", "there once", got)
         place[key] = number
-    count, clients = int(rounds.max()), int(client.max()) + 1
+    count = int(rounds.max())
+    clients = int(client.max()) + 1
     every = ((round, number) for round in range(1, count + 1) for number in range(clients))
     if len(place) < count * clients:
         round, number = next(key for key in every if key not in place)
         raise InputError(
-            f"channel.file {file} must hold every client in every round, got no round {round}, client {number}"
+            f"channel.file {file} must hold every client in every round, "
+            f"got no round {round}, client {number}"
         )
     return level[[place[key] for key in every]].reshape(count, -1)
 
@@ -454,9 +458,7 @@ def _number(file: str, line: int, text: str, name: str) -> float:
 
 
 def _levels(file: str, lines: Sequence[int], values: Array, unit: str, form: Format) -> Array:
-    """The linear levels of values in a unit, 0 without a link; `InputError` for a value that cannot
-    be.
-    """
+    """Linear levels of values in a unit, 0 without a link; `InputError` for impossible values."""
     known = UNITS[unit]
     none = np.isnan(values) | ((values == 0) & known.zero_is_none)
     for row, client in np.argwhere(~none & ~((values >= known.least) & (values <= known.most)))[:1]:
@@ -476,8 +478,8 @@ def _levels(file: str, lines: Sequence[int], values: Array, unit: str, form: For
 def _reference_dbm(file: str, form: Format) -> float:
     if form.reference_power_dbm is None:
         raise InputError(
-            f"channel.reference_power_dbm must be given for rsrp_dbm in {file}: the power per resource element that "
-            f"it is received of, got none"
+            f"channel.reference_power_dbm must be given for rsrp_dbm in {file}: "
+            "the power per resource element that it is received of, got none"
         )
     return form.reference_power_dbm
 

@@ -12,7 +12,8 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 AUTO = "auto"
 MOST_LOSS_DB = 400.0  # beyond any link, within any float
-LEAST_RSRP_DBM, MOST_RSRP_DBM = -200.0, 0.0
+LEAST_RSRP_DBM = -200.0
+MOST_RSRP_DBM = 0.0
 MOST_SNR_DB = 100.0
 MOST_REFERENCE_DBM = 100.0
 
@@ -74,8 +75,13 @@ _LIKELY = (  # least and largest value, and the units that such values usually h
 
 
 def unit_in(name: str) -> str | None:
-    """The unit at the start of a column's name (`rsrp_dbm`, `rsrp_dbm_2`, `gain 0`); None without
-    one.
+    """Find the unit at the start of a column's name (`rsrp_dbm`, `rsrp_dbm_2`, `gain 0`).
+
+    Args:
+        name: Name of the column.
+
+    Returns:
+        The unit, None without one.
     """
     for unit in sorted(UNITS, key=len, reverse=True):
         rest = name.removeprefix(unit)
@@ -89,8 +95,14 @@ def unit_in(name: str) -> str | None:
 
 
 def guess_at(values: Array, unit: str) -> str:
-    """The units that the `values` look like other than `unit`, as the end of an error line; ''
-    without a guess.
+    """Guess the unit of values that are impossible in the declared one.
+
+    Args:
+        values: Recorded values, any shape.
+        unit: Declared unit.
+
+    Returns:
+        The end of an error line that names likely units; '' without a guess.
     """
     known = values[np.isfinite(values) & (values != 0)]
     for least, most, units in _LIKELY:
@@ -116,23 +128,38 @@ class LinkBudget:
 
     @classmethod
     def of(cls, scenario: Scenario, unit: str) -> "LinkBudget | None":
-        """The budget that `unit` needs, None for a gain; `InputError` where the power follows the
-        path loss.
+        """The budget that a unit needs.
+
+        Args:
+            scenario: The cell.
+            unit: Unit of the recorded values.
+
+        Returns:
+            The budget, None for a gain.
+
+        Raises:
+            InputError: The transmit power follows the path loss.
         """
         if not (UNITS[unit].is_snr or UNITS[unit].is_rate):
             return None
         if scenario.link.power_control != "fixed":
             raise InputError(
-                f"scenario.power_control must be fixed for a trace in {unit}, whose gain follows from the transmit "
-                f"power, got {scenario.link.power_control}"
+                f"scenario.power_control must be fixed for a trace in {unit}, whose gain follows "
+                f"from the transmit power, got {scenario.link.power_control}"
             )
         ones = np.ones(scenario.clients)
         snr = full_band_snr(scenario, ChannelState.perfect_csi(ones), ones)
         return cls(tuple(snr.tolist()), scenario.bandwidth_hz, scenario.link.snr_gap)
 
     def gain(self, level: Array, unit: str) -> Array:
-        """The gain with which the whole band has the recorded SNR or, by Shannon's formula, rate;
-        (..., K).
+        """Gain with which the whole band has the recorded SNR or, by Shannon's formula, rate.
+
+        Args:
+            level: Linear levels, (..., K).
+            unit: Their unit.
+
+        Returns:
+            Linear power gains, (..., K).
         """
         with np.errstate(over="ignore"):
             snr = (
@@ -140,4 +167,4 @@ class LinkBudget:
                 if UNITS[unit].is_rate
                 else level
             )
-            return snr / np.array(self.snr_at_gain_1)
+            return np.asarray(snr / np.array(self.snr_at_gain_1))

@@ -21,13 +21,19 @@ MOST_DB = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rician:
-    """Path loss times the power of `antennas` independent Rician branches, maximum-ratio combined
-    or the strongest.
+    """Path loss times the power of independent Rician branches of a receive array.
 
-    `k_factor_db` is the power of the line of sight over that of the scattered waves, one number or
-    one per client; 9 dB is the mean of 3GPP TR 38.901's UMi and UMa (Table 7.5-6). A branch has
-    mean power 1 for every factor. Fading is new in every round unless the clients move: then it is
-    correlated (see `Faded`).
+    The mean power of a branch is 1 for every K factor. Fading is new in every round unless the
+    clients move: then it is correlated (see `channel_models._fading_channel.Faded`).
+
+    Attributes:
+        large_scale: Path loss.
+        k_factor_db: Power of the line of sight over that of the scattered waves, dB, one number or
+            one per client; 9 dB is the mean of 3GPP TR 38.901's UMi and UMa (Table 7.5-6).
+        antennas: Receive antennas.
+        combining: `mrc` (maximum-ratio combining) or `selection` of the strongest branch.
+        motion: Motion of the clients.
+        csi: Channel state information of the server.
     """
 
     large_scale: LargeScale = field(default_factory=LargeScale)
@@ -43,13 +49,29 @@ class Rician:
         check_number("channel.k_factor_db", self.k_factor_db, at_least=-MOST_DB, at_most=MOST_DB)
         self._faded()
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """A draw for every (seed, round, client); the server knows of it what `csi` says."""
-        return self._faded().sample(scenario, rng, self._k_factor(scenario))
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        """Sample the channel of one round.
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Expected linear power gain, antennas * 10^(-PL/10) after maximum-ratio combining; (K,)."""
-        return self._faded().mean_gain(scenario, rng, self._k_factor(scenario))
+        Args:
+            scenario: The cell.
+            streams: Streams at the round; a draw depends on (seed, round, client).
+
+        Returns:
+            The channel state, with the server's knowledge of it.
+        """
+        return self._faded().sample(scenario, streams, self._k_factor(scenario))
+
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """Average the gain over fading, antennas * 10^(-PL/10) after maximum-ratio combining.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Linear power gain, (K,).
+        """
+        return self._faded().mean_gain(scenario, streams, self._k_factor(scenario))
 
     def _k_factor(self, scenario: Scenario) -> Array:
         """Linear K factor; (K,)."""

@@ -19,15 +19,21 @@ KNOWN_CSI = ("perfect", "mean", "bounded", "estimate")
 
 @dataclass(frozen=True, kw_only=True)
 class SionnaTdl:
-    """Path loss times the band-average power of TDL-A ... TDL-E fading (3GPP TR 38.901, Section
-    7.7.2).
+    """Path loss times the band-average power of TDL fading (3GPP TR 38.901, clause 7.7.2).
 
-    With taps a_mp at delays tau_p the power over `antennas` branches m, averaged over the
-    scenario's band B, is sum_m sum_pq a_mp a_mq* sinc(B (tau_p - tau_q)): the wider the band and
-    the longer `delay_spread_s`, the less it fades. Fading is new in every round; within a round it
-    changes over coherence blocks with the Doppler shift of `ue_speed_m_s`. Sionna makes the taps
-    (sum of sinusoids, power 1 a branch). It has no quantile in closed form, so `csi` may not be
-    `quantile`.
+    With taps a_mp at delays tau_p the power over the branches m, averaged over the scenario's band
+    B, is sum_m sum_pq a_mp a_mq* sinc(B (tau_p - tau_q)): it fades less, the wider the band and the
+    longer the delay spread. Fading is new in every round and changes over coherence blocks with the
+    Doppler shift of `ue_speed_m_s`. Sionna generates the taps (sum of sinusoids, power 1 per
+    branch). The quantile has no closed form, so `csi` must not be `quantile`.
+
+    Attributes:
+        large_scale: Path loss.
+        profile: Delay profile, TDL-A to TDL-E.
+        delay_spread_s: RMS delay spread, seconds.
+        ue_speed_m_s: Speed of the clients for the Doppler shift, m/s.
+        antennas: Receive antennas, maximum-ratio combined.
+        csi: Channel state information of the server.
     """
 
     needs: ClassVar[str] = "sionna"
@@ -46,34 +52,52 @@ class SionnaTdl:
         check_antennas(self.antennas)
         check_choice("channel.csi of sionna-tdl", self.csi.csi, KNOWN_CSI)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """An independent draw for every (seed, round, client); the server knows of it what `csi`
-        says.
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        """Sample the channel of one round.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round; a draw depends on (seed, round, client).
+
+        Returns:
+            The channel state, with the server's knowledge of it.
+
+        Raises:
+            InputError: The extra `sionna` is not installed.
         """
-        path_gain, mean = self.large_scale.gain(scenario), self.mean_gain(scenario, rng)
+        path_gain = self.large_scale.gain(scenario)
+        mean = self.mean_gain(scenario, streams)
 
         def block_gain(block: int) -> Array:
             later_s = block * (scenario.medium.coherence_s or 0.0)
             power = [
-                self._power(scenario.bandwidth_hz, rng, client, later_s)
+                self._power(scenario.bandwidth_hz, streams, client, later_s)
                 for client in range(scenario.clients)
             ]
-            return path_gain * np.array(power)
+            return np.asarray(path_gain * np.array(power))
 
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: mean,
             path_gain=path_gain,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """Average the gain over fading, antennas * 10^(-PL/10).
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Linear power gain, (K,).
+        """
         return self.antennas * self.large_scale.gain(scenario)
 
-    def _power(self, bandwidth_hz: float, rng: Streams, client: int, later_s: float) -> float:
+    def _power(self, bandwidth_hz: float, streams: Streams, client: int, later_s: float) -> float:
         """Band-average power of a client's branches, `later_s` into the round."""
         taps = _taps(
             self.profile,
@@ -82,14 +106,12 @@ class SionnaTdl:
             self.ue_speed_m_s,
             self.antennas,
         )
-        taps.torch_rng.manual_seed(rng.seed_for("tdl", client))
+        taps.torch_rng.manual_seed(streams.seed_for("tdl", client))
         # One model serves every client: it is the seed that makes the draw, and it draws alike for
         # every time.
         amplitudes, delays = taps(1, 2, 1.0 / later_s if later_s > 0 else 1.0)
-        a, delay_s = (
-            amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy(),
-            delays[0, 0, 0].numpy(),
-        )
+        a = amplitudes[0, 0, :, 0, 0, :, 1 if later_s > 0 else 0].numpy()
+        delay_s = delays[0, 0, 0].numpy()
         alike = np.sinc(bandwidth_hz * (delay_s[:, None] - delay_s))
         return float(np.einsum("mp,pq,mq->", a, alike, a.conj()).real)
 

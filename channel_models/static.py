@@ -11,8 +11,12 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """Path loss times the gain of `antennas` receive antennas with maximum-ratio combining, the
-    same every round.
+    """Path loss times the gain of a receive array with maximum-ratio combining, without fading.
+
+    Attributes:
+        large_scale: Path loss.
+        antennas: Receive antennas.
+        csi: Channel state information of the server.
     """
 
     large_scale: LargeScale = field(default_factory=LargeScale)
@@ -22,18 +26,34 @@ class Static:
     def __post_init__(self) -> None:
         check_antennas(self.antennas)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The mean gain, in every round; only an error makes a difference to what the server knows."""
-        gain = self.mean_gain(scenario, rng)
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        """The mean gain in every round; only an estimation error changes the server's knowledge.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            The channel state, with the server's knowledge of it.
+        """
+        gain = self.mean_gain(scenario, streams)
         return self.csi.state(
             gain,
-            rng,
+            streams,
             mean=gain,
             quantile=lambda outage: gain,
             path_gain=self.large_scale.gain(scenario),
             block_gain=lambda block: gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Expected linear power gain, antennas * 10^(-PL/10); (K,)."""
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """The gain antennas * 10^(-PL/10).
+
+        Args:
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Linear power gain, (K,).
+        """
         return self.antennas * self.large_scale.gain(scenario)

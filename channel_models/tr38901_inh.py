@@ -13,12 +13,18 @@ from wirelessfl.errors import check_choice
 
 @dataclass(frozen=True, kw_only=True)
 class Tr38901Inh(Dropped):
-    """InH of 3GPP TR 38.901: a `mixed` or `open` office, 1 m to 150 m.
+    """InH of 3GPP TR 38.901: an indoor office, 1 m to 150 m.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
-    7.5-6; `Site` says how they make the gain. A scenario's distances are too long for an office:
-    unless `drop` says otherwise clients stand in a disc of radius 50 m, and none roams farther.
-    Raises `InputError` outside the standard's range unless `extrapolate`.
+    Path loss, line of sight, shadowing and K factor are those of the standard's Tables 7.4.1-1,
+    7.4.2-1 and 7.5-6; `Site` composes the gain. The distances of a scenario are too long for an
+    office: unless `drop` says otherwise clients are in a disc of radius 50 m, and none moves
+    farther. Values outside the standard's range are refused unless `extrapolate`.
+
+    Attributes:
+        bs_height_m: Height of the base station, metres.
+        ut_height_m: Height of the clients, metres.
+        office: `mixed` or `open`.
+        site: Settings common to all environments.
     """
 
     bs_height_m: float = 3.0

@@ -8,14 +8,18 @@ from channel_models._tr38901_clients import Indoor, Place
 
 @dataclass(frozen=True, kw_only=True)
 class Tr38901Uma(Dropped):
-    """UMa of 3GPP TR 38.901: a base station above the roofs, 10 m to 5 km; clients at 1.5 m to 22.5
-    m.
+    """UMa of 3GPP TR 38.901: a base station above the roofs, 10 m to 5 km.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
-    7.5-6; `Site` says how they make the gain, `Indoor` what clients in buildings lose. The
-    effective height h_E of clients at
-    13.5 m or above is drawn where they start. Raises `InputError` outside the standard's range
-    unless `extrapolate`.
+    Path loss, line of sight, shadowing and K factor are those of the standard's Tables 7.4.1-1,
+    7.4.2-1 and 7.5-6; `Site` composes the gain. The effective height h_E of clients at 13.5 m or
+    above is drawn at their start. Values outside the standard's range are refused unless
+    `extrapolate`.
+
+    Attributes:
+        bs_height_m: Height of the base station, metres.
+        ut_height_m: Height of the clients within 1.5 m to 22.5 m, metres.
+        indoor: Clients inside buildings.
+        site: Settings common to all environments.
     """
 
     bs_height_m: float = 25.0

@@ -10,9 +10,22 @@ from channel_models._tr38901_clients import Indoor, Place
 class Tr38901Umi(Dropped):
     """UMi street canyon of 3GPP TR 38.901: a base station below the roofs, 10 m to 5 km.
 
-    Path loss, line of sight, shadowing and K factor of the standard's Tables 7.4.1-1, 7.4.2-1 and
-    7.5-6; `Site` says how they make the gain, `Indoor` what clients in buildings lose. Raises
-    `InputError` outside the standard's range unless `extrapolate`.
+    Path loss, line of sight, shadowing and K factor are those of the standard's Tables 7.4.1-1,
+    7.4.2-1 and 7.5-6; `Site` composes the gain. Values outside the standard's range are refused
+    unless `extrapolate`.
+
+    Attributes:
+        bs_height_m: Height of the base station, metres.
+        ut_height_m: Height of the clients within 1.5 m to 22.5 m, metres.
+        indoor: Clients inside buildings.
+        site: Settings common to all environments.
+
+    Example:
+        >>> from channel_models import Tr38901Umi
+        >>> from wirelessfl.rng import Streams
+        >>> from wirelessfl.scenario.scenario import Scenario
+        >>> Tr38901Umi().line_of_sight(Scenario(clients=3), Streams(0, 0)).shape
+        (3,)
     """
 
     bs_height_m: float = 10.0

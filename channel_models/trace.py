@@ -53,20 +53,25 @@ class Trace:
 
     @classmethod
     def example(cls, folder: Path) -> "Trace":
-        """A trace of 50 rounds and 10 clients that repeats, written to `folder`: Rayleigh fading at
-        100 dB loss.
+        """Write an example file: 50 rounds, 10 clients, Rayleigh fading at 100 dB loss.
+
+        Args:
+            folder: Folder to write to.
+
+        Returns:
+            The channel that plays it, repeating.
         """
         gain = 1e-10 * np.random.default_rng(0).standard_exponential((50, 10))
         file = folder / "trace.npz"
         np.savez(file, gain=gain)
         return cls(file=str(file), repeat=True)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """The links recorded for the round, the file's first in round 0.
 
         Args:
             scenario: The cell, whose clients are the first of the file.
-            rng: Streams at the round to play.
+            streams: Streams at the round to play.
 
         Returns:
             The channel of the round and of its coherence blocks, with what `csi` says the server
@@ -76,31 +81,46 @@ class Trace:
             InputError: The file cannot be read or used, or it has ended.
         """
         played = self._played(scenario)
-        self._check_reaches(played, scenario, rng.round)
+        self._check_reaches(played, scenario, streams.round)
         coherence_s = scenario.medium.coherence_s or 0.0
 
         def block_gain(block: int) -> Array:
             row = played.row_at(
-                self._start(played, scenario, rng.round), block * coherence_s, self.repeat
+                self._start(played, scenario, streams.round), block * coherence_s, self.repeat
             )
             return played.gain[row, : scenario.clients]
 
         mean = played.mean[: scenario.clients]
         return self.csi.state(
             block_gain(0),
-            rng,
+            streams,
             mean=mean,
             quantile=lambda outage: played.quantile(outage)[: scenario.clients],
             path_gain=mean,
             block_gain=block_gain,
         )
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Mean over the time of the trace; (K,)."""
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """Average the gain over the time of the trace.
+
+        Args:
+            scenario: The cell.
+            streams: Streams at any round.
+
+        Returns:
+            Linear power gain, (K,).
+        """
         return self._played(scenario).mean[: scenario.clients]
 
     def period(self, scenario: Scenario) -> int | None:
-        """The number of rounds after which the trace starts over; None where it does not."""
+        """Number of rounds after which the trace starts over.
+
+        Args:
+            scenario: The cell.
+
+        Returns:
+            Rounds; None where it does not start over.
+        """
         if not self.repeat:
             return None
         played = self._played(scenario)
@@ -121,7 +141,7 @@ class Trace:
         return round * self._step(played, scenario)
 
     def _step(self, played: "_Played", scenario: Scenario) -> float:
-        """The length of a round, in seconds or rows."""
+        """Length of a round, in seconds or rows."""
         return (self.round_interval_s or scenario.deadline_s) if played.is_timed else 1.0
 
     def _played(self, scenario: Scenario) -> "_Played":
@@ -134,8 +154,8 @@ class Trace:
         clients = levels.level.shape[1]
         if clients < scenario.clients:
             raise InputError(
-                f"channel.file {self.file}: must hold at least {scenario.clients} clients (scenario.clients), "
-                f"got {clients}"
+                f"channel.file {self.file}: must hold at least {scenario.clients} clients "
+                f"(scenario.clients), got {clients}"
             )
         return _converted(
             self.file, *stamp(self.file), self.form, LinkBudget.of(scenario, levels.unit)
@@ -144,8 +164,11 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class _Played:
-    """Gains (rows, K) and the seconds at which they begin and end, (rows + 1,), None where a row is
-    a round.
+    """Gains of a trace and their times.
+
+    Attributes:
+        gain: Linear gains, (rows, K).
+        edges_s: Begin and end of the rows, seconds, (rows + 1,); None where a row is a round.
     """
 
     gain: Array
@@ -173,7 +196,7 @@ class _Played:
         """The gain that is not exceeded for the fraction `outage` of the time; (K,)."""
         ordered, until = self._ordered
         place = np.array([np.searchsorted(column, outage * column[-1]) for column in until.T])
-        return ordered[place, np.arange(ordered.shape[1])]
+        return np.asarray(ordered[place, np.arange(ordered.shape[1])])
 
     @cached_property
     def _ordered(self) -> tuple[Array, Array]:
@@ -197,7 +220,7 @@ class _Played:
 def _converted(
     file: str, changed_ns: int, size: int, form: Format, budget: LinkBudget | None
 ) -> _Played:
-    """The gains of a file; converted once as long as neither the file nor the link budget changes."""
+    """The gains of a file, converted once per version of file and link budget."""
     levels = read(file, form)
     gain = levels.level
     if budget is not None:
@@ -205,14 +228,15 @@ def _converted(
         gain = budget.gain(level, levels.unit)
         for row, client in np.argwhere(~(gain <= 1.0))[:1]:
             raise InputError(
-                f"channel.file {file}: {levels.unit} of client {client} must be what a gain of at most 1 gives in this "
-                f"scenario, got a gain of {gain[row, client]:g}{guess_at(level, levels.unit)}"
+                f"channel.file {file}: {levels.unit} of client {client} must be what a gain of "
+                f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}"
+                f"{guess_at(level, levels.unit)}"
             )
         gain.setflags(write=False)
     return _Played(gain, None if levels.begins_s is None else _edges_s(levels.begins_s))
 
 
 def _edges_s(begins_s: Array) -> Array:
-    """Start times of the rows, and the end of the last one, which has the usual length."""
+    """Begin of each row and end of the last one, which lasts as long as the typical row."""
     usual_s = float(np.median(np.diff(begins_s))) if len(begins_s) > 1 else np.inf
     return np.append(begins_s, begins_s[-1] + usual_s)

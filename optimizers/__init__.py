@@ -11,8 +11,9 @@ Example:
     True
 """
 
-from optimizers._analysis.certificate import Certificate, certify
+from optimizers._analysis.certificate import certify
 from optimizers._analysis.repair import Repair, repair
+from optimizers._analysis.residuals import Certificate
 from optimizers._analysis.sensitivity import Sensitivities, sensitivities
 from optimizers._analysis.whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
 from optimizers._joint.energy import minimise_energy

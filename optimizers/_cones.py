@@ -1,15 +1,16 @@
-"""The allocation problem as a conic programme for CVXPY, compiled per problem or once for many.
+"""The allocation problem as a conic program for CVXPY, compiled per problem or once for many.
 
 In kept fractions x, with v >= x^2 / y and y <= 1 - pace x, the least speed that keeps x is
 entry + growth (x + pace v). Speed is the band b itself, so that the bands are eliminated, or with a
 noise spectral density b ln(1 + g / b) / ln(1 + g) = -rel_entr(b, b + g) / ln(1 + g), which makes
-the programme one of exponential cones.
+the program one of exponential cones.
 """
 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _OPTIMAL = ("optimal", "optimal_inaccurate")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConeClients:
-    """Coefficients of the programme; arrays (K,).
+    """Coefficients of the program; arrays (K,).
 
     Attributes:
         entry: Speed that the fixed bits need.
@@ -44,7 +45,7 @@ class ConeClients:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Optimum of the programme and its multipliers; arrays (K,).
+    """Optimum of the program and its multipliers; arrays (K,).
 
     Attributes:
         kept: x.
@@ -69,7 +70,7 @@ class Conic:
 
     Attributes:
         tolerance: Relative tolerance of Clarabel.
-        reuse: Whether a programme is compiled once per size and rate model, with parameters in
+        reuse: Whether a program is compiled once per size and rate model, with parameters in
             place of values (CVXPY's disciplined parametrised programming), and kept.
     """
 
@@ -91,7 +92,8 @@ class Conic:
         room = max(1.0 - float(clients.entry.sum()), _LEAST_ROOM)
         scaled = _Scaled.of(clients, clients.growth / room)
         found = self._solve(scaled.data)
-        kept, excess = scaled.kept(found), scaled.excess(found)
+        kept = scaled.kept(found)
+        excess = scaled.excess(found)
         price = scaled.scale * max(float(found.whole_band.dual_value), 0.0) / room
         return Solution(
             kept=kept,
@@ -182,7 +184,8 @@ class _Scaled:
     def of(cls, clients: ConeClients, growth: Array) -> "_Scaled":
         unit = 1.0 / np.maximum(clients.pace + growth, 1.0)
         room_unit = np.sqrt(np.maximum(1.0 - clients.pace * unit, growth * unit))
-        excess_unit, scale = unit**2 / room_unit, float(clients.weight.max()) or 1.0
+        excess_unit = unit**2 / room_unit
+        scale = float(clients.weight.max()) or 1.0
         data = {
             "weight": clients.weight * unit / scale,
             "pace": clients.pace * unit,
@@ -195,10 +198,10 @@ class _Scaled:
         return cls(unit=unit, excess_unit=excess_unit, scale=scale, data=data)
 
     def kept(self, found: "_Programme") -> Array:
-        return np.clip(self.unit * np.asarray(found.kept.value), 0.0, 1.0)
+        return np.asarray(np.clip(self.unit * np.asarray(found.kept.value), 0.0, 1.0))
 
     def excess(self, found: "_Programme") -> Array:
-        return self.excess_unit * np.asarray(found.excess.value)
+        return np.asarray(self.excess_unit * np.asarray(found.excess.value))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -222,18 +225,19 @@ def _compiled(names: tuple[str, ...], size: int) -> _Programme:
 
 
 def _programme(data: Mapping[str, Any], size: int) -> _Programme:
-    import cvxpy as cp
+    cp: Any = import_module("cvxpy")  # typed as Any: its functions are bound at run time
 
-    kept, excess, room = cp.Variable(size), cp.Variable(size), cp.Variable(size)
+    kept = cp.Variable(size)
+    excess = cp.Variable(size)
+    room = cp.Variable(size)
     in_time = cp.multiply(data["room"], room) + cp.multiply(data["pace"], kept) <= 1
     cone = cp.SOC(excess + room, cp.vstack([2 * kept, excess - room]), axis=0)
     limits = [in_time, cone, kept >= data["least"], kept <= data["most"]]
     band = fast_enough = None
     if "snr" in data:
-        band, with_signal = (
-            cp.Variable(size),
-            cp.Variable(size),
-        )  # b and b + g, which may not be a parameter's product
+        # b and b + g, which may not be a parameter's product
+        band = cp.Variable(size)
+        with_signal = cp.Variable(size)
         needed = (
             data["entry"] + cp.multiply(data["growth"], kept) + cp.multiply(data["excess"], excess)
         )

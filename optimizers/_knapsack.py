@@ -32,19 +32,23 @@ def knapsack(size: Array, value: Array, room: float = 1.0) -> NDArray[np.bool_]:
         Whether each client belongs to the set, (n,).
     """
     order = np.argsort(-value / size, kind="stable")
-    size, value = size[order], value[order]
+    size = size[order]
+    value = value[order]
     sizes, values = (np.concatenate([[0.0], np.cumsum(one)]) for one in (size, value))
     density = np.append(value / size, 0.0)
-    used, worth = np.zeros(1), np.zeros(1)
+    used = np.zeros(1)
+    worth = np.zeros(1)
     steps: list[tuple[NDArray[np.intp], NDArray[np.bool_]]] = []
-    best, found = -1.0, (0, 0, 0)
+    best = -1.0
+    found = (0, 0, 0)
     for client in range(size.size):
         reach = sizes[client] + (room - used)
         end = np.searchsorted(sizes, reach, side="right") - 1  # the clients before `end` fit whole
         whole = worth + (values[end] - values[client])
         top = int(np.argmax(whole))
         if whole[top] > best:
-            best, found = float(whole[top]), (client, top, int(end[top]))
+            best = float(whole[top])
+            found = (client, top, int(end[top]))
         bound = whole + (reach - sizes[end]) * density[end]
         hopeful = np.flatnonzero(bound > best * (1.0 + (_TIE if used.size <= _MANY else _NEAR)))
         if not hopeful.size:
@@ -62,7 +66,8 @@ def _branch(
     """The promising sets without and with one more client, except dominated ones."""
     parent = np.concatenate([hopeful, hopeful[used[hopeful] + size <= room]])
     taken = np.arange(parent.size) >= hopeful.size
-    used, worth = used[parent] + size * taken, worth[parent] + value * taken
+    used = used[parent] + size * taken
+    worth = worth[parent] + value * taken
     order = np.lexsort((-worth, used))
     before = np.concatenate([[-1.0], np.maximum.accumulate(worth[order])[:-1]])
     order = order[worth[order] > before * (1.0 + _TIE)]

@@ -20,7 +20,8 @@ def given_ratios(pruning_ratio: PerClient, shape: tuple[int, ...]) -> Array:
     Raises:
         InputError: Neither 1 nor K ratios.
     """
-    given, clients = np.asarray(pruning_ratio, dtype=np.float64), shape[-1]
+    given = np.asarray(pruning_ratio, dtype=np.float64)
+    clients = shape[-1]
     if given.shape not in ((), (clients,)):
         raise InputError(
             f"pruning_ratio must be 1 number or {clients}, one per client, got {given.size}"

@@ -24,7 +24,7 @@ _SLACK = 100.0  # times the tolerance, which is relative to the solver's scaled 
 class Cvxpy:
     """Optimum of [WFL] eq. (34) by CVXPY and Clarabel.
 
-    In kept fractions x the problem is a second-order cone programme: the smallest band that keeps x
+    In kept fractions x the problem is a second-order cone program: the smallest band that keeps x
     is
 
         b(x) = (A x + A0) / (S - T_c x) = A0/S + G (x + (T_c/S) x^2 / (1 - T_c x / S)),
@@ -45,7 +45,7 @@ class Cvxpy:
 
     Attributes:
         tolerance: Relative tolerance of the solver, above 0 and at most 1.
-        reuse: Whether the programme is compiled once per number of participating clients, in time
+        reuse: Whether the program is compiled once per number of participating clients, in time
             quadratic in it; later problems change its values only.
     """
 
@@ -76,12 +76,14 @@ class Cvxpy:
                     "method cvxpy needs Shannon's rate without gap, cap or packet errors where "
                     f"noise has a density, got rate_model {problem.link.rate_model}"
                 )
-            curve, snr = reduce_psd(problem), np.asarray(problem.snr)
+            curve = reduce_psd(problem)
+            snr = np.asarray(problem.snr)
             line = curve.by_speed
         else:
             curve = line = reduce(problem)
             snr = None
-        band, price = np.array(curve.floor), np.zeros(problem.shape[:-1])
+        band = np.array(curve.floor)
+        price = np.zeros(problem.shape[:-1])
         deadline_price = np.zeros(problem.shape[:-1])
         for index in np.ndindex(problem.shape[:-1]):
             row = Reduced(
@@ -116,7 +118,8 @@ class Cvxpy:
         if not takes.any():
             return band, 0.0, deadline_price
         slack_s = row.slack_s[takes]
-        load, entry = row.upload_s[takes] / slack_s, row.fixed_upload_s[takes] / slack_s
+        load = row.upload_s[takes] / slack_s
+        entry = row.fixed_upload_s[takes] / slack_s
         pace = row.prunable_s[takes] / slack_s
         clients = ConeClients(
             entry=entry,

@@ -29,7 +29,8 @@ class Equal:
         Returns:
             The allocation, prices 0.
         """
-        slack_s, clients = problem.slack_s, problem.shape[-1]
+        slack_s = problem.slack_s
+        clients = problem.shape[-1]
         late = slack_s < 0
         speed = problem.speed(np.full(problem.shape, 1.0 / clients))
         room_s = np.maximum(slack_s - ratio(problem.fixed_upload_s, speed), 0.0)

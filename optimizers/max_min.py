@@ -46,7 +46,8 @@ class MaxMin:
         curve = curve_of(even)
         kept = _common_kept(even, curve)
         band, slope = _bands(even, curve, kept)
-        total, steepness = band.sum(axis=-1, keepdims=True), slope.sum(axis=-1, keepdims=True)
+        total = band.sum(axis=-1, keepdims=True)
+        steepness = slope.sum(axis=-1, keepdims=True)
         tight = (kept < 1.0) & (steepness > 0)
         price = np.where(tight, 1.0 / np.where(tight, steepness, 1.0), 0.0)
         return allocation_of(
@@ -68,17 +69,15 @@ def _common_kept(problem: Problem, curve: Curve) -> Array:
     kept = alone.min(axis=-1, keepdims=True)
     for _ in range(_MAX_STEPS):
         band, slope = _bands(problem, curve, kept)
-        excess, steepness = (
-            band.sum(axis=-1, keepdims=True) - 1.0,
-            slope.sum(axis=-1, keepdims=True),
-        )
+        excess = band.sum(axis=-1, keepdims=True) - 1.0
+        steepness = slope.sum(axis=-1, keepdims=True)
         step = np.where(
             (excess > 0) & (steepness > 0), excess / np.where(steepness > 0, steepness, 1.0), 0.0
         )
         if np.all(step <= 1e-16 * kept):
             break
         kept = np.maximum(kept - step, 0.0)
-    return kept
+    return np.asarray(kept)
 
 
 def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
@@ -87,7 +86,8 @@ def _bands(problem: Problem, curve: Curve, kept: Array) -> tuple[Array, Array]:
     upload_s, fixed_s = (
         np.where(uses, value, 0.0) for value in (problem.upload_s, problem.fixed_upload_s)
     )
-    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
+    slack_s = problem.slack_s
+    prunable_s = np.asarray(problem.prunable_s)
     # The rest of the deadline at the x of the whole band: the true room is never less, its
     # rounding may be.
     least_s = np.where(uses, slack_s * upload_s + prunable_s * fixed_s, 1.0) / np.where(

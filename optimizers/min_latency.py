@@ -110,4 +110,4 @@ def _bisected(problem: NoisePsdProblem, upload_s: Array, early_s: Array, least_s
         lambda log_s: bands(log_s).sum(axis=-1, keepdims=True) - 1.0, start, start + _LONGEST
     )[1]
     band = bands(longest)
-    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)
+    return np.asarray(band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0))

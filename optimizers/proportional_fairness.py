@@ -85,10 +85,8 @@ def _level(curve: Reduced) -> Array:
     level = np.clip(spread, low, high)  # z <= w nu, so the bands sum to 1 or less here
     for _ in range(_MAX_STEPS):
         band, slope = _bands(curve, level)
-        excess, steepness = (
-            band.sum(axis=-1, keepdims=True) - 1.0,
-            slope.sum(axis=-1, keepdims=True),
-        )
+        excess = band.sum(axis=-1, keepdims=True) - 1.0
+        steepness = slope.sum(axis=-1, keepdims=True)
         low, high = np.where(excess <= 0, level, low), np.where(excess >= 0, level, high)
         newton = level - excess / np.where(steepness > 0, steepness, 1.0)
         settled = (np.abs(newton - level) <= 2e-16 * level) & (steepness > 0)
@@ -96,12 +94,14 @@ def _level(curve: Reduced) -> Array:
             break
         within = (steepness > 0) & (newton >= low) & (newton <= high)
         level = np.where(within, newton, (low + high) / 2)
-    return level
+    return np.asarray(level)
 
 
 def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
     """Band at which each client's gain has fallen to 1 / level, and its slope; (..., K)."""
-    entry, load_s, uses = _entry(curve), _load_s(curve), curve.uses_band
+    entry = _entry(curve)
+    load_s = _load_s(curve)
+    uses = curve.uses_band
     root = np.sqrt(1.0 + 4.0 * curve.prunable_s * curve.weight * level / load_s)
     wanted = np.where(uses, entry + 2.0 * curve.weight * level / (1.0 + root), curve.floor)
     inside = uses & (wanted > curve.floor) & (wanted < curve.top)
@@ -110,7 +110,8 @@ def _bands(curve: Reduced, level: Array) -> tuple[Array, Array]:
 
 def _level_at(curve: Reduced, band: Array) -> Array:
     """The nu that leads to `band`, z (T_c z + s) / (w s); (..., K)."""
-    beyond, load_s = np.maximum(band - _entry(curve), 0.0), _load_s(curve)
+    beyond = np.maximum(band - _entry(curve), 0.0)
+    load_s = _load_s(curve)
     weight = np.where(curve.uses_band, curve.weight, 1.0)
     return beyond * (curve.prunable_s * beyond + load_s) / (weight * load_s)
 

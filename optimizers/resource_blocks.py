@@ -23,7 +23,7 @@ class ResourceBlocks:
     All blocks are equally good for a client, so the gain of its n-th block, w (x(n/N) -
     x((n-1)/N)), falls with n (x is concave), and assigning block after block to the client that
     gains most is optimal: no exchange of two blocks helps. Where a table of efficiencies meets
-    noise with a density, x is not concave and a dynamic programme over clients and blocks finds the
+    noise with a density, x is not concave and a dynamic program over clients and blocks finds the
     optimum. Blocks without gain for any client are not assigned. 106 blocks are a 5G carrier of 20
     MHz with 15 kHz sub-carriers (3GPP TS 38.101-1, table 5.3.2-1);
     `wirelessfl.radio.numerology.resource_blocks` has the others.

@@ -73,12 +73,12 @@ def _cheapest(needed: Array) -> NDArray[np.bool_]:
 
 def _heaviest(needed: Array, weight: Array) -> NDArray[np.bool_]:
     """The set of largest weight that fits, completed with weightless clients; (K,)."""
-    everybody = needed <= _FULL
-    if needed[everybody].sum() <= _FULL:
-        return everybody
+    alone_fits = needed <= _FULL
+    if needed[alone_fits].sum() <= _FULL:
+        return alone_fits
     chosen = needed == 0.0
-    contested = np.flatnonzero(everybody & ~chosen & (weight > 0))
+    contested = np.flatnonzero(alone_fits & ~chosen & (weight > 0))
     chosen[contested[knapsack(needed[contested], weight[contested], _FULL)]] = True
     for client in np.argsort(needed, kind="stable"):
         chosen[client] |= needed[chosen].sum() + needed[client] <= _FULL
-    return chosen
+    return np.asarray(chosen)

@@ -9,10 +9,11 @@ from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
-from studies.runner.single_run import run_to_end
+from studies.runner.single_run import check_same_experiment, finish
 from wirelessfl import plugins
-from wirelessfl.config.scenario_file import Tables, from_tables, to_toml
+from wirelessfl.config.scenario_file import Tables, from_tables, read_tables, to_toml
 from wirelessfl.experiment import Experiment
+from wirelessfl.records.run_folder import RunFolder, check_folder, write_atomically
 
 __all__ = ["draw_sweep", "list_plugins", "load", "read", "run", "sweep"]
 
@@ -67,7 +68,14 @@ def run(
     """
     wanted = experiment if isinstance(experiment, Experiment) else read(experiment)
     folder = Path(out)
-    for line in run_to_end(folder, to_toml(wanted), None if data_root is None else Path(data_root)):
+    check_folder("out", folder)
+    toml = to_toml(wanted)
+    root = None if data_root is None else Path(data_root)
+    if folder.exists() and any(folder.iterdir()):
+        stored = RunFolder.open(folder).experiment_file
+        check_same_experiment(wanted, read_tables(stored), f"out {folder}")
+        write_atomically(stored, to_toml(wanted, folder=folder).encode())
+    for line in finish(folder, toml, root, pictures=False, whole_machine=True):
         notify(line)
     return load(folder)
 

@@ -182,10 +182,15 @@ def test_public_names_are_imported_when_they_are_used(tmp_path):
 
 
 def test_a_run_by_the_python_interface(tmp_path):
-    out = tmp_path / "run"
+    out = tmp_path / "new" / "run"
     settings = {"run": {"rounds": 2, "eval_every": 2}}
     done = wirelessfl.run(settings, out)
     assert [record["round"] for record in done.records] == [1, 2]
     assert [record for record in wirelessfl.load(out).records] == list(done.records)
+    assert [path.name for path in out.parent.iterdir()] == ["run"]
+    longer = wirelessfl.run({"run": {"rounds": 3, "eval_every": 2}}, out)
+    assert (len(longer), longer.experiment.run.rounds) == (3, 3)
+    with pytest.raises(wirelessfl.InputError, match=r"holds another experiment: scenario\.clients"):
+        wirelessfl.run({"scenario": {"clients": 4}}, out)
     assert wirelessfl.read(settings).run.rounds == 2
     assert wirelessfl.list_plugins("datasets")["datasets"][:2] == ["blogfeedback", "cifar10"]

@@ -72,6 +72,7 @@ class ClientPool:
             for size in self.samples
         ]
         self.test_sets = [id(index) for index in data.test_index]
+        # Weights of the mean; None for a mean over clients.
         self._score_weights = (
             [len(index) for index in data.test_index] if task.score_mean == "samples" else None
         )
@@ -117,8 +118,9 @@ class ClientPool:
         )
 
     def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
-        """Mean accuracy over the clients, of each client's model on its test samples, weighted as
-        the task's `score_mean` says.
+        """Mean over the clients of the accuracy of each client's model on its test samples.
+
+        Clients are weighted as the task's `score_mean` says.
 
         Args:
             vector_of: Weights and buffers (size,) of client k's model.

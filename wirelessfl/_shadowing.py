@@ -47,7 +47,7 @@ def check_not_shadowed() -> None:
 
 
 def _is_command() -> bool:
-    """Whether the interpreter was started as `wirelessfl` or `python -m wirelessfl`."""
+    """True if the interpreter was started as `wirelessfl` or `python -m wirelessfl`."""
     as_module = any(
         pair == ("-m", "wirelessfl") for pair in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
     )

@@ -1,6 +1,4 @@
-"""Many runs trained as one program: what an algorithm that can do so offers, and what it gives
-back.
-"""
+"""Interface of algorithms that train many runs as one program."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +12,14 @@ from wirelessfl.values import Demand, StepMetrics
 
 @dataclass(frozen=True, kw_only=True)
 class StackedRun:
-    """One run of a stack: an algorithm's training on `clients` clients for `rounds` rounds under
-    `seed`.
+    """One run of a stack.
+
+    Attributes:
+        algorithm: Algorithm of the run.
+        clients: Number K of clients.
+        seed: Seed of the run.
+        rounds: Number of rounds.
+        eval_every: Rounds from one evaluation to the next.
     """
 
     algorithm: Algorithm
@@ -24,15 +28,26 @@ class StackedRun:
     rounds: int
     eval_every: int
 
-    def is_due(self, round: int) -> bool:
-        """Whether round `round` (from 0) ends with an evaluation."""
-        return (round + 1) % self.eval_every == 0 or round + 1 == self.rounds
+    def is_due(self, round_index: int) -> bool:
+        """True where a round ends with an evaluation.
+
+        Args:
+            round_index: Index of the round, from 0.
+
+        Returns:
+            True for every `eval_every`-th round and the last one.
+        """
+        return (round_index + 1) % self.eval_every == 0 or round_index + 1 == self.rounds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedRound:
-    """What a trainer's `demand`, `step` and `evaluate` (None where it is not due) would have given
-    in one round.
+    """Results of a trainer's `demand`, `step` and `evaluate` in one round.
+
+    Attributes:
+        demand: Weight updates and bits of the round; (K,).
+        metrics: Cost and loss of the round.
+        accuracy: Mean test accuracy in [0, 1]; None where no evaluation is due.
     """
 
     demand: Demand
@@ -42,11 +57,13 @@ class TrainedRound:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedRun:
-    """A run as it came out of a stack: its rounds, and its packed state after the last one.
+    """Result of one run of a stack.
 
-    A run that diverged has the rounds before that and says in `diverged`, one line, where and what
-    to reduce. `rounds` may be any sequence, also one that makes a round when it is asked for;
-    arrays may be shared between rounds.
+    Attributes:
+        rounds: The rounds, of a diverged run those before the divergence; any sequence, also one
+            that makes a round on request. Arrays may be common to several rounds.
+        state: Packed state of the trainer after the last round.
+        diverged: One line that says where a run diverged and what to reduce; None for a finite run.
     """
 
     rounds: Sequence[TrainedRound]
@@ -56,19 +73,27 @@ class TrainedRun:
 
 @runtime_checkable
 class Stackable(Protocol):
-    """An `Algorithm` that may train several experiments' runs in one program, with the numbers of
-    its trainer.
+    """An `Algorithm` that may train the runs of several experiments in one program.
 
-    Only asked where every update is delivered in its round; what it trains may not depend on the
-    pruning ratios.
+    The numbers are those of its trainer. It is used only where every update is delivered in its
+    round; the training may not depend on the pruning ratios.
     """
 
     def stack_key(self) -> Hashable | None:
-        """Algorithms with equal keys may be trained in one stack; None where this one must be
-        trained on its own.
+        """Key of the stack: algorithms with equal keys may be trained together.
+
+        None where this one must be trained separately.
         """
         ...
 
     def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
-        """The runs, in their order, trained together; asked of the algorithm of the first one."""
+        """Train several runs together; called on the algorithm of the first one.
+
+        Args:
+            runs: Runs whose algorithms have the same key.
+            runtime: Execution settings.
+
+        Returns:
+            Results in the order of the runs.
+        """
         ...

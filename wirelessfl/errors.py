@@ -1,4 +1,4 @@
-"""The one exception for input that a person can mend, and the checks that raise it."""
+"""`InputError`, raised for invalid user input, and the validators that raise it."""
 
 import math
 from collections.abc import Iterable
@@ -7,12 +7,13 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message is one line naming field, limit and value."""
+    """Invalid user input; the message is one line naming field, limit and value."""
 
 
 class DivergenceError(InputError):
-    """Training that diverged under its settings; the message is one line that says where and what
-    to reduce.
+    """Training that diverged under its settings.
+
+    The message is one line that says where, and what to reduce.
     """
 
 
@@ -24,7 +25,18 @@ def check_number(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> None:
-    """Raise `InputError` unless `value` (a number or a sequence of numbers) is finite and in range."""
+    """Check that a value is finite and in range.
+
+    Args:
+        field: Name of the field in the message.
+        value: A number or a sequence of numbers.
+        above: Exclusive lower limit.
+        at_least: Lower limit.
+        at_most: Upper limit.
+
+    Raises:
+        InputError: A value is not a finite number or is outside a limit.
+    """
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):
         if not isinstance(item, Real) or isinstance(item, bool):
             raise InputError(f"{field} must be a number, got {item!r}")
@@ -40,13 +52,31 @@ def check_number(
 
 
 def check_count(field: str, value: Any, *, at_least: int = 1) -> None:
-    """Raise `InputError` unless `value` is a whole number of at least `at_least`."""
+    """Check that a value is a whole number.
+
+    Args:
+        field: Name of the field in the message.
+        value: The value.
+        at_least: Lower limit.
+
+    Raises:
+        InputError: The value is not a whole number or is below the limit.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise InputError(f"{field} must be a whole number of at least {at_least}, got {value!r}")
 
 
 def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
-    """Raise `InputError` unless `value` is one of `choices`."""
+    """Check that a value is one of the choices.
+
+    Args:
+        field: Name of the field in the message.
+        value: The value.
+        choices: Allowed values.
+
+    Raises:
+        InputError: The value is another one.
+    """
     names = tuple(choices)
     if value not in names:
         raise InputError(f"{field} must be one of {', '.join(names)}; got {value!r}")

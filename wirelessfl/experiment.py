@@ -1,4 +1,4 @@
-"""Everything that decides a run."""
+"""Experiments and their run settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,30 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """How long a run goes and what it records; section `run` of a scenario file.
+    """Length, records and execution of a run; section `run` of a scenario file.
 
-    `participants` clients take part in a round, drawn anew in each (all unless given). `train =
-    false` runs channel, allocation and cell only. `device`, `executor`, `workers` and `stack` say
-    where training computes; on a CPU the executors `loop` and `workers` do not change a run's
-    numbers. With `precision = "bfloat16"` training multiplies in bfloat16 where that is common
-    (autocast); `deterministic` asks CUDA for operations that repeat bit for bit.
+    On a CPU the executors `loop` and `workers` do not change a run's numbers.
+
+    Attributes:
+        rounds: Number of rounds; at least 1.
+        seed: Seed of every random stream of the run; at least 0.
+        eval_every: Rounds from one evaluation of the test accuracy to the next; at least 1. The
+            last round is always evaluated.
+        checkpoint_every: Rounds from one checkpoint to the next; at least 1.
+        train: Train the model; false runs channel, allocation and cell only.
+        device: PyTorch device of the training, such as cpu or cuda.
+        executor: Executor of the clients' local training: auto, loop, workers, stacked
+            or graph.
+        workers: Number of worker processes; 0 stands for the number of cores.
+        stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
+        precision: Arithmetic of the training: float32, or bfloat16, which multiplies in bfloat16
+            where that is common (autocast).
+        deterministic: Ask CUDA for operations that repeat bit for bit.
+        participants: Number of clients that take part in a round, drawn anew in each; from 1 to
+            `scenario.clients`. Not set: all clients.
+
+    Raises:
+        InputError: A value is outside its limits.
     """
 
     rounds: int = 50
@@ -45,7 +62,14 @@ class RunSettings:
             check_count("run.participants", self.participants)
 
     def runtime(self, data_root: Path | None) -> Runtime:
-        """Where and how training computes, with the data under `data_root`."""
+        """Execution settings of the training.
+
+        Args:
+            data_root: Folder of the data sets; None for data that needs none.
+
+        Returns:
+            The settings of this section that say where and how training computes.
+        """
         return Runtime(
             device=self.device,
             executor=self.executor,
@@ -59,7 +83,20 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Everything that decides a run: its values, its plug-ins, its length and seed."""
+    """An experiment: scenario, plug-ins and run settings.
+
+    Attributes:
+        scenario: Cell and clients.
+        channel: Channel model, a plug-in of kind `channels`.
+        allocator: Allocator of bandwidth and pruning ratios, a plug-in of kind `allocators`.
+        max_pruning_ratio: Largest pruning ratio of any client; from 0 to 1; 1 is no limit.
+        algorithm: Training algorithm, a plug-in of kind `algorithms`.
+        run: Length, records and execution.
+
+    Raises:
+        InputError: `max_pruning_ratio` is outside its limits, more clients take part than there
+            are, or channel model and algorithm have different graphs of the agents.
+    """
 
     scenario: Scenario
     channel: ChannelModel
@@ -79,10 +116,9 @@ class Experiment:
 
 
 def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
-    """Raise `InputError` when radio and training each have a graph of the agents, and not the same
-    one.
-    """
-    radio, training = getattr(channel, "graph", None), getattr(algorithm, "graph", None)
+    """Refuse a channel model and an algorithm that have different graphs of the agents."""
+    radio = getattr(channel, "graph", None)
+    training = getattr(algorithm, "graph", None)
     if not isinstance(radio, Graph) or not isinstance(training, Graph):
         return
     names = {"erdos-renyi": "edge_probability", "given": "adjacency"}
@@ -90,5 +126,6 @@ def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:
         one, other = getattr(radio, name), getattr(training, name)
         if one != other:
             raise InputError(
-                f"training.{name} must be that of the channel, channel.{name} = {one!r}, got {other!r}"
+                f"training.{name} must be that of the channel, "
+                f"channel.{name} = {one!r}, got {other!r}"
             )

@@ -1,7 +1,7 @@
-"""Who talks to whom when there is no server: an undirected, connected graph of the agents.
+"""Graph of the agents for training without a server: undirected and connected.
 
-It says nothing of the radio: channel models and decentralised algorithms take the same neighbours
-from it.
+The graph is independent of the radio: channel models and decentralised algorithms take the same
+neighbours from it.
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,26 @@ from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 
 GRAPHS = ("erdos-renyi", "ring", "complete", "given")
-TRIES = 1000  # how often an Erdos-Renyi graph is drawn until it is connected
-NAMED = 10  # so many agents an error line names
+TRIES = 1000  # most draws of an Erdos-Renyi graph until it is connected
+NAMED = 10  # most agents that an error line names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An undirected connected graph without self-loops; its fields stand beside those of whoever
-    holds it.
+    """An undirected connected graph without self-loops; its fields belong to its holder's section.
 
-    `graph`: `erdos-renyi`, every pair is joined with `edge_probability`, drawn again until it is
-    connected (0.5 in [MCE-PL] Section V); `ring`, agent k talks to k - 1 and k + 1; `complete`,
-    everybody to everybody; `given`, the 0/1 matrix `adjacency`, one row per agent.
+    Attributes:
+        graph: Kind of graph. erdos-renyi: every pair is joined with `edge_probability`, drawn again
+            until the graph is connected; ring: agent k is joined to k - 1 and k + 1; complete: all
+            pairs are joined; given: by `adjacency`.
+        edge_probability: Probability of an edge of the Erdos-Renyi graph; above 0, at most 1; 0.5
+            in [MCE-PL] Section V.
+        adjacency: Matrix of 0 and 1 of the given graph, one row per agent; symmetric, with zero
+            diagonal, connected.
 
-    Raises `InputError` for an adjacency that is not square, not of 0 and 1, with self-loops, not
-    symmetric or not connected.
+    Raises:
+        InputError: An adjacency is not square, not of 0 and 1, has self-loops, is not symmetric or
+            not connected.
     """
 
     graph: Literal["erdos-renyi", "ring", "complete", "given"] = "erdos-renyi"
@@ -54,18 +59,28 @@ class Graph:
             _check_adjacency(self.adjacency)
 
     def adjacency_matrix(self, clients: int, seed: int) -> NDArray[np.bool_]:
-        """Whether agents i and j are neighbours: (K, K), symmetric, False on the diagonal,
-        connected, read-only.
+        """Adjacency of the agents.
 
-        An Erdos-Renyi graph is a function of (seed, clients), the same in every round. Raises
-        `InputError` when none is connected in 1000 draws, and when a given graph has another number
-        of agents.
+        An Erdos-Renyi graph is a function of (seed, clients), the same in every round.
+
+        Args:
+            clients: Number K of agents.
+            seed: Seed of the run.
+
+        Returns:
+            True where agents i and j are neighbours; (K, K), symmetric, False on the diagonal,
+            connected, read-only.
+
+        Raises:
+            InputError: No graph is connected in 1000 draws, or a given graph has another number of
+                agents.
         """
         return _adjacency_matrix(self, clients, seed)
 
 
 @lru_cache(maxsize=16)
 def _adjacency_matrix(graph: Graph, clients: int, seed: int) -> NDArray[np.bool_]:
+    matrix: NDArray[np.bool_]
     if graph.adjacency is None:
         import networkx  # slow to import, and most runs have a server
 
@@ -89,15 +104,16 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
         return networkx.complete_graph(clients)
     if graph.graph == "ring":
         return networkx.cycle_graph(clients)
-    generator = Streams(seed).generator("graph")
+    rng = Streams(seed).generator("graph")
     for _ in range(TRIES):
         drawn = networkx.fast_gnp_random_graph(
-            clients, graph.edge_probability, seed=int(generator.integers(0, 2**32, dtype=np.uint32))
+            clients, graph.edge_probability, seed=int(rng.integers(0, 2**32, dtype=np.uint32))
         )
         if networkx.is_connected(drawn):
             return drawn
     raise InputError(
-        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, none connected, "
+        f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, "
+        "none connected, "
         f"got {graph.edge_probability:g}"
     )
 
@@ -106,7 +122,8 @@ def _check_adjacency(adjacency: tuple[tuple[Any, ...], ...]) -> None:
     for number, row in enumerate(adjacency):
         if len(row) != len(adjacency):
             raise InputError(
-                f"adjacency must be square, got {len(adjacency)} rows and {len(row)} values in row {number}"
+                f"adjacency must be square, got {len(adjacency)} rows "
+                f"and {len(row)} values in row {number}"
             )
         for value in row:
             if value not in (0, 1):

@@ -1,4 +1,4 @@
-"""A trainer for runs of channel, allocation and cell alone."""
+"""Trainer without training, for runs of channel, allocation and cell alone."""
 
 from typing import Any
 
@@ -9,22 +9,46 @@ from wirelessfl.values import Array, Delivery, Demand, StepMetrics
 
 
 class NoTraining:
-    """A trainer that only asks: for runs of channel, allocation and cell (`run.train = false`)."""
+    """Trainer with a constant demand and no training (`run.train = false`).
+
+    Args:
+        demand: Demand of every round; (K,).
+    """
 
     def __init__(self, demand: Demand) -> None:
         self._demand = demand
 
     def init(self, seed: int) -> None:
-        """Nothing is carried from round to round."""
+        """Initial state, which is None.
+
+        Args:
+            seed: Unused.
+        """
 
     def demand(self, state: None) -> Demand:
-        """The same every round."""
+        """Demand, the same in every round.
+
+        Args:
+            state: None.
+
+        Returns:
+            Weight updates and bits; (K,).
+        """
         return self._demand
 
     def step(
         self, state: None, pruning_ratio: Array, delivery: Delivery
     ) -> tuple[None, StepMetrics]:
-        """Count the bits that were asked for; train nothing."""
+        """Count the bits of a round without training.
+
+        Args:
+            state: None.
+            pruning_ratio: Pruning ratios; (K,).
+            delivery: Delivered updates; (K,).
+
+        Returns:
+            None as state, and the round's metrics.
+        """
         kept = 1.0 - pruning_ratio
         bits = np.where(
             kept > 0, self._demand.fixed_upload_bits + kept * self._demand.prunable_upload_bits, 0.0
@@ -35,14 +59,29 @@ class NoTraining:
         )
 
     def evaluate(self, state: None) -> None:
-        """Nothing was trained."""
+        """No accuracy, since no model was trained.
+
+        Args:
+            state: None.
+        """
 
     def pack(self, state: None) -> dict[str, NDArray[Any]]:
-        """Nothing to keep."""
+        """Empty checkpoint.
+
+        Args:
+            state: None.
+
+        Returns:
+            No arrays.
+        """
         return {}
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Nothing was kept."""
+        """State of an empty checkpoint, which is None.
+
+        Args:
+            arrays: Unused.
+        """
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Release resources, of which there are none."""

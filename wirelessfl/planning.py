@@ -1,6 +1,4 @@
-"""What the server decides before a round: who takes part, the problem as it sees it, the
-allocation.
-"""
+"""Decisions of the server before a round: participants, allocation problem and allocation."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -21,7 +19,13 @@ from wirelessfl.values import ChannelState, Demand, Scenario
 
 @dataclass(frozen=True, eq=False)
 class PlannedRound:
-    """What the server decided in one round, and from what."""
+    """Decision of the server in one round, and its input.
+
+    Attributes:
+        channel: Channel of the round.
+        problem: Allocation problem that the server solved.
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+    """
 
     channel: ChannelState
     problem: Problem
@@ -31,11 +35,19 @@ class PlannedRound:
 def allocation_problem(
     scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
 ) -> Problem:
-    """Scenario, channel (as the server believes it) and demand boiled down to seconds and bits per
-    client, (K,).
+    """Allocation problem of one round, in seconds and bits per client.
 
-    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a share sees
-    SNR / b; the gap of Shannon's rate divides its SNR.
+    Noise of a given density makes a `NoisePsdProblem` of the scenario's link, in which a fraction b
+    of the band sees SNR / b; the gap of Shannon's rate divides its SNR.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, of which the believed gain counts; (..., K).
+        demand: Weight updates and bits; (K,).
+        max_pruning_ratio: Largest pruning ratio, from 0 to 1.
+
+    Returns:
+        The problem; (..., K).
     """
     common: dict[str, Any] = {
         "deadline_s": scenario.deadline_s,
@@ -55,35 +67,56 @@ def allocation_problem(
     return NoisePsdProblem(snr=snr, link=link, **common)
 
 
-def participants(experiment: Experiment, round: int) -> NDArray[np.bool_]:
-    """Who takes part in round `round` (from 0): `run.participants` clients drawn without
-    replacement; (K,).
+def participants(experiment: Experiment, round_index: int) -> NDArray[np.bool_]:
+    """Participants of a round: `run.participants` clients drawn without replacement.
+
+    Args:
+        experiment: Experiment with the number of participants and the seed.
+        round_index: Index of the round, from 0.
+
+    Returns:
+        Mask of the participants; (K,).
     """
-    clients, wanted = experiment.scenario.clients, experiment.run.participants
-    if wanted is None:
+    clients = experiment.scenario.clients
+    count = experiment.run.participants
+    if count is None:
         return np.ones(clients, dtype=np.bool_)
-    here = np.zeros(clients, dtype=np.bool_)
-    here[
-        Streams(experiment.run.seed, round)
+    participates = np.zeros(clients, dtype=np.bool_)
+    participates[
+        Streams(experiment.run.seed, round_index)
         .generator("participants")
-        .choice(clients, wanted, replace=False)
+        .choice(clients, count, replace=False)
     ] = True
-    return here
+    return participates
 
 
 def plan(
-    experiment: Experiment, demand: Demand, round: int = 0, here: NDArray[np.bool_] | None = None
+    experiment: Experiment,
+    demand: Demand,
+    round_index: int = 0,
+    participates: NDArray[np.bool_] | None = None,
 ) -> PlannedRound:
-    """Sample the channel of round `round` (from 0) and solve its allocation for the clients that
-    are `here` (K,).
+    """Sample the channel of a round and solve its allocation for the participants.
 
-    The others get no band and ratio 0; their `demand` must be nothing.
+    Args:
+        experiment: Experiment with channel model and allocator.
+        demand: Weight updates and bits, 0 for clients that do not participate; (K,).
+        round_index: Index of the round, from 0.
+        participates: Mask of the participants; (K,); None: all clients.
+
+    Returns:
+        The plan; clients that do not participate get no band and ratio 0.
+
+    Raises:
+        InputError: The allocator gave a fraction or ratio outside [0, 1].
     """
-    channel = experiment.channel.sample(experiment.scenario, Streams(experiment.run.seed, round))
-    if here is not None:
-        channel = replace(channel, participants=int(here.sum()))
+    channel = experiment.channel.sample(
+        experiment.scenario, Streams(experiment.run.seed, round_index)
+    )
+    if participates is not None:
+        channel = replace(channel, participants=int(participates.sum()))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    allocation = _solve(experiment.allocator, problem, here)
+    allocation = _solve(experiment.allocator, problem, participates)
     for name in ("bandwidth_fraction", "pruning_ratio"):
         values = getattr(allocation, name)
         bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
@@ -94,37 +127,52 @@ def plan(
     return PlannedRound(channel, problem, allocation)
 
 
-def _solve(allocator: Allocator, problem: Problem, here: NDArray[np.bool_] | None) -> Allocation:
-    """The allocation of the clients that are here, spread out over all."""
-    if here is None or here.all():
+def _solve(
+    allocator: Allocator, problem: Problem, participates: NDArray[np.bool_] | None
+) -> Allocation:
+    """Solve the problem of the participants alone, and expand the allocation to all clients."""
+    if participates is None or participates.all():
         return allocator.solve(problem)
     arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
-    few = {name: value[here] for name, value in arrays.items() if np.shape(value) == here.shape}
-    found = allocator.solve(cast(Problem, replace(cast(Any, problem), **few)))
-    filling = {
+    selected = {
+        name: value[participates]
+        for name, value in arrays.items()
+        if np.shape(value) == participates.shape
+    }
+    solved = allocator.solve(cast(Problem, replace(cast(Any, problem), **selected)))
+    defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,
         "exact_kept": 1.0,
         "left_out": False,
     }
-    spread: dict[str, Any] = {}
-    for name, value in filling.items():
-        if getattr(found, name) is not None:
-            spread[name] = np.full(here.shape, value)
-            spread[name][here] = getattr(found, name)
-    return replace(found, problem=problem, **spread)
+    expanded: dict[str, Any] = {}
+    for name, value in defaults.items():
+        if getattr(solved, name) is not None:
+            expanded[name] = np.full(participates.shape, value)
+            expanded[name][participates] = getattr(solved, name)
+    return replace(solved, problem=problem, **expanded)
 
 
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
-    """The plan of the first round, or `InputError` for what would stop a run of this first
-    `demand`.
+    """Plan the first round and refuse an experiment that could not run to its end.
 
-    What stops it sooner or later and can be told before: no client can meet the deadline, the
-    allocator refuses the problem, or the channel does not reach the last round.
+    Three causes are known before the start: no client can meet the deadline, the allocator refuses
+    the problem, or the channel does not reach the last round.
+
+    Args:
+        experiment: Experiment to check.
+        demand: Weight updates and bits of the first round; (K,).
+
+    Returns:
+        The plan of the first round.
+
+    Raises:
+        InputError: One of these causes is present.
     """
     check_feasible(experiment, demand)
-    here = participants(experiment, 0)
-    first = plan(experiment, demand.restricted_to(here), here=here)
+    participates = participants(experiment, 0)
+    first = plan(experiment, demand.restricted_to(participates), participates=participates)
     experiment.channel.sample(
         experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
     )
@@ -132,10 +180,19 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
-    """Raise `InputError` when no client can meet the deadline however much it prunes."""
+    """Refuse a scenario in which no client can meet the deadline at any pruning ratio.
+
+    Args:
+        experiment: Experiment to check.
+        demand: Weight updates and bits of the first round; (K,).
+
+    Raises:
+        InputError: The fixed work of every client takes longer than the deadline.
+    """
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
-            f"scenario.deadline_s must be above {fixed_s.min():g}, the fixed work of the fastest client, "
+            f"scenario.deadline_s must be above {fixed_s.min():g}, "
+            "the fixed work of the fastest client, "
             f"got {experiment.scenario.deadline_s:g}: no client can meet it"
         )

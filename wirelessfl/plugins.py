@@ -33,12 +33,33 @@ KINDS = {
 
 
 def names(kind: str) -> list[str]:
-    """The names of every plug-in of `kind`, sorted; nothing is imported."""
+    """Names of all plug-ins of a kind, without importing them.
+
+    Args:
+        kind: One of `KINDS`.
+
+    Returns:
+        Sorted names.
+
+    Raises:
+        InputError: The kind is unknown, or a name is given twice.
+    """
     return sorted(_sources(kind))
 
 
 def load(kind: str, name: str) -> Any:
-    """The class, function or (for a study) module behind a plug-in's name."""
+    """Load a plug-in.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of the plug-in.
+
+    Returns:
+        Its class or function, or the module of a study.
+
+    Raises:
+        InputError: The plug-in is unknown or its file cannot be loaded.
+    """
     sources = _sources(kind)
     if name not in sources:
         close = difflib.get_close_matches(name, sources, n=1)
@@ -53,7 +74,15 @@ def load(kind: str, name: str) -> Any:
 
 
 def description(kind: str, name: str) -> str:
-    """First sentence of the docstring of a plug-in's file, read without importing it."""
+    """First paragraph of the docstring of a plug-in's file, read without importing it.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of the plug-in.
+
+    Returns:
+        The paragraph in one line.
+    """
     files = {_name(file): file for file in _files(kind)}
     if name in files:
         doc = ast.get_docstring(ast.parse(files[name].read_text(encoding="utf-8"))) or ""
@@ -63,7 +92,14 @@ def description(kind: str, name: str) -> str:
 
 
 def name_of(plugin: type) -> str:
-    """The name under which a plug-in's class is found: that of its file."""
+    """Name of a plug-in's class: that of its file or entry point.
+
+    Args:
+        plugin: The class.
+
+    Returns:
+        The name.
+    """
     registered: str = getattr(
         plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-")
     )
@@ -77,15 +113,17 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     for name, source in _candidates(kind):
         if name in found:
             raise InputError(
-                f"plug-in {name!r} of kind {kind} is there twice: give the one from outside another name"
+                f"plug-in {name!r} of kind {kind} is there twice: "
+                "give the one from outside another name"
             )
         found[name] = source
     return found
 
 
 def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Every plug-in of `kind` and the way to it: the package's own, entry points, files from
-    outside.
+    """Name and loader of every plug-in of a kind.
+
+    The order is: the project's own packages, entry points, files from outside.
     """
     for folder in _own_folders(kind):
         for file in _plugin_files(folder):
@@ -125,15 +163,14 @@ def _files(kind: str) -> list[Path]:
 
 @cache
 def _installed(find: Callable[..., Any], kind: str) -> tuple[Any, ...]:
-    """The entry points of `kind`, looked for once: what is installed does not change while a
-    program runs.
-    """
+    """Entry points of a kind, searched once: they do not change while the process runs."""
     return tuple(find(group=f"wirelessfl.{kind}"))
 
 
 def _plugin_files(folder: Path) -> list[Path]:
-    """Plug-in files at any depth below `folder`; a path with a part that starts with an underscore
-    is no plug-in.
+    """Plug-in files at any depth below a folder.
+
+    A path with a part that starts with an underscore is no plug-in.
     """
     return sorted(
         file

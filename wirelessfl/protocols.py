@@ -1,6 +1,4 @@
-"""The whole surface between the rooms: what the round loop asks of a channel, an allocator and a
-trainer.
-"""
+"""Interfaces between the packages: channel model, allocator, algorithm and trainer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,27 @@ from wirelessfl.values import Array, ChannelState, Delivery, Demand, Scenario, S
 class ChannelModel(Protocol):
     """A plug-in of kind `channels`: a frozen dataclass whose fields are its parameters."""
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        """The channel of the round that `rng` stands at; depends on (seed, round, client) only."""
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        """Channel of one round, a function of (seed, round, client) only.
+
+        Args:
+            scenario: Cell and clients.
+            streams: Random streams of the round.
+
+        Returns:
+            Gains of all clients; (K,).
+        """
         ...
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
-        """Linear power gain of the round that `rng` stands at, averaged over small-scale fading
-        only; shape (K,).
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
+        """Linear power gain of one round, averaged over small-scale fading only.
+
+        Args:
+            scenario: Cell and clients.
+            streams: Random streams of the round.
+
+        Returns:
+            Linear power gain; (K,).
         """
         ...
 
@@ -32,72 +44,147 @@ class Allocator(Protocol):
     """A plug-in of kind `allocators`: a frozen dataclass whose fields are its settings."""
 
     def solve(self, problem: Problem) -> Allocation:
-        """Bandwidth and pruning ratios of shape (..., K); infeasibility is a result, never an
-        exception.
+        """Allocate bandwidth and pruning ratios.
+
+        Args:
+            problem: Allocation problem of shape (..., K).
+
+        Returns:
+            Bandwidth fractions and pruning ratios, both (..., K). Infeasibility is a result, never
+            an exception.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Where and how training computes; never changes what a CPU run gives."""
+    """Execution settings of the training, without effect on the numbers of a CPU run.
+
+    Attributes:
+        device: PyTorch device, such as cpu or cuda.
+        executor: Executor of the clients' local training: auto, loop, workers, stacked
+            or graph.
+        workers: Number of worker processes; 0 stands for the number of cores.
+        stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
+        precision: Arithmetic of the training, float32 or bfloat16 (autocast).
+        deterministic: Ask CUDA for operations that repeat bit for bit.
+        data_root: Folder of the data sets; None for data that needs none.
+    """
 
     device: str = "cpu"
     executor: str = "auto"
-    workers: int = 0  # 0: as many as there are cores
-    stack: int = 0  # clients trained as one program; 0: as many as 1 GiB holds
+    workers: int = 0
+    stack: int = 0
     precision: str = "float32"
     deterministic: bool = False
     data_root: Path | None = None
 
 
 class Trainer(Protocol):
-    """Training bound to data and to a machine. `State` is opaque to everybody else and is never
-    edited.
+    """Training bound to data and to a machine.
+
+    The state is opaque to all other packages and is never modified in place.
     """
 
     def init(self, seed: int) -> Any:
-        """The state before the first round."""
+        """State before the first round.
+
+        Args:
+            seed: Seed of the initial weights.
+
+        Returns:
+            The state.
+        """
         ...
 
     def demand(self, state: Any) -> Demand:
-        """What the coming round asks of the network."""
+        """Computation and communication of the coming round.
+
+        Args:
+            state: State before the round.
+
+        Returns:
+            Weight updates and bits per client; (K,).
+        """
         ...
 
     def step(self, state: Any, pruning_ratio: Array, delivery: Delivery) -> tuple[Any, StepMetrics]:
-        """One round: masks with `pruning_ratio` (K,), local training, aggregation of what
-        `delivery` says is there.
+        """Train one round: masks, local training, aggregation of the delivered updates.
+
+        Args:
+            state: State before the round.
+            pruning_ratio: Pruning ratio of each client; (K,), from 0 to 1.
+            delivery: Updates that the aggregation may use.
+
+        Returns:
+            The state after the round, and the round's metrics.
         """
         ...
 
     def evaluate(self, state: Any) -> float:
-        """Mean over clients of the test accuracy in [0, 1]."""
+        """Mean over clients of the test accuracy.
+
+        Args:
+            state: State after a round.
+
+        Returns:
+            Accuracy in [0, 1].
+        """
         ...
 
     def pack(self, state: Any) -> dict[str, NDArray[Any]]:
-        """The complete state as plain arrays, for a checkpoint."""
+        """Convert the complete state to plain arrays, for a checkpoint.
+
+        Args:
+            state: State after a round.
+
+        Returns:
+            Arrays by name.
+        """
         ...
 
     def unpack(self, arrays: dict[str, NDArray[Any]]) -> Any:
-        """The state that `pack` gave."""
+        """Restore the state from the arrays of `pack`.
+
+        Args:
+            arrays: Arrays by name.
+
+        Returns:
+            The state.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of worker processes and devices."""
+        """Release worker processes and devices."""
         ...
 
 
 class Algorithm(Protocol):
-    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters and its task (data,
-    model, partition).
+    """A plug-in of kind `algorithms`: a frozen dataclass of hyper-parameters and task.
+
+    The task consists of data, model and partition.
     """
 
     def demand(self, clients: int) -> Demand:
-        """What a first round of `clients` clients asks of the network; from the model's shapes
-        alone, without data.
+        """Computation and communication of a first round, from the shapes of the model alone.
+
+        Args:
+            clients: Number K of clients.
+
+        Returns:
+            Weight updates and bits per client; (K,).
         """
         ...
 
     def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
-        """Training of this algorithm on data partitioned over `clients` clients with `seed`."""
+        """Training of this algorithm on partitioned data.
+
+        Args:
+            clients: Number K of clients.
+            seed: Seed of the partition.
+            runtime: Execution settings.
+
+        Returns:
+            The trainer.
+        """
         ...

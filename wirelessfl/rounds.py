@@ -1,6 +1,4 @@
-"""The only round loop: channel -> allocation -> cell -> training -> record, one direction, every
-round.
-"""
+"""Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
-from wirelessfl.errors import InputError
+from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
@@ -40,22 +39,34 @@ def run_rounds(
     on_round: Callable[[RoundRecord], None] = lambda record: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run (or go on with) an experiment in its folder until `run.rounds` rounds are recorded.
+    """Run or resume an experiment in its folder until `run.rounds` rounds are recorded.
 
-    `identity` names the experiment in its checkpoints; a folder whose checkpoints bear another name
-    is refused, and so is one whose checkpoints have other `inputs`, the content of the files that
-    the run reads. `on_start` is called once the folder was found good, `on_round` after every new
-    round; `notify` hears what a person should know, one line each.
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        folder: Run folder, empty or that of an interrupted run.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+        on_start: Function that is called once the folder has been checked.
+        on_round: Function that receives the record of every new round.
+        notify: Function that receives messages for the user, one line each.
+
+    Raises:
+        InputError: The folder's checkpoints have another identity or other inputs, the folder is
+            damaged, or a client can never finish a round.
     """
-    settings, files = experiment.run, inputs or {}
+    settings = experiment.run
+    files = inputs or {}
     start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.summary_file.unlink(missing_ok=True)
-    for round in range(start, settings.rounds):
-        state, backlog, record = run_round(experiment, trainer, state, backlog, round, clock_s)
+    for round_index in range(start, settings.rounds):
+        state, backlog, record = run_round(
+            experiment, trainer, state, backlog, round_index, clock_s
+        )
         clock_s = record.clock_s
         folder.append(record)
-        done = round + 1
+        done = round_index + 1
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
             folder.save_checkpoint(
                 Checkpoint(
@@ -71,102 +82,210 @@ def run_round(
     trainer: Trainer | NoTraining,
     state: Any,
     backlog: Backlog,
-    round: int,
+    round_index: int,
     clock_s: float,
 ) -> tuple[Any, Backlog, RoundRecord]:
-    """One round (counted from 0) that starts at `clock_s` simulated seconds with a backlog: state,
-    backlog, record.
+    """Run one round.
+
+    Args:
+        experiment: Experiment to run.
+        trainer: Training of the experiment.
+        state: State of the trainer before the round.
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+        clock_s: Simulated time at the start of the round in s.
+
+    Returns:
+        State and backlog after the round, and its record.
+
+    Raises:
+        InputError: A client can never finish the round.
     """
-    settings, scenario = experiment.run, experiment.scenario
-    here, planned, timing = on_air(experiment, trainer.demand(state), backlog, round)
-    # Open work of a pending update may go on in a later round.
+    settings = experiment.run
+    scenario = experiment.scenario
+    participates, planned, timing = simulate_round(
+        experiment, trainer.demand(state), backlog, round_index
+    )
+    _check_finishes(scenario, planned, timing, round_index)
+    state, metrics = trainer.step(
+        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
+    )
+    due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
+    accuracy = trainer.evaluate(state) if due else None
+    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
+    return state, timing.backlog.where(backlog, participates), record
+
+
+def record_trained(
+    experiment: Experiment,
+    trained: TrainedRun,
+    folder: RunFolder,
+    *,
+    identity: str = "",
+    inputs: Contents | None = None,
+) -> bool:
+    """Record a run that was trained in a batch, as `run_rounds` would have run it.
+
+    There is one checkpoint, after the last round; of a diverged run it holds the last good state.
+
+    Args:
+        experiment: Experiment of the run.
+        trained: Rounds and final state of its training.
+        folder: Run folder without checkpoints.
+        identity: Name of the experiment in its checkpoints.
+        inputs: Content of the files that the run reads, by name.
+
+    Returns:
+        False, with nothing recorded, when an update is late or pruned by the allocation: the
+        batch assumes that none is, so the run has to be trained on its own.
+
+    Raises:
+        DivergenceError: Training diverged; the rounds before that are recorded.
+        InputError: A client can never finish a round.
+    """
+    folder.keep_rounds(0)
+    folder.summary_file.unlink(missing_ok=True)
+    backlog = Backlog.none(experiment.scenario.clients)
+    clock_s = 0.0
+    for round_index, done in enumerate(trained.rounds):
+        participates, planned, timing = simulate_round(
+            experiment, done.demand, backlog, round_index
+        )
+        _check_finishes(experiment.scenario, planned, timing, round_index)
+        told = delivery(experiment.scenario, timing, participates)
+        if not told.on_time.all() or planned.allocation.pruning_ratio.any():
+            folder.keep_rounds(0)
+            return False
+        record = _record(
+            round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
+        )
+        clock_s = record.clock_s
+        folder.append(record)
+    rounds = len(trained.rounds)
+    if rounds:
+        arrays = {**trained.state, **backlog.pack()}
+        folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
+    if rounds < experiment.run.rounds:
+        raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
+    folder.write_summary(summarise(folder.records()))
+    return True
+
+
+def _check_finishes(
+    scenario: Scenario, planned: PlannedRound, timing: RoundTiming, round_index: int
+) -> None:
+    """Raise `InputError` when a client can never finish the round."""
+    # Open work of a pending update may continue in a later round.
     stuck = ~np.isfinite(timing.finish_s) & ~timing.lost & ~timing.backlog.pending
     # A fade or a missing link may keep a client from finishing, a plan may not.
     if scenario.deadline_policy != "wait":
         stuck &= ~np.isfinite(planned.allocation.latency_s) & (planned.channel.believed_gain > 0)
     if stuck.any():
         raise InputError(
-            f"round {round + 1}: client {np.argmax(stuck)} never finishes, it has bits to upload and no band or rate"
+            f"round {round_index + 1}: client {np.argmax(stuck)} never finishes, "
+            "it has bits to upload and no band or rate"
         )
-    state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, here)
-    )
-    due = (round + 1) % settings.eval_every == 0 or round + 1 == settings.rounds
-    accuracy = trainer.evaluate(state) if due else None
-    record = _record(round + 1, clock_s, here, planned, timing, metrics, accuracy)
-    return state, timing.backlog.where(backlog, here), record
 
 
-def on_air(
-    experiment: Experiment, demand: Demand, backlog: Backlog, round: int
+def simulate_round(
+    experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
-    """Who takes part in round `round` (from 0) with this `demand`, (K,), what was planned and what
-    happened.
+    """Plan and simulate one round.
+
+    Args:
+        experiment: Experiment with channel model, allocator and cell.
+        demand: Weight updates and bits of all clients; (K,).
+        backlog: Open work of late updates; (K,).
+        round_index: Index of the round, from 0.
+
+    Returns:
+        Mask of the participants (K,), the plan, and the timing of the round.
     """
-    here = participants(experiment, round)
-    demand, owed = demand.restricted_to(here), backlog.restricted_to(here)
-    planned = plan(experiment, owed.added_to(demand), round, here)
-    rng = Streams(experiment.run.seed, round)
+    participates = participants(experiment, round_index)
+    demand = demand.restricted_to(participates)
+    owed = backlog.restricted_to(participates)
+    planned = plan(experiment, owed.added_to(demand), round_index, participates)
+    streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
-        experiment.scenario, planned.channel, demand, planned.allocation, rng=rng, backlog=owed
+        experiment.scenario,
+        planned.channel,
+        demand,
+        planned.allocation,
+        streams=streams,
+        backlog=owed,
     )
-    return here, planned, timing
+    return participates, planned, timing
 
 
-def delivery(scenario: Scenario, timing: RoundTiming, here: NDArray[np.bool_]) -> Delivery:
-    """What the scenario's deadline policy lets the aggregation of a round of the clients that are
-    `here` (K,) use.
+def delivery(scenario: Scenario, timing: RoundTiming, participates: NDArray[np.bool_]) -> Delivery:
+    """Updates that the deadline policy passes to the aggregation of a round.
+
+    Args:
+        scenario: Cell and clients, with the policy.
+        timing: Timing of the round; (K,).
+        participates: Mask of the participants; (K,).
+
+    Returns:
+        The delivery; (K,).
     """
-    nobody = np.zeros_like(here)
+    none = np.zeros_like(participates)
     if scenario.deadline_policy == "wait":
         return Delivery(
-            participates=here, on_time=here & ~timing.lost, late=nobody, arrived_late=nobody
+            participates=participates,
+            on_time=participates & ~timing.lost,
+            late=none,
+            arrived_late=none,
         )
     if scenario.deadline_policy == "drop":
         return Delivery(
-            participates=here, on_time=here & timing.delivered, late=nobody, arrived_late=nobody
+            participates=participates,
+            on_time=participates & timing.delivered,
+            late=none,
+            arrived_late=none,
         )
-    on_the_way = timing.backlog.pending  # of a client that uploads nothing now: its older update
+    # Of a client that uploads nothing in this round the pending update is an older one.
+    pending = timing.backlog.pending
     return Delivery(
-        participates=here,
-        on_time=here & timing.delivered & ~on_the_way,
-        late=here & on_the_way,
+        participates=participates,
+        on_time=participates & timing.delivered & ~pending,
+        late=participates & pending,
         arrived_late=timing.earlier,
     )
 
 
 def _record(
-    round: int,
+    number: int,
     clock_s: float,
-    here: NDArray[np.bool_],
+    participates: NDArray[np.bool_],
     planned: PlannedRound,
     timing: RoundTiming,
     metrics: StepMetrics,
     accuracy: float | None,
 ) -> RoundRecord:
-    allocation, channel = planned.allocation, planned.channel
+    allocation = planned.allocation
+    channel = planned.channel
     return RoundRecord(
-        round=round,
+        round=number,
         clock_s=clock_s + timing.round_s,
         round_s=timing.round_s,
         loss=metrics.loss,
         accuracy=accuracy,
-        clients=np.flatnonzero(here).tolist(),
-        bandwidth_fraction=allocation.bandwidth_fraction[here].tolist(),
-        pruning_ratio=allocation.pruning_ratio[here].tolist(),
-        gain=channel.gain[here].tolist(),
-        believed_gain=channel.believed_gain[here].tolist(),
-        planned_s=[_finite(second) for second in allocation.latency_s[here]],
-        latency_s=[_finite(second) for second in timing.finish_s[here]],
-        delivered=timing.delivered[here].tolist(),
-        lost=timing.lost[here].tolist(),
-        earlier=timing.earlier[here].tolist(),
-        retransmissions=timing.retransmissions[here].tolist(),
+        clients=np.flatnonzero(participates).tolist(),
+        bandwidth_fraction=allocation.bandwidth_fraction[participates].tolist(),
+        pruning_ratio=allocation.pruning_ratio[participates].tolist(),
+        gain=channel.gain[participates].tolist(),
+        believed_gain=channel.believed_gain[participates].tolist(),
+        planned_s=[_finite(second) for second in allocation.latency_s[participates]],
+        latency_s=[_finite(second) for second in timing.finish_s[participates]],
+        delivered=timing.delivered[participates].tolist(),
+        lost=timing.lost[participates].tolist(),
+        earlier=timing.earlier[participates].tolist(),
+        retransmissions=timing.retransmissions[participates].tolist(),
         band_utilisation=timing.band_utilisation,
-        uplink_bits=metrics.uplink_bits[here].tolist(),
-        downlink_bits=metrics.downlink_bits[here].tolist(),
-        flops=metrics.flops[here].tolist(),
-        energy_j=timing.energy_j[here].tolist(),
+        uplink_bits=metrics.uplink_bits[participates].tolist(),
+        downlink_bits=metrics.downlink_bits[participates].tolist(),
+        flops=metrics.flops[participates].tolist(),
+        energy_j=timing.energy_j[participates].tolist(),
         extra=dict(metrics.extra),
     )
 
@@ -183,8 +302,9 @@ def _restore(
     folder: RunFolder,
     notify: Callable[[str], None],
 ) -> tuple[int, float, Any, Backlog]:
-    """Round to start with, clock, state and backlog: those of the last good checkpoint, else the
-    beginning.
+    """Index of the first round, clock, state and backlog: those of the last good checkpoint.
+
+    Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
     checkpoint = folder.last_checkpoint(notify)
@@ -196,12 +316,14 @@ def _restore(
     check_same_files(folder.path, checkpoint.inputs, inputs)
     if checkpoint.experiment != identity:
         raise InputError(
-            f"{folder.path} is damaged: its checkpoints are of experiment {checkpoint.experiment!r}, "
+            f"{folder.path} is damaged: "
+            f"its checkpoints are of experiment {checkpoint.experiment!r}, "
             f"its experiment.toml is {identity!r}"
         )
     if checkpoint.round > settings.rounds:
         raise InputError(
-            f"run.rounds must be at least {checkpoint.round}, the rounds already done, got {settings.rounds}"
+            f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
+            f"got {settings.rounds}"
         )
     due = checkpoint.round % settings.eval_every == 0 or checkpoint.round == settings.rounds
     folder.keep_rounds(checkpoint.round, evaluated_last=due)

@@ -1,4 +1,4 @@
-"""The values that flow through one round: frozen, keyword-only, SI units, arrays of shape (K,)."""
+"""Values that flow through one round: frozen, keyword-only, SI units, arrays of shape (K,)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -26,20 +26,23 @@ __all__ = [
 ]
 
 
-# Latency over deadline up to which a client is on time: an optimum finishes exactly at the deadline.
+# Largest latency over deadline that is on time: an optimum finishes exactly at the deadline.
 ON_TIME = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelState:
-    """Linear power gain of every client in one round, shape (K,); `believed_gain` is what the
-    server knows of it.
+    """Channel of every client in one round.
 
-    `path_gain` is the part of it without small-scale fading, which open-loop power control follows
-    (the believed gain when not given). `block_gain(b)` gives the gain (K,) in coherence block b =
-    0, 1, ... of the round, a pure function with block_gain(0) equal to `gain`; without it the gain
-    holds for the whole round. `participants` is the number of clients among which the band of the
-    round is divided, all K when not given; channel models leave it out.
+    Attributes:
+        gain: Linear power gain; (K,).
+        believed_gain: Linear power gain that the server plans with; (K,).
+        path_gain: Linear power gain without small-scale fading, which open-loop power control
+            follows; (K,). None: the believed gain.
+        participants: Number of clients among which the band of the round is divided; None: all K.
+            Channel models leave it at None.
+        block_gain: Pure function from coherence block b = 0, 1, ... of the round to its gain (K,),
+            with block_gain(0) equal to `gain`; None: the gain is constant within the round.
     """
 
     gain: Array
@@ -50,17 +53,32 @@ class ChannelState:
 
     @classmethod
     def perfect_csi(cls, gain: Array) -> "ChannelState":
-        """A state that the server knows exactly."""
+        """State with perfect channel state information: the believed gain is the actual one.
+
+        Args:
+            gain: Linear power gain; (K,).
+
+        Returns:
+            The state.
+        """
         return cls(gain=gain, believed_gain=gain)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Demand:
-    """What training asks of the network in one round; every field has shape (K,).
+    """Computation and communication that training demands of the network in one round.
 
     An *update* is one weight updated once: a client's cycles are the scenario's `cycles_per_weight`
     times its updates. The prunable parts shrink with (1 - pruning_ratio), the fixed parts do not.
-    Download bits are 0 unless given.
+
+    Attributes:
+        fixed_updates: Weight updates that pruning does not save; (K,).
+        prunable_updates: Weight updates of the unpruned model that pruning saves; (K,).
+        fixed_upload_bits: Bits of the upload that pruning does not save; (K,).
+        prunable_upload_bits: Bits of the unpruned upload that pruning saves; (K,).
+        fixed_download_bits: Bits of the download that pruning does not save; (K,); 0 unless given.
+        prunable_download_bits: Bits of the unpruned download that pruning saves; (K,); 0 unless
+            given.
     """
 
     fixed_updates: Array
@@ -76,10 +94,20 @@ class Demand:
                 self, name, np.broadcast_to(getattr(self, name), self.fixed_updates.shape)
             )
 
-    def restricted_to(self, here: NDArray[np.bool_]) -> "Demand":
-        """The demand of the clients that are `here` (K,); of the others nothing."""
+    def restricted_to(self, participates: NDArray[np.bool_]) -> "Demand":
+        """Demand of the participants alone.
+
+        Args:
+            participates: Mask of the participating clients; (K,).
+
+        Returns:
+            The demand, 0 for all other clients.
+        """
         return Demand(
-            **{field.name: np.where(here, getattr(self, field.name), 0.0) for field in fields(self)}
+            **{
+                field.name: np.where(participates, getattr(self, field.name), 0.0)
+                for field in fields(self)
+            }
         )
 
     @classmethod
@@ -94,7 +122,20 @@ class Demand:
         fixed_download_bits: float = 0.0,
         prunable_download_bits: float = 0.0,
     ) -> "Demand":
-        """The demand of `clients` clients that all ask for the same."""
+        """Identical demand of all clients.
+
+        Args:
+            clients: Number K of clients.
+            fixed_updates: Weight updates that pruning does not save.
+            prunable_updates: Weight updates that pruning saves.
+            fixed_upload_bits: Bits of the upload that pruning does not save.
+            prunable_upload_bits: Bits of the upload that pruning saves.
+            fixed_download_bits: Bits of the download that pruning does not save.
+            prunable_download_bits: Bits of the download that pruning saves.
+
+        Returns:
+            The demand; (K,).
+        """
         return cls(
             fixed_updates=np.full(clients, float(fixed_updates)),
             prunable_updates=np.full(clients, float(prunable_updates)),
@@ -107,12 +148,16 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Backlog:
-    """What late clients still owe at the start of a round under `late-next-round`; shape (K,).
+    """Open work of late clients at the start of a round under `late-next-round`.
 
-    `pending` says whose last update is still on its way; such a client first does its open
-    `updates` (weight updates not yet computed) and sends its open `upload_bits`, then turns to the
-    new round. A client has at most one update pending: when a round ends before it got through, the
-    newer update takes its place.
+    A client with a pending update first does its open work and sends its open bits, then turns to
+    the new round. It has at most one update pending: when a round ends before that one has arrived,
+    the newer update replaces it.
+
+    Attributes:
+        pending: True where an update of an earlier round has not arrived yet; (K,).
+        updates: Weight updates of it not yet computed; (K,).
+        upload_bits: Bits of it not yet sent; (K,).
     """
 
     pending: NDArray[np.bool_]
@@ -121,7 +166,14 @@ class Backlog:
 
     @classmethod
     def none(cls, clients: int) -> "Backlog":
-        """Nobody owes anything."""
+        """Empty backlog.
+
+        Args:
+            clients: Number K of clients.
+
+        Returns:
+            The backlog, 0 for all clients.
+        """
         return cls(
             pending=np.zeros(clients, dtype=np.bool_),
             updates=np.zeros(clients),
@@ -129,35 +181,65 @@ class Backlog:
         )
 
     def pack(self) -> dict[str, NDArray[Any]]:
-        """Its fields as arrays of a checkpoint."""
+        """Arrays of a checkpoint, one per field."""
         return {f"__backlog_{field.name}": getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], clients: int) -> "Backlog":
-        """Take out of `arrays` what `pack` put there; nothing is owed where nothing is found."""
+        """Take the arrays of `pack` out of a checkpoint.
+
+        Args:
+            arrays: Arrays of the checkpoint by name; those of the backlog are removed.
+            clients: Number K of clients.
+
+        Returns:
+            The backlog; an empty one where the checkpoint holds none.
+        """
         names = [field.name for field in fields(cls)]
         found = {
             name: arrays.pop(f"__backlog_{name}") for name in names if f"__backlog_{name}" in arrays
         }
         return cls(**found) if len(found) == len(names) else cls.none(clients)
 
-    def restricted_to(self, here: NDArray[np.bool_]) -> "Backlog":
-        """What the clients that are `here` (K,) owe."""
-        return self.where(Backlog.none(len(here)), here)
+    def restricted_to(self, participates: NDArray[np.bool_]) -> "Backlog":
+        """Backlog of the participants alone.
 
-    def where(self, other: "Backlog", here: NDArray[np.bool_]) -> "Backlog":
-        """What is owed by this for the clients that are `here` (K,), by `other` for the rest."""
+        Args:
+            participates: Mask of the participating clients; (K,).
+
+        Returns:
+            The backlog, empty for all other clients.
+        """
+        return self.where(Backlog.none(len(participates)), participates)
+
+    def where(self, other: "Backlog", mask: NDArray[np.bool_]) -> "Backlog":
+        """Combination of two backlogs, client by client.
+
+        Args:
+            other: Backlog of the clients outside the mask.
+            mask: Clients whose backlog is this one; (K,).
+
+        Returns:
+            The combined backlog; (K,).
+        """
         pairs = {
             field.name: (getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)
         }
         return Backlog(
-            **{name: np.where(here, mine, others) for name, (mine, others) in pairs.items()}
+            **{name: np.where(mask, own, others) for name, (own, others) in pairs.items()}
         )
 
     def added_to(self, demand: Demand) -> Demand:
-        """What the server plans the round with: the open work and bits are fixed, whatever is
-        pruned.
+        """Demand that the server plans a round with.
+
+        The open work and bits count as fixed: no pruning ratio of the new round shortens them.
+
+        Args:
+            demand: Demand of the new round; (K,).
+
+        Returns:
+            The demand with the backlog added.
         """
         return replace(
             demand,
@@ -184,32 +266,56 @@ class Delivery:
 
     @classmethod
     def of(cls, on_time: ArrayLike) -> "Delivery":
-        """All clients take part; updates of the clients in `on_time` (K,) arrive, none is late."""
+        """Delivery of a round in which all clients take part and no update is late.
+
+        Args:
+            on_time: Clients whose update arrives within the deadline; (K,).
+
+        Returns:
+            The delivery; (K,).
+        """
         on_time = np.asarray(on_time, dtype=np.bool_)
-        nothing = np.zeros_like(on_time)
+        none = np.zeros_like(on_time)
         return cls(
-            participates=np.ones_like(on_time), on_time=on_time, late=nothing, arrived_late=nothing
+            participates=np.ones_like(on_time), on_time=on_time, late=none, arrived_late=none
         )
 
     @classmethod
     def all(cls, clients: int) -> "Delivery":
-        """The updates of all clients arrive on time."""
+        """Delivery of a round in which the updates of all clients arrive on time.
+
+        Args:
+            clients: Number K of clients.
+
+        Returns:
+            The delivery; (K,).
+        """
         return cls.of(np.ones(clients, dtype=np.bool_))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RoundTiming:
-    """What happened on the air in one round.
+    """Time, energy and losses of one round of the cell, per client (K,).
 
-    Seconds since the start of the round and joules, shape (K,). `delivered` is finish_s <=
-    deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline and rounding must drop
-    nobody. `finish_s` is inf for a client that is `lost`: it dropped out or gave up. `earlier` says
-    whose pending update of an earlier round arrived in time, `backlog` what is owed after this
-    round (both only under `late-next-round`). `energy_j`, `retransmissions` (blocks that were sent
-    again) and `band_utilisation` (the share of band x time on which somebody sent) count up to
-    `round_s`: no client spends more than (P + kappa f^3) round_s.
-    `round_s` is when the server could go on; `trace` lists (time_s, client, event) in order of
-    time.
+    Seconds are counted from the start of the round. Energy, retransmissions and utilisation count
+    up to `round_s`: no client spends more than (P + kappa f^3) round_s.
+
+    Attributes:
+        download_s: Time of the download in s; (K,).
+        compute_s: Time of the computation in s; (K,).
+        upload_s: Time of the upload in s; (K,).
+        finish_s: Moment in s at which the client finishes; inf for a lost client; (K,).
+        delivered: finish_s <= deadline_s (1 + 1e-9): the optimum finishes exactly at the deadline,
+            and rounding must not drop a client; (K,).
+        energy_j: Energy of computation and transmission in J; (K,).
+        round_s: Moment in s at which the server can go on.
+        trace: Events (time_s, client, event) in order of time.
+        lost: True where the client dropped out or gave up; (K,).
+        earlier: True where the pending update of an earlier round arrived in time; only under
+            `late-next-round`; (K,).
+        retransmissions: Number of packets that were sent again; (K,).
+        band_utilisation: Fraction of band x time in which clients transmit; from 0 to 1.
+        backlog: Open work after this round; only under `late-next-round`, otherwise empty.
     """
 
     download_s: Array
@@ -229,10 +335,14 @@ class RoundTiming:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepMetrics:
-    """What one training round cost and achieved: `loss` is the clients' mean training loss, the
-    rest has shape (K,).
+    """Cost and loss of one training round.
 
-    `extra` holds a method's own quantities by name, one number each.
+    Attributes:
+        loss: Mean over clients of the training loss; None without training.
+        uplink_bits: Bits that each client sent; (K,).
+        downlink_bits: Bits that each client received; (K,).
+        flops: Floating-point operations of each client's training; (K,).
+        extra: Quantities of the method by name, one number each.
     """
 
     loss: float | None
@@ -244,16 +354,35 @@ class StepMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One line of `rounds.jsonl`: plain numbers; per-client values are lists; simulated seconds
-    only.
+    """One line of `rounds.jsonl`: plain numbers, lists of per-client values, simulated seconds.
 
-    The lists stand for the `clients` that took part, by number. `latency_s` is when each client
-    finished (null: never, because its update was `lost` or had no rate in this round), `planned_s`
-    when it would have finished had the channel been what the server believed, `delivered` whether
-    it finished within the deadline, `earlier` whether its late update of an earlier round joined
-    this one. `accuracy` is null in rounds without an evaluation, `loss` in runs without training,
-    `energy_j` where an upload never ends; `extra` holds the method's own quantities, null where one
-    is not finite.
+    Each list has one entry for each participant, in the order of `clients`.
+
+    Attributes:
+        round: Number of the round, from 1.
+        clock_s: Simulated time at the end of the round in s.
+        round_s: Duration of the round in s.
+        loss: Mean training loss; null in runs without training.
+        accuracy: Mean test accuracy in [0, 1]; null in rounds without an evaluation.
+        clients: Numbers of the clients that took part, from 0.
+        bandwidth_fraction: Allocated fractions of the band.
+        pruning_ratio: Allocated pruning ratios.
+        gain: Linear power gains.
+        believed_gain: Linear power gains that the server planned with.
+        planned_s: Moments in s at which the clients would have finished had the channel been the
+            one that the server believed in; null: never.
+        latency_s: Moments in s at which the clients finished; null: never, because the update was
+            lost or had no rate in this round.
+        delivered: True where the client finished within the deadline.
+        lost: True where the client dropped out or gave up.
+        earlier: True where the late update of an earlier round joined this one.
+        retransmissions: Numbers of packets that were sent again.
+        band_utilisation: Fraction of band x time in which clients transmit.
+        uplink_bits: Bits sent.
+        downlink_bits: Bits received.
+        flops: Floating-point operations of the training.
+        energy_j: Energies in J; null where an upload never ends.
+        extra: Quantities of the method by name; null where one is not finite.
     """
 
     round: int
@@ -280,5 +409,5 @@ class RoundRecord:
     extra: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The record's fields in their fixed order."""
+        """Fields of the record in their fixed order."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -17,13 +17,21 @@ _CORNERS = np.exp(2j * np.pi * np.arange(3) / 3)  # every other corner of a hexa
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """Positions of the clients at the start of a run; its fields stand beside the channel's own in
-    a scenario file.
+    """Positions at the start of a run; the fields are keys of section `channel`.
 
-    `scenario`: at the scenario's distances, each client at an angle of its own, uniform. `disc`,
-    `hexagon`: uniform in a cell of radius `radius_m` (a hexagon's from centre to corner, one corner
-    on the x axis) outside the circle `min_distance_m`; the scenario's distances are not looked at.
-    `given`: `positions_m`, one (x, y) per client. A position depends on (seed, client) only.
+    - `scenario`: at the scenario's distances, each client at a uniform angle.
+    - `disc`, `hexagon`: uniform in a cell of radius `radius_m` (a hexagon's from centre to corner,
+      one corner on the x axis) outside the circle `min_distance_m`; the scenario's distances are
+      ignored.
+    - `given`: `positions_m`.
+
+    A position depends on (seed, client) only.
+
+    Attributes:
+        drop: Kind of drop.
+        radius_m: Radius of the cell, metres.
+        min_distance_m: Least distance from the base station, metres.
+        positions_m: One (x, y) per client, metres.
     """
 
     drop: Literal["scenario", "disc", "hexagon", "given"] = "scenario"
@@ -38,8 +46,8 @@ class Drop:
         inner_m = self.radius_m * (np.sqrt(0.75) if self.drop == "hexagon" else 1.0)
         if self.drop in ("disc", "hexagon") and self.min_distance_m >= inner_m:
             raise InputError(
-                f"channel.min_distance_m must be below {inner_m:g} in a {self.drop} of channel.radius_m "
-                f"{self.radius_m:g}, got {self.min_distance_m:g}"
+                f"channel.min_distance_m must be below {inner_m:g} in a {self.drop} of "
+                f"channel.radius_m {self.radius_m:g}, got {self.min_distance_m:g}"
             )
         if self.positions_m is not None:
             self._keep_positions()
@@ -68,20 +76,27 @@ class Drop:
         )
         object.__setattr__(self, "positions_m", positions_m)
 
-    def positions(self, scenario: Scenario, rng: Streams) -> Array:
-        """Positions in metres at the start of the run that `rng` belongs to, whatever its round;
-        (K, 2).
+    def positions(self, scenario: Scenario, streams: Streams) -> Array:
+        """Positions at the start of a run, the same in every round.
 
-        Raises `InputError` unless as many positions are given as there are clients.
+        Args:
+            scenario: The cell.
+            streams: Streams of the run.
+
+        Returns:
+            Metres, (K, 2).
+
+        Raises:
+            InputError: The number of given positions differs from the number of clients.
         """
         if self.positions_m is not None:
             if len(self.positions_m) != scenario.clients:
                 raise InputError(
-                    f"channel.positions_m must hold {scenario.clients} positions (scenario.clients), "
-                    f"got {len(self.positions_m)}"
+                    f"channel.positions_m must hold {scenario.clients} positions "
+                    f"(scenario.clients), got {len(self.positions_m)}"
                 )
             return np.array(self.positions_m)
-        draws = _drawn(self, rng.seed, scenario.clients)
+        draws = _drawn(self, streams.seed, scenario.clients)
         return (
             draws * scenario.per_client("distance_m")[:, None] if self.drop == "scenario" else draws
         )
@@ -112,11 +127,10 @@ def _point(drop: Drop, generator: np.random.Generator) -> complex:
 
 
 def _in_hexagon(drop: Drop, generator: np.random.Generator) -> complex:
-    """Uniform in one of the three rhombi that make up a hexagon; again while too near the base
-    station.
-    """
+    """A point uniform in one of the three rhombi of a hexagon; repeated while too near."""
     while True:
-        which, (a, b) = generator.integers(3), generator.random(2)
+        which = generator.integers(3)
+        a, b = generator.random(2)
         point = drop.radius_m * (a * _CORNERS[which] + b * _CORNERS[(which + 1) % 3])
         if abs(point) >= drop.min_distance_m:
             return complex(point)

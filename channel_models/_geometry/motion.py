@@ -20,22 +20,32 @@ _GRAZING = 1e-6  # chords shorter than this share of the radius are a walk along
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """Motion of the clients around the base station at the origin; its fields stand beside the
-    channel's own.
+    """Motion around the base station at the origin; the fields are keys of section `channel`.
 
-    `still`: no client moves. `velocity`: all clients go straight at `speed_m_s`, towards `heading_deg`
-    (counted from the x axis; each client's own, uniform, unless given), and is reflected at the
-    edge of its area. `random-waypoint`: each walks at `speed_m_s` to a point uniform in its area,
-    rests for `pause_s`, walks to the next. The area is the ring from `roam_min_m` to
-    `roam_radius_m` about the base station, widened to where the client starts. Clients that would cross the
-    ring's hole go round it: a position inside is moved out to the rim.
+    - `still`: no motion.
+    - `velocity`: straight lines at `speed_m_s`, towards `heading_deg` or a uniform direction per
+      client, reflected at the edge of the area.
+    - `random-waypoint`: walks at `speed_m_s` to a uniform point of the area, a pause of `pause_s`,
+      the next walk.
 
-    A position depends on (seed, client, round) only: it is a formula of the time since round 0.
+    The area is the ring from `roam_min_m` to `roam_radius_m` around the base station, widened to
+    the client's start. A client whose way crosses the hole of the ring goes round it: a position
+    inside is moved out to the rim. A position is a formula of the time since round 0 and depends on
+    (seed, client, round) only.
 
-    **Differs:** two rounds are `round_interval_s` (the scenario's deadline unless given) apart, not the simulated
-    clock: how long a round took depends on the policy, and two policies must see the same channel.
-    A random waypoint walk starts where the client was dropped, not in its stationary distribution,
+    **Differs:** two rounds are `round_interval_s` (by default the scenario's deadline) apart, not
+    the simulated clock: the length of a round depends on the policy, and two policies must see the
+    same channel. A random waypoint walk starts at the drop, not in its stationary distribution,
     which is denser in the middle.
+
+    Attributes:
+        motion: Kind of motion.
+        speed_m_s: Speed, m/s.
+        heading_deg: Direction from the x axis, degrees; None: uniform per client.
+        round_interval_s: Seconds between the starts of two rounds; None: the deadline.
+        roam_radius_m: Outer radius of the area, metres.
+        roam_min_m: Inner radius of the area, metres.
+        pause_s: Pause at a way point, seconds.
     """
 
     motion: Literal["still", "velocity", "random-waypoint"] = "still"
@@ -60,42 +70,62 @@ class Motion:
         check_number("channel.pause_s", self.pause_s, at_least=0)
 
     def positions(
-        self, start_m: Array, scenario: Scenario, rng: Streams, *, later_s: float = 0.0
+        self, start_m: Array, scenario: Scenario, streams: Streams, *, later_s: float = 0.0
     ) -> Array:
-        """Positions `later_s` seconds into the round of clients that started at `start_m`.
+        """Positions in a round.
 
-        Both have shape (K, 2), in metres.
+        Args:
+            start_m: Positions at the start of the run, metres, (K, 2).
+            scenario: The cell.
+            streams: Streams at the round.
+            later_s: Seconds into the round.
+
+        Returns:
+            Metres, (K, 2).
         """
         if self.motion == "still":
             return start_m
-        time_s = self._time_s(scenario, rng.round) + later_s
+        time_s = self._time_s(scenario, streams.round) + later_s
         if self.motion == "velocity":
-            position_m = self._bounced(start_m, self.speed_m_s * time_s, rng)
+            position_m = self._bounced(start_m, self.speed_m_s * time_s, streams)
         else:
-            position_m, _ = self._on_walk(start_m, time_s, rng)
+            position_m, _ = self._on_walk(start_m, time_s, streams)
         return _out_of_hole(position_m, np.minimum(self.roam_min_m, _length(start_m)))
 
-    def moved_m(self, start_m: Array, scenario: Scenario, rng: Streams) -> Array:
-        """Metres walked since the round before, 0 in round 0; (K,)."""
-        if self.motion == "still" or rng.round == 0:
+    def moved_m(self, start_m: Array, scenario: Scenario, streams: Streams) -> Array:
+        """Distances walked since the previous round, 0 in round 0.
+
+        Args:
+            start_m: Positions at the start of the run, metres, (K, 2).
+            scenario: The cell.
+            streams: Streams at the round.
+
+        Returns:
+            Metres, (K,).
+        """
+        if self.motion == "still" or streams.round == 0:
             return np.zeros(len(start_m))
-        before_s, now_s = (self._time_s(scenario, round) for round in (rng.round - 1, rng.round))
+        before_s, now_s = (
+            self._time_s(scenario, round) for round in (streams.round - 1, streams.round)
+        )
         if self.motion == "velocity":
             return np.full(len(start_m), self.speed_m_s * (now_s - before_s))
-        return self._on_walk(start_m, now_s, rng)[1] - self._on_walk(start_m, before_s, rng)[1]
+        return (
+            self._on_walk(start_m, now_s, streams)[1] - self._on_walk(start_m, before_s, streams)[1]
+        )
 
     def _time_s(self, scenario: Scenario, round: int) -> float:
         """Seconds from round 0 to `round`."""
         return round * (self.round_interval_s or scenario.deadline_s)
 
-    def _bounced(self, start_m: Array, walked_m: float, rng: Streams) -> Array:
-        """`walked_m` metres along straight lines that are reflected at the circle; (K, 2).
+    def _bounced(self, start_m: Array, walked_m: float, streams: Streams) -> Array:
+        """Positions after `walked_m` metres on straight lines that the circle reflects; (K, 2).
 
-        All chords of a billiard in a circle are equally long, so the position needs no walk through
-        the bounces.
+        All chords of a billiard in a circle have the same length, so no walk through the bounces is
+        needed.
         """
         radius_m = np.maximum(self.roam_radius_m, _length(start_m))
-        heading = _headings(self.heading_deg, rng.seed, len(start_m))
+        heading = _headings(self.heading_deg, streams.seed, len(start_m))
         along_m = np.sum(start_m * heading, axis=1)
         half_chord_m = np.sqrt(
             np.maximum(along_m**2 + radius_m**2 - np.sum(start_m**2, axis=1), 0.0)
@@ -105,7 +135,8 @@ class Motion:
         turn = np.where(
             start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0] < 0, -1.0, 1.0
         )
-        rest_m, angle = walked_m - first_m, np.arctan2(hit_m[:, 1], hit_m[:, 0])
+        rest_m = walked_m - first_m
+        angle = np.arctan2(hit_m[:, 1], hit_m[:, 0])
         grazing = half_chord_m < _GRAZING * radius_m
         chord_m = np.where(grazing, 1.0, 2.0 * half_chord_m)
         bounces = np.floor(rest_m / chord_m)
@@ -119,11 +150,11 @@ class Motion:
         )
         return np.where((rest_m < 0)[:, None], start_m + walked_m * heading, inside_m)
 
-    def _on_walk(self, start_m: Array, time_s: float, rng: Streams) -> tuple[Array, Array]:
+    def _on_walk(self, start_m: Array, time_s: float, streams: Streams) -> tuple[Array, Array]:
         """Position (K, 2) and metres walked (K,) at a time on a random waypoint walk."""
         count = _LEGS
         while True:
-            points_m, leg_m = _walk(self, start_m.tobytes(), rng.seed, count)
+            points_m, leg_m = _walk(self, start_m.tobytes(), streams.seed, count)
             leg_s = leg_m / self.speed_m_s + self.pause_s
             start_s = np.cumsum(leg_s, axis=0) - leg_s
             if np.all(start_s[-1] > time_s):
@@ -131,10 +162,11 @@ class Motion:
             count *= 2
             if count * len(start_m) > _MOST_POINTS:
                 raise InputError(
-                    f"channel.speed_m_s must be lower, or rounds x channel.round_interval_s shorter: a walk of "
-                    f"{time_s:g} s at {self.speed_m_s:g} m/s has too many legs"
+                    "channel.speed_m_s must be lower, or rounds x channel.round_interval_s "
+                    f"shorter: a walk of {time_s:g} s at {self.speed_m_s:g} m/s has too many legs"
                 )
-        leg, client = np.sum(start_s <= time_s, axis=0) - 1, np.arange(len(start_m))
+        leg = np.sum(start_s <= time_s, axis=0) - 1
+        client = np.arange(len(start_m))
         on_leg_m = np.minimum((time_s - start_s[leg, client]) * self.speed_m_s, leg_m[leg, client])
         share = on_leg_m / leg_m[leg, client]
         from_m, to_m = points_m[leg, client], points_m[leg + 1, client]
@@ -144,7 +176,7 @@ class Motion:
 
 @lru_cache(maxsize=16)
 def _headings(heading_deg: float | None, seed: int, clients: int) -> Array:
-    """Each client's direction as a unit vector; (K, 2)."""
+    """Direction of each client as a unit vector; (K, 2)."""
     first = Streams(seed)
     angle = np.array(
         [first.generator("heading", client).uniform(0.0, 2.0 * np.pi) for client in range(clients)]
@@ -156,8 +188,9 @@ def _headings(heading_deg: float | None, seed: int, clients: int) -> Array:
 
 @lru_cache(maxsize=16)
 def _walk(motion: Motion, start_m: bytes, seed: int, legs: int) -> tuple[Array, Array]:
-    """Way points (legs + 1, K, 2), the start first, and lengths (legs, K) of a walk; more legs have
-    the same first.
+    """Way points (legs + 1, K, 2), the start first, and lengths (legs, K) of a walk.
+
+    A walk of more legs has the same first ones.
     """
     start = np.frombuffer(start_m).reshape(-1, 2)
     first = Streams(seed)
@@ -165,10 +198,8 @@ def _walk(motion: Motion, start_m: bytes, seed: int, legs: int) -> tuple[Array, 
         [first.generator("waypoint", client).random((legs, 2)) for client in range(len(start))],
         axis=1,
     )
-    least_m, most_m = (
-        np.minimum(motion.roam_min_m, _length(start)),
-        np.maximum(motion.roam_radius_m, _length(start)),
-    )
+    least_m = np.minimum(motion.roam_min_m, _length(start))
+    most_m = np.maximum(motion.roam_radius_m, _length(start))
     distance_m = np.sqrt(least_m**2 + draws[..., 0] * (most_m**2 - least_m**2))
     points_m = np.concatenate([start[None], _on_circle(2.0 * np.pi * draws[..., 1], distance_m)])
     return points_m, _length(np.diff(points_m, axis=0))

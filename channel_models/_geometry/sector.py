@@ -1,4 +1,4 @@
-"""Antennas of the base station over the horizontal angle."""
+"""Antenna sectors of the base station over the horizontal angle."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,14 +15,18 @@ MOST_GAIN_DBI = 100.0  # beyond any antenna
 
 @dataclass(frozen=True, kw_only=True)
 class Sector:
-    """Sectors of the cell; the fields stand beside the channel's own in a scenario file.
+    """Sectors of the cell; the fields are keys of section `channel`.
 
-    One sector is an antenna that is alike in all directions, 0 dBi. Of three, that look towards 0,
-    120 and 240 degrees from the x axis, each has the gain G - min(12 (phi / 65 deg)^2, 30 dB) at
-    phi from its direction, the horizontal pattern of TR 38.901 Table 7.3-1 with G =
-    `sector_gain_dbi`, and a client is served by its best one.
+    One sector is an omnidirectional antenna of 0 dBi. Three sectors face 0, 120 and 240 degrees
+    from the x axis; each has the gain G - min(12 (phi / 65 deg)^2, 30 dB) at phi from its
+    direction, the horizontal pattern of TR 38.901 Table 7.3-1, and a client is served by its best
+    one.
 
-    **Differs:** the pattern's vertical part and its tilt are omitted.
+    **Differs:** the vertical part of the pattern and its tilt are omitted.
+
+    Attributes:
+        sectors: 1 or 3.
+        sector_gain_dbi: G, dBi.
     """
 
     sectors: Literal[1, 3] = 1
@@ -39,7 +43,14 @@ class Sector:
         )
 
     def gain_db(self, position_m: Array) -> Array:
-        """Gain in dBi of the best sector towards positions (..., 2); (...,)."""
+        """Gain of the best sector.
+
+        Args:
+            position_m: Positions, metres, (..., 2).
+
+        Returns:
+            dBi, (...,).
+        """
         if self.sectors == 1:
             return np.zeros(position_m.shape[:-1])
         angle_deg = np.rad2deg(np.arctan2(position_m[..., 1], position_m[..., 0]))

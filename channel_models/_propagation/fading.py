@@ -18,20 +18,31 @@ WAVES = 64  # scattered plane waves of the random field
 
 
 def check_antennas(antennas: int) -> None:
-    """Raise `InputError` unless it is a whole number of antennas that an array can have."""
+    """Check a number of antennas.
+
+    Args:
+        antennas: Number of receive antennas.
+
+    Raises:
+        InputError: Not a whole number within the supported range.
+    """
     check_count("channel.antennas", antennas)
     check_number("channel.antennas", antennas, at_most=MOST_ANTENNAS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fading:
-    """Fading, the factor of the path gain in one round; part of section channel.
+    """Small-scale fading of a receive array; the fields are keys of section `channel`.
 
-    Every one of `antennas` branches has power |h|^2 of mean 1 with the Rician factor K (linear; 0
-    is Rayleigh), h = sqrt(K/(K+1)) e^{j phi} + sqrt(1/(K+1)) CN(0, 1), so that 2 (K+1) |h|^2 is
-    noncentral chi-squared with 2 degrees of freedom and noncentrality 2 K. `combining`: `mrc`
-    (maximum-ratio combining) adds the branches up, `selection` takes the strongest. `fading`:
-    `none` has |h|^2 = 1, `rayleigh` has K = 0 whatever it is given.
+    Each branch has power |h|^2 of mean 1 with the Rician factor K (linear; 0 is Rayleigh), h =
+    sqrt(K/(K+1)) e^{j phi} + sqrt(1/(K+1)) CN(0, 1), so that 2 (K+1) |h|^2 is noncentral
+    chi-squared with 2 degrees of freedom and noncentrality 2 K.
+
+    Attributes:
+        fading: `none` has |h|^2 = 1, `rayleigh` has K = 0, `rician` the given K.
+        antennas: M, number of branches.
+        combining: `mrc` (maximum-ratio combining) adds the branches, `selection` takes the
+            strongest.
     """
 
     fading: Literal["none", "rayleigh", "rician"] = "rayleigh"
@@ -45,18 +56,28 @@ class Fading:
 
     def power(
         self,
-        rng: Streams,
+        streams: Streams,
         clients: int,
         *,
         k_factor: ArrayLike | None = None,
         position_wavelengths: Array | None = None,
         block: int = 0,
     ) -> Array:
-        """Power relative to the path gain, (K,); `mean_power` on average.
+        """Draw the power relative to the path gain.
 
-        `k_factor` is linear, a scalar or (K,). Without positions the draw is independent in every
-        (round, coherence `block`, client). With `position_wavelengths` (K, 2) it is that of a
-        random field at that place, the same in every round and block (`field_amplitudes`).
+        Without positions the draw is independent in every (round, coherence block, client); with
+        positions it is that of a random field there (`field_amplitudes`), the same in every round
+        and block.
+
+        Args:
+            streams: Streams at the round.
+            clients: K.
+            k_factor: Linear Rician K factor, a number or (K,).
+            position_wavelengths: Positions in wavelengths, (K, 2).
+            block: Coherence block.
+
+        Returns:
+            Linear power, (K,); `mean_power` on average.
         """
         k = np.broadcast_to(self._k(k_factor), (clients,))
         if self.fading == "none":
@@ -64,24 +85,29 @@ class Fading:
         if position_wavelengths is not None:
             place = np.asarray(position_wavelengths, dtype=np.float64)
             branches = (
-                np.abs(field_amplitudes(rng, c, self.antennas, k[c], place[c])) ** 2
+                np.abs(field_amplitudes(streams, c, self.antennas, k[c], place[c])) ** 2
                 for c in range(clients)
             )
             return np.array([self._combined(branch) for branch in branches])
         stream = "fading" if block == 0 else f"fading {block}"
         return np.array(
             [
-                self._independent(rng.generator(stream, client), k[client])
+                self._independent(streams.generator(stream, client), k[client])
                 for client in range(clients)
             ]
         )
 
     def mean_power(self, k_factor: ArrayLike | None = None) -> Array:
-        """Expected power, of the shape of `k_factor`: M after maximum-ratio combining of M
-        branches.
+        """Expected power: M after maximum-ratio combining of M branches.
 
         Selection has 1 + 1/2 + ... + 1/M over Rayleigh branches (Brennan, 1959), an integral over
         Rician ones.
+
+        Args:
+            k_factor: Linear Rician K factor, any shape.
+
+        Returns:
+            Linear power, of the shape of `k_factor`.
         """
         k = self._k(k_factor)
         if self.combining == "mrc":
@@ -96,8 +122,14 @@ class Fading:
         )
 
     def quantile(self, outage: float, k_factor: ArrayLike | None = None) -> Array:
-        """The power that fading falls short of with probability `outage`, of the shape of
-        `k_factor`.
+        """Power that the fading falls short of with a given probability.
+
+        Args:
+            outage: Probability within (0, 1).
+            k_factor: Linear Rician K factor, any shape.
+
+        Returns:
+            Linear power, of the shape of `k_factor`.
         """
         from scipy.special import (  # slow to import, and most channels never ask
             chndtrix,
@@ -110,7 +142,7 @@ class Fading:
         summed = self.antennas if self.combining == "mrc" else 1
         below = outage if self.combining == "mrc" else outage ** (1.0 / self.antennas)
         rician = chndtrix(below, 2 * summed, 2 * k * summed) / (2 * (k + 1))
-        return np.where(k > 0, rician, gammaincinv(summed, below))
+        return np.asarray(np.where(k > 0, rician, gammaincinv(summed, below)))
 
     def _k(self, k_factor: ArrayLike | None) -> Array:
         if self.fading != "rician" or k_factor is None:
@@ -119,9 +151,7 @@ class Fading:
         return np.asarray(k_factor, dtype=np.float64)
 
     def _independent(self, generator: np.random.Generator, k: float) -> float:
-        """One draw; without a line of sight the sum is NumPy's `standard_gamma(antennas)` to the
-        last bit.
-        """
+        """One draw; without a line of sight exactly NumPy's `standard_gamma(antennas)`."""
         if self.combining == "mrc":
             return generator.noncentral_chisquare(2 * self.antennas, 2 * k * self.antennas) / (
                 2 * (k + 1)
@@ -133,21 +163,31 @@ class Fading:
 
 
 def field_amplitudes(
-    rng: Streams, client: int, antennas: int, k: float, place: Array
+    streams: Streams, client: int, antennas: int, k: float, place: Array
 ) -> np.ndarray:
-    """Complex amplitudes (antennas,) at `place` (2,), in wavelengths, of the field that surrounds a
-    client.
+    """Complex amplitudes of the random field around a client (Clarke's model).
 
     h(x) = sqrt(K/(K+1)) e^{j (2 pi x.u_0 + phi)} + sqrt(1/(K+1)) N^{-1/2} sum_n g_n e^{j 2 pi
     x.u_n} with directions u_n uniform on the circle and g_n ~ CN(0, 1), drawn once per (seed,
-    client, branch); Clarke's model. At any x the scattered part is exactly CN(0, 1) for every N:
-    whatever the directions, it is a sum of N independent CN(0, 1/N) whose phases were turned, which
-    changes nothing of a CN. Over the draws its autocorrelation at a displacement d is E e^{j 2 pi
-    d.u} = J0(2 pi |d|), and that of its power is J0^2 + (1 - J0^2) / N. One draw's average power
-    over places is sum |g_n|^2 / N, not that over draws.
+    client, branch). At any x the scattered part is exactly CN(0, 1) for every N: for any directions
+    it is a sum of N independent CN(0, 1/N) with rotated phases, which does not change a CN. Over
+    the draws its autocorrelation at a displacement d is E e^{j 2 pi d.u} = J0(2 pi |d|), and that
+    of its power is J0^2 + (1 - J0^2) / N. The average power of one draw over positions is sum
+    |g_n|^2 / N, not that over draws.
+
+    Args:
+        streams: Streams of the run.
+        client: Index of the client.
+        antennas: Number of branches M.
+        k: Linear Rician K factor.
+        place: Position in wavelengths, (2,).
+
+    Returns:
+        Amplitudes, (M,), complex.
     """
-    generator = rng.at(0).generator("fading field", client)
-    towards, phase = 2 * np.pi * generator.random(), 2 * np.pi * generator.random(antennas)
+    generator = streams.at(0).generator("fading field", client)
+    towards = 2 * np.pi * generator.random()
+    phase = 2 * np.pi * generator.random(antennas)
     directions = 2 * np.pi * generator.random((antennas, WAVES))
     real, imaginary = generator.standard_normal((2, antennas, WAVES)) / np.sqrt(2 * WAVES)
     turned = np.exp(2j * np.pi * (place[0] * np.cos(directions) + place[1] * np.sin(directions)))
@@ -155,15 +195,15 @@ def field_amplitudes(
     direct = np.exp(
         1j * (2 * np.pi * (place[0] * np.cos(towards) + place[1] * np.sin(towards)) + phase)
     )
-    return np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered
+    return np.asarray(np.sqrt(k / (k + 1)) * direct + np.sqrt(1 / (k + 1)) * scattered)
 
 
 def _mean_of_largest(k: Array, antennas: int) -> Array:
-    """Mean of the largest of `antennas` Rician branch powers: integral of (1 - F(r^2)^M) 2 r dr;
-    the shape of `k`.
+    """Mean of the largest of `antennas` Rician branch powers; the shape of `k`.
 
-    Outside `reach` of the line of sight's amplitude an amplitude falls with a probability below
-    rounding, since P(|CN(0, s)| > t) = exp(-t^2 / s).
+    It is the integral of (1 - F(r^2)^M) 2 r dr. Outside `reach` of the amplitude of the line of
+    sight an amplitude falls with a probability below rounding, since P(|CN(0, s)| > t) = exp(-t^2 /
+    s).
     """
     from scipy.special import chndtr
 

@@ -1,4 +1,4 @@
-"""Large-scale path loss in dB over distance in metres."""
+"""Large-scale path loss in dB as a function of distance."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +14,9 @@ from wirelessfl.values import Scenario
 
 Array = NDArray[np.float64]
 SPEED_OF_LIGHT_M_S = 299_792_458.0
-MOST_DB, MOST_SLOPE_DB = 300.0, 100.0  # beyond any path; the gain stays within a float
+# beyond any path; the gain stays within a float
+MOST_DB = 300.0
+MOST_SLOPE_DB = 100.0
 MOST_CARRIER_HZ = 1e15
 _STANDARD = "tr38901-"
 _TR38901_TAKES = ("los", "bs_height_m", "ut_height_m", "extrapolate")
@@ -30,9 +32,16 @@ NAMES = tuple(_TAKES)
 
 
 def free_space_db(distance_m: ArrayLike, carrier_hz: float) -> Array:
-    """Free-space loss 20 log10(4 pi d f / c) (Friis); any shape, metres and hertz above 0.
+    """Free-space loss 20 log10(4 pi d f / c) (Friis), at least 0 dB.
 
-    At least 0 dB: at less than a wavelength / (4 pi) the formula of the far field would gain power.
+    At less than a wavelength / (4 pi) the far-field formula would amplify.
+
+    Args:
+        distance_m: Distances above 0, metres, any shape.
+        carrier_hz: Carrier frequency above 0, Hz.
+
+    Returns:
+        dB, of the shape of `distance_m`.
     """
     check_number("distance_m", np.ravel(distance_m), above=0)
     check_number("carrier_hz", carrier_hz, above=0)
@@ -44,10 +53,18 @@ def free_space_db(distance_m: ArrayLike, carrier_hz: float) -> Array:
 def log_distance_db(
     distance_m: ArrayLike, intercept_db: float = 140.7, slope_db: float = 36.7
 ) -> Array:
-    """Log-distance loss intercept + slope log10(d / 1 km); any shape, metres above 0.
+    """Log-distance loss: intercept + slope log10(d / 1 km), at least 0 dB.
 
-    The default 140.7 + 36.7 log10(d / km) is the 3GPP small-cell form of TR 36.828 used by [WFL]'s
-    scenario S. At least 0 dB, which the default reaches at 0.15 m.
+    The default 140.7 + 36.7 log10(d / km) is the 3GPP small-cell form of TR 36.828 used by scenario
+    S of [WFL]; it reaches 0 dB at 0.15 m.
+
+    Args:
+        distance_m: Distances above 0, metres, any shape.
+        intercept_db: Loss at 1 km, dB.
+        slope_db: Loss per decade, dB.
+
+    Returns:
+        dB, of the shape of `distance_m`.
     """
     check_number("distance_m", np.ravel(distance_m), above=0)
     distance_m = np.asarray(distance_m, dtype=np.float64)
@@ -68,17 +85,37 @@ def path_loss_db(
     optional_nlos: bool | None = None,
     extrapolate: bool | None = None,
 ) -> Array:
-    """Path loss in dB of the model `name` at a 2-D distance in metres; any shape.
+    """Path loss of a named model.
 
     `tr38901-umi`, `-uma`, `-rma` and `-inh` are the street canyon, urban macro, rural macro and
-    indoor office of 3GPP TR 38.901, Table 7.4.1-1, with line of sight unless `los` (which
-    broadcasts) says no; heights default to the standard's, the street to 20 m and buildings to 5 m
-    (`-rma`), the effective height to 1 m (`-uma`). `optional_nlos` takes the standard's simpler
-    formula without a line of sight (`-umi`, `-uma`), `extrapolate` allows what lies outside the
-    standard's ranges. `free-space` takes the carrier, `log-distance` the distance alone.
+    indoor office of 3GPP TR 38.901, Table 7.4.1-1; `free-space` takes the carrier, `log-distance`
+    the distance alone.
 
-    Raises `InputError` for an unknown name, an argument that the model does not take and a value
-    out of its range.
+    Args:
+        name: Model.
+        distance_m: 2-D distances, metres, any shape.
+        carrier_hz: Carrier frequency, Hz.
+        los: Whether the link has a line of sight (default), broadcasting; `tr38901-*`.
+        bs_height_m: Height of the base station, metres; the standard's by default.
+        ut_height_m: Height of the client, metres, broadcasting; the standard's by default.
+        street_width_m: Street width, metres, 20 by default; `-rma`.
+        building_height_m: Building height, metres, 5 by default; `-rma`.
+        effective_height_m: Effective environment height, metres, 1 by default; `-uma`.
+        optional_nlos: Whether to take the standard's simpler formula without a line of sight;
+            `-umi`, `-uma`.
+        extrapolate: Whether values outside the standard's ranges are accepted.
+
+    Returns:
+        dB, of the broadcast shape.
+
+    Raises:
+        InputError: Unknown name, an argument that the model does not take, or a value out of range.
+
+    Example:
+        >>> from channel_models import path_loss_db
+        >>> loss_db = path_loss_db("tr38901-umi", [100.0, 200.0], carrier_hz=3.5e9, los=False)
+        >>> loss_db.round(1).tolist()
+        [104.6, 115.2]
     """
     check_choice("path loss", name, NAMES)
     asked = {
@@ -111,12 +148,20 @@ def los_probability(
     office: str | None = None,
     extrapolate: bool = False,
 ) -> Array:
-    """Probability of a line of sight in `tr38901-umi`, `-uma`, `-rma` or `-inh` at a 2-D distance;
-    any shape.
+    """Probability of a line of sight of 3GPP TR 38.901, Table 7.4.2-1.
 
-    TR 38.901, Table 7.4.2-1. `-uma` depends on the height of the client, `-inh` on the `office`,
-    `mixed` (default) or `open`. Raises `InputError` for an unknown name, an argument that the model
-    does not take and a value out of range.
+    Args:
+        name: `tr38901-umi`, `-uma`, `-rma` or `-inh`.
+        distance_m: 2-D distances, metres, any shape.
+        ut_height_m: Height of the client, metres, broadcasting; `-uma`.
+        office: `mixed` (default) or `open`; `-inh`.
+        extrapolate: Whether values outside the standard's ranges are accepted.
+
+    Returns:
+        Probabilities, of the broadcast shape.
+
+    Raises:
+        InputError: Unknown name, an argument that the model does not take, or a value out of range.
     """
     check_choice(
         "line-of-sight probability", name, [known for known in NAMES if known.startswith(_STANDARD)]
@@ -144,11 +189,14 @@ def _check_taken(name: str, given: dict[str, Any], takes: tuple[str, ...]) -> No
 
 @dataclass(frozen=True, kw_only=True)
 class LargeScale:
-    """The distance-dependent part of a channel; its fields stand beside the channel's own in a
-    scenario file.
+    """Distance-dependent part of a channel; the fields are keys of section `channel`.
 
-    The intercept and slope are those of `log-distance`; `line_of_sight` chooses between the two
-    losses of `tr38901-*`.
+    Attributes:
+        path_loss: Model of `path_loss_db`.
+        carrier_hz: Carrier frequency, Hz.
+        intercept_db: Loss of `log-distance` at 1 km, dB.
+        slope_db: Loss of `log-distance` per decade, dB.
+        line_of_sight: Whether `tr38901-*` has a line of sight.
     """
 
     path_loss: Literal[
@@ -168,14 +216,28 @@ class LargeScale:
         check_number("channel.slope_db", self.slope_db, above=0, at_most=MOST_SLOPE_DB)
 
     def loss_db(self, distance_m: ArrayLike) -> Array:
-        """Path loss in dB at a distance in metres; any shape."""
+        """Path loss at a distance.
+
+        Args:
+            distance_m: Distances, metres, any shape.
+
+        Returns:
+            dB, of that shape.
+        """
         if self.path_loss == "log-distance":
             return log_distance_db(distance_m, self.intercept_db, self.slope_db)
         los = self.line_of_sight if self.path_loss.startswith(_STANDARD) else None
         return path_loss_db(self.path_loss, distance_m, carrier_hz=self.carrier_hz, los=los)
 
     def loss_curves_db(self, distance_m: ArrayLike) -> dict[str, Array]:
-        """Every path loss that the model knows at a distance, by name, for a picture; any shape."""
+        """All path losses of the model at a distance, for figures.
+
+        Args:
+            distance_m: Distances, metres, any shape.
+
+        Returns:
+            dB by name, of that shape.
+        """
         if not self.path_loss.startswith(_STANDARD):
             return {self.path_loss: self.loss_db(distance_m)}
         names = {"line of sight": True, "no line of sight": False}
@@ -187,12 +249,28 @@ class LargeScale:
         }
 
     def gain(self, scenario: Scenario) -> Array:
-        """Linear power gain 10^(-PL/10) at each client's distance; (K,)."""
+        """Linear power gain 10^(-PL/10) at each client's distance.
+
+        Args:
+            scenario: The cell.
+
+        Returns:
+            Gains, (K,).
+        """
         return self.gain_at(scenario.per_client("distance_m"))
 
     def gain_at(self, distance_m: Array, field: str = "scenario.distance_m") -> Array:
-        """Linear power gain 10^(-PL/10) at a distance in metres; any shape. An `InputError` names
-        it as `field`.
+        """Linear power gain 10^(-PL/10) at a distance.
+
+        Args:
+            distance_m: Distances, metres, any shape.
+            field: Name of the distance in error messages.
+
+        Returns:
+            Gains, of that shape.
+
+        Raises:
+            InputError: A distance out of range; names `field`.
         """
         try:
             return db_to_linear(-self.loss_db(distance_m))

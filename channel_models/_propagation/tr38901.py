@@ -1,8 +1,8 @@
-"""Large-scale statistics of 3GPP TR 38.901 (clauses 7.4 and 7.5): path loss, line of sight,
-shadowing, Rician K.
+"""Large-scale statistics of 3GPP TR 38.901 (clauses 7.4 and 7.5).
 
-`distance_m` is the 2-D distance d between base station and client throughout; d3 = sqrt(d^2 + (h_BS
-- h_UT)^2), f is the carrier in GHz and log the decimal logarithm.
+Path loss, line of sight, shadowing and Rician K. `distance_m` is the 2-D distance d between base
+station and client throughout; d3 = sqrt(d^2 + (h_BS - h_UT)^2), f is the carrier in GHz and log the
+decimal logarithm.
 """
 
 import numpy as np
@@ -42,29 +42,43 @@ def loss_db(
     optional_nlos: bool = False,
     extrapolate: bool = False,
 ) -> Array:
-    """Path loss in dB without shadowing, Table 7.4.1-1; `distance_m`, `los` and heights broadcast.
+    """Path loss without shadowing, 3GPP TR 38.901 Table 7.4.1-1.
 
     With a line of sight two slopes that meet at the break point, 4 (h_BS - h_E)(h_UT - h_E) f/c in
     `umi` and `uma` and 2 pi h_BS h_UT f/c in `rma`, c = 3.0e8 m/s; without one max(PL_LOS, PL'), or
     with `optional_nlos` (`umi`, `uma`) the simpler 32.4 + 20 log f + n log d3, n = 31.9 or 30.
-    Heights default to the standard's. `effective_height_m` h_E is 1 except for high clients in
-    `uma` (`draw_effective_height_m`); street width and building height belong to `rma`.
 
-    Raises `InputError` outside the standard's range of distance, carrier, h_UT and (`rma`) h_BS,
-    street width and building height, unless `extrapolate`; always where the formula has no value.
+    **Differs:** the range of 1 to 150 m of the office is applied to the 2-D distance, in the
+    standard to d3. `umi` and `uma` accept any h_BS, where the standard lists 10 m and 25 m alone.
 
-    **Differs:** the office's 1 to 150 m are asked of the 2-D distance, where the standard asks them of d3. `umi` and
-    `uma` take any h_BS, where the standard lists 10 m and 25 m alone.
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        distance_m: 2-D distances, metres, any shape.
+        carrier_hz: Carrier frequency, Hz.
+        los: Whether the link has a line of sight, broadcasting.
+        bs_height_m: h_BS, metres; the standard's by default.
+        ut_height_m: h_UT, metres, broadcasting; the standard's by default.
+        street_width_m: Street width W of `rma`, metres.
+        building_height_m: Building height h of `rma`, metres.
+        effective_height_m: h_E, metres, broadcasting; 1 except for high clients in `uma`
+            (`draw_effective_height_m`).
+        optional_nlos: Whether to take the simpler formula without a line of sight.
+        extrapolate: Whether values outside the standard's ranges are accepted.
+
+    Returns:
+        dB, of the broadcast shape.
+
+    Raises:
+        InputError: A value outside the standard's range, unless `extrapolate`; always where the
+            formula has no value.
     """
     check_choice("environment", environment, ENVIRONMENTS)
     entry = TABLE[environment]
     h_bs = entry.bs_height_m if bs_height_m is None else bs_height_m
     h_ut = floats("ut_height_m", entry.ut_height_m if ut_height_m is None else ut_height_m)
-    d, h_e, sight = (
-        floats("distance_m", distance_m),
-        floats("effective_height_m", effective_height_m),
-        np.asarray(los),
-    )
+    d = floats("distance_m", distance_m)
+    h_e = floats("effective_height_m", effective_height_m)
+    sight = np.asarray(los)
     if sight.dtype != np.bool_:
         raise InputError(f"los must be True or False, got {los!r}")
     check_numbers(environment, d, carrier_hz, h_bs, h_ut, h_e, street_width_m, building_height_m)
@@ -94,7 +108,7 @@ def loss_db(
 
 
 def _optional_nlos(environment: str) -> tuple[float, float]:
-    """Slope in dB a decade and shadowing in dB of the optional model."""
+    """Slope, dB per decade, and shadowing, dB, of the optional model."""
     found = TABLE[environment].optional_nlos
     if found is None:
         raise InputError(f"optional_nlos must be False for tr38901-{environment}, got True")
@@ -121,8 +135,9 @@ def _urban_db(
 def _rma_db(
     d: Array, d3: Array, f: float, h_bs: float, h_ut: Array, w: float, h: float
 ) -> tuple[Array, Array]:
-    """PL_LOS, which is PL1 up to the break point and PL1(break point) + 40 log(d3 / break point)
-    beyond, and PL'.
+    """Losses PL_LOS and PL' of `rma`.
+
+    PL_LOS is PL1 up to the break point and PL1(break point) + 40 log(d3 / break point) beyond.
     """
 
     def near(x: Array) -> Array:
@@ -162,11 +177,23 @@ def los_probability(
     office: str = "mixed",
     extrapolate: bool = False,
 ) -> Array:
-    """Probability of a line of sight, Table 7.4.2-1, at a 2-D distance of at least 0; any shape.
+    """Probability of a line of sight, 3GPP TR 38.901 Table 7.4.2-1.
 
-    It falls with distance, but for a step of 0.003 up that the standard has in the open office at
-    49 m. h_UT matters in `uma` alone, `office` (`mixed` or `open`) in `inh`. Raises `InputError`
-    for a distance below 0 and, unless `extrapolate`, for an h_UT out of the standard's range.
+    It falls with distance, except for a step of 0.003 that the standard has in the open office at
+    49 m.
+
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        distance_m: 2-D distances of at least 0, metres, any shape.
+        ut_height_m: h_UT, metres, broadcasting; matters in `uma`.
+        office: `mixed` or `open`; matters in `inh`.
+        extrapolate: Whether values outside the standard's ranges are accepted.
+
+    Returns:
+        Probabilities, of the broadcast shape.
+
+    Raises:
+        InputError: A distance below 0, or h_UT out of the standard's range unless `extrapolate`.
     """
     check_choice("environment", environment, ENVIRONMENTS)
     check_choice("office", office, OFFICES)
@@ -202,11 +229,18 @@ def _height_term(d: Array, h_ut: Array) -> Array:
 def draw_effective_height_m(
     distance_m: ArrayLike, ut_height_m: ArrayLike, generator: np.random.Generator
 ) -> Array:
-    """h_E in `uma`, Table 7.4.1-1, note 1: 1 m with probability 1/(1 + C), else one of 12, 15, ..
-    h_UT - 1.5 alike.
+    """Draw the effective height h_E of `uma`, 3GPP TR 38.901 Table 7.4.1-1, note 1.
 
-    Any shape; draws two numbers a link, in order of the links. Where h_UT < 13.5 m leaves nothing
-    to choose it is 1 m.
+    1 m with probability 1/(1 + C), otherwise one of 12, 15, .. h_UT - 1.5 m with equal probability;
+    1 m where h_UT < 13.5 m leaves no choice.
+
+    Args:
+        distance_m: 2-D distances, metres, any shape.
+        ut_height_m: h_UT, metres, broadcasting.
+        generator: Source of two values per link, in order of the links.
+
+    Returns:
+        Metres, of the broadcast shape.
     """
     d, h_ut = np.broadcast_arrays(
         np.asarray(distance_m, dtype=np.float64), np.asarray(ut_height_m, dtype=np.float64)
@@ -227,11 +261,22 @@ def shadow_std_db(
     ut_height_m: ArrayLike | None = None,
     optional_nlos: bool = False,
 ) -> Array:
-    """Standard deviation in dB of the log-normal shadowing, Table 7.4.1-1; `distance_m`, `los` and
-    h_UT broadcast.
+    """Standard deviation of the log-normal shadowing, 3GPP TR 38.901 Table 7.4.1-1.
 
     Distance, carrier and heights matter in `rma` alone, where a line of sight has 4 dB up to the
     break point and 6 dB beyond it.
+
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        distance_m: 2-D distances, metres, any shape.
+        los: Whether the link has a line of sight, broadcasting.
+        carrier_hz: Carrier frequency, Hz.
+        bs_height_m: h_BS, metres; the standard's by default.
+        ut_height_m: h_UT, metres, broadcasting; the standard's by default.
+        optional_nlos: Whether the simpler formula without a line of sight is used.
+
+    Returns:
+        dB, of the broadcast shape.
     """
     check_choice("environment", environment, ENVIRONMENTS)
     entry = TABLE[environment]
@@ -248,11 +293,16 @@ def shadow_std_db(
 
 
 def correlation_distance_m(environment: str, *, los: ArrayLike, indoor: ArrayLike = False) -> Array:
-    """Distance over which shadowing decorrelates as exp(-d/d_corr), Table 7.5-6; `los` and `indoor`
-    broadcast.
+    """Distance d_corr over which shadowing decorrelates as exp(-d/d_corr), Table 7.5-6.
 
-    `indoor` is a client in a building that the base station outside serves; an office has no such
-    clients.
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        los: Whether the link has a line of sight, any shape.
+        indoor: Whether the client is in a building that a base station outside serves,
+            broadcasting; an office has no such clients.
+
+    Returns:
+        Metres, of the broadcast shape.
     """
     check_choice("environment", environment, ENVIRONMENTS)
     entry = TABLE[environment]

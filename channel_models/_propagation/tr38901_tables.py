@@ -1,4 +1,4 @@
-"""Constants of the environments of 3GPP TR 38.901, and the ranges that they hold in."""
+"""Constants and validity ranges of the environments of 3GPP TR 38.901."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,22 @@ HIGHEST_M = 1e5  # of anything, extrapolated or not
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Constants of one column of Tables 7.4.1-1 and 7.5-6; pairs are (line of sight, none)."""
+    """Constants of one column of Tables 7.4.1-1 and 7.5-6; pairs are (line of sight, none).
+
+    Attributes:
+        bs_height_m: Default height of the base station, metres.
+        ut_height_m: Default height of the client, metres.
+        nearest_m: Least distance, metres.
+        farthest_m: Largest distances, metres.
+        bs_heights_m: Range of h_BS, metres.
+        ut_heights_m: Range of h_UT, metres.
+        highest_carrier_hz: Highest carrier, Hz.
+        shadow_std_db: Shadowing deviations, dB.
+        optional_nlos: Slope, dB per decade, and shadowing, dB, of the optional model; None without.
+        correlation_distance_m: Correlation distances of shadowing, metres.
+        indoor_correlation_distance_m: The same for clients in buildings, metres.
+        k_factor_db: Mean and deviation of the Rician K factor, dB.
+    """
 
     bs_height_m: float
     ut_height_m: float
@@ -85,7 +100,18 @@ TABLE = {
 def check_within(
     field: str, value: ArrayLike, low: ArrayLike, high: ArrayLike, environment: str
 ) -> None:
-    """Raise `InputError` for the first value that the standard's range does not hold."""
+    """Check values against a range of the standard.
+
+    Args:
+        field: Name of the value in the message.
+        value: Values, any shape.
+        low: Lower bounds, broadcasting.
+        high: Upper bounds, broadcasting.
+        environment: Name of the environment in the message.
+
+    Raises:
+        InputError: The first value outside the range.
+    """
     values, lows, highs = (
         np.ravel(part) for part in broadcast(**{field: value, "lower": low, "upper": high})
     )
@@ -103,13 +129,34 @@ def check_within(
 
 
 def floats(field: str, value: ArrayLike) -> Array:
-    """Numbers as an array; `InputError` for anything else."""
+    """Convert numbers to an array.
+
+    Args:
+        field: Name of the value in the message.
+        value: Numbers, any shape.
+
+    Returns:
+        Float64 values of that shape.
+
+    Raises:
+        InputError: Anything else.
+    """
     check_number(field, np.ravel(value).tolist())
     return np.asarray(value, dtype=np.float64)
 
 
 def broadcast(**arrays: ArrayLike) -> tuple[NDArray[Any], ...]:
-    """The arrays in their common shape; `InputError` names those that have none."""
+    """Broadcast arrays to their common shape.
+
+    Args:
+        **arrays: Arrays by name.
+
+    Returns:
+        The arrays in that shape.
+
+    Raises:
+        InputError: No common shape; names the arrays.
+    """
     found = {name: np.asarray(value) for name, value in arrays.items()}
     try:
         return np.broadcast_arrays(*found.values())
@@ -128,7 +175,21 @@ def check_numbers(
     w: float,
     h: float,
 ) -> None:
-    """Check that the formula has a value."""
+    """Check that the formulas of an environment have a value.
+
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        distance_m: 2-D distances, metres.
+        carrier_hz: Carrier frequency, Hz.
+        h_bs: Height of the base station, metres.
+        h_ut: Heights of the clients, metres.
+        h_e: Effective heights, metres.
+        w: Street width, metres.
+        h: Building height, metres.
+
+    Raises:
+        InputError: A value for which the formula is not defined.
+    """
     check_number("distance_m", np.ravel(distance_m), at_least=0)
     check_number("carrier_hz", carrier_hz, above=0)
     check_number("bs_height_m", h_bs, above=0, at_most=HIGHEST_M)
@@ -151,7 +212,21 @@ def check_range(
     w: float,
     h: float,
 ) -> None:
-    """Check the range in which the standard has measurements."""
+    """Check values against the ranges that the standard has measured.
+
+    Args:
+        environment: `umi`, `uma`, `rma` or `inh`.
+        distance_m: 2-D distances, metres.
+        los: Whether the links have a line of sight.
+        carrier_hz: Carrier frequency, Hz.
+        h_bs: Height of the base station, metres.
+        h_ut: Heights of the clients, metres.
+        w: Street width, metres.
+        h: Building height, metres.
+
+    Raises:
+        InputError: A value outside the range.
+    """
     entry = TABLE[environment]
     check_within(
         "distance_m", distance_m, entry.nearest_m, np.where(los, *entry.farthest_m), environment
@@ -165,7 +240,15 @@ def check_range(
 
 
 def named(error: InputError, distance: str) -> InputError:
-    """`error` of a formula as that of a field: `distance` for its distance, else the channel's own."""
+    """Rename the field of a formula's error to the field of a channel.
+
+    Args:
+        error: Error of a formula.
+        distance: Name of the distance.
+
+    Returns:
+        The error with the channel's names.
+    """
     text = str(error).replace("penetration model", "penetration")
     return InputError(
         f"{distance}{text.removeprefix('distance_m')}"

@@ -50,8 +50,10 @@ def certify(
 
 
 def _certify(problem: Problem, allocation: Allocation) -> Certificate:
-    band, ratio = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.pruning_ratio)
-    price, deadline_price = allocation.bandwidth_price, allocation.deadline_price
+    band = np.asarray(allocation.bandwidth_fraction)
+    ratio = np.asarray(allocation.pruning_ratio)
+    price = allocation.bandwidth_price
+    deadline_price = allocation.deadline_price
     check_shapes(problem.shape, bandwidth_fraction=band, pruning_ratio=ratio)
     check_shapes(problem.shape[:-1], bandwidth_price=price, deadline_price=deadline_price)
     for name in ("left_out", "exact_kept"):
@@ -61,7 +63,9 @@ def _certify(problem: Problem, allocation: Allocation) -> Certificate:
     if allocation.left_out is not None:
         left_out = allocation.left_out
     chosen = without_clients(problem, left_out)
-    curve, kept, price = curve_of(chosen), allocation.kept_fraction, np.asarray(price)[..., None]
+    curve = curve_of(chosen)
+    kept = allocation.kept_fraction
+    price = np.asarray(price)[..., None]
     total = curve.weight.sum(axis=-1)
     scale = np.where(total > 0, total, 1.0)
     expected = latency_price(curve, band, curve.kept(band), price[..., 0]).sum(axis=-1)
@@ -88,7 +92,8 @@ def _primal_residual(
         ]
     )
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
-    return np.maximum(worst, 0.0)
+    found: Array = np.maximum(worst, 0.0)
+    return found
 
 
 def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
@@ -99,7 +104,8 @@ def _stationarity(curve: Curve, band: Array, price: Array) -> Array:
         np.where(curve.at_edge(band), -np.inf, gain),
         np.where(at_floor, np.inf, gain),
     )
-    return np.where(curve.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(curve.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _complementarity(
@@ -117,11 +123,13 @@ def _complementarity(
     taken = np.where(curve.excluded, 0.0, needed).sum(axis=-1, keepdims=True)
     fits = left_out & (taken + needed <= 1.0 - TOUCHING)
     missed = np.where(fits, curve.weight, missed)
-    return np.maximum(spare, missed.max(axis=-1))
+    found: Array = np.maximum(spare, missed.max(axis=-1))
+    return found
 
 
 def _gap(curve: Curve, kept: Array, price: Array) -> Array:
     """The Lagrangian's maximum minus the objective, of clients that can take part; (...,)."""
     best = curve.best_band(price)
     more = curve.weight * (np.minimum(curve.kept(best), 1.0) - kept) - price * best
-    return np.where(curve.excluded, 0.0, more).sum(axis=-1) + price[..., 0]
+    found: Array = np.where(curve.excluded, 0.0, more).sum(axis=-1) + price[..., 0]
+    return found

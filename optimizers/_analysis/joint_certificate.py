@@ -51,7 +51,9 @@ def certify_joint(problem: JointProblem, allocation: JointAllocation) -> Certifi
 
 
 def _of_kept(curve: JointCurve, allocation: JointAllocation) -> Certificate:
-    choice, kept, price = PricedChoice(curve), allocation.kept_fraction, _price(allocation)
+    choice = PricedChoice(curve)
+    kept = allocation.kept_fraction
+    price = _price(allocation)
     weight = np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
     wanted = choice.kept(np.log(np.where(price > 0, price, 1.0)))
     best = np.where(price > 0, wanted, choice.top)
@@ -73,8 +75,10 @@ def _of_kept(curve: JointCurve, allocation: JointAllocation) -> Certificate:
 
 
 def _of_energy(curve: JointCurve, allocation: JointAllocation) -> Certificate:
-    uploads, price = UploadTimes(curve, allocation.kept_fraction), _price(allocation)
-    band, spent_j = allocation.bandwidth_fraction, allocation.energy_j.sum(axis=-1)
+    uploads = UploadTimes(curve, allocation.kept_fraction)
+    price = _price(allocation)
+    band = allocation.bandwidth_fraction
+    spent_j = allocation.energy_j.sum(axis=-1)
     best = uploads.band(np.log(np.where(price > 0, price, 1.0)))
     best = np.where(price > 0, best, np.where(uploads.uses_band, 1.0, 0.0))
     saved_j = allocation.energy_j - uploads.energy_j(best)
@@ -84,9 +88,9 @@ def _of_energy(curve: JointCurve, allocation: JointAllocation) -> Certificate:
     scale_j = np.where(spent_j > 0, spent_j, 1.0)
     served = ~np.any(uploads.hopeless, axis=-1)
     cap = np.asarray(curve.problem.max_pruning_ratio)
-    nobody = np.zeros_like(uploads.hopeless)
+    none = np.zeros_like(uploads.hopeless)
     return Certificate(
-        primal_residual=_primal_residual(allocation, nobody, cap),
+        primal_residual=_primal_residual(allocation, none, cap),
         stationarity=_energy_stationarity(uploads, band, price),
         complementarity=np.abs(price[..., 0] * (1.0 - band.sum(axis=-1))) / scale_j,
         dual_residual=_dual_residual(allocation, *energy_prices(uploads, band, price)),
@@ -100,11 +104,9 @@ def _price(allocation: JointAllocation) -> Array:
 
 def _primal_residual(allocation: JointAllocation, excluded: NDArray[np.bool_], cap: Array) -> Array:
     """The worst violation of band, ratio, deadline and budget; (...,)."""
-    problem, kept, band = (
-        allocation.problem,
-        allocation.kept_fraction,
-        allocation.bandwidth_fraction,
-    )
+    problem = allocation.problem
+    kept = allocation.kept_fraction
+    band = allocation.bandwidth_fraction
     needed_s = ratio(times(kept, problem.upload_s), band)
     budget_j = np.asarray(problem.energy_budget_j)
     limits = np.stack(
@@ -123,19 +125,22 @@ def _primal_residual(allocation: JointAllocation, excluded: NDArray[np.bool_], c
         ]
     )
     worst = np.maximum(per_client.max(axis=(0, -1)), band.sum(axis=-1) - 1.0)
-    return np.maximum(worst, 0.0)
+    found: Array = np.maximum(worst, 0.0)
+    return found
 
 
 def _kept_stationarity(choice: PricedChoice, kept: Array, price: Array) -> Array:
     """Distance of the price from [w / b'(x+), w / b'(x-)]; (...,)."""
-    curve, weight = choice.curve, np.asarray(choice.curve.problem.weight)
+    curve = choice.curve
+    weight = np.asarray(choice.curve.problem.weight)
     less, more = kept * (1.0 - _ASIDE), kept * (1.0 + _ASIDE)
     possible = curve.upload(more).time_s > 0
     above = np.where(possible, ratio(weight, curve.slope(more)), 0.0)
     low = np.where(kept >= 1.0 - _TOUCHING, -np.inf, above)
     high = np.where(kept <= choice.least + _TOUCHING, np.inf, ratio(weight, curve.slope(less)))
     distance = relative_distance(np.broadcast_to(price, kept.shape), low, high)
-    return np.where(choice.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(choice.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _energy_stationarity(uploads: UploadTimes, band: Array, price: Array) -> Array:
@@ -145,7 +150,8 @@ def _energy_stationarity(uploads: UploadTimes, band: Array, price: Array) -> Arr
     low = np.exp(uploads.worth(time_s * (1.0 - _ASIDE)))
     high = np.where(at_limit, np.inf, np.exp(uploads.worth(time_s * (1.0 + _ASIDE))))
     distance = relative_distance(np.broadcast_to(price, band.shape), low, high)
-    return np.where(uploads.uses_band, distance, 0.0).max(axis=-1)
+    found: Array = np.where(uploads.uses_band, distance, 0.0).max(axis=-1)
+    return found
 
 
 def _dual_residual(
@@ -155,4 +161,5 @@ def _dual_residual(
     negative = relative_distance(np.asarray(allocation.bandwidth_price), 0.0, np.inf)
     deadline = relative_distance(allocation.deadline_price, deadline_price, deadline_price)
     energy = relative_distance(allocation.energy_price, energy_price, energy_price).max(axis=-1)
-    return np.maximum(negative, np.maximum(deadline, energy))
+    found: Array = np.maximum(negative, np.maximum(deadline, energy))
+    return found

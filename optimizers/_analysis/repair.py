@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import FITTING
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
-from wirelessfl.allocation.ranges import LONGEST_S
+from wirelessfl.allocation.ranges import LARGEST
 
 _DOUBLINGS = 60
 _HALVINGS = 100
@@ -93,7 +93,8 @@ def repair(problem: Problem) -> Repair:
     Returns:
         The conflict and the repairs.
     """
-    needed, feasible = _needed(problem), _fits(problem)
+    needed = _needed(problem)
+    feasible = _fits(problem)
     longest_s = np.max(np.asarray(problem.deadline_s), axis=-1)
     changes = {
         "shortfall_s": _least(lambda more_s: _fits(_later(problem, more_s)), longest_s, _DOUBLINGS),
@@ -137,7 +138,7 @@ def _conflict(problem: Problem, needed: Array) -> NDArray[np.bool_]:
 
 
 def _later(problem: Any, more_s: Array) -> Any:
-    longer_s = np.minimum(problem.deadline_s + more_s[..., None], LONGEST_S)
+    longer_s = np.minimum(problem.deadline_s + more_s[..., None], LARGEST)
     return replace(problem, deadline_s=longer_s)
 
 

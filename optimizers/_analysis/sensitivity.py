@@ -104,8 +104,10 @@ def sensitivities(problem: Problem, allocation: Allocation) -> Sensitivities:
     Raises:
         InputError: A problem that is neither an `AllocationProblem` nor a `NoisePsdProblem`.
     """
-    curve, rate = curve_of(problem), _full_band_rate_bps(problem)
-    band, price = np.asarray(allocation.bandwidth_fraction), np.asarray(allocation.bandwidth_price)
+    curve = curve_of(problem)
+    rate = _full_band_rate_bps(problem)
+    band = np.asarray(allocation.bandwidth_fraction)
+    price = np.asarray(allocation.bandwidth_price)
     kept = np.where(curve.excluded, 0.0, curve.kept(band))
     nu = np.where(curve.excluded, 0.0, latency_price(curve, band, kept, price))
     prunable_s = np.asarray(problem.prunable_s)

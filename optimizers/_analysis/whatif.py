@@ -64,7 +64,8 @@ class WhatIf:
         Raises:
             InputError: Unknown measure.
         """
-        return self._of(measure).mean(axis=-1)
+        found: Array = self._of(measure).mean(axis=-1)
+        return found
 
     def standard_error(self, measure: str) -> Array:
         """Estimate the standard deviation of a mean from the spread over the draws.
@@ -87,7 +88,8 @@ class WhatIf:
         with np.errstate(
             invalid="ignore"
         ):  # a client that never finishes has latency inf, whose spread is NaN
-            return values.std(axis=-1, ddof=1) / sqrt(draws)
+            found: Array = values.std(axis=-1, ddof=1) / sqrt(draws)
+            return found
 
     def front(self) -> Array:
         """Find the Pareto front of deadline against kept model.
@@ -180,7 +182,8 @@ def what_if(
     if not vary:
         raise InputError("vary must name at least 1 field, got 0")
     values = {name: _axis(name, given) for name, given in vary.items()}
-    grid, draws = tuple(numbers.size for numbers in values.values()), _in_draws(problem)
+    grid = tuple(numbers.size for numbers in values.values())
+    draws = _in_draws(problem)
     # The band comes last: it scales rates and bits that another axis may have replaced.
     order = sorted(enumerate(values.items()), key=lambda item: item[1][0] == "bandwidth_hz")
     for axis, (name, numbers) in order:
@@ -251,7 +254,8 @@ def measures(allocation: Allocation) -> dict[str, Array]:
 
 def _count(clients: NDArray[np.bool_]) -> Array:
     """Number of clients in each allocation of a batch, (...,)."""
-    return clients.sum(axis=-1).astype(np.float64)
+    found: Array = clients.sum(axis=-1).astype(np.float64)
+    return found
 
 
 def _axis(name: str, given: ArrayLike) -> Array:

@@ -121,15 +121,13 @@ class JointCurve:
         power_w, budget_j, kappa = (
             np.asarray(a) for a in (p.power_w, p.energy_budget_j, p.capacitance)
         )
-        room_s, cycles = np.asarray(p.deadline_s) - p.waiting_s(kept), p.cycles(kept)
-        slow_j, fastest_hz = (
-            kappa * np.asarray(p.cpu_min_hz) ** 2,
-            np.asarray(p.cpu_max_hz),
-        )  # joules per cycle at f_min
-        at_speed_s, at_energy_s = (
-            room_s - cycles / fastest_hz,
-            (budget_j - slow_j * cycles) / power_w,
-        )
+        room_s = np.asarray(p.deadline_s) - p.waiting_s(kept)
+        cycles = p.cycles(kept)
+        # joules per cycle at f_min
+        slow_j = kappa * np.asarray(p.cpu_min_hz) ** 2
+        fastest_hz = np.asarray(p.cpu_max_hz)
+        at_speed_s = room_s - cycles / fastest_hz
+        at_energy_s = (budget_j - slow_j * cycles) / power_w
         linear_s = np.minimum(at_speed_s, at_energy_s)
         compute_s, curved = self._compute_s(room_s, room_s - linear_s, cycles)
         speed_bound = ~curved & (at_speed_s <= at_energy_s)
@@ -157,17 +155,16 @@ class JointCurve:
         of the root of a convex decreasing function. The start is the time in which computing alone
         would use the entire budget: it is below the root unless the root is beyond `room_s`.
         """
-        power_w, budget_j = (
-            np.asarray(self.problem.power_w),
-            np.asarray(self.problem.energy_budget_j),
-        )
+        power_w = np.asarray(self.problem.power_w)
+        budget_j = np.asarray(self.problem.energy_budget_j)
         work = np.asarray(self.problem.capacitance) * cycles * cycles * cycles
         safe_s = np.where(work > 0, least_s, 1.0)
         curved = (work > 0) & (work / safe_s**2 + power_w * (room_s - safe_s) > budget_j)
         in_time = (room_s > 0) & (work < budget_j * room_s**2)
         alone_s = np.where(in_time, np.sqrt(work / np.where(in_time, budget_j, 1.0)), room_s)
         time_s = np.where(curved, np.maximum(safe_s, alone_s), 1.0)
-        work, budget_j = np.where(curved, work, 0.0), np.where(curved, budget_j, 0.0)
+        work = np.where(curved, work, 0.0)
+        budget_j = np.where(curved, budget_j, 0.0)
         for _ in range(_MAX_STEPS):
             effort_j = work / time_s**2
             over_j = effort_j + power_w * (room_s - time_s) - budget_j

@@ -88,7 +88,7 @@ class UploadTimes:
             self.curve.problem.deadline_s
         )
         short = self.curve.upload(self.kept).time_s < needed_s
-        return (asks & silent) | short
+        return np.asarray((asks & silent) | short)
 
     @cached_property
     def uses_band(self) -> NDArray[np.bool_]:
@@ -159,10 +159,11 @@ class UploadTimes:
         Returns:
             Joules, (..., K).
         """
-        problem, time_s = self.curve.problem, np.where(self.uses_band, self.time_s(band), 0.0)
+        problem = self.curve.problem
+        time_s = np.where(self.uses_band, self.time_s(band), 0.0)
         cpu_hz = problem.cpu_hz(self.kept, time_s)
         cpu_j = np.asarray(problem.capacitance) * problem.cycles(self.kept) * cpu_hz**2
-        return cpu_j + np.asarray(problem.power_w) * time_s
+        return np.asarray(cpu_j + np.asarray(problem.power_w) * time_s)
 
     def stiffness_w(self, time_s: Array) -> Array:
         """-de/dT = 2 kappa c^3 / (T - tau)^3 where the CPU runs faster than f_min, else 0.
@@ -173,11 +174,12 @@ class UploadTimes:
         Returns:
             Watts, (..., K).
         """
-        problem, cycles = self.curve.problem, self.curve.problem.cycles(self.kept)
+        problem = self.curve.problem
+        cycles = self.curve.problem.cycles(self.kept)
         left_s = np.asarray(problem.deadline_s) - problem.waiting_s(self.kept) - time_s
         runs = (left_s > 0) & (cycles > np.asarray(problem.cpu_min_hz) * left_s)
         pace_hz = np.where(runs, cycles / np.where(runs, left_s, 1.0), 0.0)
-        return 2.0 * np.asarray(problem.capacitance) * pace_hz**3
+        return np.asarray(2.0 * np.asarray(problem.capacitance) * pace_hz**3)
 
     def worth(self, time_s: Array) -> Array:
         """Logarithm of e'(tau) tau^2 / q, the price at which the upload takes tau.
@@ -189,7 +191,7 @@ class UploadTimes:
             Logarithms of joules per whole band, (..., K).
         """
         marginal_w = self.stiffness_w(time_s) + np.asarray(self.curve.problem.power_w)
-        return np.log(marginal_w * time_s * (time_s / self.shortest_s))
+        return np.asarray(np.log(marginal_w * time_s * (time_s / self.shortest_s)))
 
 
 def _allocation(times: UploadTimes, band: Array, price: Array, gap: Array) -> JointAllocation:
@@ -222,7 +224,8 @@ def energy_prices(times: UploadTimes, band: Array, price: Array) -> tuple[Array,
     Returns:
         Joules saved per second of deadline, (...,), and per joule of each budget, (..., K).
     """
-    curve, power_w = times.curve, np.asarray(times.curve.problem.power_w)
+    curve = times.curve
+    power_w = np.asarray(times.curve.problem.power_w)
     time_s = times.time_s(band)
     safe_s = np.where(times.uses_band, time_s, 0.0)
     below_w, above_w = (

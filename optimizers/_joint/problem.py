@@ -31,24 +31,25 @@ class JointProblem:
     upload is prunable (no fixed bits).
 
     Attributes:
-        deadline_s: T, seconds within [1e-15, 1e15].
+        deadline_s: T, seconds, at least 1e-65.
         fixed_cycles: CPU cycles of the work that pruning does not shorten.
         prunable_cycles: CPU cycles that shrink with x.
         upload_bits: Bits that shrink with x.
         rate_bps: Rate over the whole band at `power_w`, bit/s.
-        power_w: Transmit power, W, above 0.
-        cpu_min_hz: Lowest CPU frequency, Hz, above 0.
+        power_w: Transmit power, W, at least 1e-30.
+        cpu_min_hz: Lowest CPU frequency, Hz, at least 1e-30.
         cpu_max_hz: Highest CPU frequency, Hz, at least `cpu_min_hz`.
         fixed_s: Seconds that cost the client no energy (a download).
         prunable_s: The same, shrinking with x.
         capacitance: kappa, effective switched capacitance, J s^2.
         energy_budget_j: Joules per round, inf without a budget.
-        weight: w, 0 or within [1e-30, 1e30].
+        weight: w, 0 or at least 1e-65.
         max_pruning_ratio: Cap on the ratio within [0, 1].
 
     Raises:
-        InputError: Values outside these ranges (at most 1e30 where none is given), NaN, or shapes
-            that do not broadcast.
+        InputError: Values outside these ranges, times, bits, rates or weights above 1e65, cycles,
+            powers, frequencies, capacitances or finite budgets above 1e30, NaN, or shapes that do
+            not broadcast.
     """
 
     deadline_s: ArrayLike
@@ -133,7 +134,8 @@ class JointProblem:
     @property
     def upload_s(self) -> Array:
         """Seconds to upload the unpruned bits over the whole band; (..., K), inf at rate 0."""
-        bits, rate_bps = np.asarray(self.upload_bits), np.asarray(self.rate_bps)
+        bits = np.asarray(self.upload_bits)
+        rate_bps = np.asarray(self.rate_bps)
         silent = np.where(bits > 0, np.inf, 0.0)
         return np.where(rate_bps > 0, bits / np.where(rate_bps > 0, rate_bps, 1.0), silent)
 
@@ -146,7 +148,7 @@ class JointProblem:
         Returns:
             Cycles, (..., K).
         """
-        return np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles)
+        return np.asarray(np.asarray(self.fixed_cycles) + kept * np.asarray(self.prunable_cycles))
 
     def waiting_s(self, kept: Array) -> Array:
         """Seconds fixed_s + x prunable_s, in which a client neither computes nor uploads.
@@ -157,7 +159,7 @@ class JointProblem:
         Returns:
             Seconds, (..., K).
         """
-        return np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s)
+        return np.asarray(np.asarray(self.fixed_s) + kept * np.asarray(self.prunable_s))
 
     def cpu_hz(self, kept: Array, upload_s: Array) -> Array:
         """Lowest, and so cheapest, frequency that meets the deadline, within its bounds.

@@ -56,7 +56,8 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
     price = np.where(enough, 0.0, np.exp(level))
     kept = np.where(enough, choice.top, kept)
     best = np.where(enough, choice.top, choice.kept(level))
-    curve, weight = choice.curve, np.where(choice.curve.excluded, 0.0, np.asarray(problem.weight))
+    curve = choice.curve
+    weight = np.where(choice.curve.excluded, 0.0, np.asarray(problem.weight))
     gap = (weight * (best - kept) - price * curve.band(best)).sum(axis=-1) + price[..., 0]
     return _allocation(curve, kept, price, np.where(choice.enough, 0.0, np.maximum(gap, 0.0)))
 
@@ -95,7 +96,7 @@ class PricedChoice:
     def enough(self) -> NDArray[np.bool_]:
         """True if the band suffices for all to keep the largest useful fraction; (...,)."""
         content = np.all(~self.uses_band | (self.top == 1.0), axis=-1)
-        return content & (self.curve.band(self.top).sum(axis=-1) <= 1.0)
+        return np.asarray(content & (self.curve.band(self.top).sum(axis=-1) <= 1.0))
 
     @cached_property
     def levels(self) -> Array:
@@ -170,7 +171,8 @@ def kept_prices(curve: JointCurve, kept: Array, band: Array, price: Array) -> tu
     Returns:
         Kept weight per second of deadline, (...,), and per joule of each budget, (..., K).
     """
-    problem, weight = curve.problem, np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
+    problem = curve.problem
+    weight = np.where(curve.excluded, 0.0, np.asarray(curve.problem.weight))
     below, above = curve.upload(kept * (1 - _ASIDE)), curve.upload(kept * (1 + _ASIDE))
     slopes = curve.slope(kept * (1 - _ASIDE)), curve.slope(kept * (1 + _ASIDE))
     share = mix(weight / np.where(price > 0, price, 1.0), *slopes)

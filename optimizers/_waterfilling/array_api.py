@@ -63,7 +63,8 @@ def waterfill(
         c, a, s, w = _broadcast(xp, named, (c, a, s, w))
     # Clients without rate are posed as late ones: products with inf have no gradient.
     silent = s == xp.inf
-    c, s = xp.where(silent, -1.0, c), xp.where(silent, 1.0, s)
+    c = xp.where(silent, -1.0, c)
+    s = xp.where(silent, 1.0, s)
     with np.errstate(all="ignore"):  # 0 / 0 and 1 / 0 stand where no client uses the result
         band, ratio, price = in_blocks(xp, _search, *(_detached(value) for value in (c, a, s, w)))
         if any(getattr(value, "requires_grad", False) for value in (c, a, s, w)):
@@ -90,7 +91,9 @@ def upload_seconds(bits: Any, rate_bps: Any) -> Any:
 def _search(
     xp: Any, slack_s: Any, prunable_s: Any, upload_s: Any, weight: Any
 ) -> tuple[Any, Any, Any]:
-    leverage_s2, room_s, floor = slack_s * upload_s, slack_s - prunable_s, xp.zeros_like(slack_s)
+    leverage_s2 = slack_s * upload_s
+    room_s = slack_s - prunable_s
+    floor = xp.zeros_like(slack_s)
     leverage_s2 = xp.where((leverage_s2 > 0) & (leverage_s2 < xp.inf), leverage_s2, 0.0)
     ceiling = xp.where(room_s > 0, upload_s / room_s, xp.inf)
     band, price = fill(xp, leverage_s2, prunable_s, upload_s, weight, floor, ceiling)
@@ -102,15 +105,15 @@ def _closed_form(
 ) -> tuple[Any, Any]:
     """`band` and `price` as functions of the clients; unused quotients are kept finite."""
     topped = _is_full(slack_s, prunable_s, upload_s, band) & (upload_s > 0)
-    inside, steps = (
-        (band > 0) & ~topped & (prunable_s > 0),
-        (band > 0) & ~topped & (prunable_s == 0),
-    )
+    inside = (band > 0) & ~topped & (prunable_s > 0)
+    steps = (band > 0) & ~topped & (prunable_s == 0)
     root_s = xp.sqrt(xp.where(inside | steps, weight * slack_s * upload_s, 1.0))
     work_s = xp.where(inside, prunable_s, 1.0)
-    pace, back = xp.where(inside, root_s / work_s, 0.0), xp.where(inside, upload_s / work_s, 0.0)
+    pace = xp.where(inside, root_s / work_s, 0.0)
+    back = xp.where(inside, upload_s / work_s, 0.0)
     ceiling = xp.where(topped, upload_s / xp.where(topped, slack_s - prunable_s, 1.0), 0.0)
-    room, stepped = 1.0 - ceiling.sum(axis=-1), steps.any(axis=-1)
+    room = 1.0 - ceiling.sum(axis=-1)
+    stepped = steps.any(axis=-1)
     on_step = xp.where(steps, upload_s / root_s, 0.0).sum(axis=-1) / xp.where(
         stepped, steps.sum(axis=-1), 1.0
     )
@@ -177,10 +180,12 @@ def _check_range(xp: Any, name: str, value: Any) -> None:
     if 0 in value.shape:
         return
     low, high = float(xp.min(value)), float(xp.max(value))  # both NaN where one value is
+    if np.isnan(low):
+        raise InputError(f"{name} must be a number for every client, got nan")
     least = -LARGEST if name == "slack_s" else 0.0
-    if not low >= least:
+    if low < least:
         raise InputError(f"{name} must be at least {least:g}, got {low:g}")
-    if not (high <= LARGEST or (name == "upload_s" and high == np.inf)):
+    if high > LARGEST and not (name == "upload_s" and high == np.inf):
         raise InputError(f"{name} must be at most {LARGEST:g}, got {high:g}")
 
 

@@ -8,7 +8,7 @@ branches, with sums per block, so that they run in vector registers.
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numba import float64, njit, types, void
@@ -23,12 +23,13 @@ _Clients: TypeAlias = tuple[
     Array, Array, Array, Array
 ]  # slack, prunable and upload seconds, weight
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
 _SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
 _READ = types.Array(float64, 2, "C", readonly=True)
-_compile: Any = njit  # whose type hints know no signatures
 _SETTINGS = {
     "error_model": "numpy",
     "fastmath": {
@@ -40,18 +41,29 @@ _SETTINGS = {
 }
 
 
+def _compile(*signature: Any, **settings: Any) -> Callable[[_Function], _Function]:
+    """`numba.njit` for type checkers: the decorated function keeps its type."""
+    decorate: Callable[[_Function], _Function] = njit(*signature, **settings)
+    return decorate
+
+
 @_compile(**_SETTINGS)
 def _prepare(clients: _Clients, ramps: _Ramps) -> tuple[bool, float]:
     """Ramps of one row: whether all products are in the range of floats, and the sum of heights."""
     slack_s, prunable_s, upload_s, weight = clients
     start, slope, height = ramps
-    lost, top = 0.0, 0.0
+    lost = 0.0
+    top = 0.0
     for k in range(start.size):
-        c, a, s, w = slack_s[k], prunable_s[k], upload_s[k], weight[k]
+        c = slack_s[k]
+        a = prunable_s[k]
+        s = upload_s[k]
+        w = weight[k]
         uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
         root_s = np.sqrt(w * c * s if uses else 1.0)
         lost += 0.0 if (root_s > 0.0) & (root_s < np.inf) else 1.0
-        steep, room_s = root_s / a, c - a
+        steep = root_s / a
+        room_s = c - a
         most = s / room_s if room_s > 0.0 else np.inf
         start[k] = s / root_s if uses else 0.0
         slope[k] = (steep if steep < 1e300 else 1e300) if uses else 0.0
@@ -64,14 +76,14 @@ def _prepare(clients: _Clients, ramps: _Ramps) -> tuple[bool, float]:
 def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
     """The sum of the bands of one row at `level`, and its slope there."""
     start, slope, height = ramps
-    total, steepness = 0.0, 0.0
+    total = 0.0
+    steepness = 0.0
     for first in range(0, start.size, _BLOCK):
-        part, part_steepness = 0.0, 0.0
-        foot, pace, most = (
-            start[first : first + _BLOCK],
-            slope[first : first + _BLOCK],
-            height[first : first + _BLOCK],
-        )
+        part = 0.0
+        part_steepness = 0.0
+        foot = start[first : first + _BLOCK]
+        pace = slope[first : first + _BLOCK]
+        most = height[first : first + _BLOCK]
         for k in range(foot.size):
             climbed = (level - foot[k]) * pace[k]
             low = climbed if climbed > 0.0 else 0.0
@@ -86,7 +98,8 @@ def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
 def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
     """Level at which ramps without bounds sum to `room`, and their depth below 0 at level 0."""
     start, slope, _ = ramps
-    total, reach = 0.0, 0.0
+    total = 0.0
+    reach = 0.0
     for k in range(start.size):
         total += slope[k]
         reach += slope[k] * start[k]
@@ -116,7 +129,8 @@ def _newton(ramps: _Ramps, room: float, level: float, rounding: float) -> tuple[
 @_compile(**_SETTINGS)
 def _water_level(ramps: _Ramps, few: _Ramps) -> tuple[float, float, bool]:
     """`_newton` of one row from a good level; `few` is room for a sample of a long row."""
-    size, count = ramps[0].size, few[0].size
+    size = ramps[0].size
+    count = few[0].size
     if size <= _LONG:
         level, reach = _unbounded(ramps, 1.0)
     else:
@@ -124,7 +138,8 @@ def _water_level(ramps: _Ramps, few: _Ramps) -> tuple[float, float, bool]:
             sample[:] = whole[::_SAMPLE]
         room = count / size
         level, reach = _unbounded(few, room)
-        level, reach = _newton(few, room, level, 1e-6 * room)[0], reach / room
+        level = _newton(few, room, level, 1e-6 * room)[0]
+        reach = reach / room
     return _newton(ramps, 1.0, level, min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13))
 
 
@@ -142,19 +157,24 @@ def _share(
     start, slope, height = ramps
     level, rest, price = at
     for k in range(band.size):
-        c, a, s = slack_s[k], prunable_s[k], upload_s[k]
+        c = slack_s[k]
+        a = prunable_s[k]
+        s = upload_s[k]
         climbed = (level - start[k] + rest) * slope[k]
         low = climbed if climbed > 0.0 else 0.0
         share = low if low < height[k] else height[k]
         size = 1.0 if s == 0.0 else share
-        work_s, used_s = a * size + s, c * size
-        late, part = c < 0.0, used_s / work_s
+        work_s = a * size + s
+        used_s = c * size
+        late = c < 0.0
+        part = used_s / work_s
         whole = (used_s >= work_s * (1.0 - 1e-14)) & (c >= 0.0)
         kept = 1.0 if whole else (0.0 if late else part)
         pruned = 1.0 - kept
         band[k] = share
         ratio[k] = pruned + 2.0**-53 if 1.0 - pruned > kept else pruned
-        freed, gained = price * share * share / (kept * s), weight[k] * size / work_s
+        freed = price * share * share / (kept * s)
+        gained = weight[k] * size / work_s
         on_top = (share > 0.0) & (share >= height[k] * (1.0 - 1e-14))
         worth[k] = freed if on_top else (0.0 if whole | late else gained)
 
@@ -176,12 +196,16 @@ def _finish(
     The ramps may lie in `band` and `ratio`.
     """
     c, a, s, w = clients
-    room, deadline_price = np.empty((3, _BLOCK)), 0.0
+    room = np.empty((3, _BLOCK))
+    deadline_price = 0.0
     for first in range(0, band.size, _BLOCK):
         part = slice(first, min(first + _BLOCK, band.size))
         count = part.stop - part.start
-        start, slope, worth = room[0, :count], room[1, :count], room[2, :count]
-        start[:], slope[:] = ramps[0][part], ramps[1][part]
+        start = room[0, :count]
+        slope = room[1, :count]
+        worth = room[2, :count]
+        start[:] = ramps[0][part]
+        slope[:] = ramps[1][part]
         _share(
             (c[part], a[part], s[part], w[part]),
             (start, slope, ramps[2][part]),
@@ -233,7 +257,9 @@ def fill_rows(
         ramps = band[row], ratio[row], height  # fresh memory costs more than the passes over it
         done[row], top = _prepare(clients, ramps)
         if top <= 1.0:
-            level, rest, price[row] = np.inf, 0.0, 0.0
+            level = np.inf
+            rest = 0.0
+            price[row] = 0.0
         else:
             level, rest, found = _water_level(ramps, few)
             done[row] &= found
@@ -255,18 +281,33 @@ def allocate(
     Returns:
         The optimal allocation with its prices.
     """
-    shape, batch = problem.shape, problem.shape[:-1]
+    shape = problem.shape
+    batch = problem.shape[:-1]
     columns = (problem.slack_s, problem.prunable_s, problem.upload_s, problem.weight)
     band, ratio = np.empty((2, *shape))
-    price, deadline_price, done = np.empty(batch), np.empty(batch), np.empty(batch, dtype=np.bool_)
+    price = np.empty(batch)
+    deadline_price = np.empty(batch)
+    done = np.empty(batch, dtype=np.bool_)
     flat = [np.ascontiguousarray(column).reshape(-1, shape[-1]) for column in columns]
-    clients = [array.reshape(-1, shape[-1]) for array in (band, ratio)]
-    fill_rows(*flat, *clients, price.reshape(-1), deadline_price.reshape(-1), done.reshape(-1))
+    slack_s, prunable_s, upload_s, weight = flat
+    fill_rows(
+        slack_s,
+        prunable_s,
+        upload_s,
+        weight,
+        band.reshape(-1, shape[-1]),
+        ratio.reshape(-1, shape[-1]),
+        price.reshape(-1),
+        deadline_price.reshape(-1),
+        done.reshape(-1),
+    )
     if not done.all():
         left = ~done
         found = otherwise(_rows(problem, left))
-        band[left], ratio[left] = found.bandwidth_fraction, found.pruning_ratio
-        price[left], deadline_price[left] = found.bandwidth_price, found.deadline_price
+        band[left] = found.bandwidth_fraction
+        ratio[left] = found.pruning_ratio
+        price[left] = found.bandwidth_price
+        deadline_price[left] = found.deadline_price
     tiny = np.any((ratio >= 1.0) & (band > 0.0))  # kept fractions that the ratio has lost
     return Allocation(
         problem=problem,

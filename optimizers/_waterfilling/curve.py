@@ -49,7 +49,7 @@ class Curve(Protocol):
     def uses_band(self) -> NDArray[np.bool_]: ...
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
-        """Whether slightly more band is useless: the ceiling, or the end of a row of a table.
+        """True where slightly more band is useless: the ceiling, or the end of a row of a table.
 
         Args:
             band: Fractions of the band, (..., K).

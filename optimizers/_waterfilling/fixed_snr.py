@@ -70,7 +70,7 @@ class Reduced:
     @cached_property
     def free(self) -> NDArray[np.bool_]:
         """Clients that upload nothing at any ratio and so need no band; (..., K)."""
-        return (self.upload_s == 0) & (self.fixed_upload_s == 0)
+        return np.asarray((self.upload_s == 0) & (self.fixed_upload_s == 0))
 
     def at_edge(self, band: Array) -> NDArray[np.bool_]:
         """True if the ceiling is reached; (..., K)."""
@@ -79,7 +79,9 @@ class Reduced:
     def kept(self, band: Array) -> Array:
         """The largest kept fraction x(b) that meets the deadline; (..., K)."""
         band = np.where(self.free, 1.0, band)
-        work_s, slack_s, entry_s = self._work_s(band), self.slack_s * band, self.fixed_upload_s
+        work_s = self._work_s(band)
+        slack_s = self.slack_s * band
+        entry_s = self.fixed_upload_s
         with np.errstate(divide="ignore", invalid="ignore"):
             # At the floor the fixed bits alone fit: what rounding leaves beside them is nothing.
             beyond_s = np.where(slack_s > entry_s * (1.0 + ROUNDING), slack_s - entry_s, 0.0)
@@ -137,8 +139,10 @@ def reduce(problem: Problem) -> Reduced:
         raise InputError(
             f"problem must be an AllocationProblem for this method, got {type(problem).__name__}"
         )
-    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
-    upload_s, entry_s = problem.upload_s, problem.fixed_upload_s
+    slack_s = problem.slack_s
+    prunable_s = np.asarray(problem.prunable_s)
+    upload_s = problem.upload_s
+    entry_s = problem.fixed_upload_s
     late = slack_s < 0
     with np.errstate(divide="ignore", invalid="ignore"):
         ceiling = np.where(
@@ -148,7 +152,8 @@ def reduce(problem: Problem) -> Reduced:
         )
     entry = np.where(late, 0.0, problem.entry_bandwidth)
     needed = np.where(late, 0.0, np.maximum(problem.min_bandwidth, entry))
-    fits, enters = _fits(needed), _fits(entry)
+    fits = _fits(needed)
+    enters = _fits(entry)
     return Reduced(
         slack_s=slack_s,
         prunable_s=prunable_s,
@@ -163,4 +168,4 @@ def reduce(problem: Problem) -> Reduced:
 
 
 def _fits(band: Array) -> NDArray[np.bool_]:
-    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
+    return np.asarray(band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING)

@@ -127,7 +127,8 @@ class NoisePsdCurve:
 
 
 def _gains(curve: NoisePsdCurve) -> Gains:
-    uses, line = curve.uses_band, curve.by_speed
+    uses = curve.uses_band
+    line = curve.by_speed
     snr = np.where(uses, np.asarray(curve.problem.snr), 1.0)
     gain = np.log(np.where(uses, line.weight, 1.0)) + np.log(np.where(uses, line.leverage_s2, 1.0))
     low = np.log(snr) - np.log(np.where(uses, curve.top, 1.0))
@@ -161,13 +162,15 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (
         curve.top.sum(axis=-1) <= 1.0
     ) | ~uses.any(axis=-1)
-    gains, done = curve.gains, spare[..., None]
+    gains = curve.gains
+    done = spare[..., None]
     low, high = _price_bounds(curve)
     theta, depth = _first_guess(gains)
     theta = np.where(done, 0.0, np.clip(theta, low, high))
     for _ in range(STEPS):
         band, depth, give = gains.band(theta, depth)
-        total, slope = band.sum(axis=-1, keepdims=True), (band * give).sum(axis=-1, keepdims=True)
+        total = band.sum(axis=-1, keepdims=True)
+        slope = (band * give).sum(axis=-1, keepdims=True)
         low, high = np.where(total >= 1.0, theta, low), np.where(total <= 1.0, theta, high)
         step = np.where(
             slope > 0,
@@ -228,7 +231,8 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
         Its curve.
     """
     speed = problem.by_speed
-    slack_s, prunable_s = problem.slack_s, np.asarray(problem.prunable_s)
+    slack_s = problem.slack_s
+    prunable_s = np.asarray(problem.prunable_s)
     late = slack_s < 0
     with np.errstate(divide="ignore", invalid="ignore"):
         needed_s = problem.upload_s + problem.fixed_upload_s
@@ -237,8 +241,10 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
         )
     entry = np.where(late, 0.0, speed.entry_bandwidth)
     least = np.where(late, 0.0, np.maximum(speed.min_bandwidth, entry))
-    entry_band, least_band = problem.band_at(entry), problem.band_at(least)
-    fits, enters = _fits(least_band), _fits(entry_band)
+    entry_band = problem.band_at(entry)
+    least_band = problem.band_at(least)
+    fits = _fits(least_band)
+    enters = _fits(entry_band)
     line = Reduced(
         slack_s=slack_s,
         prunable_s=prunable_s,
@@ -259,4 +265,4 @@ def reduce_psd(problem: NoisePsdProblem) -> NoisePsdCurve:
 
 
 def _fits(band: Array) -> NDArray[np.bool_]:
-    return band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING
+    return np.asarray(band.sum(axis=-1, keepdims=True) <= 1.0 + FITTING)

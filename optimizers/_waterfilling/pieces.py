@@ -170,7 +170,9 @@ def branches_of(curve: RateCurve, log_utility: bool = False) -> Branches:
     Returns:
         The pieces, arrays (..., K, P).
     """
-    problem, rate, uses = curve.problem, curve.problem.pieces, curve.uses_band[..., None]
+    problem = curve.problem
+    rate = curve.problem.pieces
+    uses = curve.uses_band[..., None]
     line = _each(curve.by_speed, lambda value: value[..., None])
     piece = np.broadcast_to(np.arange(rate.count), (*problem.shape, rate.count))
     snr = np.where(uses, np.asarray(problem.snr)[..., None], 1.0)
@@ -220,7 +222,8 @@ def fill_pieces(curve: RateCurve, log_utility: bool = False) -> tuple[Array, Arr
     Returns:
         Bands, (..., K), and the price of the whole band, (...,).
     """
-    branches, uses = branches_of(curve, log_utility), curve.uses_band
+    branches = branches_of(curve, log_utility)
+    uses = curve.uses_band
     some = np.any(uses, axis=-1, keepdims=True)
     scarce = uses & (curve.ceiling > 1.0) & (curve.problem.peak_band >= 1.0)
     spare = (~scarce.any(axis=-1) & (curve.top.sum(axis=-1) <= 1.0)) | ~some[..., 0]
@@ -247,7 +250,7 @@ def _bound_level(branches: Branches, some: NDArray[np.bool_]) -> Array:
     highest = np.where(some, gains.max(axis=(-2, -1))[..., None], 0.0)
 
     def excess(level: Array) -> Array:
-        return best_choice(branches, np.exp(level))[0].sum(axis=-1, keepdims=True) - 1.0
+        return np.asarray(best_choice(branches, np.exp(level))[0].sum(axis=-1, keepdims=True) - 1.0)
 
     return bracket(excess, np.minimum(_LOWEST_PRICE, highest), highest)[1]
 
@@ -268,7 +271,7 @@ def _search(
     pieces = pieces[_only(branches, pieces).low.sum(axis=-1) <= 1.0]
     bands = _fill(_only(branches, pieces))
     worth = utility(curve.weight[row], _kept(curve, row, bands), branches.log_utility)
-    return bands[worth.sum(axis=-1).argmax()]
+    return np.asarray(bands[worth.sum(axis=-1).argmax()])
 
 
 def _even(branches: Branches, otherwise: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -288,12 +291,13 @@ def _fill(branches: Branches) -> Array:
     found = share_band(bands, _itself, branches.levels(), branches.usable)[0]
     spare = branches.high.sum(axis=-1, keepdims=True) <= 1.0
     band = np.where(spare, branches.high, np.clip(found, branches.low, branches.high))
-    return band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0)
+    return np.asarray(band / np.maximum(band.sum(axis=-1, keepdims=True), 1.0))
 
 
 def _cheapest(loss: Array, count: int) -> NDArray[np.intp]:
     """The `count` choices of pieces with the smallest sums of `loss` (K, P); (N, K)."""
-    total, pieces = np.zeros(1), np.zeros((1, 0), dtype=np.intp)
+    total = np.zeros(1)
+    pieces = np.zeros((1, 0), dtype=np.intp)
     for row in loss:
         open_pieces = np.flatnonzero(row < np.inf)
         sums = (total[:, None] + row[open_pieces]).ravel()

@@ -59,12 +59,15 @@ def _estimate(
     low: Array, high: Array, at_low: Array, at_high: Array, pull: Array, reach: Array
 ) -> Array:
     """Root of the secant, moved by `pull` towards the middle and at most `reach` away from it."""
-    width, fall = high - low, at_low - at_high
+    width = high - low
+    fall = at_low - at_high
     middle = low + width / 2.0
     secant = np.where(fall > 0, low + width * (at_low / np.where(fall > 0, fall, 1.0)), middle)
     away = middle - secant
-    return np.clip(
-        secant + np.sign(away) * np.minimum(pull, np.abs(away)), middle - reach, middle + reach
+    return np.asarray(
+        np.clip(
+            secant + np.sign(away) * np.minimum(pull, np.abs(away)), middle - reach, middle + reach
+        )
     )
 
 
@@ -98,7 +101,7 @@ def share_band(
     )
 
     def excess(level: Array) -> Array:
-        return band(choice(level)).sum(axis=-1, keepdims=True) - 1.0
+        return np.asarray(band(choice(level)).sum(axis=-1, keepdims=True) - 1.0)
 
     left, right = bracket(excess, lowest, np.maximum(lowest, highest))
     most, least = choice(left), choice(right)

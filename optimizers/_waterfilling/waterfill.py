@@ -72,7 +72,8 @@ def ramps(
     root_s = xp.sqrt(leverage_s2)
     root_s *= xp.sqrt(weight)
     uses = root_s > 0
-    start, height = prunable_s * floor, ceiling - floor
+    start = prunable_s * floor
+    height = ceiling - floor
     start += upload_s
     start /= root_s
     root_s /= prunable_s
@@ -190,7 +191,8 @@ def _with_sorted(xp: Any, every: Ramps, rise: Any, level: Any, left: Any) -> tup
     if rise.ndim == 1:
         found, at = _sorted_search(xp, every[None, :])
         return found[0], at[0]
-    rise, level = xp.asarray(rise, copy=True), xp.asarray(level, copy=True)
+    rise = xp.asarray(rise, copy=True)
+    level = xp.asarray(level, copy=True)
     rise[left], level[left] = _sorted_search(xp, every[left])
     return rise, level
 
@@ -199,7 +201,8 @@ class _Steps:
     """Ramps (R, K) that end within the band, with steps before or after their jump."""
 
     def __init__(self, xp: Any, every: Ramps) -> None:
-        self.xp, self.zero = xp, xp.zeros_like(every.start)
+        self.xp = xp
+        self.zero = xp.zeros_like(every.start)
         self.height = xp.minimum(every.height, self.zero + (1.0 - every.floor))
         # Clients that use no band get a step of height 0 where it affects no other.
         first = xp.min(xp.where(every.slope > 0, every.start, xp.inf), axis=-1)[:, None]
@@ -218,23 +221,21 @@ class _Steps:
 
 def _sorted_search(xp: Any, every: Ramps) -> tuple[Any, Any]:
     """Rises (R, K) and levels (R,) where the bands sum to 1; undefined where they never do."""
-    steps, room = _Steps(xp, every), 1.0 - every.floor.sum(axis=-1)[:, None]
+    steps = _Steps(xp, every)
+    room = 1.0 - every.floor.sum(axis=-1)[:, None]
     levels = xp.sort(xp.concat([steps.start, steps.end], axis=-1), axis=-1)
     index = _first_full(xp, steps, levels, room)
-    before, right = (
-        xp.where(index > 0, index - 1, index),
-        xp.take_along_axis(levels, index, axis=-1),
-    )
+    before = xp.where(index > 0, index - 1, index)
+    right = xp.take_along_axis(levels, index, axis=-1)
     left = xp.take_along_axis(levels, before, axis=-1)
     low = steps.rise(left, after_jumps=True)
     high, full = steps.rise(right, after_jumps=False), steps.rise(right, after_jumps=True)
     on_jump = (index == 0) | (high.sum(axis=-1)[:, None] < room)
-    low, high, left = (
-        xp.where(on_jump, high, low),
-        xp.where(on_jump, full, high),
-        xp.where(on_jump, right, left),
-    )
-    missing, climb = room - low.sum(axis=-1)[:, None], (high - low).sum(axis=-1)[:, None]
+    low = xp.where(on_jump, high, low)
+    high = xp.where(on_jump, full, high)
+    left = xp.where(on_jump, right, left)
+    missing = room - low.sum(axis=-1)[:, None]
+    climb = (high - low).sum(axis=-1)[:, None]
     share = xp.clip(missing / xp.where(climb > 0, climb, 1.0), 0.0, 1.0)
     return (1.0 - share) * low + share * high, ((1.0 - share) * left + share * right)[:, 0]
 

@@ -60,6 +60,7 @@ def run(
     SCENARIO is a TOML file or one of the presets digits, physical, wfl-mnist, wfl-fmnist, mce-pl-
     paper, mce-pl-code and sps-blog.
     """
+    from studies.runner.single_run import check_same_experiment
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
 
@@ -82,7 +83,7 @@ def run(
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
     there = _stored(path) if resume else None
     if there is not None:
-        _check_same(experiment, there, path)
+        check_same_experiment(experiment, there, f"--resume {path}")
     with own_folder(path) as mine:
         recorded = [config.recorded_inputs(of) for of in (tables, there or {})]
         summary = _run(experiment, mine, there is not None, data_root, recorded)
@@ -103,32 +104,6 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     return read_tables(RunFolder.open(out).experiment_file)
-
-
-def _check_same(experiment: Any, stored: dict[str, dict[str, Any]], out: Path) -> None:
-    """Check that the experiment is the one in the folder, apart from its rounds.
-
-    Raises:
-        InputError: They differ; the message names the first different field.
-    """
-    from wirelessfl.config import scenario_file as config
-    from wirelessfl.errors import InputError
-
-    there = config.from_tables(stored)
-    if config.experiment_hash(experiment, with_rounds=False) == config.experiment_hash(
-        there, with_rounds=False
-    ):
-        return
-    asked = config.identity_tables(experiment)
-    found = config.identity_tables(there)
-    for section, table in found.items():
-        for field in {**table, **asked[section]}:
-            ignored = section == "run" and field in (*config.WITHOUT_EFFECT, "rounds")
-            if asked[section].get(field) != table.get(field) and not ignored:
-                raise InputError(
-                    f"--resume {out}: the folder holds another experiment: {section}.{field} is "
-                    f"{table.get(field)!r} there, {asked[section].get(field)!r} here"
-                )
 
 
 def _run(

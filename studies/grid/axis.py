@@ -47,7 +47,7 @@ class Axis:
 
     @property
     def numeric(self) -> bool:
-        """Whether all values are numbers."""
+        """True if all values are numbers."""
         return all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values
         )
@@ -121,8 +121,9 @@ def _spaced(name: str, parts: list[str], logarithmic: bool, given: str) -> tuple
         raise InputError(f"{name}: count must be at most {MOST_VALUES}, got {count}")
     if logarithmic and min(ends) <= 0:
         raise InputError(f"{name}: ends of a logarithmic range must be above 0, got {given!r}")
-    space = np.geomspace if logarithmic else np.linspace
-    spaced = [float(f"{value:.12g}") for value in space(*ends, count)]
+    start, stop = (float(end) for end in ends)
+    space = np.geomspace(start, stop, count) if logarithmic else np.linspace(start, stop, count)
+    spaced = [float(f"{value:.12g}") for value in space]
     whole = all(isinstance(end, int) for end in ends)
     return tuple(int(value) if whole and value.is_integer() else value for value in spaced)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -67,7 +68,7 @@ def value_text(name: str, value: object) -> str:
     """A varied value in the unit of its label."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return f"{float(shown(name, value)):.6g}"
+    return f"{float(shown(name, np.asarray(value))):.6g}"
 
 
 def cell_text(result: SweepResult, point: int, name: str) -> str:

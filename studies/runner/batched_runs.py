@@ -6,28 +6,22 @@ The ordinary round loop records them, one folder per run.
 import tomllib
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from numpy.typing import NDArray
-
-from studies.runner.single_run import finish, is_complete, opened, record, run_lock, runtime_of
+from studies.runner.single_run import finish, is_complete, opened, run_lock, runtime_of
+from studies.views.run.figures import draw_run
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
 from wirelessfl.cell.vectorised import beyond_formula
-from wirelessfl.config.scenario_file import from_tables, input_contents
-from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents
+from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import check_feasible
 from wirelessfl.records.run_folder import RunFolder
-from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+from wirelessfl.rounds import record_trained
 
 # Largest batch: it bounds the memory, and the work lost when a batch is interrupted.
 MOST_RUNS = 32
-
-
-class _NotAsTrained(Exception):
-    """An update was late or pruned, contrary to the assumptions of the batched training."""
 
 
 def stack_key(experiment: Experiment) -> Hashable | None:
@@ -150,64 +144,16 @@ def _record(
     folder = opened(path, experiment, inputs)
     if folder.checkpoint_files():  # the ordinary loop has started this run meanwhile
         return finish(path, toml, data_root, pictures=pictures)
-    # One checkpoint, after the last round; if the run diverged it holds the last good state.
-    at_the_end = replace(
-        experiment, run=replace(experiment.run, checkpoint_every=max(1, len(run.rounds)))
-    )
     try:
-        return record(at_the_end, Replay(run), folder, inputs, pictures=pictures)
-    except _NotAsTrained:
-        folder.keep_rounds(0)
-        return finish(path, toml, data_root, pictures=pictures)
+        identity = experiment_hash(experiment, with_rounds=False)
+        with folder.in_use():
+            as_trained = record_trained(experiment, run, folder, identity=identity, inputs=inputs)
     except InputError:
         if created:
             folder.discard()
         raise
-
-
-class Replay:
-    """A trainer that returns earlier results; its state is the number of rounds done."""
-
-    def __init__(self, run: TrainedRun) -> None:
-        self._run = run
-
-    def init(self, seed: int) -> int:
-        """The state before the first round."""
-        return 0
-
-    def demand(self, state: int) -> Demand:
-        """The demand of the next round.
-
-        Raises:
-            DivergenceError: Training diverged in that round.
-        """
-        if state >= len(self._run.rounds):
-            raise DivergenceError(self._run.diverged or f"training diverged in round {state + 1}")
-        return self._run.rounds[state].demand
-
-    def step(self, state: int, pruning_ratio: Array, delivery: Delivery) -> tuple[int, StepMetrics]:
-        """The round as it was trained.
-
-        Raises:
-            _NotAsTrained: An update is late or pruned by the allocation.
-        """
-        if not delivery.on_time.all() or pruning_ratio.any():
-            raise _NotAsTrained
-        return state + 1, self._run.rounds[state].metrics
-
-    def evaluate(self, state: int) -> float:
-        """The accuracy after the last round."""
-        accuracy = self._run.rounds[state - 1].accuracy
-        assert accuracy is not None, "a stack evaluates wherever it is due"
-        return accuracy
-
-    def pack(self, state: int) -> dict[str, NDArray[Any]]:
-        """The algorithm's state after the last round, as in a folder of the ordinary loop."""
-        return dict(self._run.state)
-
-    def unpack(self, arrays: dict[str, NDArray[Any]]) -> int:
-        """The end of the run, as `pack` gives the state after the last round."""
-        return len(self._run.rounds)
-
-    def close(self) -> None:
-        """Release nothing: no process or file is open."""
+    if not as_trained:
+        return finish(path, toml, data_root, pictures=pictures)
+    if pictures:
+        draw_run(folder)
+    return []

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from studies.views.run.figures import draw_run
 from wirelessfl.config.input_files import Contents
-from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents, to_toml
+from wirelessfl.config.scenario_file import (
+    WITHOUT_EFFECT,
+    Tables,
+    experiment_hash,
+    from_tables,
+    identity_tables,
+    input_contents,
+    to_toml,
+)
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
@@ -85,10 +93,44 @@ def run_to_end(
         return finish(path, experiment_toml, data_root, pictures=pictures)
 
 
+def check_same_experiment(experiment: Experiment, stored: Tables, where: str) -> None:
+    """Check that an experiment is the stored one, apart from its rounds.
+
+    Args:
+        experiment: The experiment.
+        stored: The tables of a run folder's experiment.
+        where: Start of the message, which names the folder.
+
+    Raises:
+        InputError: They differ; the message names the first different field.
+    """
+    found = from_tables(stored)
+    hashes = {experiment_hash(one, with_rounds=False) for one in (experiment, found)}
+    if len(hashes) == 1:
+        return
+    asked = identity_tables(experiment)
+    for section, table in identity_tables(found).items():
+        for field in {**table, **asked[section]}:
+            ignored = section == "run" and field in (*WITHOUT_EFFECT, "rounds")
+            if asked[section].get(field) != table.get(field) and not ignored:
+                raise InputError(
+                    f"{where}: the folder holds another experiment: {section}.{field} is "
+                    f"{table.get(field)!r} there, {asked[section].get(field)!r} here"
+                )
+
+
 def finish(
-    path: Path, experiment_toml: str, data_root: Path | None, *, pictures: bool
+    path: Path,
+    experiment_toml: str,
+    data_root: Path | None,
+    *,
+    pictures: bool,
+    whole_machine: bool = False,
 ) -> list[str]:
-    """Complete a run like `run_to_end`, for a caller that holds the lock of its folder."""
+    """Complete a run like `run_to_end`, for a caller that holds the lock of its folder.
+
+    `whole_machine` trains with the executor of the experiment, not on one thread.
+    """
     experiment = from_tables(tomllib.loads(experiment_toml))
     if path.exists() and is_complete(RunFolder.open(path).path, experiment):
         return []
@@ -97,7 +139,7 @@ def finish(
     folder = opened(path, experiment, inputs)
     check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
     try:
-        trainer = _trainer(experiment, data_root)
+        trainer = _trainer(experiment, data_root, whole_machine)
         try:
             return record(experiment, trainer, folder, inputs, pictures=pictures)
         finally:
@@ -155,11 +197,14 @@ def runtime_of(experiment: Experiment, data_root: Path | None) -> Runtime:
     return replace(runtime, executor="loop") if experiment.run.device == "cpu" else runtime
 
 
-def _trainer(experiment: Experiment, data_root: Path | None) -> Trainer | NoTraining:
+def _trainer(
+    experiment: Experiment, data_root: Path | None, whole_machine: bool
+) -> Trainer | NoTraining:
     clients = experiment.scenario.clients
     if not experiment.run.train:
         return NoTraining(experiment.algorithm.demand(clients))
-    runtime = runtime_of(experiment, data_root)
+    own = experiment.run.runtime(data_root)
+    runtime = own if whole_machine else runtime_of(experiment, data_root)
     return experiment.algorithm.trainer(clients=clients, seed=experiment.run.seed, runtime=runtime)
 
 

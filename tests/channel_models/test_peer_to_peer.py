@@ -1,3 +1,5 @@
+"""Agents on graphs: the worst neighbour sets the gain."""
+
 import json
 
 import numpy as np
@@ -148,9 +150,9 @@ def test_permuting_agents_permutes_their_gains(clients, seed):
 
 def test_more_neighbours_are_never_better():
     scenario = Scenario(clients=8)
-    ring, everybody = (PeerToPeer(graph=Graph(graph=name)) for name in ("ring", "complete"))
-    assert np.all(gains(everybody, scenario, 20) <= gains(ring, scenario, 20))
-    assert np.all(everybody.mean_gain(scenario, Streams(0)) < ring.mean_gain(scenario, Streams(0)))
+    ring, complete = (PeerToPeer(graph=Graph(graph=name)) for name in ("ring", "complete"))
+    assert np.all(gains(complete, scenario, 20) <= gains(ring, scenario, 20))
+    assert np.all(complete.mean_gain(scenario, Streams(0)) < ring.mean_gain(scenario, Streams(0)))
 
 
 def test_two_agents_at_one_place_have_no_gain_above_one():

@@ -1,3 +1,5 @@
+"""Rayleigh fading and the static channel: distribution, combining, independence."""
+
 import numpy as np
 import pytest
 from scipy import stats

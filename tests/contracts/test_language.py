@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
-    *("channel_models", "optimizers", "training", "studies", "tests", "benchmarks"),
+    *("wirelessfl", "channel_models", "optimizers", "training", "studies", "tests", "benchmarks"),
     *("docs", "README.md", "CONTRIBUTING.md"),
 )
 
@@ -40,8 +40,8 @@ WORDS = {
     r"manyth": "every n-th",
     r"out of the question": "rejected",
     r"one more of everything": "each resource",
-    r"(?:rooms?|houses?|wings?|floors?) of": "packages, layers, interfaces",
-    r"the (?:house|room|wing|wall)s?": "packages, layers, interfaces",
+    r"(?:rooms?|houses?|wings?) of": "packages, layers, interfaces",
+    r"the (?:house|room|wing)s?": "packages, layers, interfaces",
     r"(?:is|are) (?:not )?there": "available, present",
     r"behind it": "after it, followed by",
     r"a person": "the user",
@@ -79,7 +79,7 @@ def offences(text: str, words: dict[str, str] = WORDS) -> Iterator[tuple[int, st
 
 def opening(text: str, forbidden: tuple[str, ...]) -> Iterator[str]:
     """The complaint about a text that opens with a forbidden word."""
-    match = re.match(rf"({'|'.join(forbidden)})\b", text.strip())
+    match = re.match(rf"({'|'.join(forbidden)})\b(?!-)", text.strip())
     if match:
         yield f"opens with {match.group()!r}: open with {NOUN_FIRST}"
 

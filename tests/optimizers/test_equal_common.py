@@ -1,3 +1,5 @@
+"""Equal bands with one ratio for all clients."""
+
 import numpy as np
 import pytest
 from helpers.problems import problem, scenario_rates, scenario_s

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the allocators and channel models print what they say."""
+"""Docstring examples and public names of the allocators and channel models."""
 
 import doctest
 import importlib
@@ -23,3 +23,12 @@ def test_examples_of_docstrings(name):
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0
     assert found.failed == 0
+
+
+@pytest.mark.parametrize("package", ["optimizers", "channel_models"])
+def test_every_public_name_can_be_imported(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'Unknown'"):
+        _ = module.Unknown

@@ -1,3 +1,5 @@
+"""Given pruning ratios on equal bands."""
+
 import numpy as np
 import pytest
 from helpers.problems import PERSONAL_S, scenario_rates, scenario_s

@@ -1,3 +1,5 @@
+"""The 0/1 knapsack against brute force and a mixed-integer solver."""
+
 import itertools
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Max-min fairness against a conic solver, certificates and finite differences."""
+
 from dataclasses import replace
 
 import cvxpy as cp

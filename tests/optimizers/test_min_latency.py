@@ -1,3 +1,5 @@
+"""Bands of least latency at given ratios: equal finish times, and no better exchange of band."""
+
 import cvxpy as cp
 import numpy as np
 import pytest

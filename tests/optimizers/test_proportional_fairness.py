@@ -1,3 +1,5 @@
+"""Proportional fairness against a conic solver, certificates and finite differences."""
+
 from dataclasses import replace
 
 import cvxpy as cp

@@ -1,3 +1,5 @@
+"""Allocation in whole blocks against brute force and a mixed-integer solver."""
+
 import itertools
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Client selection against brute force, for both objectives."""
+
 import itertools
 from dataclasses import replace
 
@@ -30,7 +32,7 @@ def needed(p):
 
 
 def brute_force(p, value):
-    """The largest value of a set of clients whose needs sum to 1 or less."""
+    """The largest value of a set of clients with needs that sum to 1 or less."""
     need = needed(p)
     sets = (
         np.array(one, dtype=bool) for one in itertools.product([False, True], repeat=p.shape[-1])
@@ -104,14 +106,14 @@ def test_every_client_has_its_reason():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_where_everybody_fits_it_is_exact(objective):
+def test_where_unselected_fits_it_is_exact(objective):
     for name, p in random_problems(100, seed=3):
         if name == "caps_clash":
             continue
-        a, everybody = Select(objective=objective).solve(p), solve(p)
+        a, unselected = Select(objective=objective).solve(p), solve(p)
         assert not a.left_out.any(), name
-        np.testing.assert_array_equal(a.bandwidth_fraction, everybody.bandwidth_fraction)
-        np.testing.assert_array_equal(a.pruning_ratio, everybody.pruning_ratio)
+        np.testing.assert_array_equal(a.bandwidth_fraction, unselected.bandwidth_fraction)
+        np.testing.assert_array_equal(a.pruning_ratio, unselected.pruning_ratio)
 
 
 def test_needs_that_fill_the_band_exactly_all_take_part():

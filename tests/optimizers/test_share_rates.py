@@ -20,7 +20,7 @@ from wirelessfl.rng import Streams
 from wirelessfl.scenario.link import RATE_MODELS, Link
 from wirelessfl.scenario.medium import Medium
 from wirelessfl.scenario.scenario import Scenario
-from wirelessfl.values import ChannelState, Demand
+from wirelessfl.values import ON_TIME, ChannelState, Demand
 
 DEMAND = {
     "fixed_updates": 8e3,
@@ -71,7 +71,7 @@ def planned(link, seed, method="exact", clients=10, noise=DENSITY, bandwidth_hz=
 
 
 def finish_s(scenario, channel, allocation):
-    """Moments at which clients finish by the cell's rates, 1 / (1 - q) transmissions of each bit."""
+    """Finish times by the cell's rates, with 1 / (1 - q) transmissions of each bit."""
     demand = Demand.same_for_all(scenario.clients, **DEMAND)
     spent = closed_form.phases(scenario, channel, demand, allocation)
     loss = closed_form.packet_loss(scenario, channel, channel.gain, allocation.bandwidth_fraction)
@@ -148,7 +148,7 @@ def test_packets_are_lost_as_often_as_planned():
     )
     scenario, channel, a = planned(link, 2)
     demand = Demand.same_for_all(10, **DEMAND)
-    rounds = [simulate(scenario, channel, demand, a, rng=Streams(0, n)) for n in range(40)]
+    rounds = [simulate(scenario, channel, demand, a, streams=Streams(0, n)) for n in range(40)]
     mean_s = np.mean([timing.finish_s for timing in rounds], axis=0)
     np.testing.assert_allclose(mean_s, a.latency_s, rtol=0.02)
     bands = a.bandwidth_fraction
@@ -198,7 +198,7 @@ def test_no_scheme_keeps_more_than_the_exact_one_by_the_rates_of_the_cell(link):
             if method == "cvxpy":
                 continue
             a = solve(exact.problem, method)
-            late = finish_s(scenario, channel, a) > scenario.deadline_s * closed_form.ON_TIME
+            late = finish_s(scenario, channel, a) > scenario.deadline_s * ON_TIME
             assert (1.0 - a.pruning_ratio)[~late].sum() <= most * (1 + 1e-9), method
             assert not (method == "exact" and late.any())
 
@@ -214,7 +214,7 @@ def test_a_table_of_twenty_seeds_keeps_more_than_an_equal_split():
 
 @pytest.mark.parametrize("model", ["cqi", "mcs"])
 def test_far_clients_that_an_equal_split_serves_are_served(capsys, monkeypatch, model):
-    """20 static clients at 250 to 700 m, 23 dBm: out of range over the whole band, not over 1/20."""
+    """20 static clients at 250 to 700 m, 23 dBm: in range over 1/20 of the band, not over all."""
     settings = (
         "scenario.clients=20",
         "scenario.distance_range_m=[250,700]",

@@ -1,3 +1,5 @@
+"""Validators of user input and their messages."""
+
 import numpy as np
 import pytest
 

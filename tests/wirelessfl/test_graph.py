@@ -1,3 +1,5 @@
+"""Graphs of the agents: symmetry, connectivity, distribution and messages."""
+
 import networkx
 import numpy as np
 import pytest
@@ -61,8 +63,9 @@ def test_erdos_renyi_joins_every_pair_alike(probability):
 
 
 def test_erdos_renyi_given_that_it_is_connected():
-    """Three agents: three edges p^3, one of three paths 3 p^2 (1 - p); p = 0.2 gives 1/13 of
-    triangles.
+    """Fraction 1/13 of triangles among connected graphs of three agents at p = 0.2.
+
+    Three edges have probability p^3, the three paths 3 p^2 (1 - p).
     """
     edges = np.array(
         [Graph(edge_probability=0.2).adjacency_matrix(3, seed).sum() // 2 for seed in range(1500)]
@@ -145,6 +148,9 @@ def test_wrong_settings_are_one_line_with_their_section(wrong, line):
 def test_what_does_not_fit_the_clients_is_one_line():
     with pytest.raises(InputError, match=r"^adjacency must have 5 rows, one per client, got 3$"):
         Graph(graph="given", adjacency=PATH).adjacency_matrix(5, 0)
-    line = r"^edge_probability must be larger: 1000 random graphs of 30 clients, none connected, got 0\.001$"
+    line = (
+        r"^edge_probability must be larger: 1000 random graphs of 30 clients, "
+        r"none connected, got 0\.001$"
+    )
     with pytest.raises(InputError, match=line):
         Graph(edge_probability=0.001).adjacency_matrix(30, 0)

@@ -1,3 +1,5 @@
+"""Discovery of plug-ins: packages, files from outside and entry points."""
+
 import sys
 
 import pytest

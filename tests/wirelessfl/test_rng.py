@@ -1,3 +1,5 @@
+"""Random streams: golden values and independence of everything but the key."""
+
 import itertools
 
 import numpy as np

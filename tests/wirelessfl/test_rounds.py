@@ -1,3 +1,5 @@
+"""Round loop: records, evaluations, allocation and summary of short runs."""
+
 import dataclasses
 import json
 
@@ -99,8 +101,9 @@ def test_two_allocators_see_the_same_channel(folder):
 
 
 def test_the_problem_is_scenario_channel_and_demand_in_seconds_and_bits():
-    """NOTES 1.6: T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits; the anchor A_k of the mean
-    channel.
+    """Times of the reference notes, section 1.6, and the anchor A_k of the mean channel.
+
+    T_v + T_hat = 5.155 ms, T_c = 9.936 ms, 529,920 bits.
     """
     static = plugins.load("channels", "static")()
     demand = plugins.load("algorithms", "counting")().demand(10)
@@ -299,24 +302,26 @@ def test_only_the_participants_of_a_round_get_a_band_and_are_recorded(folder):
 def test_two_participants_are_allocated_like_a_cell_of_two():
     few = experiment(rounds=3, participants=2, channel=Rayleigh())
     demand = plugins.load("algorithms", "counting")().demand(4)
-    here = participants(few, 1)
-    planned = plan(few, demand.restricted_to(here), 1, here)
-    alone = few.allocator.solve(
+    participates = participants(few, 1)
+    planned = plan(few, demand.restricted_to(participates), 1, participates)
+    reference = few.allocator.solve(
         dataclasses.replace(
             planned.problem,
             **{
-                field.name: np.asarray(getattr(planned.problem, field.name))[here]
+                field.name: np.asarray(getattr(planned.problem, field.name))[participates]
                 for field in dataclasses.fields(planned.problem)
                 if field.name != "bandwidth_hz"
             },
         )
     )
     np.testing.assert_array_equal(
-        planned.allocation.bandwidth_fraction[here], alone.bandwidth_fraction
+        planned.allocation.bandwidth_fraction[participates], reference.bandwidth_fraction
     )
-    np.testing.assert_array_equal(planned.allocation.pruning_ratio[here], alone.pruning_ratio)
-    assert not planned.allocation.bandwidth_fraction[~here].any()
-    assert not planned.allocation.latency_s[~here].any()
+    np.testing.assert_array_equal(
+        planned.allocation.pruning_ratio[participates], reference.pruning_ratio
+    )
+    assert not planned.allocation.bandwidth_fraction[~participates].any()
+    assert not planned.allocation.latency_s[~participates].any()
 
 
 def test_more_participants_than_clients_are_refused():

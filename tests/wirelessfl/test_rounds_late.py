@@ -8,7 +8,7 @@ from helpers.small_run import experiment
 from channel_models.rayleigh import Rayleigh
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import participants
-from wirelessfl.rounds import on_air, run_round
+from wirelessfl.rounds import run_round, simulate_round
 from wirelessfl.values import Backlog, Demand, Scenario
 
 CLIENTS = 4
@@ -35,22 +35,24 @@ def few(monkeypatch):
 
 
 def test_who_sits_out_owes_what_it_owed(few):
-    here = participants(few, 0)
+    participates = participants(few, 0)
     _, after, record = run_round(few, NoTraining(DEMAND), None, OWED, 0, 0.0)
     assert record.earlier == record.delivered == [True, True]
-    assert after.pending.tolist() == (~here).tolist()
+    assert after.pending.tolist() == (~participates).tolist()
     for name in ("updates", "upload_bits"):
         np.testing.assert_array_equal(
-            getattr(after, name), np.where(here, 0.0, getattr(OWED, name))
+            getattr(after, name), np.where(participates, 0.0, getattr(OWED, name))
         )
 
 
 def test_who_sits_out_neither_works_nor_sends(few):
-    here, planned, timing = on_air(few, DEMAND, OWED, 0)
-    _, alone_planned, alone = on_air(few, DEMAND, OWED.restricted_to(here), 0)
+    participates, planned, timing = simulate_round(few, DEMAND, OWED, 0)
+    _, reference_planned, reference = simulate_round(
+        few, DEMAND, OWED.restricted_to(participates), 0
+    )
     np.testing.assert_array_equal(
-        planned.allocation.bandwidth_fraction, alone_planned.allocation.bandwidth_fraction
+        planned.allocation.bandwidth_fraction, reference_planned.allocation.bandwidth_fraction
     )
     for name in ("compute_s", "upload_s", "finish_s", "energy_j"):
-        np.testing.assert_array_equal(getattr(timing, name), getattr(alone, name))
-        assert not getattr(timing, name)[~here].any()
+        np.testing.assert_array_equal(getattr(timing, name), getattr(reference, name))
+        assert not getattr(timing, name)[~participates].any()

@@ -1,3 +1,5 @@
+"""Resumed and extended runs: records, checkpoints and refusals."""
+
 import itertools
 import json
 import os

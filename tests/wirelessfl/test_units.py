@@ -1,3 +1,5 @@
+"""Conversions between decibels and SI units."""
+
 import numpy as np
 import pytest
 
@@ -22,9 +24,7 @@ def test_dbm_by_hand(level_dbm, power_w):
 
 
 def test_the_default_powers_are_exactly_their_levels():
-    """To the last bit: a scenario file that writes 28 dBm is the same experiment as one that leaves
-    it out.
-    """
+    """A scenario file with 28 dBm is the same experiment, to the last bit, as one without."""
     assert float(dbm_to_watt(28)) == Scenario().transmit_power_w
     assert float(dbm_to_watt(-110)) == Scenario().noise_power_w
 

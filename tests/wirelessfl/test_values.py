@@ -1,3 +1,5 @@
+"""Scenario and values of a round: defaults, immutability, limits and messages."""
+
 import dataclasses
 
 import numpy as np

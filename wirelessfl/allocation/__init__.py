@@ -1,3 +1,1 @@
-"""Allocation of bandwidth and pruning ratios: the problem, its answer and the interface of
-allocators.
-"""
+"""Allocation problems and their answer."""

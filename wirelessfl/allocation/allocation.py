@@ -1,4 +1,4 @@
-"""The answer to an allocation problem."""
+"""Answer to an allocation problem."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,26 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.interface import Array, Problem, kept_fraction
 from wirelessfl.values import ON_TIME
 
-_LOST = 1e-6  # kept fractions of which 1 - ratio has lost more than the last 6 of 16 digits
+_LOST = 1e-6  # below it 1 - ratio has lost more than the last 6 of 16 digits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Allocation:
-    """The answer to an `AllocationProblem`: who gets how much band and prunes how much.
+    """Answer to an `AllocationProblem`: band and pruning ratio of each client.
 
-    `bandwidth_fraction` and `pruning_ratio` have shape (..., K). `bandwidth_price` is d(objective)
-    per whole band and `deadline_price` the same per second of deadline, shape (...,). The objective
-    is the allocator's own, the sum of w (1 - rho) unless it says otherwise; the prices of
-    allocators without one, and of `MinLatency`, are 0. `left_out` says whom a selection let take no
-    part, shape (..., K); None where nobody was selected. `exact_kept` has the digits of x that
-    1 - `pruning_ratio` loses, shape (..., K); None where the ratio is all there is. Everything else
-    is computed from the problem when read.
+    The objective is the allocator's own, the sum of w (1 - rho) unless it says otherwise. All
+    properties are computed from the problem when read.
+
+    Attributes:
+        problem: The problem; (..., K).
+        bandwidth_fraction: Fraction b of the band; (..., K).
+        pruning_ratio: Pruning ratio rho; (..., K).
+        bandwidth_price: d(objective) per whole band; (...,). 0 of allocators without an objective,
+            and of `MinLatency`.
+        deadline_price: d(objective) per second of deadline; (...,). 0 as above.
+        left_out: True for clients that a selection excluded; (..., K). None without a selection.
+        exact_kept: Kept fraction x with the digits that 1 - `pruning_ratio` loses; (..., K). None
+            where the ratio is exact enough.
     """
 
     problem: Problem
@@ -35,20 +41,28 @@ class Allocation:
 
     @property
     def kept_fraction(self) -> Array:
-        """x_k = 1 - `pruning_ratio`, to full relative precision next to 0; (..., K)."""
+        """Kept fraction x_k = 1 - `pruning_ratio`, also next to 0 to full precision; (..., K)."""
         return kept_fraction(self.pruning_ratio, self.exact_kept, below=_LOST)
 
     @property
     def latency_s(self) -> Array:
-        """T_k, shape (..., K): the allocation's own claim."""
+        """Planned latency T_k of each client in s, on which the allocation is based; (..., K)."""
         return self.problem.latency_of_kept_s(self.bandwidth_fraction, self.kept_fraction)
 
     @property
     def status(self) -> NDArray[np.str_]:
-        """Per client `active`, `capped`, `starved`, `unpruned`, `left out`, `infeasible` or `late`
-        (planned to finish after the deadline without being infeasible); shape (..., K).
+        """Status of each client in one word; (..., K).
+
+        * `active`: takes part, pruned below its cap.
+        * `capped`: takes part at its largest pruning ratio.
+        * `unpruned`: takes part without pruning.
+        * `starved`: prunes everything.
+        * `late`: planned to finish after the deadline without being infeasible.
+        * `infeasible`: cannot meet the deadline or its cap.
+        * `left out`: excluded by a selection.
         """
-        ratio, cap = self.pruning_ratio, np.asarray(self.problem.max_pruning_ratio)
+        ratio = self.pruning_ratio
+        cap = np.asarray(self.problem.max_pruning_ratio)
         return np.select(
             [
                 self._left_out & ~self._too_long,
@@ -80,8 +94,10 @@ class Allocation:
 
     @property
     def _needed_band(self) -> Array:
-        """The band that each client needs to take part; (..., K), 0 where no band is enough for
-        the fixed work."""
+        """Band that each client needs to take part; (..., K).
+
+        It is 0 where no band suffices for the fixed work.
+        """
         return np.where(
             self._too_long,
             0.0,
@@ -94,16 +110,18 @@ class Allocation:
 
     @property
     def _crowded_out(self) -> NDArray[np.bool_]:
-        """Clients with fixed bits that prune everything because not everybody's fixed bits fit into
-        the band.
-        """
+        """Clients with fixed bits that prune everything, as not all fixed bits fit the band."""
         fixed_bits = np.asarray(self.problem.fixed_upload_bits) > 0
-        return fixed_bits & (self.pruning_ratio >= 1.0) & (self.bandwidth_fraction == 0.0)
+        crowded_out: NDArray[np.bool_] = (
+            fixed_bits & (self.pruning_ratio >= 1.0) & (self.bandwidth_fraction == 0.0)
+        )
+        return crowded_out
 
     @property
     def shortfall_s(self) -> Array:
-        """Seconds by which a client misses the deadline whatever its band, at ratio 1 or at its
-        cap; (..., K).
+        """Seconds by which a client misses the deadline whatever its band; (..., K).
+
+        It is counted at ratio 1, or at the cap of the client.
         """
         needed_s = (1.0 - np.asarray(self.problem.max_pruning_ratio)) * np.asarray(
             self.problem.prunable_s
@@ -113,10 +131,12 @@ class Allocation:
 
     @property
     def shortfall_fraction(self) -> Array:
-        """Band missing for every cap and everybody's fixed bits, of the band; (...,). inf when no
-        band is enough.
+        """Band missing for all caps and fixed bits, relative to the band; (...,).
+
+        It is inf when no band is enough.
         """
-        return np.maximum(self._needed_band.sum(axis=-1) - 1.0, 0.0)
+        missing: Array = np.maximum(self._needed_band.sum(axis=-1) - 1.0, 0.0)
+        return missing
 
     @property
     def shortfall_hz(self) -> Array | None:
@@ -129,8 +149,9 @@ class Allocation:
 
     @property
     def reason(self) -> Any:
-        """Why clients are infeasible or late: '' when none is; a str, or an array of str of shape (...,)
-        for a batch.
+        """Reason why clients are infeasible or late; '' when none is.
+
+        It is a str, or an array of str of shape (...,) for a batch.
         """
         batch = self.problem.shape[:-1]
         reasons = np.empty(batch, dtype=object)
@@ -139,7 +160,8 @@ class Allocation:
         return reasons if batch else str(reasons[()])
 
     def _reason(self, index: tuple[int, ...]) -> str:
-        too_long, over = self._too_long[index], self._over_cap[index]
+        too_long = self._too_long[index]
+        over = self._over_cap[index]
         deadline_ms = 1e3 * np.asarray(self.problem.deadline_s)[index]
         parts = [
             f"client {k}: its fixed work alone misses the deadline of {deadline_ms[k]:g} ms "
@@ -148,10 +170,8 @@ class Allocation:
         ]
         out = self._left_out[index] & ~too_long
         parts += self._reasons_left_out(index, out)
-        over, crowded = (
-            over & ~too_long & ~out,
-            self._crowded_out[index] & ~too_long & ~out,
-        )
+        over = over & ~too_long & ~out
+        crowded = self._crowded_out[index] & ~too_long & ~out
         if crowded.any():
             names = ", ".join(str(k) for k in np.flatnonzero(crowded))
             parts.append(

@@ -1,6 +1,4 @@
-"""What every allocation problem has, whatever its rate model: the interface, and the checks of its
-fields.
-"""
+"""Interface of all allocation problems, whatever their rate model, and checks of their fields."""
 
 from collections.abc import Iterable
 from dataclasses import Field, fields
@@ -14,19 +12,20 @@ from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
-_LAST_DIGITS = 2.0**-51  # of a difference 1 - x, which is itself rounded to 2^-53
+_LAST_DIGITS = 2.0**-51  # error of a difference 1 - x, which is itself rounded to 2^-53
 
 
 class Problem(Protocol):
-    """What allocators, certificates and `Allocation` ask of a problem, a dataclass; every array has
-    shape (..., K).
+    """Part of a problem that allocators, certificates and `Allocation` read.
+
+    A problem is a dataclass; every array has shape (..., K).
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def deadline_s(self) -> ArrayLike:
-        """Deadline of the round, in s."""
+        """Deadline of the round in s."""
         ...
 
     @property
@@ -86,7 +85,7 @@ class Problem(Protocol):
 
     @property
     def min_bandwidth(self) -> Array:
-        """Fraction of the band that keeps `max_pruning_ratio`."""
+        """Smallest fraction of the band that meets the deadline at `max_pruning_ratio`."""
         ...
 
     @property
@@ -95,26 +94,62 @@ class Problem(Protocol):
         ...
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """Rate at each fraction of the band over the best rate within it, so that uploads take
-        upload_s / speed.
+        """Rate over a fraction of the band relative to the best one: uploads take upload_s / speed.
+
+        Args:
+            bandwidth_fraction: Fraction of the band; (..., K).
+
+        Returns:
+            Relative rate; (..., K).
         """
         ...
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The smallest fraction of the band that gives `speed`, inf when none does."""
+        """Smallest fraction of the band with a given relative rate.
+
+        Args:
+            speed: Relative rate; (..., K).
+
+        Returns:
+            Fraction of the band; (..., K), inf where none has this rate.
+        """
         ...
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
-        """When each client finishes."""
+        """Latency of each client.
+
+        Args:
+            bandwidth_fraction: Fraction of the band; (..., K).
+            pruning_ratio: Pruning ratio; (..., K).
+
+        Returns:
+            Latency in s; (..., K).
+        """
         ...
 
     def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
-        """When each client finishes, from the kept fraction instead of the ratio."""
+        """Latency of each client, from the kept fraction instead of the pruning ratio.
+
+        Args:
+            bandwidth_fraction: Fraction of the band; (..., K).
+            kept_fraction: Kept fraction; (..., K).
+
+        Returns:
+            Latency in s; (..., K).
+        """
         ...
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator with 0 / 0 = 0 and a / 0 = inf."""
+    """Quotient with 0 / 0 = 0 and a / 0 = inf.
+
+    Args:
+        numerator: Values at least 0; any shape.
+        denominator: Values at least 0; broadcast against the numerator.
+
+    Returns:
+        The quotient.
+    """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(numerator == 0, 0.0, numerator / denominator)
 
@@ -139,12 +174,26 @@ def kept_fraction(pruning_ratio: Array, exact_kept: Array | None, below: float =
 
 
 def client_fields(problem: Any) -> list[str]:
-    """The fields of a problem with a value per client: all but `bandwidth_hz` and `link`."""
+    """Fields of a problem with a value per client: all but `bandwidth_hz` and `link`.
+
+    Args:
+        problem: A problem, which is a dataclass.
+
+    Returns:
+        Names of the fields.
+    """
     return [field.name for field in fields(problem) if field.name not in ("bandwidth_hz", "link")]
 
 
 def broadcast_fields(problem: Any) -> None:
-    """Hold each of `client_fields` as a float64 array of the same shape (..., K), or raise."""
+    """Replace each of `client_fields` by a read-only float64 array of the common shape (..., K).
+
+    Args:
+        problem: A problem under construction.
+
+    Raises:
+        InputError: A field is outside its range, or shapes do not broadcast.
+    """
     arrays = {}
     for name in client_fields(problem):
         arrays[name] = values_within_range(name, getattr(problem, name))
@@ -160,8 +209,13 @@ def broadcast_fields(problem: Any) -> None:
 
 
 def check_band(bandwidth_hz: Any) -> None:
-    """Raise `InputError` unless `bandwidth_hz` is one number above 0: a problem has one band, a
-    batch included.
+    """Refuse a bandwidth that is not one number above 0: a problem has one band, a batch included.
+
+    Args:
+        bandwidth_hz: Bandwidth in Hz.
+
+    Raises:
+        InputError: It is anything else.
     """
     if isinstance(bandwidth_hz, Iterable) and not isinstance(bandwidth_hz, str):
         raise InputError(f"bandwidth_hz must be one number, got {bandwidth_hz!r}")
@@ -179,6 +233,14 @@ def _read_only(array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def times(kept: Array, seconds: Array) -> Array:
-    """kept * seconds with 0 * inf = 0: who keeps nothing uploads nothing, at any rate."""
+    """Product with 0 * inf = 0: a client that keeps nothing uploads nothing, at any rate.
+
+    Args:
+        kept: Kept fraction; any shape.
+        seconds: Time in s of the whole; the shape of `kept`.
+
+    Returns:
+        Time in s of the kept fraction.
+    """
     with np.errstate(invalid="ignore"):
         return np.where(kept == 0, 0.0, kept * seconds)

@@ -1,11 +1,10 @@
-"""The allocation problem with noise of a given power spectral density: a narrower share also takes
-less noise.
+"""Allocation problem with noise of a given density: a narrower band also receives less noise.
 
 With b its fraction of the band a client's rate is R(b) = b B log2(1 + h p / (b B N0)) instead of
-[WFL] eq. (13) ([WFL] erratum W7), increasing and concave in b, or with another link R(b) =
-b B eta(SNR / b) times the fraction of packets that get through. Everything else is the problem of
-`wirelessfl.allocation`, whose band fraction is replaced by the speed, R(b) over the largest rate
-that a share of the band has.
+[WFL] eq. (13) ([WFL] erratum W7), increasing and concave in b, or with another link R(b) = b B
+eta(SNR / b) times the fraction of packets that arrive. Everything else is the problem of
+`wirelessfl.allocation.problem`, whose band fraction is replaced by the speed, R(b) over the largest
+rate that a fraction of the band has.
 """
 
 from dataclasses import dataclass, field
@@ -23,16 +22,27 @@ from wirelessfl.scenario.share_rate import RatePieces, rate_pieces
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoisePsdProblem:
-    """min sum_k weight_k pruning_ratio_k as in `AllocationProblem`, with R(b) = B
-    `link.goodput_bps_hz(b, snr)`.
+    """Problem min sum_k weight_k pruning_ratio_k with noise of a given density.
 
-    `snr` = h p / (B N0) is the linear signal-to-noise ratio over the whole band of `bandwidth_hz` =
-    B; by default R(b) = b B log2(1 + snr / b). With N0 = K sigma^2 / B a client at b = 1/K has the
-    rate of the model with fixed noise power sigma^2. Every field but `bandwidth_hz` and `link` is
-    broadcast to (..., K) float64.
+    The rate is R(b) = B `link.goodput_bps_hz(b, snr)`, by default b B log2(1 + snr / b). With N0 =
+    K sigma^2 / B a client at b = 1/K has the rate of the model with fixed noise power sigma^2.
+    Every field but `bandwidth_hz` and `link` is broadcast to (..., K) float64.
 
-    Raises `InputError` for values that are not finite, negative, a deadline or band <= 0, a cap
-    outside [0, 1], shapes that do not broadcast.
+    Attributes:
+        deadline_s: Deadline of the round in s; from 1e-65 to 1e65.
+        fixed_s: Time in s that pruning does not shorten; from 0 to 1e65.
+        prunable_s: Time in s of the unpruned model that shrinks with the kept fraction; from 0 to
+            1e65.
+        upload_bits: Bits of the unpruned upload that shrink with the kept fraction; from 0 to 1e65.
+        snr: Linear SNR h p / (B N0) over the whole band; from 0 to 1e30.
+        bandwidth_hz: Bandwidth B in Hz; from 1e-65 to 1e65.
+        fixed_upload_bits: Bits that pruning does not save; from 0 to 1e65.
+        weight: Weight of the client in the objective; 0, or from 1e-65 to 1e65.
+        max_pruning_ratio: Largest pruning ratio; from 0 to 1; 1 is no limit.
+        link: Rate model and packet errors.
+
+    Raises:
+        InputError: Values are not finite or outside their range, or shapes do not broadcast.
     """
 
     deadline_s: ArrayLike
@@ -52,17 +62,17 @@ class NoisePsdProblem:
 
     @property
     def is_shannon(self) -> bool:
-        """Whether R(b) = b B log2(1 + snr / b), without gap, cap, table or packet errors."""
+        """True where R(b) = b B log2(1 + snr / b), without gap, cap, table or packet errors."""
         return self.link.plans_shannon and self.link.snr_gap == 1.0
 
     @property
     def pieces(self) -> RatePieces:
-        """The pieces of the rate as a function of b / snr."""
+        """Pieces of the rate as a function of b / snr."""
         return rate_pieces(self.link)
 
     @cached_property
     def peak_band(self) -> Array:
-        """The smallest fraction of the band with the largest rate; (..., K), 1 at SNR 0."""
+        """Smallest fraction of the band with the largest rate; (..., K), 1 at SNR 0."""
         snr = np.asarray(self.snr)
         if self.is_shannon:
             return np.ones(self.shape)
@@ -75,7 +85,7 @@ class NoisePsdProblem:
 
     @cached_property
     def by_speed(self) -> AllocationProblem:
-        """The problem in speeds: a rate proportional to its share, except for sum b <= 1."""
+        """Problem in terms of speeds: rates proportional to the speed, except for sum b <= 1."""
         return AllocationProblem(
             deadline_s=self.deadline_s,
             fixed_s=self.fixed_s,
@@ -90,7 +100,7 @@ class NoisePsdProblem:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(..., K)."""
+        """Shape (..., K) of every field."""
         return np.shape(self.fixed_s)
 
     @property
@@ -110,24 +120,40 @@ class NoisePsdProblem:
 
     @property
     def min_bandwidth(self) -> Array:
-        """Smallest band fraction with which each client meets the deadline at its cap; (..., K),
-        inf when none does.
+        """Smallest band fraction with which each client meets the deadline at its cap; (..., K).
+
+        It is inf where none suffices.
         """
         return self.band_at(self.by_speed.min_bandwidth)
 
     @property
     def entry_bandwidth(self) -> Array:
-        """Smallest band fraction that carries a client's fixed bits in its slack; (..., K), inf
-        when none does.
+        """Smallest band fraction that carries a client's fixed bits in its slack; (..., K).
+
+        It is inf where none suffices.
         """
         return self.band_at(self.by_speed.entry_bandwidth)
 
     def speed(self, bandwidth_fraction: ArrayLike) -> Array:
-        """R(b) over the largest rate; (..., K), 0 at SNR 0."""
+        """Rate R(b) relative to the largest rate.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; (..., K).
+
+        Returns:
+            Relative rate; (..., K), 0 at SNR 0.
+        """
         return ratio(self.link.goodput_bps_hz(bandwidth_fraction, self.snr), self._best_bps_hz)
 
     def band_at(self, speed: ArrayLike) -> Array:
-        """The smallest fraction of the band that gives `speed`; (..., K), inf where none does."""
+        """Smallest fraction of the band with a given relative rate.
+
+        Args:
+            speed: Relative rate; (..., K).
+
+        Returns:
+            Fraction of the band; (..., K), inf where none has this rate.
+        """
         snr = np.asarray(self.snr)
         with np.errstate(invalid="ignore"):
             wanted = np.asarray(speed, dtype=np.float64) * self._best_bps_hz
@@ -139,8 +165,13 @@ class NoisePsdProblem:
         return np.where(snr > 0, reached, np.where(wanted > 0, np.inf, 0.0))
 
     def pace(self, bandwidth_fraction: ArrayLike) -> Array:
-        """d(speed) / db, the left derivative where a piece ends; (..., K), 0 at SNR 0 and finite at
-        b = 0.
+        """Derivative d(speed) / db, the left one where a piece ends.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; (..., K).
+
+        Returns:
+            Derivative; (..., K), 0 at SNR 0 and finite at b = 0.
         """
         snr = np.asarray(self.snr)
         if self.is_shannon:
@@ -159,11 +190,27 @@ class NoisePsdProblem:
         return self.link.goodput_bps_hz(self.peak_band, self.snr)
 
     def latency_s(self, bandwidth_fraction: ArrayLike, pruning_ratio: ArrayLike) -> Array:
-        """T_k = fixed_s + x prunable_s + (x upload_bits + fixed_upload_bits) / R(b), x = 1 - rho;
-        (..., K).
+        """Latency of each client.
+
+        T_k = fixed_s + x prunable_s + (x upload_bits + fixed_upload_bits) / R(b) with x = 1 - rho.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; (..., K).
+            pruning_ratio: Pruning ratio rho; (..., K).
+
+        Returns:
+            Latency in s; (..., K).
         """
         return self.by_speed.latency_s(self.speed(bandwidth_fraction), pruning_ratio)
 
     def latency_of_kept_s(self, bandwidth_fraction: ArrayLike, kept_fraction: ArrayLike) -> Array:
-        """T_k from the kept fraction x, which 1 - ratio loses below 1e-16; (..., K)."""
+        """Latency T_k from the kept fraction x, which 1 - ratio loses below 1e-16.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; (..., K).
+            kept_fraction: Kept fraction x; (..., K).
+
+        Returns:
+            Latency in s; (..., K).
+        """
         return self.by_speed.latency_of_kept_s(self.speed(bandwidth_fraction), kept_fraction)

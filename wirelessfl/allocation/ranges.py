@@ -1,7 +1,8 @@
 """Ranges of the fields of an allocation problem, within which no solver leaves the range of floats.
 
-Solvers multiply and square times, weights and rates: values beyond these limits, far outside any
-network, would overflow there, or lose every digit of a kept fraction without a word.
+Solvers multiply times, bits and weights, and square or cube powers, frequencies and the SNR: values
+beyond these limits, far outside any network, would overflow there, or lose every digit of a kept
+fraction without a word.
 """
 
 from typing import Any
@@ -11,21 +12,35 @@ from numpy.typing import NDArray
 
 from wirelessfl.errors import InputError
 
-LARGEST, SMALLEST = 1e30, 1e-30
-SHORTEST_S, LONGEST_S = 1e-15, 1e15
+# Limits of times, bits, rates and weights.
+LARGEST = 1e65
+SMALLEST = 1e-65
+# Limits of values that are squared or cubed.
+_MOST_RAISED = 1e30
+_LEAST_RAISED = 1e-30
 _ABOVE_ZERO = {
-    "deadline_s": SHORTEST_S,
-    "power_w": SMALLEST,
-    "cpu_min_hz": SMALLEST,
-    "cpu_max_hz": SMALLEST,
+    "deadline_s": SMALLEST,
     "bandwidth_hz": SMALLEST,
+    "power_w": _LEAST_RAISED,
+    "cpu_min_hz": _LEAST_RAISED,
+    "cpu_max_hz": _LEAST_RAISED,
 }
-_AT_MOST = {"deadline_s": LONGEST_S, "max_pruning_ratio": 1.0}
+_RAISED = (
+    "snr",
+    "fixed_cycles",
+    "prunable_cycles",
+    "power_w",
+    "cpu_min_hz",
+    "cpu_max_hz",
+    "capacitance",
+    "energy_budget_j",
+)
+_AT_MOST = {**dict.fromkeys(_RAISED, _MOST_RAISED), "max_pruning_ratio": 1.0}
 _MAY_BE_INFINITE = ("energy_budget_j",)
 
 
 def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
-    """The field `name` of a problem as float64 values.
+    """Values of a field of a problem as float64.
 
     Args:
         name: Field, as the message names it.
@@ -35,8 +50,8 @@ def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
         The values, of the shape of `value`.
 
     Raises:
-        InputError: What is no array of numbers, NaN, infinite (but for an energy budget) or
-            outside the field's range.
+        InputError: The value is not an array of numbers, NaN, infinite (except for an energy
+            budget) or outside the field's range.
     """
     try:
         array = np.asarray(value, dtype=np.float64)

@@ -1,6 +1,4 @@
-"""The band within a round: who sends, over which share, how fast, and when a client's bits are
-through.
-"""
+"""Band of a round's uplink: transmitting clients, their fractions and rates, end of uploads."""
 
 from collections.abc import Callable
 
@@ -12,18 +10,30 @@ from wirelessfl.cell.closed_form import packet_loss, sending_rate_bps
 from wirelessfl.cell.packets import Packets
 from wirelessfl.values import Array, ChannelState, Scenario
 
-LAST_BLOCK = 10_000  # the gain of this block stays, so that every round ends
+LAST_BLOCK = 10_000  # coherence block whose gain stays, so that every round ends
 
 
 class Band:
-    """The uplink of one round as a fluid: bits leave at a rate that holds until somebody starts,
-    ends, or a block does.
+    """Uplink of one round as a fluid: bits leave at a rate that is constant between two events.
 
-    Between two such moments nothing has to be computed: a client's bits are counted off when its
-    own rate, share or loss changes, and one alarm stands at the next moment at which an upload or a
-    packet ends or the gain changes. The gain of coherence block b = `channel.block_gain(b)` holds
-    in [b, b + 1) `coherence_s` from the start of the round on; that of block 10 000 stays. A rate
-    of 0 that nothing will change raises no alarm: such an upload never ends.
+    An event is the start or end of an upload or the start of a coherence block. Between two events
+    nothing has to be computed: the bits of a client are counted when its own rate, fraction or loss
+    changes, and one alarm is set for the next moment at which an upload or a packet ends or the
+    gain changes. The gain of coherence block b = `channel.block_gain(b)` holds in [b, b + 1)
+    `coherence_s` from the start of the round on; that of block 10 000 stays. A rate of 0 that no
+    event will change raises no alarm: such an upload never ends.
+
+    Args:
+        env: SimPy environment of the round.
+        scenario: Cell and clients.
+        channel: Channel of the round.
+        bandwidth_fraction: Allocated fractions of the band; (K,).
+        packets: Packets of each client, for links with packet errors; None for links without.
+        note: Function that records an event of a client in the trace.
+
+    Attributes:
+        air_s: Seconds of transmission of each client, counted up to the last `settle`; (K,).
+        band_s: The same, times the client's fraction of the band; (K,).
     """
 
     def __init__(
@@ -35,10 +45,13 @@ class Band:
         packets: list[Packets] | None,
         note: Callable[[int, str], None],
     ) -> None:
-        self._env, self._scenario, self._channel = env, scenario, channel
+        self._env = env
+        self._scenario = scenario
+        self._channel = channel
         self._weight = bandwidth_fraction
         self._conserving = scenario.medium.bands == "work-conserving"
-        self._packets, self._note = packets, note
+        self._packets = packets
+        self._note = note
         self._coherence_s = scenario.medium.coherence_s if channel.block_gain is not None else None
         self._gain = channel.gain
         self._block = -1
@@ -46,26 +59,40 @@ class Band:
         clients = scenario.clients
         self._sending: NDArray[np.bool_] = np.zeros(clients, dtype=np.bool_)
         self._through: list[simpy.Event | None] = [None] * clients
-        self._share, self._rate, self._loss = (
-            np.zeros(clients),
-            np.zeros(clients),
-            np.zeros(clients),
-        )
-        self._since_s = np.zeros(clients)  # up to when a client's bits are counted off
-        self._run_bits = np.zeros(clients)  # on the air from the start of the run to its end
-        self._left_bits = np.zeros(clients)  # of them still to come
+        self._fraction = np.zeros(clients)
+        self._rate = np.zeros(clients)
+        self._loss = np.zeros(clients)
+        self._since_s = np.zeros(clients)  # moment up to which a client's bits are counted
+        self._run_bits = np.zeros(clients)  # bits from the start of a run of packets to its end
+        self._left_bits = np.zeros(clients)  # bits of the run still to send
         self._ends_s = np.full(clients, np.inf)
         self._alarm: simpy.Event | None = None
         self._planned = self._rates(self._weight)
-        self.air_s = np.zeros(clients)  # seconds on the air
-        self.band_s = np.zeros(clients)  # seconds on the air times the share
+        self.air_s = np.zeros(clients)
+        self.band_s = np.zeros(clients)
 
     def reaches(self, client: int) -> bool:
-        """Whether the client will ever have a share of the band."""
+        """True where the client can obtain a fraction of the band in this round.
+
+        Args:
+            client: Number of the client.
+
+        Returns:
+            False for a client without a fraction of a static band.
+        """
         return self._conserving or bool(self._weight[client] > 0)
 
     def send(self, client: int, bits: float) -> simpy.Event:
-        """An event that comes when the bits are through (value True) or given up (False)."""
+        """Start an upload.
+
+        Args:
+            client: Number of the client.
+            bits: Size of the upload in bits.
+
+        Returns:
+            Event at the end of the upload: True when the bits have arrived, False when the client
+            gave up.
+        """
         through = self._env.event()
         if self._packets is not None:
             self._packets[client].begin(bits)
@@ -77,19 +104,28 @@ class Band:
         return through
 
     def leave(self, client: int) -> None:
-        """The client vanishes; what it had on its way is not sent."""
+        """Remove a client from the band; the rest of its upload is not sent.
+
+        Args:
+            client: Number of the client.
+        """
         if self._sending[client]:
             self.settle()
             self._remove(client)
             self._refresh()
 
     def settle(self) -> None:
-        """Count off everything that went over the air up to now."""
+        """Count all bits and seconds of transmission up to now."""
         self._count_off(self._sending)
 
     def open_bits(self, client: int) -> float:
-        """Bits of the client's upload that are not through, after `settle`; a packet in transit
-        counts in full.
+        """Bits of the client's upload that have not arrived; valid after `settle`.
+
+        Args:
+            client: Number of the client.
+
+        Returns:
+            Bits; a packet in transit counts in full.
         """
         left_bits = float(self._left_bits[client])
         if self._packets is None:
@@ -97,16 +133,19 @@ class Band:
         return self._packets[client].open_bits(float(self._run_bits[client]) - left_bits)
 
     def _refresh(self, started: int | None = None) -> None:
-        """Give everybody who sends the share, rate and loss of now, and set the alarm."""
+        """Update fraction, rate and loss of all transmitting clients, and set the alarm."""
         if self._follow_gain():
             self._planned = self._rates(self._weight)
-        share, rate, loss = self._given()
+        fraction, rate, loss = self._given()
         new_loss = self._sending & (loss != self._loss)
-        changed = self._sending & ((rate != self._rate) | (share != self._share)) | new_loss
+        # Bits are counted at the old rate before a new one holds.
+        changed = self._sending & ((rate != self._rate) | (fraction != self._fraction)) | new_loss
         if started is not None:
             changed[started] = new_loss[started] = True
         self._count_off(changed)
-        self._share, self._rate, self._loss = share, rate, loss
+        self._fraction = fraction
+        self._rate = rate
+        self._loss = loss
         if self._packets is not None:
             for client in np.flatnonzero(new_loss):
                 self._aim(int(client))
@@ -116,42 +155,45 @@ class Band:
         self._set_alarm()
 
     def _given(self) -> tuple[Array, Array, Array]:
-        """Shares, rates and losses of now.
+        """Current fractions, rates and losses.
 
         More band may carry less where it takes the SNR below a row of a table, or into packet
-        errors: a client then keeps to the share that it was allocated.
+        errors: a client then uses its allocated fraction only.
         """
-        share = self._shares()
+        fraction = self._fractions()
         if not self._conserving:
-            return share, *self._planned
-        given = (share, *self._rates(share))
+            return fraction, *self._planned
+        given = (fraction, *self._rates(fraction))
         link = self._scenario.link
         if self._scenario.noise_density_w_per_hz is None or link.plans_shannon:
             return given
         own = (self._weight, *self._planned)
         worse = given[1] * (1.0 - given[2]) < own[1] * (1.0 - own[2])
-        share, rate, loss = (np.where(worse, *both) for both in zip(own, given, strict=True))
-        return share, rate, loss
+        fraction, rate, loss = (np.where(worse, *both) for both in zip(own, given, strict=True))
+        return fraction, rate, loss
 
-    def _rates(self, share: Array) -> tuple[Array, Array]:
-        rate = sending_rate_bps(self._scenario, self._channel, self._gain, share)
+    def _rates(self, fraction: Array) -> tuple[Array, Array]:
+        rate = sending_rate_bps(self._scenario, self._channel, self._gain, fraction)
         if self._packets is None:
             return rate, self._loss
-        return rate, packet_loss(self._scenario, self._channel, self._gain, share)
+        return rate, packet_loss(self._scenario, self._channel, self._gain, fraction)
 
-    def _shares(self) -> Array:
-        """`static`: the share that was allocated; `work-conserving`: all of the band among those
-        who send.
+    def _fractions(self) -> Array:
+        """Current fractions of the band.
+
+        The allocated ones under `static`; under `work-conserving` the band is divided among the
+        transmitting clients.
         """
         if not self._conserving:
             return self._weight
         weight = np.where(self._sending, self._weight, 0.0)
         if weight.sum() == 0.0:
             weight = self._sending.astype(np.float64)
-        return weight / max(weight.sum(), np.finfo(np.float64).tiny)
+        fraction: Array = weight / max(weight.sum(), np.finfo(np.float64).tiny)
+        return fraction
 
     def _follow_gain(self) -> bool:
-        """Move on to the coherence block that is on now; whether it is another one."""
+        """Advance to the current coherence block; True when it is a new one."""
         if self._env.now < self._border_s:
             return False
         assert self._coherence_s is not None
@@ -164,18 +206,16 @@ class Band:
         self._gain = self._channel.block_gain(self._block)
         return True
 
-    def _count_off(self, who: NDArray[np.bool_]) -> None:
-        seconds = np.where(who, self._env.now - self._since_s, 0.0)
-        on_air_s = np.where(self._rate > 0, seconds, 0.0)
-        self._left_bits = np.maximum(self._left_bits - on_air_s * self._rate, 0.0)
-        self.air_s = self.air_s + on_air_s
-        self.band_s = self.band_s + on_air_s * self._share
-        self._since_s = np.where(who, self._env.now, self._since_s)
+    def _count_off(self, clients: NDArray[np.bool_]) -> None:
+        seconds = np.where(clients, self._env.now - self._since_s, 0.0)
+        transmit_s = np.where(self._rate > 0, seconds, 0.0)
+        self._left_bits = np.maximum(self._left_bits - transmit_s * self._rate, 0.0)
+        self.air_s = self.air_s + transmit_s
+        self.band_s = self.band_s + transmit_s * self._fraction
+        self._since_s = np.where(clients, self._env.now, self._since_s)
 
     def _aim(self, client: int) -> None:
-        """Look up anew how far it is to the client's next loss, from within the packet that is on
-        the air.
-        """
+        """Compute the bits to the client's next loss, from within the packet in transit."""
         assert self._packets is not None
         packets = self._packets[client]
         sent_bits = packets.pass_by(self._run_bits[client] - self._left_bits[client])
@@ -190,7 +230,7 @@ class Band:
             self._alarm.callbacks.append(self._wake)
 
     def _wake(self, alarm: simpy.Event) -> None:
-        if alarm is not self._alarm:  # something changed since it was set
+        if alarm is not self._alarm:  # an outdated alarm: a later event has set another one
             return
         ended = self._sending & (self._ends_s <= self._env.now)
         self._count_off(ended)

@@ -1,6 +1,4 @@
-"""A client within a round, as a SimPy process: it downloads, works, uploads, and may vanish
-meanwhile.
-"""
+"""Client within a round as a SimPy process: download, computation, upload, possible dropout."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -12,43 +10,67 @@ import simpy
 
 from wirelessfl.cell.band import Band
 
-SERVER = -1  # the client number of the server's own lines in a trace
-Line = tuple[float, int, str]  # of a trace: time_s, client, event
+SERVER = -1  # client number of the server's own lines in a trace
+Line = tuple[float, int, str]  # line of a trace: time_s, client, event
 PHASES = ("download", "compute", "upload", "rest")
-Work = Callable[
-    ..., Generator[Any, Any, None]
-]  # (CPU seconds, note=who hears that the CPU was taken)
+# Arguments: CPU seconds, note=callback for an interrupted CPU.
+Work = Callable[..., Generator[Any, Any, None]]
 
 
 @dataclass(eq=False)
 class Update:
-    """One update on its way to the server, counted off while the round goes on: CPU seconds, then
-    bits.
+    """Progress of one update within a round: CPU seconds first, then bits.
+
+    Attributes:
+        stages: CPU seconds of each stage of work, with the event at its end (None: no event).
+        upload_bits: Size of the upload in bits.
+        arrival: Event at the arrival of its bits.
+        arrived_s: Moment of the arrival in s; inf before.
+        in_transit: True while its bits are being transmitted.
+        open_s: CPU seconds still to do.
     """
 
-    stages: tuple[tuple[float, str | None], ...]  # CPU seconds and the event at their end
+    stages: tuple[tuple[float, str | None], ...]
     upload_bits: float
-    arrival: str  # the event when its bits are through
-    arrived_s: float = np.inf  # when its bits were through
-    on_air: bool = False
-    open_s: float = field(init=False)  # CPU seconds still to do
+    arrival: str
+    arrived_s: float = np.inf
+    in_transit: bool = False
+    open_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.open_s = self.cpu_s
 
     @property
     def arrived(self) -> bool:
-        """Whether its bits are through."""
+        """True when all bits of the update have arrived."""
         return self.arrived_s < np.inf
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds in all."""
+        """CPU seconds of all stages."""
         return sum(seconds for seconds, _ in self.stages)
 
 
 class Client:
-    """One client in one round. `live` is its process; the rest says how far it is."""
+    """One client in one round.
+
+    `live` is its SimPy process, the attributes are its progress.
+
+    Args:
+        env: SimPy environment of the round.
+        number: Number of the client.
+        download_s: Seconds of the download.
+        updates: Updates in the order of their processing, that of this round last.
+        band: Band of the uplink.
+        work: Process that does CPU seconds on the client's processor.
+        note: Function that records an event of a client in the trace.
+
+    Attributes:
+        updates: As given.
+        finish_s: Moment at which the client finished, in s; inf before.
+        lost: True when the client dropped out or gave up.
+        spent_s: Seconds in each of the `PHASES`, counted up to the last `settle`.
+    """
 
     def __init__(
         self,
@@ -60,24 +82,28 @@ class Client:
         work: Work,
         note: Callable[[int, str], None],
     ) -> None:
-        self._env, self._number, self._band, self._work = env, number, band, work
+        self._env = env
+        self._number = number
+        self._band = band
+        self._work = work
         self._note = partial(note, number)
         self._download_s = download_s
-        self.updates = updates  # in the order in which they are done, this round's last
+        self.updates = updates
         self.finish_s = np.inf
         self.lost = False
         self.spent_s = dict.fromkeys(PHASES, 0.0)
-        self._phase, self._phase_since_s = "rest", 0.0
+        self._phase = "rest"
+        self._phase_since_s = 0.0
         self._on_cpu: Update | None = None
         self._on_cpu_since_s = 0.0
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds done; after `settle`."""
+        """CPU seconds done; valid after `settle`."""
         return sum(update.cpu_s - update.open_s for update in self.updates)
 
     def live(self) -> Generator[Any, Any, None]:
-        """The round as this client sees it; ends when it has finished, given up or dropped out."""
+        """Process of the client; it ends when the client has finished, given up or dropped out."""
         try:
             if self._download_s > 0:
                 self._enter("download")
@@ -95,7 +121,7 @@ class Client:
             self._vanish("dropped out")
 
     def settle(self) -> None:
-        """Count off the phase and the CPU seconds up to now."""
+        """Count the current phase and the CPU seconds up to now."""
         self._enter(self._phase)
         if self._on_cpu is not None:
             self._on_cpu.open_s = max(
@@ -104,11 +130,16 @@ class Client:
             self._on_cpu_since_s = self._env.now
 
     def pending(self, kept: bool) -> Update | None:
-        """The update that goes on in the next round, if any; `kept` says whether this round's
-        uploads anything.
+        """Update that is carried over to the next round, if any.
 
-        This round's where it is late, because only one can be pending; else the older one that did
-        not get through.
+        Only one update can be pending: that of this round where it is late, otherwise an older one
+        that has not arrived.
+
+        Args:
+            kept: True where this round's update uploads anything.
+
+        Returns:
+            The update, or None.
         """
         if self.lost:
             return None
@@ -116,15 +147,23 @@ class Client:
         return next((update for update in candidates if not update.arrived), None)
 
     def open_bits(self, update: Update) -> float:
-        """Bits of an update that are not through; after the band's `settle`."""
+        """Bits of an update that have not arrived; valid after the band's `settle`.
+
+        Args:
+            update: Update of this client.
+
+        Returns:
+            Bits; a packet in transit counts in full.
+        """
         if update.arrived:
             return 0.0
-        return self._band.open_bits(self._number) if update.on_air else update.upload_bits
+        return self._band.open_bits(self._number) if update.in_transit else update.upload_bits
 
     def _compute(self, update: Update) -> Generator[Any, Any, None]:
         self._enter("compute")
         for stage, (seconds, event) in enumerate(update.stages, 1):
-            self._on_cpu, self._on_cpu_since_s = update, self._env.now
+            self._on_cpu = update
+            self._on_cpu_since_s = self._env.now
             yield from self._work(seconds, note=partial(self._give_way, update))
             self._on_cpu = None
             update.open_s = sum(later_s for later_s, _ in update.stages[stage:])
@@ -132,24 +171,22 @@ class Client:
                 self._note(event)
 
     def _give_way(self, update: Update, event: str) -> None:
-        """A background job took the CPU away, or gave it back."""
+        """Record that a background job took the CPU or released it."""
         self.settle()
-        self._on_cpu, self._on_cpu_since_s = (
-            (None if event == "interrupted" else update),
-            self._env.now,
-        )
+        self._on_cpu = None if event == "interrupted" else update
+        self._on_cpu_since_s = self._env.now
         self._note(event)
 
     def _upload(self, update: Update) -> Generator[Any, Any, None]:
         self._enter("upload")
         if update.upload_bits > 0:
             if update is not self.updates[-1] and not self._band.reaches(self._number):
-                # an old update without a band stays where it is, and the new round's work goes on
+                # An old update without a band stays open, and the new round's work goes on.
                 return
-            update.on_air = True
-            through = yield self._band.send(self._number, update.upload_bits)
-            update.on_air = False
-            if not through:
+            update.in_transit = True
+            arrived = yield self._band.send(self._number, update.upload_bits)
+            update.in_transit = False
+            if not arrived:
                 self._vanish("gave up")
                 return
         update.arrived_s = float(self._env.now)
@@ -164,4 +201,5 @@ class Client:
 
     def _enter(self, phase: str) -> None:
         self.spent_s[self._phase] += self._env.now - self._phase_since_s
-        self._phase, self._phase_since_s = phase, self._env.now
+        self._phase = phase
+        self._phase_since_s = self._env.now

@@ -1,8 +1,7 @@
-"""What a round costs by formula: rates, seconds per phase, joules (K,); the cell as events is in
-`wirelessfl.cell`.
+"""Cost of a round in closed form: rates, seconds per phase, joules (K,).
 
-The server plans with these formulas, and a sweep may use them alone where nothing is lost and
-nobody waits for another.
+The cell as discrete events is in `wirelessfl.cell.cell`. The server plans with these formulas, and
+a sweep may use them alone where no update is lost and no client waits for another.
 """
 
 from dataclasses import dataclass
@@ -18,7 +17,14 @@ from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
 @dataclass(frozen=True, eq=False)
 class Phases:
-    """Seconds of each client's phases, shape (K,): download, fixed work, prunable work, upload."""
+    """Seconds of each client's phases.
+
+    Attributes:
+        download_s: Download; (..., K).
+        fixed_s: Work that pruning does not shorten; (..., K).
+        prunable_s: Work that remains after pruning; (..., K).
+        upload_s: Upload; (..., K).
+    """
 
     download_s: Array
     fixed_s: Array
@@ -27,15 +33,22 @@ class Phases:
 
 
 def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
-    """Power that each client sends with, W; (..., K).
+    """Transmit power of each client.
 
     `fixed` is `transmit_power_w` within the power class; `open-loop` is min(p0 + alpha PL + 10
     log10(2^mu M), that limit), 3GPP TS 38.213 section 7.1.1, with 2^mu the sub-carrier spacing over
     15 kHz and PL from `channel.path_gain` (from the believed gain where a channel gives none).
 
-    **Differs:** M is the whole number of resource blocks in an equal share of the band among the
-    participants of the round, at least 1, not in the share that the client is then given: the power
-    has to be known before the band is divided.
+    **Differs:** M is the whole number of resource blocks in an equal fraction of the band among the
+    participants of the round, at least 1, not in the allocated fraction: the power has to be known
+    before the band is divided.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round; gains (..., K).
+
+    Returns:
+        Power in W; (..., K).
     """
     link = scenario.link
     limit_w = np.minimum(scenario.per_client("transmit_power_w"), link.class_limit_w)
@@ -53,7 +66,16 @@ def transmit_power_w(scenario: Scenario, channel: ChannelState) -> Array:
 
 
 def full_band_snr(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
-    """Signal-to-noise ratio at `gain` over the whole band; (..., K)."""
+    """Signal-to-noise ratio over the whole band.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, which open-loop power control follows.
+        gain: Linear power gain; (..., K).
+
+    Returns:
+        Linear SNR; (..., K).
+    """
     psd_w_per_hz = scenario.noise_density_w_per_hz
     noise_w = (
         scenario.noise_power_w if psd_w_per_hz is None else psd_w_per_hz * scenario.bandwidth_hz
@@ -64,9 +86,19 @@ def full_band_snr(scenario: Scenario, channel: ChannelState, gain: Array) -> Arr
 def band_snr(
     scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
 ) -> Array:
-    """Signal-to-noise ratio at `gain` inside a share of the band; (..., K).
+    """Signal-to-noise ratio inside a fraction of the band.
 
-    That over the whole band where the noise power is fixed, SNR / b where the noise has a density.
+    It is that over the whole band where the noise power is fixed, SNR / b where the noise has a
+    density.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, which open-loop power control follows.
+        gain: Linear power gain; (..., K).
+        bandwidth_fraction: Fraction b of the band; (..., K).
+
+    Returns:
+        Linear SNR; (..., K).
     """
     over_all = full_band_snr(scenario, channel, gain)
     if scenario.noise_density_w_per_hz is None:
@@ -75,7 +107,16 @@ def band_snr(
 
 
 def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -> Array:
-    """Rate at `gain` over the whole band, [WFL] eq. (13) for Shannon's rate; (..., K)."""
+    """Rate over the whole band, [WFL] eq. (13) for Shannon's rate.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, which open-loop power control follows.
+        gain: Linear power gain; (..., K).
+
+    Returns:
+        Rate in bit/s; (..., K).
+    """
     return scenario.bandwidth_hz * scenario.link.efficiency_bps_hz(
         full_band_snr(scenario, channel, gain)
     )
@@ -84,11 +125,20 @@ def full_band_rate_bps(scenario: Scenario, channel: ChannelState, gain: Array) -
 def rate_bps(
     scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
 ) -> Array:
-    """Rate at `gain` over a share b of the band, without packet errors; (..., K).
+    """Rate over a fraction b of the band, without packet errors.
 
     b times the rate over the whole band where the noise power is fixed ([WFL] eq. (13)), b B
     eta(SNR / b) with the link's efficiency eta where the noise has a density ([WFL] erratum W7).
     Plan, closed form and events all use this rate.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, which open-loop power control follows.
+        gain: Linear power gain; (..., K).
+        bandwidth_fraction: Fraction b of the band; (..., K).
+
+    Returns:
+        Rate in bit/s; (..., K).
     """
     if scenario.noise_density_w_per_hz is None:
         return bandwidth_fraction * full_band_rate_bps(scenario, channel, gain)
@@ -99,8 +149,16 @@ def rate_bps(
 def sending_rate_bps(
     scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
 ) -> Array:
-    """Rate that a client sends at: what `gain` supports, under `outage` what the believed gain
-    does; (..., K).
+    """Transmission rate of each client: that of the believed gain under `outage`, else of `gain`.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round.
+        gain: Actual linear power gain; (..., K).
+        bandwidth_fraction: Fraction b of the band; (..., K).
+
+    Returns:
+        Rate in bit/s; (..., K).
     """
     at = channel.believed_gain if scenario.link.packet_error == "outage" else gain
     return rate_bps(scenario, channel, at, bandwidth_fraction)
@@ -109,11 +167,19 @@ def sending_rate_bps(
 def packet_loss(
     scenario: Scenario, channel: ChannelState, gain: Array, bandwidth_fraction: Array
 ) -> Array:
-    """Probability that a packet sent at `gain` is lost; (..., K). A packet is sent 1 / (1 - q)
-    times on average.
+    """Probability q that a packet is lost; it is sent 1 / (1 - q) times on average.
 
-    `waterfall`: q = 1 - exp(-m sigma^2 W / (p h)), the noise sigma^2 W in the client's own band;
-    `outage`: 1 where `gain` supports less than the rate of the believed gain, else 0.
+    `waterfall`: q = 1 - exp(-m sigma^2 W / (p h)), with the noise sigma^2 W in the client's own
+    band; `outage`: 1 where `gain` supports less than the rate of the believed gain, else 0.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round.
+        gain: Actual linear power gain; (..., K).
+        bandwidth_fraction: Fraction b of the band; (..., K).
+
+    Returns:
+        Probability in [0, 1]; (..., K).
     """
     if scenario.link.packet_error == "waterfall":
         return scenario.link.waterfall_loss(band_snr(scenario, channel, gain, bandwidth_fraction))
@@ -124,8 +190,14 @@ def packet_loss(
 
 
 def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
-    """Goodput over the whole band at the believed gain, rate x (1 - q), to plan with at fixed noise
-    power; (..., K).
+    """Goodput over the whole band, rate x (1 - q), to plan with at fixed noise power.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, of which the believed gain counts.
+
+    Returns:
+        Goodput in bit/s; (..., K).
     """
     whole = np.ones(())
     loss = packet_loss(scenario, channel, channel.believed_gain, whole)
@@ -133,29 +205,57 @@ def planned_rate_bps(scenario: Scenario, channel: ChannelState) -> Array:
 
 
 def compute_s(scenario: Scenario, updates: Array) -> Array:
-    """Seconds to do `updates` weight updates, cycles_per_weight * updates / cpu_hz
-    ([WFL] eq. (11)-(12)); (K,).
+    """Computation time cycles_per_weight * updates / cpu_hz, [WFL] eq. (11)-(12).
+
+    Args:
+        scenario: Cell and clients.
+        updates: Number of weight updates; (K,).
+
+    Returns:
+        Seconds; (K,).
     """
     return scenario.per_client("cycles_per_weight") * updates / scenario.per_client("cpu_hz")
 
 
 def fixed_s(scenario: Scenario, demand: Demand) -> Array:
-    """Seconds that a client spends whatever it prunes: fixed download and fixed work; (K,)."""
+    """Time that no pruning shortens: fixed download and fixed work.
+
+    Args:
+        scenario: Cell and clients.
+        demand: Weight updates and bits; (K,).
+
+    Returns:
+        Seconds; (K,).
+    """
     return fixed_download_s(scenario, demand) + compute_s(scenario, demand.fixed_updates)
 
 
 def prunable_s(scenario: Scenario, demand: Demand) -> Array:
-    """Seconds, besides the upload, that shrink with (1 - pruning_ratio): prunable download and
-    work; (K,).
+    """Time, except for the upload, that shrinks with (1 - pruning_ratio).
+
+    Args:
+        scenario: Cell and clients.
+        demand: Weight updates and bits; (K,).
+
+    Returns:
+        Seconds of the unpruned download and work; (K,).
     """
     return prunable_download_s(scenario, demand) + compute_s(scenario, demand.prunable_updates)
 
 
 def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
-    """Seconds to receive the fixed bits and the `kept` fraction of the prunable ones; (K,).
+    """Time of the download.
 
-    Under `downlink_broadcast` all who receive anything receive the largest dense download, at the
-    slowest one's rate.
+    Under `downlink_broadcast` all clients that receive anything receive the largest dense download,
+    at the rate of the slowest one.
+
+    Args:
+        scenario: Cell and clients.
+        demand: Weight updates and bits; (K,).
+        kept: Kept fraction of the prunable bits; (..., K).
+
+    Returns:
+        Seconds; (..., K).
     """
     rate_bps = scenario.per_client("downlink_rate_bps")
     if scenario.medium.downlink_broadcast:
@@ -168,19 +268,41 @@ def download_s(scenario: Scenario, demand: Demand, kept: Array) -> Array:
 
 
 def fixed_download_s(scenario: Scenario, demand: Demand) -> Array:
-    """Seconds to receive what does not shrink with pruning, all of a broadcast; (K,)."""
+    """Time of the download that no pruning shortens: all of a broadcast.
+
+    Args:
+        scenario: Cell and clients.
+        demand: Weight updates and bits; (K,).
+
+    Returns:
+        Seconds; (K,).
+    """
     return download_s(scenario, demand, np.zeros(()))
 
 
 def prunable_download_s(scenario: Scenario, demand: Demand) -> Array:
-    """Seconds to receive what shrinks with (1 - pruning_ratio), nothing of a broadcast; (K,)."""
+    """Time of the download that shrinks with (1 - pruning_ratio): 0 of a broadcast.
+
+    Args:
+        scenario: Cell and clients.
+        demand: Weight updates and bits; (K,).
+
+    Returns:
+        Seconds; (K,).
+    """
     bits = np.zeros(()) if scenario.medium.downlink_broadcast else demand.prunable_download_bits
     return bits / scenario.per_client("downlink_rate_bps")
 
 
 def upload_bits(demand: Demand, kept: Array) -> Array:
-    """Bits that a client uploads that keeps the fraction `kept`, none where it keeps nothing; (...,
-    K).
+    """Size of the upload, 0 where a client keeps nothing.
+
+    Args:
+        demand: Weight updates and bits; (K,).
+        kept: Kept fraction of the prunable bits; (..., K).
+
+    Returns:
+        Bits; (..., K).
     """
     return np.where(kept > 0, demand.fixed_upload_bits + kept * demand.prunable_upload_bits, 0.0)
 
@@ -188,14 +310,17 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
 def energy_j(
     scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
 ) -> Array:
-    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit; (..., K), joule.
+    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit.
 
     Args:
-        scenario: The cell, which gives kappa.
-        channel: The round's channel, which open-loop power control follows.
-        cpu_hz: CPU frequency f of each client in the round, (K,).
-        cpu_s: Seconds that the client's CPU worked for it up to the round's end, (..., K).
-        transmit_s: Seconds that the client transmitted up to the round's end, (..., K).
+        scenario: Cell and clients, with kappa.
+        channel: Channel of the round, which open-loop power control follows.
+        cpu_hz: CPU frequency f of each client in the round; (K,).
+        cpu_s: Seconds of CPU work of each client up to the round's end; (..., K).
+        transmit_s: Seconds of transmission of each client up to the round's end; (..., K).
+
+    Returns:
+        Energy in J; (..., K).
     """
     cpu_w = scenario.effective_capacitance * cpu_hz**3
     return cpu_w * cpu_s + transmit_power_w(scenario, channel) * transmit_s
@@ -227,21 +352,31 @@ def busy_s(
 
 
 class Shares(Protocol):
-    """What a formula reads of an `Allocation`; (..., K)."""
+    """Part of an `Allocation` that the formulas read."""
 
     @property
     def bandwidth_fraction(self) -> Array:
-        """Share of the band."""
+        """Fraction of the band; (..., K)."""
         ...
 
     @property
     def kept_fraction(self) -> Array:
-        """Fraction of the prunable part that stays."""
+        """Fraction of the prunable part that is kept; (..., K)."""
         ...
 
 
 def phases(scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Shares) -> Phases:
-    """Seconds of each phase under an allocation when the gain holds and nothing is lost; (..., K)."""
+    """Seconds of each phase under an allocation, with constant gain and no losses.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round; gains (..., K).
+        demand: Weight updates and bits; (K,).
+        allocation: Bandwidth and kept fractions; (..., K).
+
+    Returns:
+        Seconds of each phase; (..., K).
+    """
     kept = allocation.kept_fraction
     bits = upload_bits(demand, kept)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -12,12 +12,21 @@ from wirelessfl.values import Demand
 
 
 def cpu_hz(scenario: Scenario, demand: Demand, allocation: Allocation, planned_s: Array) -> Array:
-    """CPU frequency of each client in a round; (K,).
+    """CPU frequency of each client in a round.
 
-    Under `dvfs` the lowest one in [min_cpu_hz, cpu_hz] with which the client finishes at the
-    deadline as planned, f = C / (deadline - (T - C / cpu_hz)), C cycles of work and T = `planned_s`
-    (K,), when the client would finish at `cpu_hz` (the allocation's `latency_s`); the highest where
-    even that is late. `demand` is what was planned with. Energy kappa C f^2 falls with its square.
+    Under `dvfs` it is the lowest one in [min_cpu_hz, cpu_hz] with which the client finishes at the
+    deadline as planned, f = C / (deadline - (T - C / cpu_hz)) with C cycles of work; the highest
+    where even that is late. The energy kappa C f^2 falls with its square.
+
+    Args:
+        scenario: Cell and clients.
+        demand: Demand that the server planned with; (K,).
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+        planned_s: Moment T at which the client would finish at `cpu_hz` (the allocation's
+            `latency_s`), in s; (K,).
+
+    Returns:
+        Frequency in Hz; (K,).
     """
     highest_hz = scenario.per_client("cpu_hz")
     if scenario.processor.cpu != "dvfs":
@@ -33,21 +42,32 @@ def work(
     env: Any,
     seconds: float,
     processor: Processor,
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     note: Callable[[str], None] = lambda event: None,
 ) -> Generator[Any, Any, None]:
-    """`seconds` of CPU time as a part of a client's SimPy process (`yield from work(...)`).
+    """CPU time of a client, as a part of its SimPy process by `yield from`.
 
-    When `loaded`, background jobs hold the CPU first, in the order of their arrival, and training
-    gets what they leave: it takes seconds / (1 - utilisation) on average. `note` hears
-    "interrupted" and "resumed". Nobody plans with the load. The CPU is found idle, as it is left:
-    training ends only when no job is there, and Poisson arrivals have no memory, so that one work
-    after another is as one.
+    When `loaded`, background jobs occupy the CPU first, in the order of their arrival, and training
+    gets the remaining time: it takes seconds / (1 - utilisation) on average. The plan does not
+    include the load. The CPU is idle at the start and at the end: training ends only when no job is
+    present, and Poisson arrivals have no memory, so that two pieces of work in sequence are
+    equivalent to one.
+
+    Args:
+        env: SimPy environment of the round.
+        seconds: CPU time in s.
+        processor: Kind of processor and its background load.
+        rng: Generator of the background jobs.
+        note: Function that receives "interrupted" and "resumed".
+
+    Yields:
+        SimPy events.
     """
     if processor.cpu != "loaded" or processor.background_rate_hz == 0:
         yield env.timeout(seconds)
         return
-    import simpy  # here, since whoever reads a scenario needs no events
+    # Deferred import: reading a scenario needs no SimPy.
+    import simpy
 
     from wirelessfl.cell.queueing import giving_way, poisson_jobs
 
@@ -58,7 +78,7 @@ def work(
             cpu,
             rate_hz=processor.background_rate_hz,
             service_s=processor.background_s,
-            generator=generator,
+            rng=rng,
         )
     )
     try:

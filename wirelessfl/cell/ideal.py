@@ -1,6 +1,4 @@
-"""A round in which nothing is lost and nobody waits for another: one chain of timeouts per client
-(SimPy).
-"""
+"""Rounds without losses and waiting: one chain of timeouts per client (SimPy)."""
 
 from typing import Any
 
@@ -19,23 +17,36 @@ EVENTS = ("downloaded", "fixed work done", "prunable work done", "uploaded")
 def undisturbed(
     scenario: Scenario, channel: ChannelState, demand: Demand, allocation: Allocation
 ) -> RoundTiming:
-    """The round by timeouts alone; what `simulate` does when every feature of the cell is off."""
+    """Simulate a round by timeouts alone, for cells in which every impairment is off.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round; gains (K,).
+        demand: Weight updates and bits; (K,).
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+
+    Returns:
+        Time and energy of each client; (K,).
+    """
     planned = phases(scenario, channel, demand, allocation)
     highest_hz = hz = scenario.per_client("cpu_hz")
-    fixed_s, prunable_s = planned.fixed_s, planned.prunable_s
+    fixed_s = planned.fixed_s
+    prunable_s = planned.prunable_s
     if scenario.processor.cpu == "dvfs":
         hz = cpu_hz(scenario, demand, allocation, allocation.latency_s)
-        fixed_s, prunable_s = fixed_s * (highest_hz / hz), prunable_s * (highest_hz / hz)
+        fixed_s = fixed_s * (highest_hz / hz)
+        prunable_s = prunable_s * (highest_hz / hz)
     trace, finish_s = _run(np.array([planned.download_s, fixed_s, prunable_s, planned.upload_s]))
     delivered = finish_s <= scenario.deadline_s * ON_TIME
     round_s = float(finish_s.max())
     if not delivered.all():
         round_s = scenario.deadline_s if scenario.deadline_policy == "drop" else round_s
         trace.append((scenario.deadline_s, SERVER, "deadline"))
-        trace.sort(key=lambda line: line[0])  # who is on time by rounding stands after the deadline
+        # Clients that are on time by rounding follow the deadline in the trace.
+        trace.sort(key=lambda line: line[0])
     compute_s = fixed_s + prunable_s
     cpu_s, transmit_s = busy_s(planned.download_s, compute_s, planned.upload_s, finish_s, round_s)
-    nobody = np.zeros(scenario.clients, dtype=np.bool_)
+    none = np.zeros(scenario.clients, dtype=np.bool_)
     return RoundTiming(
         download_s=planned.download_s,
         compute_s=compute_s,
@@ -45,8 +56,8 @@ def undisturbed(
         energy_j=energy_j(scenario, channel, hz, cpu_s, transmit_s),
         round_s=round_s,
         trace=tuple(trace),
-        lost=nobody,
-        earlier=nobody,
+        lost=none,
+        earlier=none,
         retransmissions=np.zeros(scenario.clients, dtype=np.int64),
         band_utilisation=_utilisation(allocation.bandwidth_fraction, transmit_s, round_s),
         backlog=Backlog.none(scenario.clients),
@@ -54,16 +65,14 @@ def undisturbed(
 
 
 def _utilisation(bandwidth_fraction: Array, transmit_s: Array, round_s: float) -> float:
-    """Fraction of band x time, until the round's end, in which clients transmit; 0 for a round
-    without an end.
-    """
+    """Fraction of band x time with transmissions until the round's end; 0 without an end."""
     if not 0.0 < round_s < np.inf:
         return 0.0
     return min(float(bandwidth_fraction @ transmit_s) / round_s, 1.0)
 
 
 def _run(seconds: Array) -> tuple[list[Line], Array]:
-    """The trace and the moments at which clients finish, from the seconds of their phases (4, K)."""
+    """Trace and moments of finishing, from the seconds of the clients' phases (4, K)."""
     env = simpy.Environment()
     trace: list[Line] = []
     rows = seconds.T.tolist()

@@ -1,5 +1,6 @@
-"""A round in which clients share, lose, drop out or come late: every client a SimPy process, over
-one band.
+"""Rounds with impairments: every client a SimPy process, over one common band.
+
+Clients share the band, lose packets, drop out or come late.
 """
 
 from collections.abc import Callable, Generator
@@ -25,18 +26,31 @@ _NO_DRAWS = np.random.default_rng(0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Figures:
-    """What has happened up to some moment; shape (K,)."""
+    """State of all clients at some moment of the round.
+
+    Attributes:
+        spent_s: Seconds in each phase; (K,).
+        cpu_s: CPU seconds done; (K,).
+        air_s: Seconds of transmission; (K,).
+        lost: True for lost clients; (K,).
+        retransmissions: Packets sent again; (K,).
+        keeps: True where the update of this round uploads anything; (K,).
+        pending: True where an update has not arrived; (K,).
+        open_s: CPU seconds of it still to do; (K,).
+        open_bits: Bits of it still to send; (K,).
+        band_s: Seconds of transmission times the fraction of the band, over all clients.
+    """
 
     spent_s: dict[str, Array]
     cpu_s: Array
     air_s: Array
     lost: NDArray[np.bool_]
     retransmissions: NDArray[np.int64]
-    keeps: NDArray[np.bool_]  # whose update of this round uploads anything
-    pending: NDArray[np.bool_]  # who has an update that is not through
-    open_s: Array  # its CPU seconds to come
+    keeps: NDArray[np.bool_]
+    pending: NDArray[np.bool_]
+    open_s: Array
     open_bits: Array
-    band_s: float  # seconds times share of the band
+    band_s: float
 
 
 def disturbed(
@@ -44,16 +58,28 @@ def disturbed(
     channel: ChannelState,
     demand: Demand,
     allocation: Allocation,
-    rng: Streams,
+    streams: Streams,
     backlog: Backlog,
 ) -> RoundTiming:
-    """The round by events; what `simulate` does when a feature of the cell is on."""
+    """Simulate a round by events, for cells in which an impairment is on.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round; gains (K,).
+        demand: Weight updates and bits; (K,).
+        allocation: Bandwidth fractions and pruning ratios; (K,).
+        streams: Random streams of the round.
+        backlog: Open work of late updates; (K,).
+
+    Returns:
+        Time, energy and losses of each client; (K,).
+    """
     env = simpy.Environment()
     trace: list[Line] = []
     packets = None
     if scenario.link.packet_error != "none":
         packets = [
-            Packets(scenario.link, rng.generator("packets", k)) for k in range(scenario.clients)
+            Packets(scenario.link, streams.generator("packets", k)) for k in range(scenario.clients)
         ]
 
     def note(client: int, event: str) -> None:
@@ -63,17 +89,16 @@ def disturbed(
     hz = cpu_hz(scenario, backlog.added_to(demand), allocation, allocation.latency_s)
     download_s, updates = _to_do(scenario, channel, demand, allocation, backlog, hz)
     clients = [
-        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, rng, k), note)
+        Client(env, k, download_s[k], updates[k], band, _on_cpu(env, scenario, streams, k), note)
         for k in range(scenario.clients)
     ]
-    lives = [env.process(client.live()) for client in clients]
-    _drop_out(env, scenario, rng, lives)
+    processes = [env.process(client.live()) for client in clients]
+    _drop_out(env, scenario, streams, processes)
     look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
-    server = env.process(_server(env, lives, scenario, trace, look))
+    server = env.process(_server(env, processes, scenario, trace, look))
     env.run()
-    ended: Any = (
-        (np.inf, look()) if server.is_alive else server.value
-    )  # alive: somebody's upload is endless
+    # A server that is still waiting when no event is left has an upload that never ends.
+    ended: Any = (np.inf, look()) if server.is_alive else server.value
     round_s, at_end = ended
     return _timing(scenario, channel, hz, trace, clients, round_s, at_end, look())
 
@@ -88,10 +113,9 @@ def _timing(
     at_end: _Figures,
     afterwards: _Figures,
 ) -> RoundTiming:
-    """The record of the round, from its state at its end and that after the last client was
-    followed up.
+    """Result of the round, from its state at its end and after the last client was followed up.
 
-    Energy, retransmissions and the use of the band end with the round under every policy.
+    Energy, retransmissions and band utilisation end with the round under every policy.
     """
     cut = scenario.deadline_policy == "late-next-round"  # open work is done in the next round
     figures = at_end if cut else afterwards
@@ -102,7 +126,7 @@ def _timing(
     )
     earlier = older_s <= round_s * ON_TIME if round_s < np.inf else older_s < np.inf
     owes = figures.pending & ~np.where(figures.keeps, delivered, earlier) & cut
-    told = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
+    reported = [line for line in trace if line[0] <= round_s * ON_TIME] if cut else trace
     return RoundTiming(
         download_s=figures.spent_s["download"],
         compute_s=figures.spent_s["compute"],
@@ -111,9 +135,8 @@ def _timing(
         delivered=delivered,
         energy_j=energy_j(scenario, channel, hz, at_end.cpu_s, at_end.air_s),
         round_s=round_s,
-        trace=tuple(
-            sorted(told, key=lambda line: line[0])
-        ),  # who is on time by rounding stands after the deadline
+        # Clients that are on time by rounding follow the deadline in the trace.
+        trace=tuple(sorted(reported, key=lambda line: line[0])),
         lost=figures.lost,
         earlier=earlier,
         retransmissions=at_end.retransmissions,
@@ -128,11 +151,11 @@ def _timing(
     )
 
 
-def _on_cpu(env: simpy.Environment, scenario: Scenario, rng: Streams, client: int) -> Work:
-    """Work on the client's processor."""
+def _on_cpu(env: simpy.Environment, scenario: Scenario, streams: Streams, client: int) -> Work:
+    """Process that does work on the client's processor."""
     loaded = scenario.processor.cpu == "loaded"  # else nothing is drawn
-    generator = rng.generator("background", client) if loaded else _NO_DRAWS
-    return partial(work, env, processor=scenario.processor, generator=generator)
+    rng = streams.generator("background", client) if loaded else _NO_DRAWS
+    return partial(work, env, processor=scenario.processor, rng=rng)
 
 
 def _to_do(
@@ -143,13 +166,11 @@ def _to_do(
     backlog: Backlog,
     hz: Array,
 ) -> tuple[list[float], list[tuple[Update, ...]]]:
-    """Seconds of each client's download, and its updates: the pending one, then this round's."""
+    """Seconds of each client's download, and its updates: the pending one, then the new one."""
     planned = phases(scenario, channel, demand, allocation)
     slower = scenario.per_client("cpu_hz") / hz
-    fixed_s, prunable_s = (
-        (planned.fixed_s * slower).tolist(),
-        (planned.prunable_s * slower).tolist(),
-    )
+    fixed_s = (planned.fixed_s * slower).tolist()
+    prunable_s = (planned.prunable_s * slower).tolist()
     open_s = (compute_s(scenario, backlog.updates) * slower).tolist()
     bits = upload_bits(demand, allocation.kept_fraction).tolist()
     updates: list[tuple[Update, ...]] = []
@@ -162,52 +183,55 @@ def _to_do(
 
 
 def _drop_out(
-    env: simpy.Environment, scenario: Scenario, rng: Streams, lives: list[simpy.Process]
+    env: simpy.Environment, scenario: Scenario, streams: Streams, processes: list[simpy.Process]
 ) -> None:
-    """Interrupt whom this round loses, at a moment uniform over the deadline, unless it has
-    finished by then.
+    """Interrupt the clients that this round loses, at a moment uniform over the deadline.
+
+    A client that has finished by then is not lost.
     """
     if scenario.medium.dropout_probability == 0:
         return
 
-    def vanish(life: simpy.Process, _: simpy.Event) -> None:
-        if life.is_alive:
-            life.interrupt()
+    def vanish(process: simpy.Process, _: simpy.Event) -> None:
+        if process.is_alive:
+            process.interrupt()
 
-    for client, life in enumerate(lives):
-        drops, moment = rng.generator("dropout", client).random(2)
+    for client, process in enumerate(processes):
+        drops, moment = streams.generator("dropout", client).random(2)
         if drops < scenario.medium.dropout_probability:
-            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(partial(vanish, life))
+            env.timeout(float(moment * scenario.deadline_s)).callbacks.append(
+                partial(vanish, process)
+            )
 
 
 def _server(
     env: simpy.Environment,
-    lives: list[simpy.Process],
+    processes: list[simpy.Process],
     scenario: Scenario,
     trace: list[Line],
     look: Callable[[], _Figures],
 ) -> Generator[simpy.Event, None, tuple[float, _Figures]]:
-    """Wait as the deadline policy says; when the server goes on, and what had happened by then.
+    """Wait as the deadline policy says; return the end of the round and the state at that moment.
 
-    A client that finishes within rounding of the deadline is waited for, but the round has ended at
+    A client that finishes within rounding of the deadline is awaited, but the round has ended at
     the deadline where another one is late.
     """
-    yield env.all_of(lives) | env.timeout(scenario.deadline_s)
-    if any(life.is_alive for life in lives):
+    yield env.all_of(processes) | env.timeout(scenario.deadline_s)
+    if any(process.is_alive for process in processes):
         at_deadline = None if scenario.deadline_policy == "wait" else look()
-        yield env.all_of(lives) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
-        if any(life.is_alive for life in lives):
+        yield env.all_of(processes) | env.timeout(scenario.deadline_s * ON_TIME - env.now)
+        if any(process.is_alive for process in processes):
             trace.append((scenario.deadline_s, SERVER, "deadline"))
             if at_deadline is not None:
                 return scenario.deadline_s, at_deadline
-            yield env.all_of(lives)
+            yield env.all_of(processes)
     return float(env.now), look()
 
 
 def _look(
     clients: list[Client], band: Band, packets: list[Packets] | None, keeps: NDArray[np.bool_]
 ) -> _Figures:
-    """What has happened up to now; `keeps` says whose update of this round uploads anything."""
+    """State of all clients now; `keeps` marks the clients with bits to upload in this round."""
     band.settle()
     for client in clients:
         client.settle()

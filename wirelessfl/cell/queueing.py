@@ -1,6 +1,4 @@
-"""Queues of the simulated cell: jobs that arrive at a server one after another, and work that gives
-way to them.
-"""
+"""Queues of the simulated cell: Poisson jobs at a server, and work that yields to them."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -9,12 +7,20 @@ from typing import Any
 import numpy as np
 import simpy
 
-URGENT, BACKGROUND_WORK = 0, 1  # priorities at the server: the smaller number goes first
+# Priorities at the server: the smaller number goes first.
+URGENT = 0
+BACKGROUND_WORK = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What became of one job, in simulated seconds."""
+    """Times of one job, in simulated seconds.
+
+    Attributes:
+        arrived_s: Arrival in the queue.
+        started_s: Start of the service.
+        finished_s: End of the service.
+    """
 
     arrived_s: float
     started_s: float
@@ -22,7 +28,7 @@ class Job:
 
     @property
     def wait_s(self) -> float:
-        """Seconds in the queue, its service left out."""
+        """Seconds in the queue, without the service."""
         return self.started_s - self.arrived_s
 
 
@@ -32,21 +38,30 @@ def poisson_jobs(
     *,
     rate_hz: float,
     service_s: Callable[[np.random.Generator], float],
-    generator: np.random.Generator,
+    rng: np.random.Generator,
     on_done: Callable[[Job], None] = lambda job: None,
 ) -> Generator[Any, Any, None]:
-    """Jobs that arrive at `rate_hz` on average and are served first come, first served; a process
-    without an end.
+    """Process without an end: jobs with Poisson arrivals, served first come, first served.
 
-    Gaps between arrivals are exponential; `service_s` draws how long a job holds the server, right
-    after its gap. With one server and service of mean 1/mu this is M/M/1 or M/D/1, whose mean waits
-    are rho / (mu - lambda) and half of it. An interrupt of the process closes the door: who is
-    inside is served.
+    With one server and service of mean 1/mu this is M/M/1 or M/D/1, whose mean waits are rho / (mu
+    - lambda) and half of it. An interrupt of the process stops the arrivals: jobs in the queue are
+    still served.
+
+    Args:
+        env: SimPy environment.
+        server: Server of the jobs.
+        rate_hz: Arrival rate lambda in 1/s; gaps between arrivals are exponential.
+        service_s: Draw of a service time in s, taken right after the gap of the job.
+        rng: Generator of gaps and service times.
+        on_done: Function that receives each finished job.
+
+    Yields:
+        SimPy events.
     """
     try:
         while True:
-            yield env.timeout(float(generator.exponential(1.0 / rate_hz)))
-            env.process(_served(env, server, float(service_s(generator)), on_done))
+            yield env.timeout(float(rng.exponential(1.0 / rate_hz)))
+            env.process(_served(env, server, float(service_s(rng)), on_done))
     except simpy.Interrupt:
         return
 
@@ -71,13 +86,21 @@ def giving_way(
     seconds: float,
     note: Callable[[str], None] = lambda event: None,
 ) -> Generator[Any, Any, None]:
-    """`seconds` of the server's time while no job wants it: whoever arrives interrupts, the rest is
-    done afterwards.
+    """Use the server while no job is present: an arriving job interrupts, the rest is done later.
 
-    `note` hears "interrupted" and "resumed". An interrupt that is not a job's goes through to the
-    caller.
+    An interrupt that is not a job's is passed on to the caller.
+
+    Args:
+        env: SimPy environment.
+        server: Server of the jobs.
+        seconds: Time of the server in s.
+        note: Function that receives "interrupted" and "resumed".
+
+    Yields:
+        SimPy events.
     """
-    left_s, resumed = seconds, False
+    left_s = seconds
+    resumed = False
     while True:
         with server.request(priority=BACKGROUND_WORK) as turn:
             yield turn
@@ -90,5 +113,6 @@ def giving_way(
             except simpy.Interrupt as interrupt:
                 if not isinstance(interrupt.cause, simpy.resources.resource.Preempted):
                     raise
-            left_s, resumed = left_s - (env.now - started_s), True
+            left_s = left_s - (env.now - started_s)
+            resumed = True
             note("interrupted")

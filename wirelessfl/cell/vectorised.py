@@ -1,6 +1,4 @@
-"""Many rounds at once by formula, for sweeps over cells in which nothing is lost and nobody waits
-for another.
-"""
+"""Many rounds at once in closed form, for cells without losses and waiting."""
 
 from dataclasses import dataclass
 
@@ -16,10 +14,16 @@ _AT_ONCE = 32_768  # client-rounds whose arrays stay in a core's cache
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FastTimes:
-    """Seconds and joules of many rounds and who was on time, shape (..., K); `round_s` has shape
-    (...,).
+    """Time and energy of many rounds; the fields have the meaning of those of `RoundTiming`.
 
-    The fields mean what they mean in `RoundTiming`.
+    Attributes:
+        download_s: Time of the download in s; (..., K).
+        compute_s: Time of the computation in s; (..., K).
+        upload_s: Time of the upload in s; (..., K).
+        finish_s: Moment in s at which the client finishes; (..., K).
+        delivered: True where the client finishes within the deadline; (..., K).
+        energy_j: Energy of computation and transmission in J; (..., K).
+        round_s: Moment in s at which the server can go on; (...,).
     """
 
     download_s: Array
@@ -33,15 +37,25 @@ class FastTimes:
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """What `phases` reads of an allocation."""
+    """Bandwidth and kept fractions of some rounds.
+
+    Attributes:
+        bandwidth_fraction: Fraction of the band; (..., K).
+        kept_fraction: Kept fraction of the prunable part; (..., K).
+    """
 
     bandwidth_fraction: Array
     kept_fraction: Array
 
 
 def beyond_formula(scenario: Scenario) -> str | None:
-    """What a formula cannot follow in this cell, as "field must be ..., got ..."; None when there
-    is nothing.
+    """Feature of the cell that the closed form does not cover.
+
+    Args:
+        scenario: Cell and clients.
+
+    Returns:
+        The first such feature as "field must be ..., got ..."; None when all are covered.
     """
     fields = {
         "packet_error": (scenario.link.packet_error, ("none",)),
@@ -70,21 +84,35 @@ def round_times(
 ) -> FastTimes:
     """Many rounds of `cell.simulate` at once, without a trace: max_k T_k, [WFL] eq. (16)-(18).
 
-    `gain` is the actual one; it, the shares of the band and the ratios have shape (..., K) or
-    broadcast to it, `demand` holds for every round. Open-loop power control follows `path_gain`,
-    `gain` unless given, and divides the band among `participants`, all K unless given. Equal to the
-    event path to 1e-12. Raises `InputError` for a cell with packet errors, a shared band, coherence
-    blocks, dropouts, a CPU that is not fixed or `late-next-round`, which have to be simulated, and
-    for shapes that do not fit.
+    Equal to the simulation by events to 1e-12.
+
+    Args:
+        scenario: Cell and clients.
+        gain: Actual linear power gain; (..., K).
+        demand: Weight updates and bits of every round; (K,).
+        bandwidth_fraction: Fractions of the band; broadcast against `gain`.
+        pruning_ratio: Pruning ratios; broadcast against `gain`.
+        path_gain: Gain that open-loop power control follows; broadcast against `gain`, which it is
+            unless given.
+        participants: Number of clients among which power control divides the band; all K unless
+            given.
+
+    Returns:
+        Time and energy; (..., K).
+
+    Raises:
+        InputError: The cell has packet errors, a shared band, coherence blocks, dropouts, a CPU
+            that is not fixed or `late-next-round`, which have to be simulated, or shapes do not
+            fit.
     """
     needs_events = beyond_formula(scenario)
-    if (
-        scenario.processor.cpu != "fixed"
-    ):  # a scaled frequency follows from the plan, which is not known here
+    # A scaled frequency follows from the plan, which is not an argument.
+    if scenario.processor.cpu != "fixed":
         needs_events = f"scenario.cpu must be fixed, got {scenario.processor.cpu}"
     if needs_events:
         raise InputError(
-            f"{needs_events}: such rounds have to be simulated one by one, with wirelessfl.cell.simulate"
+            f"{needs_events}: such rounds have to be simulated one by one, "
+            "with wirelessfl.cell.simulate"
         )
     arrays = [np.asarray(a, dtype=np.float64) for a in (gain, bandwidth_fraction, pruning_ratio)]
     arrays.append(arrays[0] if path_gain is None else np.asarray(path_gain, dtype=np.float64))
@@ -99,7 +127,8 @@ def round_times(
             f"gain, bandwidth_fraction, pruning_ratio must fit (..., {clients}), got {got}"
         )
     rows = [np.broadcast_to(array, shape).reshape(-1, clients) for array in arrays]
-    per_client, round_s = np.empty((5, *rows[0].shape)), np.empty(len(rows[0]))
+    per_client = np.empty((5, *rows[0].shape))
+    round_s = np.empty(len(rows[0]))
     step = max(_AT_ONCE // clients, 1)
     for start in range(0, len(round_s), step):
         part = slice(start, start + step)
@@ -121,18 +150,20 @@ def round_times(
 def _fill(
     scenario: Scenario, demand: Demand, rows: list[Array], participants: int | None, out: Array
 ) -> Array:
-    """Download, compute, upload, finish and energy of some rounds into `out` (5, R, K); when they
-    end, (R,).
+    """Write download, compute, upload, finish and energy of some rounds to `out` (5, R, K).
+
+    The result is the end of each round; (R,).
     """
     gain, band, ratio, path_gain = rows
     channel = ChannelState(
         gain=gain, believed_gain=gain, path_gain=path_gain, participants=participants
     )
     planned = phases(scenario, channel, demand, _Shares(band, 1.0 - ratio))
-    out[0], out[2] = planned.download_s, planned.upload_s
+    out[0] = planned.download_s
+    out[2] = planned.upload_s
     np.add(planned.fixed_s, planned.prunable_s, out=out[1])
     np.add(planned.download_s + planned.fixed_s + planned.prunable_s, planned.upload_s, out=out[3])
-    round_s = out[3].max(axis=-1)
+    round_s: Array = out[3].max(axis=-1)
     if scenario.deadline_policy == "drop":
         round_s = np.where(round_s <= scenario.deadline_s * ON_TIME, round_s, scenario.deadline_s)
     cpu_s, transmit_s = busy_s(out[0], out[1], out[2], out[3], round_s[:, None])

@@ -39,7 +39,14 @@ REQUIRED = "required"
 
 
 def summary(thing: Any) -> str:
-    """First paragraph of a docstring in one line; empty without one of its own."""
+    """First paragraph of a docstring in one line.
+
+    Args:
+        thing: Class, function or module.
+
+    Returns:
+        The paragraph; empty without a docstring of its own.
+    """
     doc = thing.__doc__ or ""
     if dataclasses.is_dataclass(thing) and doc.startswith(f"{getattr(thing, '__name__', '')}("):
         return ""  # the signature that `dataclass` writes
@@ -47,7 +54,14 @@ def summary(thing: Any) -> str:
 
 
 def prose(thing: Any) -> str:
-    """Docstring without its `Attributes:` and other sections."""
+    """Docstring without its `Attributes:` and other sections.
+
+    Args:
+        thing: Class, function or module.
+
+    Returns:
+        The text before the first section.
+    """
     kept: list[str] = []
     for line in inspect.cleandoc(thing.__doc__ or "").split("\n"):
         if _SECTION.match(line):
@@ -57,7 +71,9 @@ def prose(thing: Any) -> str:
 
 
 def describe_fields(cls: Any) -> list[FieldDescription]:
-    """The keys of the section that `cls` makes, those of nested dataclasses in place of them.
+    """Descriptions of the keys of the section that a dataclass makes.
+
+    Nested dataclasses are replaced by their fields.
 
     Args:
         cls: A dataclass: a plug-in, `Scenario` or `RunSettings`.
@@ -69,7 +85,9 @@ def describe_fields(cls: Any) -> list[FieldDescription]:
 
 
 def _described(cls: Any, start: Any) -> Iterator[FieldDescription]:
-    hints, texts, owners = get_type_hints(cls), _texts(cls), _owners(cls)
+    hints = get_type_hints(cls)
+    texts = _texts(cls)
+    owners = _owners(cls)
     for field in dataclasses.fields(cls):
         default = _default(field) if start is None else getattr(start, field.name)
         hint = hints[field.name]
@@ -94,7 +112,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _owners(cls: Any) -> dict[str, str]:
-    """The most derived class that declares each field."""
+    """Name of the most derived class that declares each field."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         found.update(dict.fromkeys(inspect.get_annotations(base), base.__name__))

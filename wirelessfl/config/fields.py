@@ -1,6 +1,4 @@
-"""The keys of a section: names and types of a dataclass's fields, from TOML values and back, one
-clear line each.
-"""
+"""Keys of a section: names and types of a dataclass's fields, from TOML values and back."""
 
 import dataclasses
 import difflib
@@ -21,8 +19,18 @@ MAX_DBM = 300.0  # beyond any radio, within any float
 
 
 def known_fields(cls: Any) -> dict[str, Any]:
-    """Name and type of every key of a section: the fields of `cls`, those of nested dataclasses in
-    place of them.
+    """Names and types of all keys of a section.
+
+    Nested dataclasses are replaced by their fields.
+
+    Args:
+        cls: The dataclass that the section makes.
+
+    Returns:
+        Types by name.
+
+    Raises:
+        InputError: Two fields have the same name.
     """
     hints = _hints(cls)
     found: dict[str, Any] = {}
@@ -31,7 +39,8 @@ def known_fields(cls: Any) -> dict[str, Any]:
         own = known_fields(hint) if dataclasses.is_dataclass(hint) else {field.name: hint}
         if twice := own.keys() & found.keys():
             raise InputError(
-                f"{cls.__name__} has the field {min(twice)} twice: once of its own, once in what it holds"
+                f"{cls.__name__} has the field {min(twice)} twice: "
+                "once of its own, once in what it holds"
             )
         found.update(own)
     return found
@@ -39,8 +48,16 @@ def known_fields(cls: Any) -> dict[str, Any]:
 
 @cache
 def file_fields(cls: Any) -> tuple[str, ...]:
-    """The names of the keys of a section that name a file (metadata `INPUT_FILE`)."""
-    hints, found = _hints(cls), list[str]()
+    """Names of the keys of a section that name a file (metadata `INPUT_FILE`).
+
+    Args:
+        cls: The dataclass that the section makes.
+
+    Returns:
+        The names.
+    """
+    hints = _hints(cls)
+    found = list[str]()
     for field in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[field.name]):
             found += file_fields(hints[field.name])
@@ -50,8 +67,18 @@ def file_fields(cls: Any) -> tuple[str, ...]:
 
 
 def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
-    """An object of dataclass `cls` from the keys of a section; `InputError` names section and
-    field.
+    """Build a dataclass from the keys of a section.
+
+    Args:
+        cls: The dataclass that the section makes.
+        section: Name of the section, for messages.
+        table: TOML values by key.
+
+    Returns:
+        An object of `cls`.
+
+    Raises:
+        InputError: A key is unknown or a value is invalid; the message names section and field.
     """
     types = known_fields(cls)
     values = {}
@@ -72,8 +99,9 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
 
 
 def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
-    """An object of `cls` from `values`; what they leave out is as in `start`, the default of the
-    field it goes to.
+    """Build an object of `cls` from `values`.
+
+    Values that are not given are those of `start`, the default of the field that holds the object.
     """
     hints = _hints(cls)
     arguments = {}
@@ -90,7 +118,14 @@ def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as TOML values; None (TOML has none) is left out."""
+    """Convert the fields of a dataclass to TOML values.
+
+    Args:
+        value: The object; the fields of nested dataclasses take their place.
+
+    Returns:
+        TOML values by key, without those that are None, which TOML does not have.
+    """
     table: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
@@ -102,7 +137,14 @@ def flat(value: Any) -> dict[str, Any]:
 
 
 def watt_field(key: str) -> str | None:
-    """The field in watt of a level in dBm, that in W/Hz of one in dBm/Hz; None for other fields."""
+    """Field in watt (or W/Hz) that belongs to a level in dBm (or dBm/Hz).
+
+    Args:
+        key: Key of a section.
+
+    Returns:
+        Name of the field; None where the key is not a level.
+    """
     return next(
         (key.removesuffix(level) + watt for level, watt in LEVELS.items() if key.endswith(level)),
         None,
@@ -110,7 +152,14 @@ def watt_field(key: str) -> str | None:
 
 
 def level_field(key: str) -> str | None:
-    """The field in dBm of a power in watt, the inverse of `watt_field`."""
+    """Field in dBm (or dBm/Hz) that belongs to a power in watt (or W/Hz), inverse to `watt_field`.
+
+    Args:
+        key: Key of a section.
+
+    Returns:
+        Name of the level; None where the key is not a power.
+    """
     return next(
         (key.removesuffix(watt) + level for level, watt in LEVELS.items() if key.endswith(watt)),
         None,
@@ -120,8 +169,9 @@ def level_field(key: str) -> str | None:
 def _to_si(
     key: str, value: Any, types: Mapping[str, Any], table: Mapping[str, Any], section: str
 ) -> tuple[str, Any]:
-    """A level in dBm (or dBm/Hz) as watt (W/Hz) where the section has the field in watt; anything
-    else unchanged.
+    """Convert a level in dBm (or dBm/Hz) where the section has the field in watt (W/Hz).
+
+    All other values stay unchanged.
     """
     watt = watt_field(key)
     if watt is None or watt not in types:
@@ -135,8 +185,20 @@ def _to_si(
 
 
 def typed(field: str, annotation: Any, value: Any) -> Any:
-    """`value` as `annotation` (a list as a tuple, a whole number as a float; never a string as a
-    number).
+    """Check and convert a value to a type.
+
+    A list becomes a tuple and a whole number a float, but never a string a number.
+
+    Args:
+        field: Name of the field, for the message.
+        annotation: Type of the field.
+        value: TOML value.
+
+    Returns:
+        The value in the given type.
+
+    Raises:
+        InputError: The value has another type.
     """
     try:
         return _adapter(annotation).validate_json(json.dumps(value), strict=True)
@@ -144,9 +206,8 @@ def typed(field: str, annotation: Any, value: Any) -> Any:
         raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}") from None
 
 
-_hints = cache(
-    get_type_hints
-)  # of a class, for they never change; a study reads hundreds of experiments
+# Type hints of a class never change, and a study reads hundreds of experiments.
+_hints = cache(get_type_hints)
 
 
 @cache
@@ -155,7 +216,14 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def type_name(annotation: Any) -> str:
-    """Type of a field in words."""
+    """Type of a field in words.
+
+    Args:
+        annotation: Type of the field.
+
+    Returns:
+        Words such as "a number"; the type itself where there are none.
+    """
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
     if isinstance(annotation, UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
@@ -176,6 +244,14 @@ def type_name(annotation: Any) -> str:
 
 
 def hint_at(name: str, known: Any) -> str:
-    """The nearest of the `known` names, or all of them, as the end of an error line."""
+    """End of an error line that helps with an unknown name.
+
+    Args:
+        name: The unknown name.
+        known: Known names.
+
+    Returns:
+        The nearest of the known names, or all of them.
+    """
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else f"; there are {', '.join(known) or 'none'}"

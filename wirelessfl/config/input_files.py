@@ -33,7 +33,18 @@ class FileContent:
 
     @classmethod
     def of(cls, name: str, path: str | Path) -> "FileContent":
-        """The content of the file that `name` stands for; `InputError` when it cannot be read."""
+        """Content of a file.
+
+        Args:
+            name: Field or name that stands for the file, for the message.
+            path: The file.
+
+        Returns:
+            Size and hash.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
         try:
             about = os.stat(path)
             return _content(os.fspath(path), about.st_mtime_ns, about.st_size)
@@ -42,14 +53,25 @@ class FileContent:
 
     @classmethod
     def from_table(cls, name: str, table: Any) -> "FileContent":
-        """The content that an entry of section `inputs` records."""
+        """Content that an entry of section `inputs` records.
+
+        Args:
+            name: Name of the entry.
+            table: TOML value of the entry.
+
+        Returns:
+            Size and hash.
+
+        Raises:
+            InputError: The entry is not a size and a hash.
+        """
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
         if not isinstance(table, dict) or {k: type(v) for k, v in table.items()} != fields:
             raise InputError(f"inputs.{name} must have bytes and sha256, got {table!r}")
         return cls(**table)
 
     def as_table(self) -> dict[str, Any]:
-        """The entry of section `inputs`."""
+        """Entry of section `inputs`, as TOML values."""
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
@@ -67,7 +89,15 @@ def _content(path: str, changed_ns: int, size: int) -> FileContent:
 
 
 def data_files(value: Any, data_root: Path | None) -> dict[str, Path]:
-    """The files that the dataclasses in a plug-in say they read from the folder of data sets."""
+    """Files that the dataclasses of a plug-in read from the folder of data sets.
+
+    Args:
+        value: A plug-in or a dataclass in it.
+        data_root: Folder of the data sets.
+
+    Returns:
+        Paths by name.
+    """
     found: dict[str, Path] = {}
     if hasattr(value, "input_files"):
         found.update(value.input_files(data_root))
@@ -79,7 +109,16 @@ def data_files(value: Any, data_root: Path | None) -> dict[str, Path]:
 
 
 def check_contents(where: object, recorded: Contents, found: Contents) -> None:
-    """Raise `InputError` that names the first file whose content is not the `recorded` one."""
+    """Refuse files whose content is not the recorded one.
+
+    Args:
+        where: Start of the message, such as a folder.
+        recorded: Recorded contents by name.
+        found: Present contents by name.
+
+    Raises:
+        InputError: A file differs; the message names the first one.
+    """
     for name, content in recorded.items():
         if name in found and found[name] != content:
             raise InputError(
@@ -89,7 +128,16 @@ def check_contents(where: object, recorded: Contents, found: Contents) -> None:
 
 
 def check_same_files(where: object, recorded: Contents, found: Contents) -> None:
-    """As `check_contents`, and the files must be the same ones; where none is recorded any may be."""
+    """Refuse files other than the recorded ones; without a record any files are accepted.
+
+    Args:
+        where: Start of the message, such as a folder.
+        recorded: Recorded contents by name.
+        found: Present contents by name.
+
+    Raises:
+        InputError: A file differs, is missing or is new; the message names it.
+    """
     check_contents(where, recorded, found)
     if recorded and recorded.keys() != found.keys():
         name = min(recorded.keys() ^ found.keys())

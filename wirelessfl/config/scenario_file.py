@@ -1,10 +1,10 @@
-"""Scenario files: TOML tables to an `Experiment` and back, with one clear line for everything that
-is wrong.
+"""Scenario files: TOML tables to an `Experiment` and back.
 
-A section is flat: the key that names the plug-in (`channel.model`, `allocation.method`,
-`training.algorithm`), the plug-in's own fields and those of the dataclasses it holds. A power field
-`x_w` may be written `x_dbm`, and a density `x_w_per_hz` as `x_dbm_per_hz`. A path is relative to the scenario file. Section `inputs`, which a run
-writes, holds size and hash of the files that were read; other ones are refused.
+Everything that is wrong is reported in one clear line. A section is flat: the key that names the
+plug-in (`channel.model`, `allocation.method`, `training.algorithm`), the plug-in's own fields and
+those of the dataclasses it holds. A power field `x_w` may be written `x_dbm`, and a density
+`x_w_per_hz` as `x_dbm_per_hz`. A path is relative to the scenario file. Section `inputs`, which a
+run writes, holds size and hash of the files that were read; other ones are refused.
 """
 
 import dataclasses
@@ -44,16 +44,22 @@ SELECTORS = {
 }
 MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
-WITHOUT_EFFECT = (
-    "checkpoint_every",
-    "executor",
-    "workers",
-    "stack",
-)  # of section run: not part of a run's name
+# Fields of section run that do not change the records and are not part of an experiment's hash.
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")
 
 
 def read_tables(path: Path) -> Tables:
-    """The tables of a TOML file; `InputError` when it cannot be read or is not TOML."""
+    """Read the tables of a scenario file.
+
+    Args:
+        path: A TOML file; paths in it become absolute.
+
+    Returns:
+        Tables by section.
+
+    Raises:
+        InputError: The file cannot be read or is not TOML, or a section is unknown.
+    """
     try:
         tables = check_sections(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -64,7 +70,7 @@ def read_tables(path: Path) -> Tables:
 
 
 def _with_paths(tables: Tables, change: Callable[[str], str]) -> Tables:
-    """`tables` with every path changed; those of an unknown plug-in stay."""
+    """Change every path in the tables; those of an unknown plug-in stay."""
     changed = {section: dict(table) for section, table in tables.items()}
     for section in SELECTORS.keys() & tables.keys():
         for name in _file_fields(section, tables[section]):
@@ -78,12 +84,22 @@ def _file_fields(section: str, table: Mapping[str, Any]) -> tuple[str, ...]:
     key = SELECTORS[section][0]
     try:
         return file_fields(plugin_class(section, table.get(key, DEFAULTS[section])))
-    except InputError:  # an unknown plug-in is refused where an experiment is made of it
+    except InputError:  # an unknown plug-in is refused by `from_tables`
         return ()
 
 
 def check_sections(tables: Mapping[str, Any]) -> Tables:
-    """The tables, when every one is a known section; `InputError` otherwise."""
+    """Check that every section is known and is a table.
+
+    Args:
+        tables: Tables by section.
+
+    Returns:
+        A copy of the tables.
+
+    Raises:
+        InputError: A section is unknown or is not a table.
+    """
     for name, table in tables.items():
         if name not in (*SECTIONS, INPUTS):
             raise InputError(f"section [{name}] is not known{hint_at(name, SECTIONS)}")
@@ -93,7 +109,17 @@ def check_sections(tables: Mapping[str, Any]) -> Tables:
 
 
 def parse_setting(text: str) -> tuple[str, str, Any]:
-    """`section.field=value` with a TOML value (a bare word is a string): section, field, value."""
+    """Parse a setting of the command line.
+
+    Args:
+        text: `section.field=value` with a TOML value; a bare word is a string.
+
+    Returns:
+        Section, field and value.
+
+    Raises:
+        InputError: The text has another form, or the section is unknown.
+    """
     target, equals, value = text.partition("=")
     section, dot, field = target.strip().partition(".")
     if not equals or not dot or not field:
@@ -107,8 +133,16 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
 
 
 def merge(base: Tables, changes: Tables) -> Tables:
-    """`base` with `changes` on top; a changed plug-in drops the fields of the old one that it does
-    not know.
+    """Merge changes into tables.
+
+    A changed plug-in drops the fields of the old one that it does not know.
+
+    Args:
+        base: Tables by section.
+        changes: Tables with the changes, which prevail.
+
+    Returns:
+        The merged tables.
     """
     merged = {section: dict(table) for section, table in base.items()}
     for section, table in changes.items():
@@ -127,13 +161,23 @@ def merge(base: Tables, changes: Tables) -> Tables:
 
 
 def _without_twins(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """`old` without the power fields that `new` gives in the other unit."""
+    """Remove the power fields of `old` that `new` gives in the other unit."""
     twins = {watt_field(field) for field in new} | {level_field(field) for field in new}
     return {field: value for field, value in old.items() if field not in twins}
 
 
 def from_tables(tables: Tables) -> Experiment:
-    """The experiment that the tables describe; `InputError` names the first thing that is wrong."""
+    """Build the experiment that the tables describe.
+
+    Args:
+        tables: Tables by section.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        InputError: The tables are invalid; the message names the first error.
+    """
     tables = check_sections(tables)
     allocation = dict(tables.get("allocation", {}))
     cap = typed("allocation.max_pruning_ratio", float, allocation.pop("max_pruning_ratio", 1.0))
@@ -151,12 +195,33 @@ def from_tables(tables: Tables) -> Experiment:
 
 
 def recorded_inputs(tables: Tables) -> Contents:
-    """The files that section `inputs` records, by name."""
+    """Contents of files that section `inputs` records.
+
+    Args:
+        tables: Tables by section.
+
+    Returns:
+        Contents by name.
+
+    Raises:
+        InputError: An entry is not a size and a hash.
+    """
     return {name: FileContent.from_table(name, of) for name, of in tables.get(INPUTS, {}).items()}
 
 
 def input_contents(experiment: Experiment, data_root: Path | None) -> dict[str, FileContent]:
-    """The content of every file that a run reads: those named in fields, those of the data set."""
+    """Content of every file that a run reads: those named in fields and those of the data set.
+
+    Args:
+        experiment: The experiment.
+        data_root: Folder of the data sets.
+
+    Returns:
+        Contents by name.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
     found = _field_contents(experiment)
     if experiment.run.train:
         files = data_files(experiment.algorithm, data_root)
@@ -165,7 +230,7 @@ def input_contents(experiment: Experiment, data_root: Path | None) -> dict[str, 
 
 
 def _field_contents(experiment: Experiment) -> dict[str, FileContent]:
-    """The content of the files named in fields, by `section.field`."""
+    """Content of the files named in fields, by `section.field`."""
     tables = to_tables(experiment)
     return {
         f"{section}.{name}": FileContent.of(f"{section}.{name}", tables[section][name])
@@ -176,7 +241,14 @@ def _field_contents(experiment: Experiment) -> dict[str, FileContent]:
 
 
 def to_tables(experiment: Experiment) -> Tables:
-    """Every field of the experiment, resolved; `from_tables` gives the same experiment back."""
+    """Convert an experiment to tables, with every field resolved; inverse to `from_tables`.
+
+    Args:
+        experiment: The experiment.
+
+    Returns:
+        Tables by section.
+    """
     return {
         "scenario": flat(experiment.scenario),
         "channel": _plugin_table("channel", experiment.channel),
@@ -192,20 +264,34 @@ def to_tables(experiment: Experiment) -> Tables:
 def to_toml(
     experiment: Experiment, *, folder: Path | None = None, inputs: Contents | None = None
 ) -> str:
-    """The text of `experiment.toml`, with paths relative to the `folder` that it lies in, and with
-    the content of the files that it reads.
+    """Text of `experiment.toml`.
+
+    Args:
+        experiment: The experiment.
+        folder: Folder of the file, to which paths are relative; None: paths stay.
+        inputs: Content of the files that the run reads, by name.
+
+    Returns:
+        TOML text.
     """
     tables = to_tables(experiment)
     if folder is not None:
-        here = os.path.realpath(folder)
-        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), here))
+        base = os.path.realpath(folder)
+        tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), base))
     if inputs:
         tables[INPUTS] = {name: content.as_table() for name, content in inputs.items()}
     return tomli_w.dumps(tables)
 
 
 def identity_tables(experiment: Experiment) -> Tables:
-    """`to_tables`, with the content of a file in place of its path."""
+    """Tables of an experiment with the content of a file in place of its path.
+
+    Args:
+        experiment: The experiment.
+
+    Returns:
+        Tables by section.
+    """
     tables = to_tables(experiment)
     for name, content in _field_contents(experiment).items():
         section, _, field = name.partition(".")
@@ -214,11 +300,18 @@ def identity_tables(experiment: Experiment) -> Tables:
 
 
 def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
-    """Twelve hex digits that name the experiment; fields at their default are left out, so new
-    fields change no name.
+    """Hash that names an experiment.
 
-    `with_rounds=False` names what a run may be resumed as: the same experiment with another number
-    of rounds. A file counts by its content, wherever it lies.
+    Fields at their default are omitted, so that new fields change no name. A file counts by its
+    content, wherever it lies.
+
+    Args:
+        experiment: The experiment.
+        with_rounds: Include the number of rounds; False names the runs that may be resumed as this
+            one, which differ in the number of rounds only.
+
+    Returns:
+        Twelve hex digits.
     """
     # As read from a file, where 1 and 1.0 are the same.
     tables = identity_tables(from_tables(to_tables(experiment)))
@@ -246,7 +339,18 @@ def _plugin(section: str, table: dict[str, Any]) -> Any:
 
 
 def plugin_class(section: str, name: Any) -> Any:
-    """The plug-in that a section's selector names; `InputError` names section and key."""
+    """Plug-in that the selector of a section names.
+
+    Args:
+        section: Name of the section.
+        name: Value of its selector.
+
+    Returns:
+        The class of the plug-in.
+
+    Raises:
+        InputError: The plug-in is unknown; the message names section and key.
+    """
     key, kind = SELECTORS[section]
     name = typed(f"{section}.{key}", str, name)
     try:

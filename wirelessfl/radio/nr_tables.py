@@ -1,6 +1,4 @@
-"""Tables of 5G NR: resource blocks of a carrier, channel quality, modulation and coding, transport
-block sizes.
-"""
+"""Tables of 5G NR: resource blocks, channel quality, modulation and coding, block sizes."""
 
 import numpy as np
 

@@ -34,9 +34,14 @@ def standard_error(series: ArrayLike, *, period: int | None = None) -> Array:
 
 
 def effective_rounds(series: ArrayLike, *, period: int | None = None) -> float:
-    """The number of independent rounds whose mean has the standard error of that of `series` (N,).
+    """Number of independent rounds whose mean has the standard error of that of a series.
 
-    All rounds of a period for a series that does not vary.
+    Args:
+        series: A quantity round by round; (N,).
+        period: Number of rounds after which the channel starts over; None where it never does.
+
+    Returns:
+        The number; all rounds of a period for a constant series.
     """
     values = _folded(np.asarray(series, dtype=np.float64), period)
     variance = float(values.var(ddof=1)) if len(values) > 1 else 0.0
@@ -68,7 +73,7 @@ def _errors(rows: Array) -> Array:
 
 
 def _correlation_time(centred: Array) -> Array:
-    """tau of rows of mean 0; (R,), 1 for a constant row."""
+    """Integrated autocorrelation time tau of rows of mean 0; (R,), 1 for a constant row."""
     count = centred.shape[-1]
     spectrum = np.abs(np.fft.rfft(centred, 2 * count)) ** 2
     covariance = np.fft.irfft(spectrum)[:, :count] / count
@@ -77,4 +82,5 @@ def _correlation_time(centred: Array) -> Array:
     pairs = correlation[:, : count - count % 2].reshape(len(centred), -1, 2).sum(axis=-1)
     positive = np.logical_and.accumulate(pairs > 0, axis=-1)
     monotone = np.minimum.accumulate(pairs, axis=-1)
-    return np.maximum(2.0 * np.where(positive, monotone, 0.0).sum(axis=-1) - 1.0, 1.0)
+    time: Array = np.maximum(2.0 * np.where(positive, monotone, 0.0).sum(axis=-1) - 1.0, 1.0)
+    return time

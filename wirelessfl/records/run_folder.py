@@ -1,4 +1,4 @@
-"""Run folders: what a run leaves behind, written so that a kill at any moment loses nothing.
+"""Run folders: the files of a run, written so that a kill at any moment loses nothing.
 
 experiment.toml    the resolved experiment: enough to run it again
 rounds.jsonl       one `RoundRecord` per line
@@ -33,6 +33,15 @@ Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
 TEMPORARY = ".part"  # ending of files that are being written
 _FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
+_DAMAGE = (  # errors that reading a damaged checkpoint raises
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,  # of zipfile, for damaged flags
+    AttributeError,  # for a table of input files that is none
+    zipfile.BadZipFile,
+)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -70,8 +79,14 @@ def _umask() -> int:
 
 
 def check_folder(option: str, path: Path) -> None:
-    """Raise `InputError` when a folder `path` cannot be there because something on its way is a
-    file.
+    """Refuse a path that cannot be a folder because a part of it is a file.
+
+    Args:
+        option: Option of the command line, for the message.
+        path: The path.
+
+    Raises:
+        InputError: The path or one of its parents is a file.
     """
     nearest = next(place for place in (path, *path.parents) if place.exists())
     if not nearest.is_dir():
@@ -80,11 +95,14 @@ def check_folder(option: str, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after `round` rounds, at `clock_s` simulated seconds; `arrays` is the trainer's
-    packed state.
+    """State of a run after a round.
 
-    `experiment` names the experiment it belongs to, so that no other one goes on from it; `inputs`
-    is the content of the files that the run reads, by name.
+    Attributes:
+        round: Number of completed rounds.
+        clock_s: Simulated time in s.
+        arrays: Packed state of the trainer, by name.
+        experiment: Identity of the experiment, so that no other one continues from it.
+        inputs: Content of the files that the run reads, by name.
     """
 
     round: int
@@ -96,33 +114,44 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run."""
+    """Folder of one run.
+
+    Attributes:
+        path: The folder.
+    """
 
     path: Path
 
     @property
     def experiment_file(self) -> Path:
-        """The resolved experiment."""
+        """File of the resolved experiment."""
         return self.path / "experiment.toml"
 
     @property
     def rounds_file(self) -> Path:
-        """The record of every round."""
+        """File of the records."""
         return self.path / "rounds.jsonl"
 
     @property
     def summary_file(self) -> Path:
-        """The summary of a complete run."""
+        """File of the summary of a complete run."""
         return self.path / "summary.json"
 
     @property
     def plots(self) -> Path:
-        """The folder of pictures."""
+        """Folder of pictures."""
         return self.path / "plots"
 
     @staticmethod
     def check_free(path: Path) -> None:
-        """Raise `InputError` when `path` exists and is not an empty folder."""
+        """Refuse a path that exists and is not an empty folder.
+
+        Args:
+            path: Path of the new run folder.
+
+        Raises:
+            InputError: The path is occupied.
+        """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"--out {path} exists and is not empty: choose another folder or add --resume"
@@ -130,9 +159,17 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, experiment_toml: str) -> "RunFolder":
-        """Make a new run folder in one step, so that a half-made one never exists under its name.
+        """Make a new run folder in one step: an incomplete one never exists under its name.
 
-        Raises `InputError` when `path` exists and is not an empty folder, or cannot be made.
+        Args:
+            path: Path of the folder.
+            experiment_toml: Text of `experiment.toml`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: The path exists and is not an empty folder, or cannot be made.
         """
         cls.check_free(path)
         check_folder("--out", path)
@@ -150,16 +187,25 @@ class RunFolder:
             half_made.replace(path)
         except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
-            if isinstance(
-                error, OSError
-            ):  # the disk is full, or somebody else has made `path` meanwhile
+            # The disk is full, or `path` was created meanwhile.
+            if isinstance(error, OSError):
                 raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
             raise
         return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """An existing run folder; `InputError` when it is not one."""
+        """Open an existing run folder.
+
+        Args:
+            path: Path of the folder.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: The path is not a run folder.
+        """
         if not path.is_dir():
             raise InputError(f"{path} is not a run folder: no such folder")
         folder = cls(path)
@@ -169,9 +215,9 @@ class RunFolder:
         return folder
 
     def remove_unused(self) -> None:
-        """Remove what a run folder without rounds holds; for the process that created and locked it.
+        """Remove the files of a run without rounds, for the process that created and locked it.
 
-        Files of others in the folder stay, and so does then the folder.
+        Files of others in the folder stay, and then the folder stays too.
         """
         if self.records():
             return
@@ -188,10 +234,16 @@ class RunFolder:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep other processes from writing here; `InputError` when one already does.
+        """Keep other processes from writing to the folder (a context manager).
 
-        The lock is on the folder itself and leaves nothing behind; the system lifts it when its
-        holder dies.
+        The lock is on the folder itself and leaves no file; the system releases it when its holder
+        dies.
+
+        Yields:
+            None, while the lock is held.
+
+        Raises:
+            InputError: Another process holds the lock.
         """
         try:
             import fcntl
@@ -211,14 +263,25 @@ class RunFolder:
             os.close(handle)
 
     def records(self) -> list[dict[str, Any]]:
-        """The recorded rounds; a last line that was being written when the run was killed does not
-        count.
+        """Records of all rounds.
+
+        Returns:
+            The records in order; a last line that was incomplete when the run was killed does not
+            count.
+
+        Raises:
+            InputError: A line is damaged.
         """
         return list(self.each_record())
 
     def each_record(self) -> Iterator[dict[str, Any]]:
-        """The recorded rounds one by one: those of many clients fill a memory when all are held at
-        once.
+        """Records of all rounds one by one, since those of many clients can exceed the memory.
+
+        Yields:
+            The records in order, as `records`.
+
+        Raises:
+            InputError: A line is damaged.
         """
         with self.rounds_file.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -236,25 +299,36 @@ class RunFolder:
         whole = isinstance(record, dict) and record.keys() >= _FIELDS
         if not whole or record["round"] != number:
             raise InputError(
-                f"{self.rounds_file} line {number} is damaged: it must be the record of round {number}"
+                f"{self.rounds_file} line {number} is damaged: "
+                f"it must be the record of round {number}"
             )
         return cast(dict[str, Any], record)
 
     def append(self, record: RoundRecord) -> None:
-        """Add one round's line."""
+        """Append the line of one round.
+
+        Args:
+            record: Record of the round.
+        """
         with self.rounds_file.open("a", encoding="utf-8") as file:
             file.write(_line(record.as_dict()))
 
     def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
-        """Keep the first `count` records and drop the rest; `InputError` when fewer are there.
+        """Keep the first records and drop the rest.
 
-        `evaluated_last=False` removes the last record's accuracy: a run that is made longer has no
-        evaluation where it once ended, unless one was due there.
+        Args:
+            count: Number of records to keep.
+            evaluated_last: Keep the last record's accuracy. A run that is extended has no
+                evaluation where it once ended, unless one was due in that round.
+
+        Raises:
+            InputError: There are fewer records.
         """
         records = self.records()
         if len(records) < count:
             raise InputError(
-                f"{self.rounds_file} holds {len(records)} rounds, its checkpoint {count}: the folder is damaged"
+                f"{self.rounds_file} holds {len(records)} rounds, "
+                f"its checkpoint {count}: the folder is damaged"
             )
         kept = records[:count]
         if kept and not evaluated_last:
@@ -262,8 +336,10 @@ class RunFolder:
         write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint atomically, after the rounds it stands for, and drop all but the last
-        two.
+        """Write a checkpoint atomically, after its rounds, and drop all but the last two.
+
+        Args:
+            checkpoint: State after the last recorded round.
         """
         with self.rounds_file.open("rb") as file:
             os.fsync(file.fileno())
@@ -284,39 +360,48 @@ class RunFolder:
             old.unlink()
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
-        """The newest checkpoint that can be read; a damaged one is named in one line and the one
-        before it is used.
+        """Newest readable checkpoint; for a damaged one the one before it is used.
+
+        Args:
+            notify: Function that receives one line about each damaged checkpoint.
+
+        Returns:
+            The checkpoint, or None where none is readable.
         """
         files = self.checkpoint_files()
         while files:
             file = files.pop()
             try:
-                # RuntimeError is what zipfile makes of damaged flags; from bytes, NumPy leaves no
-                # open file behind
+                # NumPy leaves a file open when it fails to read one, but not from bytes.
                 with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
-                clock_s, round = float(arrays.pop("__clock_s")), int(arrays.pop("__round"))
+                clock_s = float(arrays.pop("__clock_s"))
+                number = int(arrays.pop("__round"))
                 experiment = str(arrays.pop("__experiment"))
-                files = json.loads(str(arrays.pop("__inputs", "{}")))
-                inputs = {name: FileContent.from_table(name, of) for name, of in files.items()}
-                if file.stem != f"checkpoint-{round:06d}":
-                    raise ValueError(f"it is that of round {round}")
-            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+                tables = json.loads(str(arrays.pop("__inputs", "{}")))
+                inputs = {name: FileContent.from_table(name, of) for name, of in tables.items()}
+                if file.stem != f"checkpoint-{number:06d}":
+                    raise ValueError(f"it is that of round {number}")
+            except _DAMAGE:
                 instead = "the one before it is used" if files else "the run starts over"
                 notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return Checkpoint(round, clock_s, arrays, experiment, inputs)
+            return Checkpoint(number, clock_s, arrays, experiment, inputs)
         return None
 
     def checkpoint_files(self) -> list[Path]:
-        """The files of the checkpoints, oldest first."""
+        """Files of the checkpoints, oldest first."""
         files = (
             file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
         )
         return sorted(files, key=lambda file: int(file.stem.partition("-")[2]))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write `summary.json` atomically."""
+        """Write `summary.json` atomically.
+
+        Args:
+            summary: Summary of the complete run.
+        """
         write_atomically(self.summary_file, (strict_json.dumps(summary, indent=2) + "\n").encode())
 
 

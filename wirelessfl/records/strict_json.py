@@ -1,6 +1,4 @@
-"""JSON as RFC 8259 has it: no `NaN` and no `Infinity`; a number that is not finite is written as
-null.
-"""
+"""JSON by RFC 8259, without `NaN` and `Infinity`: numbers that are not finite become null."""
 
 import json
 import math
@@ -11,10 +9,18 @@ from typing import Any
 def dumps(
     value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
 ) -> str:
-    """`value` as JSON in one line, or in several with `indent`; `default` converts other types.
+    """Convert a value to JSON.
 
     A float that is not finite becomes null: a time that never comes, an energy without a bound, an
     error that a single value does not have. The field that holds it says which.
+
+    Args:
+        value: Value to convert.
+        indent: Spaces of indentation; None for one line.
+        default: Function that converts other types.
+
+    Returns:
+        JSON text.
     """
     try:
         return json.dumps(value, indent=indent, default=default, allow_nan=False)

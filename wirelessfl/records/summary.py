@@ -1,4 +1,4 @@
-"""The summary of a run, from its records alone."""
+"""Summary of a run, from its records alone."""
 
 from typing import Any
 
@@ -6,9 +6,13 @@ import numpy as np
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The summary of a run from its records: plain numbers, simulated seconds.
+    """Summary of a run from its records: plain numbers, simulated seconds.
 
-    `energy_j` is NaN where a record has no energy of a client.
+    Args:
+        records: Records of all rounds in order; at least one.
+
+    Returns:
+        Quantities by name; `energy_j` is NaN where a record has no energy of a client.
     """
     accuracies = [record["accuracy"] for record in records if record["accuracy"] is not None]
     latencies = [

@@ -1,6 +1,4 @@
-"""From signal-to-noise ratio to bits: the rate model, packet errors and transmit power of the
-uplink.
-"""
+"""Link model from signal-to-noise ratio to bits: rate, packet errors and uplink power."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,40 +14,53 @@ from wirelessfl.units import db_to_linear, dbm_to_watt
 
 Array = NDArray[np.float64]
 
-MOST_TRANSMISSIONS = (
-    1000  # of one packet: in an outage every one is lost, and every one is an event
-)
+# Limit per packet: in an outage every transmission is lost, and each one is an event.
+MOST_TRANSMISSIONS = 1000
 RATE_MODELS = ("shannon", "cqi", "mcs")
 PACKET_ERRORS = ("none", "outage", "waterfall")
 POWER_CONTROLS = ("fixed", "open-loop")
-POWER_CLASSES = {
+POWER_CLASSES = {  # largest power in W
     "none": np.inf,
     "pc3": float(dbm_to_watt(23.0)),
     "pc2": float(dbm_to_watt(26.0)),
-}  # most power, W
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """How a gain becomes bits per second; its fields stand in section `scenario` of a scenario
-    file.
+    """Rate model, packet errors and power control of the uplink; part of section `scenario`.
 
-    `rate_model`: `shannon` is log2(1 + SNR / gap); `cqi` and `mcs` take the largest efficiency of
-    the NR table (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at most this, and send
-    nothing below the smallest. No model gives more than `max_bps_hz`.
-
-    **Differs:** the thresholds of a table are those of Shannon's rate behind the gap, not of
+    **Differs:** the thresholds of a table are those of Shannon's rate after the gap, not of
     measured block error rates; a gap of 1 dB (QPSK) to 4 dB (64-QAM at rate 0.9) stands for NR's
-    codes at one block in ten lost. What is lost is `packet_error`'s.
+    codes at one block in ten lost. Losses are the matter of `packet_error`.
 
-    `packet_error`: `outage`, the client sends at the rate of the gain that the server believes in
-    and a packet is lost when the actual gain supports less; `waterfall`, q = 1 - exp(-m / SNR) with
-    m = `waterfall_threshold`. A lost packet of `packet_bits` is sent again, at most
-    `max_transmissions` times in all; then the client gives up and its update is lost.
+    Attributes:
+        rate_model: Efficiency at an SNR. shannon: log2(1 + SNR / gap); cqi, mcs: the largest
+            efficiency of the NR table (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at
+            most this, 0 below the smallest.
+        snr_gap_db: Gap to Shannon's rate in dB; at least 0; 0 is Shannon's rate itself.
+        max_bps_hz: Largest efficiency in (bit/s)/Hz of any rate model; above 0. Not set: no limit.
+        subcarrier_spacing_hz: Sub-carrier spacing in Hz, which sets the width of a resource block;
+            15e3, 30e3 or 60e3.
+        packet_error: Loss of packets. none: no loss; outage: the client transmits at the rate of
+            the believed gain and a packet is lost when the actual gain supports less; waterfall: a
+            packet is lost with probability 1 - exp(-m / SNR).
+        waterfall_threshold: m of the waterfall, a linear SNR; above 0.
+        packet_bits: Size of a packet in bits; at least 1; the last packet of an upload may be
+            shorter.
+        max_transmissions: Transmissions of a packet, the first included, after which the client
+            gives up and its update is lost; from 1 to 1000.
+        power_control: Transmit power. fixed: the limit; open-loop: min(p0 + alpha PL + 10 log10 M,
+            limit) over M blocks of 180 kHz. The limit is `transmit_power_w` or, where lower, that
+            of `power_class`.
+        power_class: Largest power of the device class. none: no limit; pc3: 23 dBm; pc2: 26 dBm.
+        p0_dbm: Target power p0 at the receiver per resource block in dBm, of open-loop power
+            control.
+        path_loss_compensation: Fraction alpha of the path loss that open-loop power control
+            compensates; from 0 to 1.
 
-    `power_control`: `open-loop` is min(p0 + alpha PL + 10 log10 M, limit) over M blocks of 180 kHz;
-    the limit is `transmit_power_w` or, where lower, that of the `power_class` (PC3 23 dBm, PC2 26
-    dBm).
+    Raises:
+        InputError: A value is outside its limits.
     """
 
     rate_model: Literal["shannon", "cqi", "mcs"] = "shannon"
@@ -87,28 +98,33 @@ class Link:
 
     @property
     def snr_gap(self) -> float:
-        """The gap as a power ratio, 1 for Shannon's rate itself."""
+        """Gap to Shannon's rate as a power ratio, 1 for Shannon's rate itself."""
         return float(db_to_linear(self.snr_gap_db))
 
     @property
     def class_limit_w(self) -> float:
-        """Most power that the power class allows, W; inf without one."""
+        """Largest power that the power class allows, in W; inf without a class."""
         return POWER_CLASSES[self.power_class]
 
     @property
     def is_shannon(self) -> bool:
-        """Whether the efficiency is log2(1 + SNR / gap) at every SNR."""
+        """True where the efficiency is log2(1 + SNR / gap) at every SNR."""
         return self.rate_model == "shannon" and self.max_bps_hz is None
 
     @property
     def plans_shannon(self) -> bool:
-        """Whether the planned goodput is Shannon's rate at every SNR: no table, no cap, no
-        waterfall.
-        """
+        """True where the planned goodput has no table, cap or waterfall: Shannon's rate."""
         return self.is_shannon and self.packet_error != "waterfall"
 
     def efficiency_bps_hz(self, snr: ArrayLike) -> Array:
-        """Efficiency eta at a linear SNR, (bit/s)/Hz; any shape, non-decreasing, 0 at SNR 0."""
+        """Efficiency eta at a signal-to-noise ratio, non-decreasing, 0 at SNR 0.
+
+        Args:
+            snr: Linear SNR inside the client's band; any shape.
+
+        Returns:
+            Efficiency in (bit/s)/Hz; the shape of `snr`.
+        """
         supported = shannon_rate_bps(1.0, np.asarray(snr, dtype=np.float64) / self.snr_gap)
         if self.rate_model != "shannon":
             rows = EFFICIENCIES_BPS_HZ[self.rate_model]
@@ -116,19 +132,30 @@ class Link:
         return np.minimum(supported, np.inf if self.max_bps_hz is None else self.max_bps_hz)
 
     def share_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
-        """b eta(SNR / b): rate in bit/s per hertz of the whole band over a share b, for noise with
-        a density; any shape.
+        """Rate b eta(SNR / b) over a fraction b of the band, for noise with a density.
 
-        `snr` is the linear one over the whole band ([WFL] erratum W7). With a table a wider
-        share may carry less, where it takes SNR / b below a row: a client leaves no part of its
-        share empty.
+        With a table a wider fraction may carry less, where it takes SNR / b below a row: a client
+        leaves no part of its band empty.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; any shape.
+            snr: Linear SNR over the whole band ([WFL] erratum W7); broadcast against b.
+
+        Returns:
+            Rate in bit/s per hertz of the whole band.
         """
         band = np.asarray(bandwidth_fraction, dtype=np.float64)
         return np.asarray(band * self.efficiency_bps_hz(snr_in_band(band, snr)))
 
     def goodput_bps_hz(self, bandwidth_fraction: ArrayLike, snr: ArrayLike) -> Array:
-        """`share_bps_hz` times the probability 1 - q that a packet gets through the waterfall; any
-        shape.
+        """Goodput: `share_bps_hz` times the probability 1 - q that a packet survives the waterfall.
+
+        Args:
+            bandwidth_fraction: Fraction b of the band; any shape.
+            snr: Linear SNR over the whole band; broadcast against b.
+
+        Returns:
+            Goodput in bit/s per hertz of the whole band.
         """
         rate = self.share_bps_hz(bandwidth_fraction, snr)
         if self.packet_error != "waterfall":
@@ -136,8 +163,13 @@ class Link:
         return rate * (1.0 - self.waterfall_loss(snr_in_band(bandwidth_fraction, snr)))
 
     def waterfall_loss(self, snr: ArrayLike) -> Array:
-        """Probability q = 1 - exp(-m / SNR) that a packet is lost at a linear SNR; any shape, 1 at
-        SNR 0.
+        """Probability q = 1 - exp(-m / SNR) that a packet is lost, 1 at SNR 0.
+
+        Args:
+            snr: Linear SNR inside the client's band; any shape.
+
+        Returns:
+            Probability in [0, 1]; the shape of `snr`.
         """
         with np.errstate(divide="ignore"):
             return -np.expm1(-self.waterfall_threshold / np.asarray(snr, dtype=np.float64))

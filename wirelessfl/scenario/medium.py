@@ -1,26 +1,31 @@
-"""How the band is shared over time within a round."""
+"""Medium of the uplink: use of the band over time within a round."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from wirelessfl.errors import check_choice, check_number
 
-LEAST_COHERENCE_S = 1e-9  # beyond any channel
+LEAST_COHERENCE_S = 1e-9  # shorter than that of any channel
 BANDS = ("static", "work-conserving")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Medium:
-    """What happens on the band within a round; its fields stand in section `scenario` of a scenario
-    file.
+    """Use of the band over time, dropouts and downlink broadcast; part of section `scenario`.
 
-    `bands`: `static`, a client has its own share for the whole round; `work-conserving`, the whole
-    band is always divided over those who are sending, in proportion to their shares (equally where
-    these are all 0). `coherence_s`: the gain changes that often within a round, where the channel
-    says how; by default never. `dropout_probability`: a client is lost in a round with this
-    probability, at a moment uniform over the deadline, unless it has finished by then.
-    `downlink_broadcast`: one dense copy for everybody who takes part, at the slowest one's downlink
-    rate, instead of one for each.
+    Attributes:
+        bands: Division of the band over time. static: a client has its own fraction for the whole
+            round; work-conserving: the whole band is always divided among the transmitting clients,
+            in proportion to their fractions (equally where these are all 0).
+        coherence_s: Coherence time in s, after which the gain changes within a round where the
+            channel model says how; at least 1e-9. Not set: the gain is constant within a round.
+        dropout_probability: Probability that a client is lost in a round, at a moment uniform over
+            the deadline, unless it has finished by then; from 0 to 1.
+        downlink_broadcast: Send one dense copy of the model to all participants, at the downlink
+            rate of the slowest one, instead of one copy to each.
+
+    Raises:
+        InputError: A value is outside its limits.
     """
 
     bands: Literal["static", "work-conserving"] = "static"

@@ -10,19 +10,30 @@ from wirelessfl.errors import check_choice, check_number
 
 Array = NDArray[np.float64]
 
-MOST_RATE_HZ = 1e5  # every background job is events of its own
+MOST_RATE_HZ = 1e5  # limits the run time: every background job is several events
 CPUS = ("fixed", "dvfs", "loaded")
 BACKGROUNDS = ("exponential", "deterministic")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """How fast cycles are done; its fields stand in section `scenario` of a scenario file.
+    """Frequency scaling and background load of the clients' CPUs; part of section `scenario`.
 
-    `cpu`: `fixed` runs at `cpu_hz`; `dvfs` at the lowest frequency between `min_cpu_hz` and
-    `cpu_hz` with which the client would finish at the deadline as planned; `loaded` runs at
-    `cpu_hz` and is interrupted by background jobs that arrive at `background_rate_hz` and hold the
-    CPU for `background_job_s` each (mean of an exponential, or always).
+    Attributes:
+        cpu: Kind of processor. fixed: runs at `cpu_hz`; dvfs: runs at the lowest frequency between
+            `min_cpu_hz` and `cpu_hz` with which the client would finish at the deadline as planned;
+            loaded: runs at `cpu_hz` and is interrupted by background jobs.
+        min_cpu_hz: Lowest frequency of `dvfs` in Hz; above 0 and, under `dvfs`, at most the
+            smallest `cpu_hz`.
+        background_rate_hz: Arrival rate of background jobs in 1/s; from 0 to 1e5. The utilisation
+            `background_rate_hz` x `background_job_s` is at most 0.99.
+        background_job_s: Time that a background job occupies the CPU, in s; above 0; the mean where
+            the times are exponential.
+        background: Distribution of that time. exponential: exponential of mean `background_job_s`;
+            deterministic: always `background_job_s`.
+
+    Raises:
+        InputError: A value is outside its limits.
     """
 
     cpu: Literal["fixed", "dvfs", "loaded"] = "fixed"
@@ -45,11 +56,18 @@ class Processor:
 
     @property
     def utilisation(self) -> float:
-        """Share of time that background jobs hold the CPU."""
+        """Fraction of time in which background jobs occupy the CPU."""
         return self.background_rate_hz * self.background_job_s
 
-    def background_s(self, generator: np.random.Generator) -> float:
-        """How long one background job holds the CPU."""
+    def background_s(self, rng: np.random.Generator) -> float:
+        """Draw the time that one background job occupies the CPU.
+
+        Args:
+            rng: Generator of exponential times; unused for deterministic ones.
+
+        Returns:
+            Time in s.
+        """
         if self.background == "deterministic":
             return self.background_job_s
-        return float(generator.exponential(self.background_job_s))
+        return float(rng.exponential(self.background_job_s))

@@ -1,4 +1,4 @@
-"""What does not change from round to round: the cell and its clients."""
+"""Scenario of a run: the cell and its clients, constant over all rounds."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,41 +15,65 @@ from wirelessfl.scenario.processor import Processor
 
 DEADLINE_POLICIES = ("wait", "drop", "late-next-round")
 MOST_CLIENTS = 1_000_000
-LEAST, MOST = (
-    1e-60,
-    1e60,
-)  # beyond any cell; every product and quotient of a round stays within a float
-NEAREST_M, FARTHEST_M = 1e-3, 1e9
+# Limits beyond any cell, within which every product and quotient of a round stays within a float.
+LEAST = 1e-60
+MOST = 1e60
+NEAREST_M = 1e-3
+FARTHEST_M = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A cell: what does not change from round to round.
+    """A cell and its clients, constant over all rounds; section `scenario` of a scenario file.
 
     `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple).
-    Clients stand at `distance_m` or, when that is not given, evenly spaced over `distance_range_m`.
-    `downlink_rate_bps` is what each client receives at, apart from the band of the uplink; when it
-    is not given the downlink takes no time, as in the papers. `noise_psd_w_per_hz` makes noise grow
-    with a client's share of the band and takes the place of `noise_power_w`, which does not; so
-    does `noise_figure_db`, which stands for the density of thermal noise.
+    Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
+    Values above 0 lie between 1e-60 and 1e60 unless stated otherwise, so that every product and
+    quotient of a round stays within a float.
 
-    `deadline_policy` is what happens to an update that is late: `wait`, everybody is waited for;
-    `drop`, it is left out; `late-next-round`, the round ends at the deadline and the update joins a
-    later one (see `Backlog`). `link`, `processor` and `medium` hold the parts of the cell that are
-    off by default. Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to
-    its Table I).
+    Attributes:
+        clients: Number K of clients; from 1 to 1,000,000.
+        deadline_s: Deadline of a round (the latency threshold of [WFL]) in s; above 0.
+        bandwidth_hz: Bandwidth B of the uplink that all clients divide, in Hz; above 0.
+        noise_power_w: Noise power in W, independent of a client's fraction of the band ([WFL] eq.
+            (13)); above 0; the default is -110 dBm. Without effect where a noise density is given.
+        transmit_power_w: Transmit power of each client in W; above 0; the default is 28 dBm.
+        cpu_hz: CPU frequency of each client in Hz; above 0.
+        cycles_per_weight: CPU cycles of one update of one weight; above 0.
+        distance_m: Distance of each client from the server in m; from 1e-3 to 1e9. Not set: evenly
+            spaced over `distance_range_m`.
+        distance_range_m: Nearest and farthest distance in m of clients without `distance_m`; from
+            1e-3 to 1e9, in this order.
+        effective_capacitance: kappa of the CPU energy kappa cycles f^2, in J s^2; from 0 to 1e60.
+        deadline_policy: Treatment of late updates. wait: the round ends with the last client; drop:
+            late updates are discarded; late-next-round: the round ends at the deadline and a late
+            update joins a later round (see `Backlog`).
+        downlink_rate_bps: Rate in bit/s at which each client receives, apart from the band of the
+            uplink; above 0. Not set: the downlink takes no time, as in the papers.
+        noise_psd_w_per_hz: Noise power spectral density N0 in W/Hz, with which the noise grows with
+            a client's fraction of the band; above 0; replaces `noise_power_w`. Not set: fixed noise
+            power.
+        noise_figure_db: Noise figure in dB over thermal noise of -174 dBm/Hz, another way to give
+            the noise density; at least 0; excludes `noise_psd_w_per_hz`. Not set: none.
+        link: Rate model, packet errors and transmit power control.
+        processor: Frequency scaling and background load of the clients' CPUs.
+        medium: Use of the band over time, dropouts and downlink broadcast.
+
+    Raises:
+        InputError: A value is outside its limits, a per-client field has another number of values
+            than `clients`, or two fields contradict each other.
     """
 
     clients: int = 10
     deadline_s: float = 0.025
     bandwidth_hz: float = 20e6
-    noise_power_w: float = 1e-14  # -110 dBm
-    transmit_power_w: PerClient = 0.6309573444801932  # 28 dBm
+    noise_power_w: float = 1e-14
+    transmit_power_w: PerClient = 0.6309573444801932
     cpu_hz: PerClient = 3e9
     cycles_per_weight: PerClient = 360.0
     distance_m: PerClient | None = None
     distance_range_m: tuple[float, float] = (160.0, 530.0)
-    effective_capacitance: float = 1e-28  # kappa of the CPU energy kappa * cycles * f^2, in J s^2
+    effective_capacitance: float = 1e-28
     deadline_policy: Literal["wait", "drop", "late-next-round"] = "wait"
     downlink_rate_bps: PerClient | None = None
     noise_psd_w_per_hz: float | None = None
@@ -97,37 +121,49 @@ class Scenario:
             check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0)
             if self.noise_psd_w_per_hz is not None:
                 raise InputError(
-                    f"scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say how dense the noise is: "
+                    "scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say "
+                    "how dense the noise is: "
                     f"give one, got {self.noise_figure_db:g} and {self.noise_psd_w_per_hz:g}"
                 )
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
             raise InputError(
-                f"scenario.distance_range_m must be (nearest, farthest), got {self.distance_range_m}"
+                "scenario.distance_range_m must be (nearest, farthest), "
+                f"got {self.distance_range_m}"
             )
         for name in PER_CLIENT:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.clients:
                 raise InputError(
-                    f"scenario.{name} must hold {self.clients} values (scenario.clients), got {len(value)}"
+                    f"scenario.{name} must hold {self.clients} values (scenario.clients), "
+                    f"got {len(value)}"
                 )
-        slowest_hz, least_hz = self.per_client("cpu_hz").min(), self.processor.min_cpu_hz
+        slowest_hz = self.per_client("cpu_hz").min()
+        least_hz = self.processor.min_cpu_hz
         if self.processor.cpu == "dvfs" and least_hz > slowest_hz:
             raise InputError(
-                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, got {least_hz:g}"
+                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, "
+                f"got {least_hz:g}"
             )
 
     @property
     def noise_density_w_per_hz(self) -> float | None:
-        """Spectral density of the noise; None when its power is fixed, whatever the band
-        ([WFL] eq. (13)).
+        """Power spectral density of the noise in W/Hz.
+
+        None when the noise power is fixed, whatever the band ([WFL] eq. (13)).
         """
         if self.noise_figure_db is not None:
             return float(thermal_noise_w(1.0, self.noise_figure_db))
         return self.noise_psd_w_per_hz
 
     def per_client(self, name: str) -> Array:
-        """Field `name` as a read-only array of shape (K,); a downlink that takes no time has rate
-        inf.
+        """Values of a `PerClient` field.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            A read-only array of shape (K,), in the unit of the field; a downlink that takes no time
+            has rate inf.
         """
         if name not in self._arrays:
             array = np.array(np.broadcast_to(self._given(name), (self.clients,)))
@@ -137,7 +173,7 @@ class Scenario:
 
     @cached_property
     def _arrays(self) -> dict[str, Array]:
-        """What `per_client` has made so far: every round asks for the same arrays many times."""
+        """Cache of `per_client`: every round asks for the same arrays many times."""
         return {}
 
     def _given(self, name: str) -> Array:

@@ -1,19 +1,19 @@
-"""The goodput of a share of the band in increasing concave pieces, for noise with a density.
+"""Goodput of a fraction of the band in increasing concave pieces, for noise with a density.
 
-A client with signal-to-noise ratio g over the whole band B sees SNR = g / b in its share b, so it
-carries
+A client with signal-to-noise ratio g over the whole band B sees SNR = g / b in its fraction b, so
+it carries
 
     R(b) = B g phi(b / g),    phi(u) = u eta(1 / u) exp(-m u),
 
 with the link's efficiency eta and, for a waterfall of packet errors, its threshold m (0 without):
 one function phi of the width u = b / g for all clients. Row i of a table holds down to the SNR that
 Shannon's rate needs for it, gap (2^eta_i - 1), that is up to a width u_i, and Shannon's rate is
-above the row there. So on its piece u_{i-1} < u <= u_i
+above the row up to that width. So on its piece u_{i-1} < u <= u_i
 
     phi_i(u) = u min(eta_i, log2(1 + 1 / (gap u))) exp(-m u),
 
-increasing and concave up to the width at which packet errors begin to cost more than band adds
-(1 / m on a row), where the piece ends. Shannon's rate and a cap are a single piece, with the cap in
+increasing and concave up to the width at which packet errors begin to cost more than band adds (1 /
+m on a row), where the piece ends. Shannon's rate and a cap are a single piece, with the cap in
 place of eta_i; a table is a sawtooth.
 """
 
@@ -28,24 +28,28 @@ from wirelessfl.radio.snr_and_rate import noise_psd_band, noise_psd_slope, shann
 from wirelessfl.scenario.link import Link
 
 Array = NDArray[np.float64]
-# of the width at which a row ends: rounding must not push a share over the edge
+# A row ends at this fraction of its width, so that rounding does not push a band over the edge.
 _INSIDE = 1.0 - 1e-12
-_WIDEST, _NARROWEST = 1e30, 1e-300  # widths beyond which Shannon's rate does not change in floats
+# Widths beyond which Shannon's rate does not change in floats.
+_WIDEST = 1e30
+_NARROWEST = 1e-300
 _HALVINGS = 80
-_STEPS = 100  # of Newton's method, which needs about 5 and 50 next to the end of a piece
+# Newton's method needs about 5 steps, and 50 next to the end of a piece.
+_STEPS = 100
 _ROUNDING = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RatePieces:
-    """The pieces of phi from narrow to wide.
+    """Pieces of phi from narrow to wide.
 
-    Args:
-        most_bps_hz: Efficiency that a piece does not exceed, (bit/s)/Hz, inf without limit; (P,).
+    Attributes:
+        most_bps_hz: Efficiency that a piece does not exceed, in (bit/s)/Hz, inf without limit;
+            (P,).
         widest: Width u_i at which a piece ends, increasing; (P,).
         snr_gap: Gap to Shannon's rate as a power ratio.
         threshold: m of the waterfall, 0 without.
-        is_table: Whether every piece ends before Shannon's rate falls below its efficiency.
+        is_table: True where every piece ends before Shannon's rate falls below its efficiency.
     """
 
     most_bps_hz: Array
@@ -56,24 +60,22 @@ class RatePieces:
 
     @property
     def count(self) -> int:
-        """P."""
+        """Number P of pieces."""
         return self.widest.size
 
     @property
     def is_linear(self) -> bool:
-        """Whether goodput is proportional to the width on every piece: a table without packet
-        errors.
-        """
+        """True for a table without packet errors: goodput proportional to width on every piece."""
         return self.is_table and self.threshold == 0
 
     @cached_property
     def narrowest(self) -> Array:
-        """The width at which a piece begins; (P,)."""
+        """Width at which each piece begins; (P,)."""
         return np.concatenate([[0.0], self.widest[:-1]])
 
     @cached_property
     def edges(self) -> Array:
-        """The widths at which the slope falls: where pieces end, or a cap on Shannon's rate."""
+        """Widths at which the slope falls: the ends of pieces, or a cap on Shannon's rate."""
         if self.is_table or np.isinf(self.most_bps_hz[0]):
             return self.widest
         capped = 1.0 / (self.snr_gap * np.expm1(self.most_bps_hz * np.log(2.0)))
@@ -81,11 +83,19 @@ class RatePieces:
 
     @cached_property
     def best(self) -> Array:
-        """The most that any width up to the end of a piece carries; (P,)."""
+        """Largest goodput of any width up to the end of each piece; (P,)."""
         return np.maximum.accumulate(self.goodput(np.arange(self.count), self.widest))
 
     def goodput(self, piece: NDArray[np.intp], width: ArrayLike) -> Array:
-        """phi_i(u) in (bit/s)/Hz per SNR; the shape of `piece` and `width`."""
+        """Goodput phi_i(u).
+
+        Args:
+            piece: Index i of the piece; any shape.
+            width: Width u; the shape of `piece`.
+
+        Returns:
+            Goodput in (bit/s)/Hz per SNR; the shape of `piece`.
+        """
         width = np.asarray(width, dtype=np.float64)
         efficiency = self.most_bps_hz[piece]
         if not self.is_table:
@@ -93,7 +103,15 @@ class RatePieces:
         return np.asarray(width * efficiency * np.exp(-self.threshold * width))
 
     def slope(self, piece: NDArray[np.intp], width: ArrayLike) -> Array:
-        """d phi_i / du; the shape of `piece` and `width`."""
+        """Derivative d phi_i / du.
+
+        Args:
+            piece: Index i of the piece; any shape.
+            width: Width u; the shape of `piece`.
+
+        Returns:
+            Slope; the shape of `piece`.
+        """
         width = np.asarray(width, dtype=np.float64)
         efficiency = without_errors = self.most_bps_hz[piece]
         if not self.is_table:
@@ -107,10 +125,17 @@ class RatePieces:
         return np.asarray((without_errors - lost * efficiency) * np.exp(-lost))
 
     def width_on(self, piece: NDArray[np.intp], goodput: ArrayLike) -> Array:
-        """The width at which phi_i is `goodput`, inf where it never is; the shape of both.
+        """Width at which phi_i has a given goodput.
 
-        Without packet errors closed formulas; with them Newton's method climbs from there, since
+        A closed formula without packet errors; with them Newton's method climbs from there, since
         phi_i is concave.
+
+        Args:
+            piece: Index i of the piece; any shape.
+            goodput: Goodput in (bit/s)/Hz per SNR; the shape of `piece`.
+
+        Returns:
+            Width; the shape of both, inf where the piece does not reach the goodput.
         """
         piece, goodput = np.broadcast_arrays(piece, np.asarray(goodput, dtype=np.float64))
         end = self.widest[piece]
@@ -130,7 +155,14 @@ class RatePieces:
         return np.where(reached, width, np.inf)
 
     def width_at(self, goodput: ArrayLike) -> Array:
-        """The smallest width that carries `goodput`, inf where none does; any shape."""
+        """Smallest width with a given goodput.
+
+        Args:
+            goodput: Goodput in (bit/s)/Hz per SNR; any shape.
+
+        Returns:
+            Width; the shape of `goodput`, inf where no width reaches it.
+        """
         goodput = np.asarray(goodput, dtype=np.float64)
         piece = np.searchsorted(self.best * (1.0 + _ROUNDING), goodput, side="left")
         found = self.width_on(
@@ -139,7 +171,14 @@ class RatePieces:
         return np.where(piece < self.count, found, np.inf)
 
     def piece_at(self, width: ArrayLike) -> NDArray[np.intp]:
-        """The piece that a width lies on, the last one beyond the end; any shape."""
+        """Piece that contains a width, the last one beyond the end.
+
+        Args:
+            width: Width u; any shape.
+
+        Returns:
+            Index of the piece; the shape of `width`.
+        """
         return np.minimum(np.searchsorted(self.widest, width, side="left"), self.count - 1)
 
     def _snr(self, width: Array) -> Array:
@@ -148,7 +187,14 @@ class RatePieces:
 
 @lru_cache(maxsize=64)
 def rate_pieces(link: Link) -> RatePieces:
-    """The pieces of the goodput of `link`, noise having a density."""
+    """Pieces of the goodput of a link for noise with a density.
+
+    Args:
+        link: Rate model and packet errors.
+
+    Returns:
+        The pieces.
+    """
     most_bps_hz = np.inf if link.max_bps_hz is None else link.max_bps_hz
     threshold = link.waterfall_threshold if link.packet_error == "waterfall" else 0.0
     if link.rate_model == "shannon":
@@ -166,7 +212,8 @@ def rate_pieces(link: Link) -> RatePieces:
     widest = _INSIDE / (link.snr_gap * np.expm1(rows * np.log(2.0)))
     if threshold > 0:
         rising = threshold * np.concatenate([[0.0], widest[:-1]]) < 1.0
-        rows, widest = rows[rising], np.minimum(widest[rising], 1.0 / threshold)
+        rows = rows[rising]
+        widest = np.minimum(widest[rising], 1.0 / threshold)
     return RatePieces(
         most_bps_hz=np.minimum(rows, most_bps_hz),
         widest=widest,
@@ -177,8 +224,9 @@ def rate_pieces(link: Link) -> RatePieces:
 
 
 def _peak(whole: RatePieces) -> Array:
-    """The width at which Shannon's rate stops rising for packet errors, by bisection in its
-    logarithm; (1,).
+    """Width at which Shannon's rate stops rising because of packet errors; (1,).
+
+    Bisection in the logarithm of the width.
     """
     low, high = np.log(_NARROWEST), np.log(_WIDEST)
     first = np.zeros(1, dtype=np.intp)
@@ -186,4 +234,5 @@ def _peak(whole: RatePieces) -> Array:
         middle = 0.5 * (low + high)
         rising = whole.slope(first, np.exp(np.array([middle])))[0] > 0
         low, high = (middle, high) if rising else (low, middle)
-    return np.exp(np.array([low]))
+    peak: Array = np.exp(np.array([low]))
+    return peak

@@ -69,4 +69,4 @@ def _comment(text: str) -> list[str]:
 
 
 def _same(value: Any, default: Any) -> bool:
-    return value == (list(default) if isinstance(default, tuple) else default)
+    return bool(value == (list(default) if isinstance(default, tuple) else default))

@@ -43,7 +43,7 @@ def toml_value(value: Any) -> str:
     if value is None:
         return "-"
     if value is REQUIRED:
-        return REQUIRED
+        return str(REQUIRED)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -14,7 +14,7 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_before_start
 from wirelessfl.records.correlated_mean import effective_rounds, standard_error
-from wirelessfl.rounds import on_air, run_round
+from wirelessfl.rounds import run_round, simulate_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
 Array = NDArray[np.float64]
@@ -136,7 +136,7 @@ def _timing(
     experiment: Experiment, trainer: NoTraining, backlog: Backlog, round: int
 ) -> RoundTiming:
     """The cell of one round with its trace, which is not recorded but drawn again."""
-    return on_air(experiment, trainer.demand(None), backlog, round)[2]
+    return simulate_round(experiment, trainer.demand(None), backlog, round)[2]
 
 
 def distribution(seconds: Array) -> dict[str, float | None]:

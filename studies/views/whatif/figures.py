@@ -1,8 +1,10 @@
 """The figure of a what-if analysis: curves over one field, or maps over two."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimizers import WhatIf
 from studies.report.curves import COLOURS, LINES
@@ -10,9 +12,12 @@ from studies.report.output import new_figure
 from studies.views.whatif.tables import FoundBreakpoints
 from studies.views.whatif.units import label_of, shown, value_of
 
+Array = NDArray[np.float64]
 COUNTS = ("starved", "infeasible", "left_out", "late")
 MOST_CURVES = len(COLOURS)
-PANELS = (  # measure, axis label, from the measure to what is shown
+PANELS: tuple[
+    tuple[str, str, Callable[[Array], Array]], ...
+] = (  # measure, axis label, from the measure to what is shown
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
     ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
     ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),

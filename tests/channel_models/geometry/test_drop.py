@@ -1,3 +1,5 @@
+"""Drops: uniform positions in discs and hexagons, given positions."""
+
 import numpy as np
 import pytest
 from scipy import stats

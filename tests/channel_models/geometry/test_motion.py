@@ -1,3 +1,5 @@
+"""Motion: straight lines with reflection, random waypoints, reproducibility."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Sector antennas against the pattern of TR 38.901."""
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def test_one_sector_is_alike_everywhere():
 
 
 def test_three_sectors_have_the_standards_pattern():
-    """8 dBi ahead, 3 dB less at half the beam width, 12 (60/65)^2 dB less where two sectors meet."""
+    """8 dBi ahead, 3 dB less at half the beam width, 12 (60/65)^2 dB less between sectors."""
     gain = Sector(sectors=3).gain_db(at([0.0, 32.5, -32.5, 60.0, 120.0, 240.0, 180.0, 272.5]))
     meet = 8.0 - 12.0 * (60.0 / 65.0) ** 2
     np.testing.assert_allclose(gain, [8.0, 5.0, 5.0, meet, 8.0, 8.0, meet, 5.0], atol=1e-9)

@@ -1,3 +1,5 @@
+"""Outdoor-to-indoor loss of TR 38.901: means, spreads and depths of the standard."""
+
 import numpy as np
 import pytest
 

@@ -21,7 +21,7 @@ CASES = [
 
 
 def branch_cdf(x, k, summed=1):
-    """P(sum of branch powers < x) for Rician factor k: 2 (k+1) times it is noncentral chi-squared."""
+    """P(sum of branch powers < x) for Rician k: 2 (k+1) times it is noncentral chi-squared."""
     return (
         stats.ncx2.cdf(2 * (k + 1) * x, 2 * summed, 2 * k * summed)
         if k

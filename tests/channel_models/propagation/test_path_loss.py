@@ -1,3 +1,5 @@
+"""Path-loss formulas against closed forms, ranges and refusals."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Correlated shadowing: distribution, correlation over distance, reproducibility."""
+
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,4 +1,4 @@
-"""Mutated optimal answers: the certificate of every answer that is worse or impossible must show it.
+"""Mutations of optimal answers: a worse or impossible answer must show in its certificate.
 
 Whether a mutation does damage is decided without the certificate: by the limits of the problem and
 by the objective. All mutations of one answer are certified as one batch.

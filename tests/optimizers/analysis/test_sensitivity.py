@@ -34,7 +34,7 @@ def shifted(p, field, client, size):
 
 
 def slope(change, step):
-    """Fourth-order difference quotient, and whether left and right agree (no kink within the step)."""
+    """Fourth-order difference quotient, and whether left and right agree (no kink in the step)."""
     at = {shift: optimum(change(shift * step)) for shift in (-2, -1, 0, 1, 2)}
     left, right = (at[0] - at[-1]) / step, (at[1] - at[0]) / step
     smooth = abs(left - right) <= 2e-3 * max(abs(left), abs(right)) + 1e-9
@@ -136,7 +136,7 @@ def test_who_takes_no_part_has_no_sensitivity_and_who_starves_no_use_for_fewer_b
     assert found.upload_bits[2] == 0
     assert found.fixed_upload_bits[2] == pytest.approx(
         -a.bandwidth_price / 1e6
-    )  # who must upload needs band
+    )  # a client that must upload needs band
     assert found.log_gain is None
     assert found.gain_db is None
 

@@ -51,7 +51,7 @@ def test_clients_left_out_are_counted_as_such():
 
 
 def test_a_point_that_breaks_its_deadline_is_counted_and_on_no_front():
-    """A common ratio on equal bands: at short deadlines clients are late, and beat no other point."""
+    """A common ratio on equal bands: at short deadlines clients are late and beat no point."""
     found = what_if(scenario_s(), {"deadline_s": DEADLINES}, "equal-common")
     late, slowest_s = found.mean("late"), found.mean("latency_s")
     np.testing.assert_array_equal(late > 0, slowest_s > np.array(DEADLINES) * (1 + 1e-9))

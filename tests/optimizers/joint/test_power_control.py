@@ -1,4 +1,4 @@
-"""The claim of the documentation about transmit power: a geometric program, a few percent cheaper."""
+"""Power control at given ratios: a geometric program, a few percent cheaper than full power."""
 
 import math
 

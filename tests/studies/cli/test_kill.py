@@ -34,6 +34,7 @@ def _rounds(path: Path) -> int:
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(20))
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     moment, whole, tmp_path, capsys, monkeypatch

@@ -23,9 +23,10 @@ def trained(monkeypatch):
     plugin_folder.use(monkeypatch)
     asked = []
     monkeypatch.setattr(plugins.load("algorithms", "bowl"), "trained", asked)
-    monkeypatch.setattr(
-        single, "draw_run", lambda folder: folder.plots.joinpath("drawn").touch()
-    )  # a second each
+    for module in (single, stacked):
+        monkeypatch.setattr(
+            module, "draw_run", lambda folder: folder.plots.joinpath("drawn").touch()
+        )  # a second each
     return asked
 
 

@@ -89,6 +89,7 @@ def test_fedht_that_keeps_everything_is_federated_averaging_bit_for_bit():
     assert (metrics.loss, accuracy) == (costs.loss, expected)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bits():
     algorithm = SparseProxskipLocal(task=TASK, descent=DESCENT)
     (loop, _, accuracy), (workers, _, again) = (

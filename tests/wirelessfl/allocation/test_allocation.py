@@ -1,3 +1,5 @@
+"""Allocation problem and its answer: latencies, status, shortfall and reasons."""
+
 import numpy as np
 import pytest
 
@@ -206,8 +208,9 @@ def test_a_late_client_is_late_at_ratio_one_whatever_its_cap():
 
 
 def test_caps_that_do_not_fit_are_named_with_the_missing_band():
-    """At ratio 0.5 each needs 0.5 * 20 ms of the band in 20 - 5 = 15 ms: two thirds, one third too
-    much together.
+    """Two clients at ratio 0.5 need two thirds of the band each, one third too much in total.
+
+    Each uploads for 0.5 * 20 ms over the whole band in 20 - 5 = 15 ms.
     """
     a = allocation(
         problem(upload_bits=[2e6, 2e6], max_pruning_ratio=0.5, bandwidth_hz=30e6), 0.5, 0.7

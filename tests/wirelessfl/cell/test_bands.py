@@ -42,8 +42,9 @@ def test_processor_sharing_by_hand(work_s, bits, share, expected_s):
 
 
 def test_rates_of_unequal_clients_by_hand():
-    """SNR 3 and 1 on half the band each: 1 and 0.5 Mbit/s; then 1.5 Mbit at 1 Mbit/s over all of
-    it.
+    """A client gets the whole band when the other one has finished.
+
+    SNR 3 and 1 on half the band each: 1 and 0.5 Mbit/s; then 1.5 Mbit at 1 Mbit/s over all of it.
     """
     np.testing.assert_allclose(finish_s([0, 0], [1e6, 2e6], snr=[3.0, 1.0]), [1.0, 2.5], rtol=1e-12)
 
@@ -70,7 +71,7 @@ def test_who_drops_out_leaves_the_band_to_the_others():
         [0, 0], [8e6, 1.5e6], bands="work-conserving", deadline_s=2.0, dropout_probability=0.5
     )
     for seed in range(30):
-        timing = cell.simulate(*case, rng=Streams(seed))
+        timing = cell.simulate(*case, streams=Streams(seed))
         if timing.lost.tolist() == [True, False]:
             gone_s = next(time_s for time_s, _, event in timing.trace if event == "dropped out")
             np.testing.assert_allclose(timing.finish_s[1], max(gone_s, 0) / 2 + 1.5, rtol=1e-12)

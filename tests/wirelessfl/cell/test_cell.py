@@ -1,3 +1,5 @@
+"""A round of the cell without impairments against [WFL] eq. (16)-(18)."""
+
 import dataclasses
 
 import numpy as np
@@ -19,8 +21,9 @@ cases = st.tuples(st.integers(0, 2**32), st.integers(1, 7))
 @CHECKED
 @given(cases)
 def test_a_round_is_the_formula(case):
-    """finish_s is T_k of [WFL] eq. (16)-(17) written out here, round_s their maximum
-    [WFL] eq. (18), to 1e-12.
+    """The times are those of the formulas, to 1e-12.
+
+    finish_s is T_k of [WFL] eq. (16)-(17) written out here, round_s their maximum [WFL] eq. (18).
     """
     scenario, channel, demand = make_case(*case)
     allocation = random_allocation(case[0], scenario, channel, demand)
@@ -53,7 +56,7 @@ def test_the_trace_tells_the_round_in_order_of_time(case, policy):
     times = [time_s for time_s, _, _ in timing.trace]
     assert times == sorted(times)
     for client in range(scenario.clients):
-        mine = [(time_s, event) for time_s, who, event in timing.trace if who == client]
+        mine = [(time_s, event) for time_s, number, event in timing.trace if number == client]
         assert [event for _, event in mine] == ["fixed work done", "prunable work done", "uploaded"]
         assert mine[1][0] == pytest.approx(timing.compute_s[client], rel=1e-12)
         assert mine[2][0] == timing.finish_s[client]
@@ -64,8 +67,9 @@ def test_the_trace_tells_the_round_in_order_of_time(case, policy):
 @CHECKED
 @given(cases)
 def test_the_downlink_comes_first_and_takes_its_time(case):
-    """Written out: a client receives fixed and kept prunable bits at its own rate before it starts
-    to work.
+    """Download written out.
+
+    A client receives fixed and kept prunable bits at its own rate before it starts to work.
     """
     scenario, channel, demand = make_case(*case)
     rng = np.random.default_rng(case[0])
@@ -205,7 +209,7 @@ def test_policies(finish_s, policy, round_s):
 
 @pytest.mark.parametrize("policy", ["wait", "drop"])
 def test_an_infeasible_client_finishes_with_its_fixed_work(policy):
-    """b = 0 and rho = 1: nothing prunable is computed and nothing is sent."""
+    """Band b = 0 and rho = 1: nothing prunable is computed and nothing is sent."""
     scenario, channel, demand = make_case(3, 2, policy)
     fixed_s = formula.compute_s(scenario, demand.fixed_updates)
     scenario = dataclasses.replace(scenario, deadline_s=float(fixed_s[0]) / 2)
@@ -244,8 +248,9 @@ def test_the_cell_uses_the_true_channel_not_the_believed_one():
 
 
 def test_energy_by_hand():
-    """kappa * cycles * f^2 = 1e-28 * (2e5 + 0.5 * 4e5) * 300 * 1e18 = 12 mJ; the radio 0.5 W for 10
-    ms: 5 mJ.
+    """Energy of 12 mJ for the CPU and 5 mJ for the radio.
+
+    kappa * cycles * f^2 = 1e-28 * (2e5 + 0.5 * 4e5) * 300 * 1e18 = 12 mJ; 0.5 W for 10 ms: 5 mJ.
     """
     scenario = Scenario(
         clients=1, cpu_hz=1e9, cycles_per_weight=300.0, transmit_power_w=0.5, bandwidth_hz=1e6

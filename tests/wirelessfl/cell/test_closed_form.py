@@ -1,3 +1,5 @@
+"""Rates, seconds and joules in closed form against formulas written out."""
+
 import dataclasses
 
 import numpy as np
@@ -93,7 +95,7 @@ def test_by_default_the_rate_is_equation_13():
 
 
 def test_a_noise_density_raises_the_snr_of_a_smaller_share():
-    """b B log2(1 + SNR / (b gap)) written out, and its limit p h / (N0 gap ln 2) at b = 0."""
+    """Rate b B log2(1 + SNR / (b gap)) written out, with limit p h / (N0 gap ln 2) at b = 0."""
     scenario = Scenario(clients=6, noise_psd_w_per_hz=1e-20, link=Link(snr_gap_db=3.0))
     channel = make_channel(2)
     signal_hz = channel.gain * scenario.transmit_power_w / 1e-20 / 10**0.3
@@ -154,8 +156,9 @@ def test_outage_is_a_gain_below_the_believed_one(noise):
 
 
 def test_open_loop_power_follows_the_path_within_the_class():
-    """-80 dBm wanted in each of the 6 resource blocks (20 MHz / 18 / 180 kHz), half the loss made
-    up for, PC3.
+    """Target of -80 dBm in each of the 6 resource blocks (20 MHz / 18 / 180 kHz).
+
+    Half of the path loss is compensated; the power class is PC3.
     """
     link = Link(
         power_control="open-loop", power_class="pc3", p0_dbm=-40.0, path_loss_compensation=0.5

@@ -1,3 +1,5 @@
+"""Processors: frequency scaling against closed forms, background load against queueing theory."""
+
 import dataclasses
 
 import numpy as np
@@ -18,7 +20,7 @@ DVFS = Processor(cpu="dvfs")
 
 
 def planned(scenario, demand, communication_s, ratio):
-    """An allocation whose claim is `communication_s` on top of the work at the highest frequency."""
+    """Allocation whose latency is `communication_s` plus the work at the highest frequency."""
     seconds_per_update = scenario.per_client("cycles_per_weight") / scenario.per_client("cpu_hz")
     problem = AllocationProblem(
         deadline_s=scenario.deadline_s,
@@ -51,8 +53,8 @@ def work_only(clients, fixed, prunable):
 def test_dvfs_by_hand():
     """1e6 + 0.5 * 2e6 updates of 10 cycles, 20 Mcycles, and a deadline of 100 ms.
 
-    60 ms of transmission leave 40 ms, 0.5 GHz; 10 ms leave 90 ms, which is less than the lowest 0.3 GHz; 85 ms leave 15 ms, which 1 GHz cannot
-    do; so with 120 ms.
+    60 ms of transmission leave 40 ms, 0.5 GHz; 10 ms leave 90 ms, for which less than the lowest
+    0.3 GHz would do; 85 ms leave 15 ms, too few for 1 GHz, and so do 120 ms.
     """
     scenario = Scenario(
         clients=4, deadline_s=0.1, cpu_hz=1e9, cycles_per_weight=10.0, processor=DVFS
@@ -160,9 +162,10 @@ def run_work(processor, seconds, seed):
 
 @pytest.mark.parametrize("background", ["exponential", "deterministic"])
 def test_background_load_stretches_work(background):
-    """Each of the Poisson(lambda s) arrivals during s seconds of work opens a busy period of mean b
-    / (1 - rho), so the mean is s (1 + lambda b / (1 - rho)) = s / (1 - rho), when the CPU is found
-    idle.
+    """Mean time s / (1 - rho) of s seconds of work that find the CPU idle.
+
+    Each of the Poisson(lambda s) arrivals during the work opens a busy period of mean
+    b / (1 - rho), so the mean is s (1 + lambda b / (1 - rho)) = s / (1 - rho).
     """
     processor = dataclasses.replace(
         LOADED, background=background, background_rate_hz=125.0
@@ -175,9 +178,7 @@ def test_background_load_stretches_work(background):
 
 
 def test_work_in_parts_takes_as_long_as_in_one():
-    """A client works in two phases, one after another on the same CPU: 8 ms and 12 ms as 20 ms, rho
-    = 0.2.
-    """
+    """Two phases of work in sequence on the same CPU: 8 ms and 12 ms as 20 ms, at rho = 0.2."""
     env = simpy.Environment()
     generator = np.random.default_rng(1)
     done_s = []

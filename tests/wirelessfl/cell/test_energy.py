@@ -41,8 +41,8 @@ def test_no_client_spends_more_than_its_power_over_the_round(
     )
     allocation, owed = random_allocation(seed, scenario, channel, demand), Backlog.none(clients)
     for round_index in range(3):
-        rng = Streams(seed, round_index)
-        timing = cell.simulate(scenario, channel, demand, allocation, rng=rng, backlog=owed)
+        streams = Streams(seed, round_index)
+        timing = cell.simulate(scenario, channel, demand, allocation, streams=streams, backlog=owed)
         assert np.all(np.isfinite(timing.energy_j))
         assert np.all(timing.energy_j >= 0)
         assert np.all(timing.energy_j <= bound_j(scenario, channel, timing.round_s))

@@ -69,8 +69,9 @@ def test_events_are_the_formula_where_nothing_happens(
 
 
 def test_the_rate_changes_at_the_borders_of_blocks():
-    """Blocks of 1 s with 1 and 2 Mbit/s in turn: 4 Mbit from 0.5 s on are 0.5 + 2 + 1 Mbit until 3
-    s, then 0.25 s.
+    """Upload through blocks of 1 s with 1 and 2 Mbit/s in turn.
+
+    4 Mbit from 0.5 s on are 0.5 + 2 + 1 Mbit until 3 s, then 0.25 s.
     """
     case = by_hand(0.5, 4e6, blocks=lambda block: 3.0 if block % 2 else 1.0, coherence_s=1.0)
     timing = cell.simulate(*case)
@@ -119,7 +120,7 @@ def test_a_packet_is_sent_1_over_1_minus_q_times_and_a_client_loses_a_negative_b
 ):
     packets, clients = 20, 600
     case = by_hand(np.zeros(clients), packets * 1e3, **LOSSY, waterfall_threshold=threshold(loss))
-    timing = cell.simulate(*case, rng=Streams(3))
+    timing = cell.simulate(*case, streams=Streams(3))
     lost = timing.retransmissions
     law = stats.nbinom(packets, 1 - loss)
     assert lost.mean() == pytest.approx(
@@ -138,9 +139,7 @@ def test_a_packet_is_sent_1_over_1_minus_q_times_and_a_client_loses_a_negative_b
 
 
 def packet_by_packet(scenario, channel, bits, start_s, uniform, share):
-    """Written out for client 0: one packet after another through the blocks; when it ends and how
-    many were lost.
-    """
+    """End of the upload and number of lost packets of client 0, packet by packet."""
     clock_s, lost, packet, left_bits = start_s, 0, 0, bits
     while left_bits > 1e-9:
         to_send = min(1e3, left_bits)
@@ -166,9 +165,7 @@ def packet_by_packet(scenario, channel, bits, start_s, uniform, share):
     st.sampled_from(["waterfall", "outage"]),
 )
 def test_runs_of_packets_are_the_same_as_packet_by_packet(seed, bits, coherence_s, packet_error):
-    """Losses are looked up in runs; the same draws one by one, with another loss in every block,
-    end alike.
-    """
+    """Losses found in runs end like the same draws one by one, with another loss per block."""
 
     def blocks(block):
         return np.random.default_rng((seed, block)).uniform(0.5, 3.0)
@@ -184,7 +181,7 @@ def test_runs_of_packets_are_the_same_as_packet_by_packet(seed, bits, coherence_
         coherence_s=coherence_s,
         **changes,
     )
-    timing = cell.simulate(*case, rng=Streams(seed))
+    timing = cell.simulate(*case, streams=Streams(seed))
     uniform = Streams(seed).generator("packets", 0).random(5000)
     finish_s, lost = packet_by_packet(*case[:2], bits, start_s, uniform, case[3].bandwidth_fraction)
     assert timing.retransmissions.tolist() == [lost]
@@ -192,9 +189,7 @@ def test_runs_of_packets_are_the_same_as_packet_by_packet(seed, bits, coherence_
 
 
 def test_long_uploads_are_looked_at_in_parts():
-    """10 000 packets of 1 kbit, more than are looked ahead at: the same seconds as without errors,
-    and the mean.
-    """
+    """10 000 packets of 1 kbit, more than one run: the time without errors, and the mean."""
     case = by_hand(0.0, 1e7, **LOSSY, waterfall_threshold=1e-12)
     np.testing.assert_allclose(cell.simulate(*case).finish_s, [10.0], rtol=1e-9)
     again = cell.simulate(
@@ -204,8 +199,9 @@ def test_long_uploads_are_looked_at_in_parts():
 
 
 def test_who_gives_up_is_lost_and_nobody_waits_for_it():
-    """Client 0 sends at 2 Mbit/s what its gain does not carry: 8 packets of 500 bits at half the
-    band, all lost.
+    """Client 0 sends at 2 Mbit/s, which its gain does not carry.
+
+    It loses 8 packets of 500 bits at half the band.
     """
     case = by_hand(
         [0.001, 0.01], [1e4, 1e3], snr=[1.0, 3.0], believed_snr=[3.0, 3.0], packet_error="outage"
@@ -238,7 +234,7 @@ def test_who_gives_up_is_lost_and_nobody_waits_for_it():
 def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadline():
     clients, probability = 2000, 0.3
     case = by_hand(np.full(clients, 2.0), 0.0, deadline_s=1.0, dropout_probability=probability)
-    timing = cell.simulate(*case, rng=Streams(1))
+    timing = cell.simulate(*case, streams=Streams(1))
     assert timing.lost.mean() == pytest.approx(probability, abs=4 * np.sqrt(0.21 / clients))
     moments = [time_s for time_s, _ in lines_of(timing, "dropped out")]
     assert len(moments) == timing.lost.sum()
@@ -248,7 +244,9 @@ def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadl
         energy_j[client] = time_s * 0.1  # the cycles done until then
     np.testing.assert_allclose(timing.energy_j, energy_j, rtol=1e-9)
     np.testing.assert_array_equal(timing.lost, ~np.isfinite(timing.finish_s))
-    everybody = cell.simulate(changed(case[0], dropout_probability=1.0), *case[1:], rng=Streams(1))
+    everybody = cell.simulate(
+        changed(case[0], dropout_probability=1.0), *case[1:], streams=Streams(1)
+    )
     assert everybody.lost.all()
     assert (
         everybody.round_s == max(time_s for time_s, _ in lines_of(everybody, "dropped out")) < 1.0
@@ -257,11 +255,11 @@ def test_dropouts_come_with_their_probability_at_a_moment_uniform_over_the_deadl
 
 def test_a_dropout_matters_only_before_the_finish_and_stops_the_upload():
     timing = cell.simulate(
-        *by_hand([0.01], 0.0, deadline_s=1.0, dropout_probability=1.0), rng=Streams(0)
+        *by_hand([0.01], 0.0, deadline_s=1.0, dropout_probability=1.0), streams=Streams(0)
     )
     assert timing.delivered.all()
     case = by_hand([0.0], 5e6, deadline_s=1.0, dropout_probability=1.0)
-    gone = cell.simulate(*case, rng=Streams(0))
+    gone = cell.simulate(*case, streams=Streams(0))
     ((moment_s, _),) = lines_of(gone, "dropped out")
     np.testing.assert_allclose(gone.energy_j, [moment_s])  # 1 W until then
     np.testing.assert_allclose(gone.upload_s, [moment_s])
@@ -286,7 +284,7 @@ def test_the_same_seed_is_the_same_round_and_the_trace_is_in_order(seed, policy)
     scenario, channel = changed(scenario, **EVERYTHING), fading(seed % 1000, 6)
     allocation = random_allocation(seed, scenario, channel, demand)
     timing, again, other = (
-        cell.simulate(scenario, channel, demand, allocation, rng=Streams(seed, round))
+        cell.simulate(scenario, channel, demand, allocation, streams=Streams(seed, round))
         for round in (0, 0, 1)
     )
     assert timing.trace == again.trace
@@ -300,13 +298,11 @@ def test_the_same_seed_is_the_same_round_and_the_trace_is_in_order(seed, policy)
 
 
 def test_policies_and_bands_see_the_same_losses():
-    """Another rate shifts losses in time; which transmission is lost stays, and so does who drops
-    out.
-    """
+    """Another rate shifts losses in time, but the same transmissions and clients are lost."""
     case = by_hand(np.zeros(5), 2e4, **LOSSY, waterfall_threshold=threshold(0.4), deadline_s=0.1)
     timings = [
         cell.simulate(
-            changed(case[0], deadline_policy=policy, bands=bands), *case[1:], rng=Streams(5)
+            changed(case[0], deadline_policy=policy, bands=bands), *case[1:], streams=Streams(5)
         )
         for policy in ("wait", "drop")
         for bands in ("static", "work-conserving")
@@ -320,7 +316,7 @@ def test_policies_and_bands_see_the_same_losses():
         np.testing.assert_array_equal(timing.retransmissions, np.bincount(in_time, minlength=5))
     fewer = by_hand(np.zeros(3), 2e4, **LOSSY, waterfall_threshold=threshold(0.4))
     np.testing.assert_array_equal(
-        cell.simulate(*fewer, rng=Streams(5)).retransmissions, timings[0].retransmissions[:3]
+        cell.simulate(*fewer, streams=Streams(5)).retransmissions, timings[0].retransmissions[:3]
     )
 
 
@@ -356,7 +352,7 @@ def test_background_load_takes_time_and_no_energy_of_training():
     case = by_hand(np.full(50, 0.1), 1e3, cpu="loaded")
     free, loaded = (
         cell.simulate(changed(case[0], cpu="fixed"), *case[1:]),
-        cell.simulate(*case, rng=Streams(2)),
+        cell.simulate(*case, streams=Streams(2)),
     )
     assert loaded.compute_s.mean() == pytest.approx(0.1 / 0.8, rel=0.1)
     np.testing.assert_allclose(loaded.energy_j, free.energy_j, rtol=1e-9)
@@ -369,7 +365,7 @@ def test_background_load_takes_time_and_no_energy_of_training():
 
 def test_a_dropout_under_load_has_cost_the_cycles_done():
     case = by_hand(np.full(20, 5.0), 0.0, cpu="loaded", dropout_probability=1.0, deadline_s=1.0)
-    timing = cell.simulate(*case, rng=Streams(2))
+    timing = cell.simulate(*case, streams=Streams(2))
     assert timing.lost.all()
     held_s = np.zeros(20)
     for time_s, client, event in timing.trace:
@@ -383,8 +379,9 @@ def test_a_dropout_under_load_has_cost_the_cycles_done():
 
 @pytest.mark.parametrize("extra", [{}, {"coherence_s": 1.0}])
 def test_frequency_scaling_takes_until_the_deadline_and_saves_energy(extra):
-    """0.2 s at 1 GHz and 0.5 s of upload by the deadline 0.9 s: 0.4 s at 500 MHz, a quarter of the
-    CPU's joules.
+    """Work of 0.2 s at 1 GHz takes 0.4 s at 500 MHz, with a quarter of the CPU's energy.
+
+    The upload takes 0.5 s and the deadline is 0.9 s.
     """
     case = by_hand(0.2, 5e5, deadline_s=0.9, cpu="dvfs", **extra)
     timing = cell.simulate(*case)

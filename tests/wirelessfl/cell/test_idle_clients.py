@@ -65,19 +65,24 @@ def cell_of(clients, changes, policy):
         updates=np.full(clients, 1e3) * (policy == "late-next-round"),
         upload_bits=np.full(clients, 2e3) * (policy == "late-next-round"),
     )
-    here = np.arange(clients) < ACTIVE
-    return changed(scenario, **changes), demand.restricted_to(here), owed.restricted_to(here), here
+    participates = np.arange(clients) < ACTIVE
+    return (
+        changed(scenario, **changes),
+        demand.restricted_to(participates),
+        owed.restricted_to(participates),
+        participates,
+    )
 
 
 def the_round(clients, changes, policy):
-    scenario, demand, owed, here = cell_of(clients, changes, policy)
+    scenario, demand, owed, participates = cell_of(clients, changes, policy)
     exact = plugins.load("allocators", "exact")()
     few = experiment(
         scenario=scenario, channel=Given(clients), allocator=exact, participants=ACTIVE
     )
-    planned = plan(few, owed.added_to(demand), 0, here)
+    planned = plan(few, owed.added_to(demand), 0, participates)
     timing = cell.simulate(
-        scenario, planned.channel, demand, planned.allocation, rng=Streams(2), backlog=owed
+        scenario, planned.channel, demand, planned.allocation, streams=Streams(2), backlog=owed
     )
     return planned.allocation, timing
 
@@ -86,12 +91,12 @@ def the_round(clients, changes, policy):
 @pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS)
 def test_idle_clients_change_no_number_of_a_round(changes, policy):
     """Three clients alone and among six that sit out: plan and round are equal to the last bit."""
-    (alone, timing), (among, crowded) = (
+    (reference, timing), (among, crowded) = (
         the_round(clients, changes, policy) for clients in (ACTIVE, ALL)
     )
     for name in ("bandwidth_fraction", "pruning_ratio", "latency_s"):
         np.testing.assert_array_equal(
-            getattr(among, name)[:ACTIVE], getattr(alone, name), err_msg=name
+            getattr(among, name)[:ACTIVE], getattr(reference, name), err_msg=name
         )
     for field in dataclasses.fields(timing):
         if field.name not in ("trace", "backlog"):
@@ -114,15 +119,20 @@ def test_idle_clients_change_no_number_of_a_round(changes, policy):
 @pytest.mark.parametrize("changes", BY_FORMULA.values(), ids=BY_FORMULA)
 def test_idle_clients_change_no_number_of_many_rounds_at_once(changes, policy):
     scenario, demand, _, _ = cell_of(ACTIVE, changes, policy)
-    crowd, asked, _, here = cell_of(ALL, changes, policy)
+    crowd, asked, _, participates = cell_of(ALL, changes, policy)
     gain = Given(ALL).sample(crowd, None).gain
     allocation = random_allocation(1, scenario, ChannelState.perfect_csi(gain[:ACTIVE]), demand)
     band, ratio = np.zeros(ALL), np.ones(ALL)
-    band[here], ratio[here] = allocation.bandwidth_fraction, allocation.pruning_ratio
-    alone = vectorised.round_times(scenario, gain[:ACTIVE], demand, band[here], ratio[here])
+    band[participates], ratio[participates] = (
+        allocation.bandwidth_fraction,
+        allocation.pruning_ratio,
+    )
+    reference = vectorised.round_times(
+        scenario, gain[:ACTIVE], demand, band[participates], ratio[participates]
+    )
     among = vectorised.round_times(crowd, gain, asked, band, ratio, participants=ACTIVE)
-    for field in dataclasses.fields(alone):
+    for field in dataclasses.fields(reference):
         found = getattr(among, field.name)
         np.testing.assert_array_equal(
-            found[:ACTIVE] if found.ndim else found, getattr(alone, field.name)
+            found[:ACTIVE] if found.ndim else found, getattr(reference, field.name)
         )

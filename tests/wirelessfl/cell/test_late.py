@@ -28,7 +28,7 @@ def backlog_of(updates, bits, pending=None):
 
 
 def lines_of(timing, client=0):
-    return [(event, time_s) for time_s, who, event in timing.trace if who == client]
+    return [(event, time_s) for time_s, number, event in timing.trace if number == client]
 
 
 def owed(timing):
@@ -39,7 +39,7 @@ def owed(timing):
 
 
 def test_a_late_upload_leaves_its_open_bits():
-    """0.4 s of work, then 0.6 of 1 Mbit are sent by the deadline; on its own it would end at 1.4 s."""
+    """After 0.4 s of work 0.6 of 1 Mbit are sent by the deadline; the rest would end at 1.4 s."""
     timing = cell.simulate(*by_hand(0.4, 1e6, **LATE))
     pending, updates, bits = owed(timing)
     assert (pending, updates) == ([True], [0.0])
@@ -95,9 +95,7 @@ def test_the_old_arrives_and_the_new_is_late():
 
 @pytest.mark.parametrize("bands", ["static", "work-conserving"])
 def test_a_starved_client_keeps_what_is_pending(bands):
-    """Client 0 prunes everything; its open bits stay where it has no band, and go when the band is
-    free.
-    """
+    """Client 0 prunes everything; its open bits wait without band, and go when the band is free."""
     case = by_hand([0.1, 0.1], 5e5, share=[0.0, 1.0], ratio=[1.0, 0.0], bands=bands, **LATE)
     old = backlog_of([0, 0], [4e6, 0], np.array([True, False]))
     timing = cell.simulate(*case, backlog=old)
@@ -119,7 +117,7 @@ def test_a_starved_client_that_is_late_has_nothing_pending_of_its_own():
 
 def test_who_is_lost_owes_nothing():
     case = by_hand(0.0, 5e6, dropout_probability=1.0, **LATE)
-    timing = cell.simulate(*case, rng=Streams(4), backlog=backlog_of(0, 3e6))
+    timing = cell.simulate(*case, streams=Streams(4), backlog=backlog_of(0, 3e6))
     assert timing.lost.tolist() == [True]
     assert owed(timing) == [[False], [0.0], [0.0]]
     assert timing.round_s < 1.0
@@ -134,9 +132,7 @@ def test_packets_that_are_through_need_not_be_sent_again():
 
 
 def test_who_would_give_up_after_the_round_has_not_given_up():
-    """Every packet of 0.2 s is lost; five are by the deadline, and the next round starts the packet
-    anew.
-    """
+    """Every packet of 0.2 s is lost, five by the deadline; the next round restarts the packet."""
     changes = {**LATE, "packet_error": "outage", "packet_bits": 4e5}
     timing = cell.simulate(*by_hand(0.0, 1e6, snr=1.0, believed_snr=3.0, **changes))
     assert (timing.lost.tolist(), timing.finish_s.tolist()) == ([False], [np.inf])
@@ -206,8 +202,9 @@ def test_a_round_and_its_rest_are_the_round_followed_to_its_end(seed, clients, b
 
 
 def test_a_scaled_cpu_has_the_open_work_to_do_as_well():
-    """0.2 + 0.1 s of work at 1 GHz and 0.1 + 0.2 s of bits: with 0.7 s left for the work, 3/7 GHz
-    is on time.
+    """A frequency of 3/7 GHz is on time with an open update.
+
+    The work takes 0.2 + 0.1 s at 1 GHz and the bits 0.1 + 0.2 s, which leaves 0.7 s for the work.
     """
     scenario, channel, demand, _ = by_hand(0.1, 2e5, cpu="dvfs", min_cpu_hz=1e8, **LATE)
     backlog = backlog_of(2e8, 1e5)

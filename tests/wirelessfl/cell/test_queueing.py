@@ -1,3 +1,5 @@
+"""Queues of the cell against M/M/1, M/D/1 and Little's law."""
+
 import itertools
 
 import numpy as np
@@ -26,7 +28,7 @@ def served(service_s, seed, until_s=100.0):
             server,
             rate_hz=RATE_HZ,
             service_s=service_s,
-            generator=generator,
+            rng=generator,
             on_done=jobs.append,
         )
     )
@@ -39,8 +41,9 @@ def served(service_s, seed, until_s=100.0):
     [("M/M/1", RHO / (1 / SERVICE_S - RATE_HZ)), ("M/D/1", RHO / (2 / SERVICE_S * (1 - RHO)))],
 )
 def test_mean_wait(queue, mean_wait_s):
-    """rho / (mu - lambda) = 10 ms and rho / (2 mu (1 - rho)) = 5 ms; one mean per run, runs are
-    independent.
+    """Mean waits rho / (mu - lambda) = 10 ms and rho / (2 mu (1 - rho)) = 5 ms.
+
+    Each run gives one mean; runs are independent.
     """
     assert mean_wait_s == pytest.approx({"M/M/1": 0.01, "M/D/1": 0.005}[queue])
     means = [
@@ -52,8 +55,9 @@ def test_mean_wait(queue, mean_wait_s):
 
 
 def test_littles_law_and_the_share_of_time_at_work():
-    """L = lambda W, both counted: jobs inside over time, and seconds inside over jobs; rho as a
-    time average.
+    """Little's law L = lambda W with both sides counted, and rho as a time average.
+
+    L is the number of jobs inside over time, W the seconds inside over jobs.
     """
     jobs = served(SERVICE["M/M/1"], seed=3, until_s=200.0)
     arrived_s, left_s = (
@@ -78,9 +82,7 @@ def test_first_come_first_served_and_never_idle_with_somebody_there():
 
 
 def test_work_gives_way_by_hand():
-    """10 s of work; a job of 2 s at second 3, one of 1 s at second 4, one of 3 s at second 9: done
-    at second 16.
-    """
+    """10 s of work with jobs of 2, 1 and 3 s at seconds 3, 4 and 9 are done at second 16."""
     env = simpy.Environment()
     server = simpy.PreemptiveResource(env)
     events = []

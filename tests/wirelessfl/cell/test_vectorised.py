@@ -1,3 +1,5 @@
+"""Many rounds in closed form against the simulation by events."""
+
 import dataclasses
 
 import numpy as np

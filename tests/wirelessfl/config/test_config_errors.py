@@ -1,3 +1,5 @@
+"""Messages for invalid scenario files: field, limit and value in one line."""
+
 import tomllib
 
 import pytest
@@ -16,9 +18,24 @@ def _dummies(monkeypatch):
 @pytest.mark.parametrize(
     ("section", "field", "value", "message"),
     [
-        ("scenario", "deadline_ms", 25, "deadline_ms is not a field of [scenario] (did you mean deadline_s?)"),
-        ("scenario", "dedline_s", 1, "dedline_s is not a field of [scenario] (did you mean deadline_s?)"),
-        ("scenario", "bandwidth_mhz", 20, "bandwidth_mhz is not a field of [scenario] (did you mean bandwidth"),
+        (
+            "scenario",
+            "deadline_ms",
+            25,
+            "deadline_ms is not a field of [scenario] (did you mean deadline_s?)",
+        ),
+        (
+            "scenario",
+            "dedline_s",
+            1,
+            "dedline_s is not a field of [scenario] (did you mean deadline_s?)",
+        ),
+        (
+            "scenario",
+            "bandwidth_mhz",
+            20,
+            "bandwidth_mhz is not a field of [scenario] (did you mean bandwidth",
+        ),
         ("scenario", "deadline_dbm", 20, "deadline_dbm is not a field of [scenario]"),
         ("run", "zzz", 1, "zzz is not a field of [run]; there are rounds, seed, "),
         ("channel", "large_scale", 1, "large_scale is not a field of [channel]"),
@@ -31,32 +48,97 @@ def _dummies(monkeypatch):
         ("scenario", "deadline_s", 0, "deadline_s must be above 0, got 0"),
         ("scenario", "deadline_s", float("nan"), "deadline_s must be finite, got nan"),
         ("scenario", "deadline_s", float("inf"), "deadline_s must be finite, got inf"),
-        ("scenario", "cpu_hz", "3 GHz", "cpu_hz must be a number or a list of numbers, one per client, got '3 G"),
-        ("scenario", "cpu_hz", [1e9, "x"], "cpu_hz must be a number or a list of numbers, one per client, got ["),
+        (
+            "scenario",
+            "cpu_hz",
+            "3 GHz",
+            "cpu_hz must be a number or a list of numbers, one per client, got '3 G",
+        ),
+        (
+            "scenario",
+            "cpu_hz",
+            [1e9, "x"],
+            "cpu_hz must be a number or a list of numbers, one per client, got [",
+        ),
         ("scenario", "cpu_hz", [1e9, 2e9], "cpu_hz must hold 10 values (scenario.clients), got 2"),
         ("scenario", "cpu_hz", [], "cpu_hz must hold 10 values (scenario.clients), got 0"),
         ("scenario", "cpu_hz", [-1.0] * 10, "cpu_hz must be above 0, got -1"),
-        ("scenario", "transmit_power_dbm", [30.0], "transmit_power_w must hold 10 values (scenario.clients), g"),
-        ("scenario", "transmit_power_dbm", "28", "transmit_power_dbm must be a number or a list of numbers, one"),
-        ("scenario", "transmit_power_dbm", float("inf"), "transmit_power_dbm must be finite, got inf"),
+        (
+            "scenario",
+            "transmit_power_dbm",
+            [30.0],
+            "transmit_power_w must hold 10 values (scenario.clients), g",
+        ),
+        (
+            "scenario",
+            "transmit_power_dbm",
+            "28",
+            "transmit_power_dbm must be a number or a list of numbers, one",
+        ),
+        (
+            "scenario",
+            "transmit_power_dbm",
+            float("inf"),
+            "transmit_power_dbm must be finite, got inf",
+        ),
         ("scenario", "noise_power_w", -110, "noise_power_w must be above 0, got -110"),
-        ("scenario", "distance_m", "far", "distance_m must be a number or a list of numbers, one per client, g"),
-        ("scenario", "distance_range_m", [160.0], "distance_range_m must be a list of two numbers, got [160.0]"),
-        ("scenario", "distance_range_m", [2.0, 1.0], "distance_range_m must be (nearest, farthest), got (2.0, "),
+        (
+            "scenario",
+            "distance_m",
+            "far",
+            "distance_m must be a number or a list of numbers, one per client, g",
+        ),
+        (
+            "scenario",
+            "distance_range_m",
+            [160.0],
+            "distance_range_m must be a list of two numbers, got [160.0]",
+        ),
+        (
+            "scenario",
+            "distance_range_m",
+            [2.0, 1.0],
+            "distance_range_m must be (nearest, farthest), got (2.0, ",
+        ),
         ("scenario", "clients", 0, "clients must be a whole number of at least 1, got 0"),
         ("scenario", "clients", -2, "clients must be a whole number of at least 1, got -2"),
         ("scenario", "clients", 2.5, "clients must be a whole number, got 2.5"),
         ("scenario", "clients", 10.0, "clients must be a whole number, got 10.0"),
-        ("scenario", "deadline_policy", "skip", "deadline_policy must be one of wait, drop, late-next-round, got"),
-        ("channel", "model", "raileigh", "model: channel 'raileigh' is not known (did you mean 'rayleigh'?)"),
+        (
+            "scenario",
+            "deadline_policy",
+            "skip",
+            "deadline_policy must be one of wait, drop, late-next-round, got",
+        ),
+        (
+            "channel",
+            "model",
+            "raileigh",
+            "model: channel 'raileigh' is not known (did you mean 'rayleigh'?)",
+        ),
         ("channel", "model", 3, "model must be a string, got 3"),
         ("channel", "antennas", 0.5, "antennas must be a whole number, got 0.5"),
         ("allocation", "method", "evne", "method: allocator 'evne' is not known (did you mean "),
         ("allocation", "max_pruning_ratio", 95, "max_pruning_ratio must be at most 1, got 95"),
-        ("allocation", "max_pruning_ratio", "95 %", "max_pruning_ratio must be a number, got '95 %'"),
+        (
+            "allocation",
+            "max_pruning_ratio",
+            "95 %",
+            "max_pruning_ratio must be a number, got '95 %'",
+        ),
         ("allocation", "share", 0, "share must be above 0, got 0"),
-        ("training", "algorithm", "couting", "algorithm: algorithm 'couting' is not known (did you mean 'coun"),
-        ("training", "partition", "dirichlet", "partition must be one of iid, shards, got 'dirichlet'"),
+        (
+            "training",
+            "algorithm",
+            "couting",
+            "algorithm: algorithm 'couting' is not known (did you mean 'coun",
+        ),
+        (
+            "training",
+            "partition",
+            "dirichlet",
+            "partition must be one of iid, shards, got 'dirichlet'",
+        ),
         ("training", "train", 1, "train must be true or false, got 1"),
         ("training", "rates", 0.1, "rates must be "),
         ("run", "rounds", 0, "rounds must be a whole number of at least 1, got 0"),
@@ -65,7 +147,7 @@ def _dummies(monkeypatch):
         ("run", "seed", 1.5, "seed must be a whole number, got 1.5"),
         ("run", "train", "no", "train must be true or false, got 'no'"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_names_field_limit_and_value(section, field, value, message):
     with pytest.raises(InputError) as caught:
         from_tables(tables(**{section: {field: value}}))

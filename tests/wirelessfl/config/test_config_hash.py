@@ -1,3 +1,5 @@
+"""Hash of an experiment: golden values, and the settings that are part of the name."""
+
 import pytest
 from helpers import plugin_folder
 from helpers.plugin_folder import FULL, tables

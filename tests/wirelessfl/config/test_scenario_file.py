@@ -1,3 +1,5 @@
+"""Scenario files: reading, writing, settings and merging."""
+
 import copy
 import dataclasses
 import tomllib

@@ -1,3 +1,5 @@
+"""Gains to plan with under imperfect channel state information."""
+
 import numpy as np
 import pytest
 from scipy import stats

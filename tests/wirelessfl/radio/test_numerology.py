@@ -1,3 +1,5 @@
+"""Numerology of 5G NR against Sionna and against values of the standards."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,17 +34,16 @@ BLOCKS = (1, 6, 25, 52, 106, 273)
     ],
 )
 def test_transport_blocks_are_those_of_sionna(mcs, bits):
-    """14 symbols, 12 reference elements per resource block, one layer; as Sionna 2.2.0 computes
-    them.
-    """
+    """Block sizes of Sionna 2.2.0: 14 symbols, 12 reference elements per block, one layer."""
     assert tuple(transport_block_bits(mcs, blocks) for blocks in BLOCKS) == bits
 
 
 @CHECKED
 @given(st.integers(0, 28), st.integers(1, 273), st.integers(2, 13), st.integers(1, 4))
 def test_transport_blocks_are_whole_bytes_near_the_information(mcs, blocks, symbols, layers):
-    """Within 6 % (a step of table and quantisation) or 24 bits of N_info, and no fewer with one
-    more symbol.
+    """Sizes are within 6 % or 24 bits of N_info, and no smaller with one more symbol.
+
+    6 % is a step of table and quantisation.
     """
     bits_per_symbol, rate_x1024 = MCS[mcs]
     information = (

@@ -1,3 +1,5 @@
+"""Signal-to-noise ratio, Shannon's rate and thermal noise."""
+
 import numpy as np
 import pytest
 

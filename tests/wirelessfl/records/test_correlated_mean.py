@@ -29,9 +29,9 @@ def test_intervals_cover_the_mean(rho, rounds):
 
 def test_independent_rounds_alone_say_too_little():
     series = first_order(0.77, 709)
-    alone = series.std(axis=1, ddof=1) / np.sqrt(709)
+    independent = series.std(axis=1, ddof=1) / np.sqrt(709)
     expected = np.sqrt((1 + 0.77) / (1 - 0.77))  # of an autoregression of first order
-    assert np.median(standard_error(series) / alone) == pytest.approx(expected, rel=0.1)
+    assert np.median(standard_error(series) / independent) == pytest.approx(expected, rel=0.1)
 
 
 def test_repeats_add_nothing():

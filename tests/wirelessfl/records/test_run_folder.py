@@ -1,3 +1,5 @@
+"""Run folders: creation, records, checkpoints, damaged files and locks."""
+
 import dataclasses
 import json
 import pickle
@@ -189,7 +191,7 @@ def test_the_last_two_checkpoints_are_kept(folder):
 
 
 def test_any_damaged_checkpoint_is_named_and_the_one_before_it_used(folder):
-    """Every truncation and, for every byte, one flipped bit: found out or harmless, never a crash."""
+    """Every truncation and one flipped bit per byte are detected or harmless, never a crash."""
     arrays = {"w": np.arange(5.0)}
     folder.save_checkpoint(Checkpoint(5, 0.5, arrays))
     folder.save_checkpoint(Checkpoint(10, 1.0, arrays))
@@ -213,6 +215,21 @@ def test_any_damaged_checkpoint_is_named_and_the_one_before_it_used(folder):
             assert lines[0].endswith("the one before it is used")
             assert "\n" not in lines[0]
     assert lines
+
+
+@pytest.mark.parametrize("inputs", ['{"trace": {"bytes": 1}}', "[]", "null", "{"])
+def test_damaged_content_of_input_files_damages_the_checkpoint(folder, inputs):
+    """A checkpoint of another round, and one whose record of its input files is not one."""
+    for round in (5, 10):
+        folder.save_checkpoint(Checkpoint(round, 0.5, ARRAYS))
+    newest = folder.path / "checkpoint-000010.npz"
+    good = dict(np.load(newest))
+    for changed in ({"__round": np.int64(9)}, {"__inputs": np.str_(inputs)}):
+        np.savez(newest, **{**good, **changed})
+        lines = []
+        back = folder.last_checkpoint(lines.append)
+        assert back.round == 5
+        assert [line.rpartition("; ")[2] for line in lines] == ["the one before it is used"]
 
 
 def test_without_any_good_checkpoint_the_run_starts_over(folder):

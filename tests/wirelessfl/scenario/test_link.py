@@ -1,3 +1,5 @@
+"""Link: tables of the standards, efficiency, packet errors and power control."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,9 +24,7 @@ links = st.builds(
 
 
 def test_the_tables_are_the_standards():
-    """The efficiencies that TS 38.214 prints beside the rows, and the rows of the MCS given in the
-    reference.
-    """
+    """Efficiencies printed in the rows of TS 38.214, and the rows of the MCS of the reference."""
     np.testing.assert_allclose([bits * rate / 1024 for bits, rate in CQI], CQI_BPS_HZ, atol=5.1e-5)
     rows = {
         0: (2, 120),
@@ -74,8 +74,9 @@ def test_a_table_steps_at_the_snr_that_shannon_needs(rate_model, steps):
 
 
 def test_waterfall_by_hand():
-    """q = 1 - exp(-0.023 / SNR): 2.27 % at 0 dB, everything without a signal; packets are sent 1 /
-    (1 - q) times.
+    """Loss q = 1 - exp(-0.023 / SNR): 2.27 % at 0 dB, everything without a signal.
+
+    Packets are sent 1 / (1 - q) times.
     """
     loss = Link(waterfall_threshold=0.023).waterfall_loss(np.array([0.0, 0.023, 1.0, 1e12]))
     np.testing.assert_allclose(loss, [1.0, 1 - np.exp(-1), 0.0227375, 2.3e-14], rtol=1e-5)

@@ -1,6 +1,4 @@
-"""The goodput of a share of the band: exact for weak signals, and its pieces against the link
-itself.
-"""
+"""Goodput of a fraction of the band: weak signals, and its pieces against the link itself."""
 
 import numpy as np
 import pytest

@@ -19,9 +19,11 @@ class TwoState:
     def __post_init__(self) -> None:
         check_number("channel.good_gain", self.good_gain, above=0)
 
-    def sample(self, scenario: Scenario, rng: Streams) -> ChannelState:
-        good = [rng.generator("state", client).random() < 0.5 for client in range(scenario.clients)]
+    def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
+        good = [
+            streams.generator("state", client).random() < 0.5 for client in range(scenario.clients)
+        ]
         return ChannelState.perfect_csi(self.good_gain * np.where(good, 1.0, 0.1))
 
-    def mean_gain(self, scenario: Scenario, rng: Streams) -> Array:
+    def mean_gain(self, scenario: Scenario, streams: Streams) -> Array:
         return np.full(scenario.clients, 0.55 * self.good_gain)

@@ -52,6 +52,7 @@ def name_of(experiments):
     return experiment_hash(experiments[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_figures_share_the_runs_of_table1(scale):
     first, third, fourth, fifth = (study.experiments(scale) for study in (table1, fig3, fig4, fig5))

@@ -72,6 +72,7 @@ def hashes(experiments):
     return [experiment_hash(one) for one in experiments]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_table3_and_fig3_share_runs_and_searches_with_table4(scale):
     first = table4.experiments(scale)

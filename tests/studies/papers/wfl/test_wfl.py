@@ -61,6 +61,7 @@ def test_figures_share_the_runs_of_the_proposed_scheme():
     ] == proposed
 
 
+@pytest.mark.slow
 def test_table1_keeps_its_claims_on_fading_rounds(tmp_path):
     experiments = wfl_table1.experiments("small")
     result = CliRunner().invoke(
@@ -188,6 +189,7 @@ def test_bad_input_is_one_line_and_creates_nothing(arguments, message, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_when_or_where_they_are_written(tmp_path):
     experiments = wfl_fig2.experiments("small")
     for place in ("here", "there"):

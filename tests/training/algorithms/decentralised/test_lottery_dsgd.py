@@ -174,6 +174,7 @@ def test_a_resumed_run_is_the_same_run():
     assert equal(trainer.step(state, NONE, ALL)[0], whole)
 
 
+@pytest.mark.slow
 def test_executors_agree_with_the_loop():
     algorithm = replace(ALGORITHM, accuracy_threshold=0.25, threshold_samples=40)
     loop, workers, stacked = (

@@ -404,7 +404,7 @@ def test_fields_of_another_number_of_agents_are_refused_in_one_line():
         trainer.unpack({**trainer.pack(state), "own_scores": np.zeros((2, 3))})
 
 
-@pytest.mark.parametrize("executor", ["workers", "stacked"])
+@pytest.mark.parametrize("executor", [pytest.param("workers", marks=pytest.mark.slow), "stacked"])
 def test_executors_give_the_bits_of_the_loop(executor):
     runtime = replace(LOOP, executor=executor, workers=1)
     assert equal(rounds(ALGORITHM, 2)[0], rounds(ALGORITHM, 2, runtime=runtime)[0])

@@ -146,7 +146,7 @@ def test_an_allocation_can_prune_the_second_part_only():
     assert metrics.uplink_bits[2] == metrics.flops[2] == 0
 
 
-@pytest.mark.parametrize("executor", ["workers", "stacked"])
+@pytest.mark.parametrize("executor", [pytest.param("workers", marks=pytest.mark.slow), "stacked"])
 def test_every_executor_does_the_same(executor):
     algorithm = Dapperfl(task=TASK, ranks=GIVEN)
     (one, *_), (other, *_) = run(algorithm), run(algorithm, executor=executor)
