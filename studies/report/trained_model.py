@@ -59,8 +59,8 @@ class TrainedModel:
             The model.
 
         Raises:
-            InputError: The run has no training or no checkpoint, the data are missing, or there is
-                no such model.
+            InputError: The run has no training or no checkpoint, the checkpoint is that of another
+                experiment, the data are missing, or there is no such model.
         """
         settings = experiment.run
         clients = experiment.scenario.clients
@@ -72,6 +72,7 @@ class TrainedModel:
                 f"{folder.path} has no model: it holds no checkpoint of the run; the first one is "
                 f"written after round {min(settings.checkpoint_every, settings.rounds)}"
             )
+        folder.check_experiment(checkpoint, experiment_hash(experiment, with_rounds=False))
         from training.export import trained_model
 
         arrays = dict(checkpoint.arrays)

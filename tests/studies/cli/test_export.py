@@ -161,6 +161,13 @@ def test_bad_input_is_one_line_and_writes_nothing(export, tmp_path):
         assert "-o" in done.err
         assert output in done.err
     assert export("run").status == 2
+    file = run.folder.experiment_file
+    mine = file.read_text()
+    file.write_text(mine.replace("learning_rate = 0.2", "learning_rate = 0.1"))
+    done = export("run", "-o", "x.safetensors")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "is damaged: its checkpoints are of experiment" in done.err
+    file.write_text(mine)
     files = run.folder.checkpoint_files()
     files[-1].write_bytes(b"torn")
     for file in files[:-1]:
