@@ -289,14 +289,14 @@ def allocate(
     deadline_price = np.empty(batch)
     done = np.empty(batch, dtype=np.bool_)
     flat = [np.ascontiguousarray(column).reshape(-1, shape[-1]) for column in columns]
-    clients = [array.reshape(-1, shape[-1]) for array in (band, ratio)]
     slack_s, prunable_s, upload_s, weight = flat
     fill_rows(
         slack_s,
         prunable_s,
         upload_s,
         weight,
-        *clients,
+        band.reshape(-1, shape[-1]),
+        ratio.reshape(-1, shape[-1]),
         price.reshape(-1),
         deadline_price.reshape(-1),
         done.reshape(-1),
