@@ -20,7 +20,7 @@ from wirelessfl.rng import Streams
 from wirelessfl.scenario.link import RATE_MODELS, Link
 from wirelessfl.scenario.medium import Medium
 from wirelessfl.scenario.scenario import Scenario
-from wirelessfl.values import ChannelState, Demand
+from wirelessfl.values import ON_TIME, ChannelState, Demand
 
 DEMAND = {
     "fixed_updates": 8e3,
@@ -198,7 +198,7 @@ def test_no_scheme_keeps_more_than_the_exact_one_by_the_rates_of_the_cell(link):
             if method == "cvxpy":
                 continue
             a = solve(exact.problem, method)
-            late = finish_s(scenario, channel, a) > scenario.deadline_s * closed_form.ON_TIME
+            late = finish_s(scenario, channel, a) > scenario.deadline_s * ON_TIME
             assert (1.0 - a.pruning_ratio)[~late].sum() <= most * (1 + 1e-9), method
             assert not (method == "exact" and late.any())
 

@@ -132,7 +132,7 @@ def test_packets_that_are_through_need_not_be_sent_again():
 
 
 def test_who_would_give_up_after_the_round_has_not_given_up():
-    """Every packet of 0.2 s is lost, five by the deadline; the next round starts the packet anew."""
+    """Every packet of 0.2 s is lost, five by the deadline; the next round restarts the packet."""
     changes = {**LATE, "packet_error": "outage", "packet_bits": 4e5}
     timing = cell.simulate(*by_hand(0.0, 1e6, snr=1.0, believed_snr=3.0, **changes))
     assert (timing.lost.tolist(), timing.finish_s.tolist()) == ([False], [np.inf])
