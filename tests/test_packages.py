@@ -145,6 +145,22 @@ def test_a_package_that_is_hidden_is_named_with_both_paths(tmp_path):
     assert done.stderr == f"error: {last.removeprefix('ImportError: ')}\n"
 
 
+def test_the_version_needs_no_installation(tmp_path):
+    code = (
+        "import importlib.metadata as metadata, runpy, sys\n"
+        "def missing(name):\n"
+        "    raise metadata.PackageNotFoundError(name)\n"
+        "metadata.distribution = missing\n"
+        "sys.argv = ['wirelessfl', '--version']\n"
+        "runpy.run_module('wirelessfl', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"wirelessfl, version {wirelessfl.__version__}\n"
+
+
 def test_worker_processes_do_not_see_the_working_directory(tmp_path):
     """The workers of a run and of a sweep are started where the user's modules lie."""
     code = (

@@ -132,15 +132,15 @@ class Motion:
         )
         first_m = half_chord_m - along_m
         hit_m = start_m + first_m[:, None] * heading
-        turn = np.where(
-            start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0] < 0, -1.0, 1.0
-        )
+        side_m = start_m[:, 0] * heading[:, 1] - start_m[:, 1] * heading[:, 0]
+        turn = np.where(side_m < 0, -1.0, 1.0)
         rest_m = walked_m - first_m
         angle = np.arctan2(hit_m[:, 1], hit_m[:, 0])
         grazing = half_chord_m < _GRAZING * radius_m
         chord_m = np.where(grazing, 1.0, 2.0 * half_chord_m)
         bounces = np.floor(rest_m / chord_m)
-        step = 2.0 * turn * np.arcsin(np.minimum(half_chord_m / radius_m, 1.0))
+        # Not arcsin(half chord / radius), which loses half of the digits on a diameter.
+        step = 2.0 * turn * np.arctan2(half_chord_m, np.abs(side_m))
         from_m, to_m = (
             _on_circle(angle + count * step, radius_m) for count in (bounces, bounces + 1.0)
         )

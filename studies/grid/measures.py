@@ -6,8 +6,7 @@ import numpy as np
 
 from studies.report.results import Run
 from studies.report.summaries import best_accuracy, first_index, mean_of_last
-
-ON_TIME = 1 + 1e-9  # the optimum finishes exactly at the deadline
+from studies.report.unserved import unserved
 
 
 def measured(run: Run, to_accuracy: float | None) -> dict[str, float]:
@@ -44,20 +43,13 @@ def _to_accuracy(run: Run, target: float) -> dict[str, float]:
     }
 
 
-def _infeasible(run: Run) -> float:
-    """Clients per round whose plan misses the deadline."""
-    planned_s = run.series("planned_s")
-    deadline_s = run.experiment.scenario.deadline_s
-    return float((~(planned_s <= deadline_s * ON_TIME)).sum(axis=1).mean())
-
-
 RADIO: Mapping[str, Callable[[Run], float]] = {
     "kept_model": lambda run: float(1 - run.series("pruning_ratio").mean()),
     "pruning_ratio": lambda run: float(run.series("pruning_ratio").mean()),
     "round_s": lambda run: float(run.series("round_s").mean()),
     "miss_rate": lambda run: float(1 - run.series("delivered").mean()),
-    "infeasible": _infeasible,
-    "late": lambda run: float((1 - run.series("delivered")).sum(axis=1).mean()),
+    "infeasible": lambda run: unserved(run.experiment, run)["infeasible_per_round"],
+    "late": lambda run: unserved(run.experiment, run)["late_per_round"],
     "starved": lambda run: float((run.series("pruning_ratio") >= 1).sum(axis=1).mean()),
     "energy_j": lambda run: float(run.series("energy_j").sum(axis=1).mean()),
     "uplink_mbit": lambda run: float(run.series("uplink_bits").sum(axis=1).mean() / 1e6),

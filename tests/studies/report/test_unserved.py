@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from helpers.studies import synthetic_record
 
+from studies.grid.measures import measured
 from studies.report.results import Run, Sample, Table
 from studies.report.unserved import COLUMNS, unserved, unserved_note, with_unserved
-from wirelessfl.config.scenario_file import from_tables
+from studies.runner.single_run import run_to_end
+from wirelessfl.config.scenario_file import from_tables, to_toml
 
 EXPERIMENT = from_tables(
     {
@@ -76,3 +78,17 @@ def test_a_deadline_that_fixed_work_misses_is_seen(policy):
     simulate(experiment, on_round=records.append)
     found = unserved(experiment, Run([record.as_dict() for record in records]))
     assert found == dict(zip(COLUMNS, (1.0, 1.0, 1.0), strict=True))
+
+
+def test_a_sweep_counts_as_a_study_does(tmp_path):
+    """A common ratio leaves clients late that could prune more: they are not infeasible."""
+    tables = {
+        "scenario": {"clients": 10, "deadline_s": 0.01, "transmit_power_w": 0.01},
+        "allocation": {"method": "equal-common"},
+        "run": {"rounds": 2, "train": False},
+    }
+    run_to_end(tmp_path / "run", to_toml(from_tables(tables)), pictures=False)
+    done = Run.read(tmp_path / "run")
+    counts, measures = unserved(done.experiment, done), measured(done, None)
+    assert (measures["late"], measures["infeasible"]) == (counts["late_per_round"], 0.0)
+    assert measures["late"] > 0
