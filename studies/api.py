@@ -11,7 +11,14 @@ from studies.presets import scenario_tables
 from studies.report.results import Run
 from studies.runner.single_run import check_same_experiment, finish
 from wirelessfl import plugins
-from wirelessfl.config.scenario_file import Tables, from_tables, read_tables, to_toml
+from wirelessfl.config.scenario_file import (
+    Tables,
+    check_sections,
+    from_tables,
+    read_tables,
+    to_toml,
+)
+from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder, check_folder, write_atomically
 
@@ -42,7 +49,9 @@ def tables_of(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Tables:
     """The tables of a scenario that is given by name, by path or as tables."""
     if isinstance(scenario, str | Path):
         return scenario_tables(scenario)
-    return {section: dict(table) for section, table in scenario.items()}
+    if not isinstance(scenario, Mapping):
+        raise InputError(f"scenario must be a name, a path or tables, got {scenario!r}")
+    return check_sections(scenario)
 
 
 def run(

@@ -53,9 +53,10 @@ def _list_kind(kind: str, as_json: bool) -> None:
         print_json(found)
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(kind, "description")
     for name, text in found.items():
-        table.add_row(name, text)
+        table.add_row(name, escape(text))
     Console().print(table)

@@ -122,6 +122,9 @@ def sweep(
         print_json({"points": result.point_rows(), "runs": result.run_rows()})
     else:
         print_sweep(result)
+        for file in (csv_file, points_file, plot):
+            if file is not None:
+                click.echo(f"written: {file}")
     if failures:
         total = sum(len(point.experiments) for point in points)
         raise InputError(f"{len(failures)} of {total} runs failed: {failures[0]}")

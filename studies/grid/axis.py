@@ -1,29 +1,16 @@
 """A varied field of an experiment and its values, parsed from the command line."""
 
-import re
 import tomllib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
-from wirelessfl.units import dbm_to_watt
 
 MOST_VALUES = 10_000
-# Suffix of a field's name -> unit -> factor to the field's unit.
-UNITS = {
-    "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, "h": 3600.0},
-    "hz": {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9},
-    "w": {"W": 1.0, "mW": 1e-3},
-    "m": {"m": 1.0, "km": 1e3, "cm": 1e-2},
-    "db": {"dB": 1.0},
-    "dbm": {"dBm": 1.0},
-    "bps": {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9},
-    "bits": {"bit": 1.0, "kbit": 1e3, "Mbit": 1e6, "byte": 8.0, "kB": 8e3, "MB": 8e6},
-}
-_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z/%]*)")
 
 
 @dataclass(frozen=True)
@@ -142,25 +129,12 @@ def _split(given: str) -> list[str]:
 
 def _item(name: str, text: str) -> Any:
     """A value from its text: a number with or without a unit, a TOML value, else a word."""
-    found = _QUANTITY.fullmatch(text.strip())
-    if found and found[2]:
-        return _in_unit(name, float(found[1]), found[2], text)
+    quantity = parse_quantity(name, text)
+    if quantity is not None:
+        return quantity
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if not text:
             raise InputError(f"{name} must be a list without empty items") from None
         return text
-
-
-def _in_unit(name: str, number: float, unit: str, text: str) -> float:
-    suffix = name.rpartition("_")[2]
-    if unit == "%":
-        return number / 100.0
-    if unit == "dBm" and suffix == "w":
-        return float(dbm_to_watt(number))
-    known = UNITS.get(suffix, {})
-    if unit not in known:
-        units = ", ".join([*known, *(["dBm"] if suffix == "w" else [])]) or "no unit"
-        raise InputError(f"{name} takes {units}; got {text!r}")
-    return float(f"{number * known[unit]:.12g}")

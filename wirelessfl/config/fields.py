@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.config.input_files import INPUT_FILE
+from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.units import dbm_to_watt
 
@@ -83,6 +84,7 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
     types = known_fields(cls)
     values = {}
     for key, value in table.items():
+        value = _without_units(f"{section}.{key}", value, types.get(key))
         field, value = _to_si(key, value, types, table, section)
         if field not in types:
             raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
@@ -96,6 +98,18 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
         raise InputError(
             f"{section}.{message}" if message.split()[0] in types else f"{section}: {message}"
         ) from None
+
+
+def _without_units(name: str, value: Any, annotation: Any) -> Any:
+    """Numbers that are written with a unit as numbers; text of a text field is unchanged."""
+    if annotation is str or str in get_args(annotation) or get_origin(annotation) is Literal:
+        return value
+    if isinstance(value, str):
+        quantity = parse_quantity(name, value)
+        return value if quantity is None else quantity
+    if isinstance(value, list):
+        return [_without_units(name, item, None) for item in value]
+    return value
 
 
 def _nest(cls: Any, values: dict[str, Any], start: Any = None) -> Any:

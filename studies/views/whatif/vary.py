@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from wirelessfl.config.fields import known_fields, watt_field
+from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.experiment import Experiment
@@ -114,7 +115,9 @@ class Vary:
 def _values(name: str, given: str) -> Array:
     parts = given.split(":")
     try:
-        numbers = [float(item) for item in (given.split(",") if len(parts) == 1 else parts[:2])]
+        numbers = [
+            _number(name, item) for item in (given.split(",") if len(parts) == 1 else parts[:2])
+        ]
         count = None if len(parts) == 1 else int(parts[2])
     except (ValueError, IndexError):
         raise InputError(
@@ -129,6 +132,11 @@ def _values(name: str, given: str) -> Array:
     if count > MOST_VALUES:
         raise InputError(f"{name}: count must be at most {MOST_VALUES}, got {count}")
     return np.linspace(numbers[0], numbers[1], count)
+
+
+def _number(name: str, text: str) -> float:
+    quantity = parse_quantity(name, text)
+    return float(text) if quantity is None else quantity
 
 
 def _replaced(settings: Any, field: str, value: float) -> Any:
