@@ -175,6 +175,28 @@ class ClientPool:
         )
 
 
+def check_client(client: int | None, clients: int, *, one_model: bool) -> int:
+    """Check the index of a client whose model is requested.
+
+    Args:
+        client: Index of the client; None for the global model.
+        clients: Number of clients K.
+        one_model: Whether all clients have the global model.
+
+    Returns:
+        The index; 0 for the global model.
+
+    Raises:
+        InputError: The index is not within 0 and K - 1, or None without a global model.
+    """
+    index = 0 if client is None and one_model else client
+    if index is None or not 0 <= index < clients:
+        reason = "" if one_model else ", as every client has its own model"
+        got = "none" if client is None else client
+        raise InputError(f"client must be within 0 and {clients - 1}{reason}, got {got}")
+    return index
+
+
 def initial_vector(spec: EngineSpec, seed: int) -> Vector:
     """The seeded weights of a model.
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from training.engine.engine import EngineSpec
 from training.task import Task
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.values import Demand
@@ -11,6 +12,10 @@ from wirelessfl.values import Demand
 
 class Method(Protocol):
     """Description of an algorithm from which its demand follows."""
+
+    def spec(self) -> EngineSpec:
+        """The engine that trains the model."""
+        ...
 
     def demand(self, clients: int) -> Demand:
         """Weight updates and bits of a first round.

@@ -7,6 +7,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import Floats
+
 
 class State(Protocol):
     """State of a trainer between two rounds; its arrays are read-only."""
@@ -46,6 +48,21 @@ class StateTrainer(ABC, Generic[S]):
 
         Returns:
             A state of the shapes that all states of the run have.
+        """
+
+    @abstractmethod
+    def model(self, state: S, client: int | None = None) -> Floats:
+        """The model by which a client is evaluated.
+
+        Args:
+            state: State after any round.
+            client: Index of the client; None for the global model.
+
+        Returns:
+            Flat model, (size,); it may be shared by calls and must not be edited.
+
+        Raises:
+            InputError: If there is no such client, or no global model.
         """
 
     def pack(self, state: S) -> dict[str, NDArray[Any]]:

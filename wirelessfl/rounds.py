@@ -314,12 +314,7 @@ def _restore(
         folder.keep_rounds(0)
         return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
     check_same_files(folder.path, checkpoint.inputs, inputs)
-    if checkpoint.experiment != identity:
-        raise InputError(
-            f"{folder.path} is damaged: "
-            f"its checkpoints are of experiment {checkpoint.experiment!r}, "
-            f"its experiment.toml is {identity!r}"
-        )
+    folder.check_experiment(checkpoint, identity)
     if checkpoint.round > settings.rounds:
         raise InputError(
             f"run.rounds must be at least {checkpoint.round}, the rounds already done, "

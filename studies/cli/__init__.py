@@ -8,6 +8,7 @@ from studies.cli.allocate import allocate
 from studies.cli.channel import channel
 from studies.cli.data import data
 from studies.cli.describe import describe
+from studies.cli.export import export
 from studies.cli.init import init
 from studies.cli.list import list_plugins
 from studies.cli.run import run
@@ -22,6 +23,7 @@ EXAMPLES = """\b
 Examples:
   wirelessfl run                                   train on the embedded digits
   wirelessfl run wfl-fmnist --data-root DATA --rounds 20
+  wirelessfl export runs/mine -o model.safetensors  the trained model with its PyTorch names
   wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl sweep --vary scenario.deadline_s=15ms:35ms:5 --seeds 3
@@ -44,6 +46,7 @@ def cli() -> None:
 
 commands = (
     run,
+    export,
     simulate,
     allocate,
     sweep,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from studies.report.columns import Columns, Records, read_column
+from studies.report.trained_model import TrainedModel
 from wirelessfl.config.scenario_file import INPUTS, from_tables, read_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
@@ -182,6 +183,71 @@ class Run:
     def algorithm(self) -> Any:
         """The trained plug-in with its settings."""
         return self.experiment.algorithm
+
+    def trained_model(
+        self,
+        client: int | None = None,
+        *,
+        data_root: Path | None = None,
+        notify: Callable[[str], None] = print,
+    ) -> TrainedModel:
+        """The model in the last checkpoint, with its round and recorded accuracy.
+
+        Args:
+            client: Index of the client, whose personal part is included; None for the global model.
+            data_root: Folder of the data sets; that of WIRELESSFL_DATA if None.
+            notify: Receives messages for the user, one line each.
+
+        Returns:
+            The model, which can be written to a file.
+
+        Raises:
+            InputError: The run has no folder, no training or no checkpoint, its data are missing,
+                or there is no such model.
+        """
+        if self.folder is None:
+            raise InputError("records that come from no run folder have no model")
+        return TrainedModel.read(
+            self.folder, self.experiment, client, data_root=data_root, notify=notify
+        )
+
+    def model(self, client: int | None = None, *, data_root: Path | None = None) -> Any:
+        """The trained model, see `trained_model`.
+
+        Args:
+            client: Index of the client; None for the global model.
+            data_root: Folder of the data sets.
+
+        Returns:
+            A `torch.nn.Module` in evaluation mode.
+        """
+        return self.trained_model(client, data_root=data_root).module
+
+    def state_dict(
+        self, client: int | None = None, *, data_root: Path | None = None
+    ) -> dict[str, Any]:
+        """Parameters and buffers of the trained model, see `trained_model`.
+
+        Args:
+            client: Index of the client; None for the global model.
+            data_root: Folder of the data sets.
+
+        Returns:
+            Tensors by their names in the model, in its order.
+        """
+        return dict(self.model(client, data_root=data_root).state_dict())
+
+    def export(
+        self, file: str | Path, client: int | None = None, *, data_root: Path | None = None
+    ) -> None:
+        """Write the trained model as a safetensors file, see `trained_model`.
+
+        Args:
+            file: The file, with the suffix .safetensors.
+            client: Index of the client; None for the global model.
+            data_root: Folder of the data sets.
+        """
+        self.trained_model(client, data_root=data_root).write(Path(file), data_root)
 
     def series(self, field: str) -> NDArray[np.float64]:
         """A field of every round.

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.arrays import Floats
-from training.clients import RoundCosts, check_round_inputs, require_no_pruning
+from training.clients import (
+    RoundCosts,
+    check_client,
+    check_round_inputs,
+    require_no_pruning,
+)
 from training.control_variates.local_steps import StepRunner, local_steps
 from training.control_variates.method import ControlVariateMethod
 from training.control_variates.state import ControlVariateState
@@ -189,7 +194,23 @@ class ControlVariateTrainer(StateTrainer[ControlVariateState]):
         Returns:
             Accuracy in [0, 1], or R^2.
         """
-        return self._steps.accuracy(self._pruned(state.shared))
+        return self._steps.accuracy(self.model(state))
+
+    def model(self, state: ControlVariateState, client: int | None = None) -> Floats:
+        """TopK(w_bar), the same for all clients, see `StateTrainer.model`.
+
+        Args:
+            state: State after any round.
+            client: Index of a client, or None.
+
+        Returns:
+            Flat model, (size,).
+
+        Raises:
+            InputError: If there is no such client.
+        """
+        check_client(client, self._clients, one_model=True)
+        return self._pruned(state.shared)
 
     def close(self) -> None:
         """Release the executor and its worker processes."""

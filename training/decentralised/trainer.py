@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from training.clients import ClientPool, RoundCosts
+from training.arrays import Vector
+from training.clients import ClientPool, RoundCosts, check_client
 from training.decentralised.method import AgentContext, Inbox, LocalOutcome, PeerMethod
 from training.decentralised.neighbours import Peers
 from training.decentralised.state import AgentValues, PeerState
@@ -131,9 +132,23 @@ class PeerTrainer(StateTrainer[PeerState]):
         Returns:
             Accuracy in [0, 1].
         """
-        return self._pool.accuracy(
-            lambda agent: self._method.model(state.own(agent), state.common), one_model=False
-        )
+        return self._pool.accuracy(lambda agent: self.model(state, agent), one_model=False)
+
+    def model(self, state: PeerState, client: int | None = None) -> Vector:
+        """The model of an agent, see `StateTrainer.model`; there is no global one.
+
+        Args:
+            state: State after any round.
+            client: Index of the agent.
+
+        Returns:
+            Flat model, (size,).
+
+        Raises:
+            InputError: If there is no such agent, or None is given.
+        """
+        agent = check_client(client, self._pool.clients, one_model=False)
+        return self._method.model(state.own(agent), state.common)
 
     def close(self) -> None:
         """Release the executor and its worker processes."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Doubles, Mask, Vector, check_shapes
-from training.clients import ClientPool, RoundCosts, require_no_pruning
+from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
 from training.engine.accounting import updates
 from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Program
@@ -273,7 +273,23 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
         Returns:
             Accuracy in [0, 1].
         """
-        return self._pool.accuracy(lambda client: state.shared.copy(), one_model=True)
+        return self._pool.accuracy(lambda client: self.model(state, client), one_model=True)
+
+    def model(self, state: GlobalMaskState, client: int | None = None) -> Vector:
+        """The masked global model, the same for all clients, see `StateTrainer.model`.
+
+        Args:
+            state: State after any round.
+            client: Index of a client, or None.
+
+        Returns:
+            Flat model, (size,).
+
+        Raises:
+            InputError: If there is no such client.
+        """
+        index = check_client(client, self._pool.clients, one_model=True)
+        return state.base.client_vector(index, self._pool.layout)
 
     def close(self) -> None:
         """Release the executor and its worker processes."""

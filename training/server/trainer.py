@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
-from training.clients import ClientPool, RoundCosts, require_no_pruning
+from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
 from training.engine.program import LocalResult, LocalWork, Program, personal_only, prunes
 from training.method_based import MethodBased
 from training.server.method import ServerMethod
@@ -137,9 +137,23 @@ class ServerTrainer(StateTrainer[ServerState]):
             Accuracy in [0, 1].
         """
         one_model = not state.personal.size
-        return self._pool.accuracy(
-            lambda client: state.client_vector(client, self._layout), one_model=one_model
-        )
+        return self._pool.accuracy(lambda client: self.model(state, client), one_model=one_model)
+
+    def model(self, state: ServerState, client: int | None = None) -> Vector:
+        """The model [u, v_k] of a client, see `StateTrainer.model`; global without personal parts.
+
+        Args:
+            state: State after any round.
+            client: Index of the client; None for the global model.
+
+        Returns:
+            Flat model, (size,).
+
+        Raises:
+            InputError: If there is no such client, or no global model.
+        """
+        index = check_client(client, self._clients, one_model=not state.personal.size)
+        return state.client_vector(index, self._layout)
 
     def close(self) -> None:
         """Release the executor and its worker processes."""

@@ -179,6 +179,17 @@ class Layout:
         tensors = _tensors(model)
         return torch.cat([tensors[entry.name].detach().reshape(-1) for entry in self.entries])
 
+    def fill(self, model: nn.Module, vector: Tensor) -> None:
+        """Copy the values of a vector into a model: the inverse of `flatten`.
+
+        Args:
+            model: A model with this layout; it keeps its types.
+            vector: Parameters and buffers, (size,).
+        """
+        tensors = _tensors(model)
+        for entry in self.entries:
+            tensors[entry.name].data.copy_(vector[entry.slice].view(entry.shape))
+
     def bind(self, model: nn.Module, vector: Tensor, gradient: Tensor) -> None:
         """Make the tensors of a model views of flat vectors.
 

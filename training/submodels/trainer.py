@@ -7,7 +7,7 @@ import numpy as np
 
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
-from training.clients import ClientPool, RoundCosts, require_no_pruning
+from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
 from training.engine.program import LocalWork, Program
 from training.method_based import MethodBased
 from training.server.state import ServerState
@@ -150,9 +150,23 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         Returns:
             Accuracy in [0, 1].
         """
-        return self._pool.accuracy(
-            lambda client: state.base.client_vector(client, self._pool.layout), one_model=True
-        )
+        return self._pool.accuracy(lambda client: self.model(state, client), one_model=True)
+
+    def model(self, state: SubModelState, client: int | None = None) -> Vector:
+        """The whole global model, the same for all clients, see `StateTrainer.model`.
+
+        Args:
+            state: State after any round.
+            client: Index of a client, or None.
+
+        Returns:
+            Flat model, (size,).
+
+        Raises:
+            InputError: If there is no such client.
+        """
+        index = check_client(client, self._pool.clients, one_model=True)
+        return state.base.client_vector(index, self._pool.layout)
 
     def close(self) -> None:
         """Release the executor and its worker processes."""

@@ -389,6 +389,23 @@ class RunFolder:
             return Checkpoint(number, clock_s, arrays, experiment, inputs)
         return None
 
+    def check_experiment(self, checkpoint: Checkpoint, identity: str) -> None:
+        """Check that a checkpoint belongs to the experiment of the folder.
+
+        Args:
+            checkpoint: A checkpoint of the folder.
+            identity: Name of the folder's experiment, independent of its number of rounds.
+
+        Raises:
+            InputError: The checkpoint is that of another experiment.
+        """
+        if checkpoint.experiment != identity:
+            raise InputError(
+                f"{self.path} is damaged: "
+                f"its checkpoints are of experiment {checkpoint.experiment!r}, "
+                f"its experiment.toml is {identity!r}"
+            )
+
     def checkpoint_files(self) -> list[Path]:
         """Files of the checkpoints, oldest first."""
         files = (

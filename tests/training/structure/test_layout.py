@@ -93,3 +93,19 @@ def test_bound_running_statistics_are_views_too():
     plain(model[0](inputs))
     model(inputs)
     assert torch.equal(vector[layout.buffers], torch.cat([plain.running_mean, plain.running_var]))
+
+
+def test_a_filled_model_has_the_values_of_the_vector():
+    """Weights and running statistics, of a network whose personal part lies in its middle."""
+    build = plugins.load("models", "resnet20")
+    model = build()
+    layout = Layout.of(model, ("blocks.1",))
+    assert 0 < layout.personal_size < layout.parameter_size
+    vector = torch.randn(layout.size, generator=torch.Generator().manual_seed(0))
+    layout.fill(model, vector)
+    assert torch.equal(layout.flatten(model), vector)
+    again = build()
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(layout.flatten(again), vector)
+    vector.zero_()
+    assert layout.flatten(model).any()
