@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from optimizers._waterfilling.curve import Curve
 from optimizers._waterfilling.fixed_snr import Reduced
-from optimizers._waterfilling.root_finding import bracket, share_band
+from optimizers._waterfilling.root_finding import bracket, excess_band, share_band
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array
 from wirelessfl.scenario.share_rate import RatePieces
@@ -250,7 +250,7 @@ def _bound_level(branches: Branches, some: NDArray[np.bool_]) -> Array:
     highest = np.where(some, gains.max(axis=(-2, -1))[..., None], 0.0)
 
     def excess(level: Array) -> Array:
-        return np.asarray(best_choice(branches, np.exp(level))[0].sum(axis=-1, keepdims=True) - 1.0)
+        return excess_band(best_choice(branches, np.exp(level))[0])
 
     return bracket(excess, np.minimum(_LOWEST_PRICE, highest), highest)[1]
 

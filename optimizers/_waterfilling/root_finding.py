@@ -71,6 +71,22 @@ def _estimate(
     )
 
 
+def excess_band(band: Array) -> Array:
+    """Excess of the summed bands, positive where they are exactly the whole band.
+
+    A client that takes the whole band keeps it over a range of prices; the multiplier is the
+    highest of them, its own marginal gain, which bracketing finds as the end of that range.
+
+    Args:
+        band: Fractions of the band, (..., K).
+
+    Returns:
+        The sum less 1, at least the smallest float where it is not negative; (..., 1).
+    """
+    excess = np.asarray(band.sum(axis=-1, keepdims=True) - 1.0)
+    return np.where(excess >= 0.0, np.maximum(excess, np.finfo(np.float64).tiny), excess)
+
+
 def share_band(
     choice: Callable[[Array], Array],
     band: Callable[[Array], Array],
@@ -101,7 +117,7 @@ def share_band(
     )
 
     def excess(level: Array) -> Array:
-        return np.asarray(band(choice(level)).sum(axis=-1, keepdims=True) - 1.0)
+        return excess_band(band(choice(level)))
 
     left, right = bracket(excess, lowest, np.maximum(lowest, highest))
     most, least = choice(left), choice(right)

@@ -308,6 +308,33 @@ def test_prices_and_sensitivities_equal_finite_differences(link):
         assert found.log_gain[client] == pytest.approx(by_gain, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("link", [CONCAVE[1], CONCAVE[2], TABLES[0]], ids=name_of)
+def test_the_price_of_the_band_where_one_client_takes_all_of_it(link):
+    """Its own gain, not the first gain of the other client."""
+    problem = NoisePsdProblem(
+        deadline_s=0.05,
+        fixed_s=0.0,
+        prunable_s=0.01,
+        upload_bits=1e6,
+        snr=[300.0, 30.0],
+        weight=[1.0, 1e-6],
+        bandwidth_hz=1e5,
+        link=link,
+    )
+    a = solve(problem)
+    step = 1e-5
+    worth = [
+        (problem.weight * solve(wider(problem, 1 + s * step)).kept_fraction).sum() for s in (1, -1)
+    ]
+    assert a.bandwidth_price == pytest.approx((worth[0] - worth[1]) / (2 * step), rel=1e-4)
+    assert a.bandwidth_fraction[0] > 1 - 1e-3
+
+
+def wider(problem, factor):
+    """The problem with more band at the same power and noise density."""
+    return replace(problem, bandwidth_hz=problem.bandwidth_hz * factor, snr=problem.snr / factor)
+
+
 # Other allocators
 
 
