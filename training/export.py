@@ -55,6 +55,7 @@ def trained_model(
         vector = trainer.model(trainer.unpack(arrays), client)
     finally:
         trainer.close()
+    model: nn.Module
     model, layout = algorithm.method.spec().build_model()
     layout.fill(model, torch.from_numpy(np.array(vector)))
     return model.eval()

@@ -28,7 +28,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
-    """Print `value` as JSON, null for numbers that are not finite; `default` converts other types."""
+    """Print a value as JSON.
+
+    Args:
+        value: Numbers that are not finite become null.
+        default: Converts values of other types.
+    """
     from wirelessfl.records import strict_json
 
     click.echo(strict_json.dumps(value, indent=2, default=default))

@@ -142,8 +142,13 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[SeedCurve], NDA
 
 
 def isolated(values: Any) -> list[int]:
-    """Places of values without a neighbour, (n,), NaN where there is none: a line does not show
-    them, a marker does.
+    """Find values without a neighbour, which a marker shows and a line does not.
+
+    Args:
+        values: (n,), NaN where there is no value.
+
+    Returns:
+        Their indices.
     """
     there = np.pad(~np.isnan(np.asarray(values, dtype=np.float64)), 1)
     alone: list[int] = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
