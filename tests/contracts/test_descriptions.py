@@ -10,7 +10,7 @@ from wirelessfl.config.descriptions import describe_fields
 
 UNITS = {  # ending of a field's name -> its unit in the description
     "_m_s": "m/s",
-    "_bps_hz": "bit/s/Hz",
+    "_bps_hz": r"bit/s/Hz|\(bit/s\)/Hz",
     "_w_per_hz": "W/Hz",
     "_bps": "bit/s",
     "_bits": r"\bbits?\b",
@@ -33,7 +33,7 @@ def check(cls):
     assert [field.name for field in fields if not field.text] == []
     for field in fields:
         ending = next((ending for ending in UNITS if field.name.endswith(ending)), None)
-        if ending is not None:
+        if ending is not None and field.type != "true or false":
             assert re.search(UNITS[ending], field.text), (field.name, field.text)
 
 
