@@ -2,19 +2,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test coverage check format lint types contract clean
+.PHONY: demo test test-slow coverage check format lint types contract clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
 	$(BIN)/wirelessfl run digits --out runs/demo
 
-test: .venv/installed  ## the whole test suite
-	$(BIN)/python -m pytest -q -n auto
+test: .venv/installed  ## the test suite without the tests that are marked slow
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+test-slow: .venv/installed  ## the tests that are marked slow: kills, several processes
+	$(BIN)/python -m pytest -q -n auto -m slow
 
 coverage: .venv/installed  ## the test suite, with the lines and branches that no test runs
 	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term-missing
 
-check: format lint types contract test  ## everything that must hold before a change lands
+check: format lint types contract test-slow test  ## everything that must hold before a change lands
 
 format: .venv/installed
 	$(BIN)/ruff format --check .

@@ -1,6 +1,5 @@
 """The trained model of a run folder: its last checkpoint as a PyTorch model or a file."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from wirelessfl import __version__
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.values import Backlog
 
@@ -138,7 +138,7 @@ class TrainedModel:
         check_output("-o", file, SUFFIXES)
         values = self.description(data_root)
         texts = {
-            name: value if isinstance(value, str) else json.dumps(value)
+            name: value if isinstance(value, str) else strict_json.dumps(value)
             for name, value in values.items()
         }
         write_safetensors(file, self.module, texts)
