@@ -20,6 +20,7 @@ from training.structure.personal import NONE, Personal
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.text import in_full
 
 Partition = Literal["iid", "shards", "labels", "dirichlet", "natural"]
 Augmentation = Literal["none", "crop-flip"]
@@ -126,7 +127,7 @@ class Task:
         if self.size_sigma > 0 and self.partition not in SIZED:
             raise InputError(
                 f"training.size_sigma must be 0 unless training.partition is {' or '.join(SIZED)}, "
-                f"got {self.size_sigma:g} with {self.partition!r}"
+                f"got {in_full(self.size_sigma)} with {self.partition!r}"
             )
         check_choice("training.augmentation", self.augmentation, get_args(Augmentation))
         check_choice("training.evaluate_on", self.evaluate_on, get_args(EvaluatedOn))

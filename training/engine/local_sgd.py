@@ -8,6 +8,7 @@ import numpy as np
 from training.engine.optimizer import Optimizer, Schedule
 from training.engine.program import Train
 from wirelessfl.errors import InputError, check_count, check_number
+from wirelessfl.text import in_full
 
 MOST_RATE = float(np.finfo(np.float32).max)  # weights are float32: a larger step overflows
 
@@ -139,7 +140,7 @@ def check_optimizer(optimizer: Optimizer, momentum: float) -> None:
     if optimizer.adaptive and momentum:
         raise InputError(
             f"training.momentum must be 0 with training.optimizer {optimizer.optimizer!r}, "
-            f"got {momentum:g}"
+            f"got {in_full(momentum)}"
         )
 
 

@@ -34,7 +34,9 @@ class WeightUpdate(Protocol):
         ...
 
 
-def update_of(network: Trainable, phase: Train, factor: float, kept: KeptState | None) -> WeightUpdate:
+def update_of(
+    network: Trainable, phase: Train, factor: float, kept: KeptState | None
+) -> WeightUpdate:
     """The optimiser of a phase.
 
     Args:

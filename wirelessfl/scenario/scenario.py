@@ -14,6 +14,7 @@ from wirelessfl.scenario.link import Link
 from wirelessfl.scenario.medium import Medium
 from wirelessfl.scenario.processor import Processor
 from wirelessfl.scenario.spread import Spread
+from wirelessfl.text import in_full
 
 DEADLINE_POLICIES = ("wait", "drop", "late-next-round")
 MOST_CLIENTS = 1_000_000
@@ -134,7 +135,8 @@ class Scenario:
                 raise InputError(
                     "scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say "
                     "how dense the noise is: "
-                    f"give one, got {self.noise_figure_db:g} and {self.noise_psd_w_per_hz:g}"
+                    f"give one, got {in_full(self.noise_figure_db)} "
+                    f"and {in_full(self.noise_psd_w_per_hz)}"
                 )
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
             raise InputError(
@@ -148,12 +150,12 @@ class Scenario:
                     f"scenario.{name} must hold {self.clients} values (scenario.clients), "
                     f"got {len(value)}"
                 )
-        slowest_hz = np.min(self._ends("cpu_hz"))
+        slowest_hz = float(np.min(self._ends("cpu_hz")))
         least_hz = self.processor.min_cpu_hz
         if self.processor.cpu == "dvfs" and least_hz > slowest_hz:
             raise InputError(
-                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, "
-                f"got {least_hz:g}"
+                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {in_full(slowest_hz)}, "
+                f"got {in_full(least_hz)}"
             )
 
     @property

@@ -20,6 +20,7 @@ import numpy as np
 from wirelessfl.arrays import Array
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.quantities import parse_quantity
+from wirelessfl.text import in_full
 from wirelessfl.units import dbm_to_watt
 
 FORMS = (
@@ -85,7 +86,7 @@ class Spread:
     @property
     def text(self) -> str:
         """The text in its common form, with numbers in the unit of the field."""
-        numbers = [f"{end:.12g}" for end in self.ends]
+        numbers = [in_full(end) for end in self.ends]
         if self.kind in (":", "log:"):
             return self.kind.removeprefix(":") + ":".join(numbers)
         return f"{self.kind}({', '.join(numbers)})"

@@ -5,10 +5,10 @@ from math import isfinite
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from optimizers import Repair, measures
+from studies.report.terminal import terminal
 from studies.views.allocation.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
@@ -17,7 +17,7 @@ UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan o
 
 def print_allocation(scheme: Scheme) -> None:
     """Print one round's allocation by client, prices, the certificate and any infeasibility."""
-    console = Console()
+    console = terminal()
     allocation = scheme.planned.allocation
     console.print(_clients(scheme))
     console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
@@ -78,7 +78,7 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
             f"{1e3 * allocation.latency_s.max():.3f}",
             *(f"{counted[name]:g}" for name in counts),
         )
-    Console().print(table)
+    terminal().print(table)
 
 
 def _clients(scheme: Scheme) -> Table:

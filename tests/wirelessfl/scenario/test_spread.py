@@ -68,7 +68,7 @@ def test_levels_are_drawn_as_levels():
 def test_a_recorded_experiment_has_the_same_values():
     first = experiment(run_seed=3, cpu_hz="uniform(1GHz, 3GHz)", distance_m="50:300")
     tables = to_tables(first)
-    assert json.loads(json.dumps(tables))["scenario"]["cpu_hz"] == "uniform(1000000000, 3000000000)"
+    assert json.loads(json.dumps(tables))["scenario"]["cpu_hz"] == "uniform(1e+09, 3e+09)"
     again = from_tables(tables)
     assert again == first
     assert (
