@@ -4,18 +4,25 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import json_option, print_json, set_option
+from studies.cli._scenario import (
+    DEFAULT_PRESET,
+    json_option,
+    print_json,
+    scenario_argument,
+    set_option,
+)
 
 EXAMPLES = """\b
 Examples:
   wirelessfl channel rayleigh --plot rayleigh.png
+  wirelessfl channel physical --set scenario.clients=20
   wirelessfl channel static --set channel.path_loss=tr38901-umi --set channel.line_of_sight=false
   wirelessfl channel peer-to-peer --set scenario.clients=20 --rounds 500 --json
 """
 
 
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
-@click.argument("name")
+@scenario_argument
 @set_option
 @click.option(
     "--plot",
@@ -26,20 +33,20 @@ Examples:
 @click.option(
     "--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=int, help="Seed of the draws [run.seed].")
 @json_option
 def channel(
-    name: str,
+    scenario: str | None,
     settings: tuple[str, ...],
     plot_file: Path | None,
     rounds: int,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> None:
-    """Show path loss, SNR and fading of the channel model NAME, client by client.
+    """Show path loss, SNR and fading of the channel of SCENARIO, client by client.
 
-    See `wirelessfl list` for the names. Fields of sections channel and scenario may be changed with
-    --set; all others have their defaults.
+    SCENARIO is a TOML file, a preset, or a channel model with its defaults (wirelessfl list
+    channels). Fields of sections channel and scenario may be changed with --set.
     """
     from studies.report import output
     from studies.views.channel.channel import view
@@ -47,14 +54,22 @@ def channel(
 
     output.check_output("--plot", plot_file, output.PICTURES)
     check_count("--rounds", rounds)
-    check_count("--seed", seed, at_least=0)
-    seen = view(name, settings, rounds=rounds, seed=seed)
+    if seed is not None:
+        check_count("--seed", seed, at_least=0)
+    seen = view(scenario or DEFAULT_PRESET, settings, rounds=rounds, seed=seed)
     if plot_file is not None:
         from studies.views.channel.figures import draw_channel
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
-        print_json({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()})
+        print_json(
+            {
+                "channel": seen.name,
+                "rounds": rounds,
+                "seed": seen.seed,
+                "clients": seen.rows(),
+            }
+        )
         return
     from studies.views.channel.tables import print_channel
 
