@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from studies.grid.measures import SHOWN
+from studies.grid.measures import cell_text
 from studies.grid.result import SweepResult
 from studies.views.whatif.units import label_of, shown
 
@@ -59,7 +59,7 @@ def _table(result: SweepResult, title: str, headings: Mapping[str, str]) -> Tabl
         table.add_column(heading, justify="right")
     for index, point in enumerate(result.points):
         values = [value_text(name, value) for name, value in point.values.items()]
-        cells = [cell_text(result, index, name) for name in headings]
+        cells = [cell_text(result.sample(index, name), name) for name in headings]
         table.add_row(*(escape(text) for text in (*values, *cells)))
     return table
 
@@ -69,15 +69,3 @@ def value_text(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{float(shown(name, np.asarray(value))):.6g}"
-
-
-def cell_text(result: SweepResult, point: int, name: str) -> str:
-    """A measure of a point as text; `-` where a run is missing or never reaches the accuracy."""
-    sample = result.sample(point, name)
-    if sample is None:
-        return "-"
-    factor = SHOWN[name][1]
-    mean = f"{factor * sample.mean:.4g}"
-    if len(sample.values) == 1:
-        return mean
-    return f"{mean} ± {factor * round(sample.margin, 12):.2g}"
