@@ -12,15 +12,15 @@ from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
 from studies.runner.observed_run import run_in_folder, run_in_memory
-from studies.views.run.progress import Progress, in_notebook
+from studies.views.run.progress import ProgressLine, in_notebook
 from wirelessfl import plugins
 from wirelessfl.allocation.allocation import Allocation
-from wirelessfl.callbacks import Callback
 from wirelessfl.config.objects import local_plugin, registered, tables_from_objects
 from wirelessfl.config.scenario_file import Tables, from_tables, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import plan
+from wirelessfl.records.callbacks import Callback
 from wirelessfl.values import RoundRecord, Scenario
 
 __all__ = [
@@ -128,12 +128,12 @@ def run(
     if on_round is not None:
         called.append(_OnRound(on_round))
     if in_notebook() if progress is None else progress:
-        called.append(Progress.here())
-    changes = {
-        name: value for name, value in (("rounds", rounds), ("seed", seed)) if value is not None
-    }
+        called.append(ProgressLine.here())
     wanted = read(experiment)
-    wanted = replace(wanted, run=replace(wanted.run, **changes))
+    settings = wanted.run
+    settings = settings if rounds is None else replace(settings, rounds=rounds)
+    settings = settings if seed is None else replace(settings, seed=seed)
+    wanted = replace(wanted, run=settings)
     options: Any = {
         "callbacks": called,
         "stop": stop or (lambda record: False),

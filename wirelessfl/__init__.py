@@ -30,7 +30,7 @@ _HOMES = {
     "wirelessfl.allocation.allocation": ("Allocation",),
     "wirelessfl.errors": ("InputError",),
     "optimizers": ("certify", "repair", "sensitivities", "solve", "what_if"),
-    "wirelessfl.callbacks": ("Callback", "scalars"),
+    "wirelessfl.records.callbacks": ("Callback", "scalars"),
     "studies.api": (
         "allocate",
         "compare",

@@ -218,7 +218,7 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
         for file in _plugin_files(folder):
             yield _name(file), partial(_from_file, kind, file)
     for name, plugin in _local.get(kind, {}).items():
-        yield name, lambda plugin=plugin: plugin
+        yield name, partial(_itself, plugin)
 
 
 def _own_folders(kind: str) -> list[Path]:
@@ -280,6 +280,10 @@ def _offered(kind: str, module: ModuleType) -> Any:
         ):
             return value
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
+
+
+def _itself(plugin: Any) -> Any:
+    return plugin
 
 
 def _from_package(kind: str, module: str) -> Any:

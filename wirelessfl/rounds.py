@@ -22,9 +22,9 @@ from wirelessfl.protocols import Trainer
 from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
+from wirelessfl.records.stopping import RunProgress, evaluation_due
 from wirelessfl.records.summary import summarise
 from wirelessfl.rng import Streams
-from wirelessfl.stopping import Progress, evaluation_due
 from wirelessfl.values import (
     Array,
     Backlog,
@@ -52,7 +52,7 @@ def run_rounds(
 ) -> dict[str, Any]:
     """Run or resume an experiment in its folder until `run.rounds` rounds are recorded.
 
-    The run ends before that where `Progress.ended` says so. It is interrupted, with a checkpoint
+    The run ends before that where `RunProgress.ended` says so. It is interrupted, with a checkpoint
     from which it can be resumed, after `run.max_wall_s` or by `stop`.
 
     Args:
@@ -84,7 +84,7 @@ def run_rounds(
     on_start()
     folder.clear_summary()
     keeper = _Keeper(folder, settings, partial(_checkpoint, trainer, identity, files))
-    progress = Progress.of(folder.each_record())
+    progress = RunProgress.of(folder.each_record())
     ended = progress.ended(settings)
     interrupted: str | None = None
     began = time.perf_counter()

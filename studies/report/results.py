@@ -24,8 +24,8 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_memory import RunMemory
 from wirelessfl.records.run_store import RunStore
+from wirelessfl.records.stopping import RunProgress
 from wirelessfl.shown_tables import html_table
-from wirelessfl.stopping import Progress
 
 Experiments = Mapping[str, list[Experiment]]  # label -> one experiment per seed
 
@@ -213,7 +213,7 @@ class Run:
     @property
     def stopped(self) -> str | None:
         """Reason for which the run ended before `run.rounds`; None where it did not."""
-        return Progress.of(self.records).ended(self.experiment.run)
+        return RunProgress.of(self.records).ended(self.experiment.run)
 
     def client_accuracy(self) -> NDArray[np.float64]:
         """Accuracy of each client in every round.

@@ -167,7 +167,7 @@ class TrainedModel:
 
 
 def _missing(settings: RunSettings, best: bool) -> str:
-    """Words for a checkpoint that is not there."""
+    """Reason for a missing checkpoint, for a message."""
     if best:
         kept = "no round has been evaluated yet" if settings.keep_best else "got false"
         return f"model of its best round: run.keep_best must be true during the run, {kept}"

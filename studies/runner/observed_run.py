@@ -7,7 +7,6 @@ from typing import Any
 
 from studies.report.results import Run
 from studies.runner.single_run import check_same_experiment, is_complete
-from wirelessfl.callbacks import Callback
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import experiment_hash, input_contents, read_tables, to_toml
 from wirelessfl.errors import InputError
@@ -15,6 +14,7 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_before_start
 from wirelessfl.protocols import Trainer
+from wirelessfl.records.callbacks import Callback
 from wirelessfl.records.run_folder import RunFolder, check_folder, write_atomically
 from wirelessfl.records.run_memory import RunMemory
 from wirelessfl.records.run_store import RunStore

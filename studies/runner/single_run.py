@@ -24,8 +24,8 @@ from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.stopping import RunProgress
 from wirelessfl.rounds import run_rounds
-from wirelessfl.stopping import Progress
 
 CHUNK = 1 << 20
 
@@ -77,7 +77,7 @@ def is_complete(path: Path, experiment: Experiment) -> bool:
     done = recorded(path)
     if done >= experiment.run.rounds or not experiment.run.ends_early:
         return done == experiment.run.rounds
-    return Progress.of(folder.each_record()).ended(experiment.run) is not None
+    return RunProgress.of(folder.each_record()).ended(experiment.run) is not None
 
 
 def run_to_end(

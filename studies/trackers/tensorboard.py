@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wirelessfl.callbacks import Callback, scalars
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
+from wirelessfl.records.callbacks import Callback, scalars
 from wirelessfl.values import RoundRecord
 
 

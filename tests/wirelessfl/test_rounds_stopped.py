@@ -15,8 +15,8 @@ from wirelessfl.protocols import Runtime
 from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_memory import RunMemory
+from wirelessfl.records.stopping import RunProgress
 from wirelessfl.rounds import run_rounds
-from wirelessfl.stopping import Progress
 
 LIMITS = {
     "stop_at_accuracy": 0.7,
@@ -205,7 +205,7 @@ def test_several_processes_measure_no_wall_time(folder, monkeypatch):
 
 
 def test_progress_is_a_fold_over_records():
-    progress = Progress()
+    progress = RunProgress()
     for accuracy, clock_s in ((None, 1.0), (0.5, 2.0), (0.5, 3.0), (None, 4.0), (0.4, 5.0)):
         progress = progress.after(accuracy, clock_s)
     assert dataclasses.astuple(progress) == (5, 5.0, 0.5, 2)

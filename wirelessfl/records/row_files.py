@@ -51,21 +51,17 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             file.write(text)
 
 
-def keep_rows(
-    path: Path,
-    keeps: Callable[[Mapping[str, Any]], bool],
-    write: Callable[[Path, bytes], None],
-) -> None:
-    """Drop rows of a file; the file stays untouched if all of them stay.
+def keep_rows(path: Path, rounds: int, write: Callable[[Path, bytes], None]) -> None:
+    """Keep the rows of the first rounds; the file stays untouched if all of its rows stay.
 
     Args:
         path: The file.
-        keeps: True for a row that stays.
+        rounds: Number of rounds whose rows stay.
         write: Writes a file as a whole.
     """
     if not path.is_file():
         return
-    kept = lines(row for row in read_rows(path) if keeps(row)).encode()
+    kept = lines(row for row in read_rows(path) if row["round"] <= rounds).encode()
     if kept != path.read_bytes():
         write(path, kept)
 

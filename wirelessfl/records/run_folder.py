@@ -315,10 +315,9 @@ class RunFolder:
         if kept and not evaluated_last:
             kept[-1] = {**kept[-1], "accuracy": None}
         write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
-        for name, most in (("accuracy", count if evaluated_last else count - 1), ("wall", count)):
-            row_files.keep_rows(
-                self._rows_file(name), lambda row, most=most: row["round"] <= most, write_atomically
-            )
+        lengths = {"accuracy": count if evaluated_last else count - 1, "wall": count}
+        for name, most in lengths.items():
+            row_files.keep_rows(self._rows_file(name), most, write_atomically)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint atomically, after its rounds, and drop all but the last two.

@@ -13,7 +13,7 @@ class RunStore(Protocol):
     """Records, checkpoints and summary of one run.
 
     Rows are further values of a round, outside the records: `accuracy` of each client in rounds
-    with an evaluation, and `wall`, the wall-clock seconds of its phases.
+    with an evaluation, and, as `wall`, wall-clock seconds of its phases.
     """
 
     @property

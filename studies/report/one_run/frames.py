@@ -29,7 +29,7 @@ def data_frame(columns: Mapping[str, Column] | list[dict[str, Any]]) -> Any:
         import pandas
     except ImportError:
         raise InputError(
-            'to_pandas needs pandas, which is not installed: pip install "wirelessfl[pandas]"'
+            'to_pandas needs pandas, which is not installed: pip install "wirelessfl[notebook]"'
         ) from None
     return pandas.DataFrame(columns)
 

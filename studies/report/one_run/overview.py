@@ -21,7 +21,7 @@ def overview(run: Recorded) -> dict[str, str]:
     rounds = len(run)
     try:
         tables = to_tables(run.experiment)
-    except InputError:  # records from elsewhere, or a plug-in that is not there any more
+    except InputError:  # records from elsewhere, or a plug-in of another process
         return {"Run": "records alone", "rounds": str(rounds), **_outcome(run, "accuracy")}
     training = tables["training"]
     names = [training["algorithm"], training.get("model"), training.get("dataset")]

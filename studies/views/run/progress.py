@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from wirelessfl.callbacks import Callback
 from wirelessfl.experiment import Experiment
+from wirelessfl.records.callbacks import Callback
 from wirelessfl.values import RoundRecord
 
 EVERY_S = 0.2
@@ -20,7 +20,7 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-class Progress(Callback):
+class ProgressLine(Callback):
     """Shows round, last accuracy and remaining time in one line that is replaced.
 
     Args:
@@ -35,7 +35,7 @@ class Progress(Callback):
         self._began = self._shown = time.perf_counter()
 
     @classmethod
-    def here(cls) -> "Progress":
+    def here(cls) -> "ProgressLine":
         """Progress in the output of a notebook's cell, else on standard error."""
         return cls(_notebook_line() if in_notebook() else _terminal_line)
 

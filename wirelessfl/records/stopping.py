@@ -8,8 +8,8 @@ from wirelessfl.experiment import RunSettings
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Progress of a run, a fold over its records in order.
+class RunProgress:
+    """RunProgress of a run, a fold over its records in order.
 
     Attributes:
         rounds: Number of rounds.
@@ -24,8 +24,8 @@ class Progress:
     since_best: int = 0
 
     @classmethod
-    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Progress":
-        """Progress after these records.
+    def of(cls, records: Iterable[Mapping[str, Any]]) -> "RunProgress":
+        """RunProgress after these records.
 
         Args:
             records: Records of all rounds in order.
@@ -38,8 +38,8 @@ class Progress:
             found = found.after(record["accuracy"], record["clock_s"])
         return found
 
-    def after(self, accuracy: float | None, clock_s: float) -> "Progress":
-        """Progress after one more round.
+    def after(self, accuracy: float | None, clock_s: float) -> "RunProgress":
+        """RunProgress after one more round.
 
         Args:
             accuracy: Accuracy of the round; None without an evaluation.
