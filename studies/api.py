@@ -19,7 +19,7 @@ from wirelessfl.config.objects import local_plugin, registered, tables_from_obje
 from wirelessfl.config.scenario_file import Tables, from_tables, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.planning import plan
+from wirelessfl.planning import participants, plan
 from wirelessfl.records.callbacks import Callback
 from wirelessfl.values import RoundRecord, Scenario
 
@@ -190,7 +190,7 @@ def allocate(scenario: Source) -> Allocation:
         scenario: Anything that `read` takes.
 
     Returns:
-        The allocation of all clients, with prices.
+        The allocation of all clients, with prices; clients that do not participate get no band.
 
     Raises:
         InputError: The scenario is unknown or a field is invalid.
@@ -201,7 +201,11 @@ def allocate(scenario: Source) -> Allocation:
         (10,)
     """
     experiment = read(scenario)
-    return plan(experiment, experiment.algorithm.demand(experiment.scenario.clients)).allocation
+    participates = participants(experiment, 0)
+    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    return plan(
+        experiment, demand.restricted_to(participates), participates=participates
+    ).allocation
 
 
 def compare(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from studies.cli._processes import is_first
+from wirelessfl.text import one_line
 
 DEFAULT_PRESET = "digits"
 
@@ -25,6 +26,16 @@ data_root_option = click.option(
     help="Folder of the data sets [environment: WIRELESSFL_DATA].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Print a line.
+
+    Args:
+        line: The line, of which control characters are escaped and long values shortened.
+        err: Print to standard error.
+    """
+    click.echo(one_line(line), err=err)
 
 
 def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
@@ -96,7 +107,6 @@ def with_progress(
         work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
         score: What the record's `accuracy` is called.
     """
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -105,8 +115,10 @@ def with_progress(
         TimeRemainingColumn,
     )
 
+    from studies.report.terminal import terminal
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
@@ -114,7 +126,7 @@ def with_progress(
     progress = Progress(
         *columns,
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True, quiet=not is_first()),
+        console=terminal(stderr=True, quiet=not is_first()),
     )
     bar = progress.add_task("rounds", total=total, completed=done, note="")
 

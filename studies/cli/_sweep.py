@@ -82,7 +82,6 @@ def try_with_progress(
 @contextmanager
 def _progress(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterator[dict[str, Any]]:
     """A bar over all rounds of all runs; yields the arguments of a sweep that reports to it."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -91,31 +90,34 @@ def _progress(every: Iterable[Any], out: Path, jobs: int, title: str) -> Iterato
         TimeRemainingColumn,
     )
 
+    from studies.report.terminal import terminal
     from studies.runner.single_run import folder_of
     from studies.runner.sweep import worker_processes
+    from wirelessfl.border.interrupt import resumable
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
     total = sum(experiment.run.rounds for experiment in runs.values())
     jobs = min(jobs, len(runs))
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("rounds"),
     )
     with (
         Progress(
-            *columns, TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True)
+            *columns, TimeRemainingColumn(elapsed_when_finished=True), console=terminal(stderr=True)
         ) as progress,
         worker_processes(jobs) as executor,
     ):
         bar = progress.add_task(f"{title}{len(runs)} runs", total=total)
         notify: Callable[[str], None] = lambda line: progress.console.print(  # noqa: E731
-            f"note: {line}", markup=False, soft_wrap=True
+            f"note: {line}", soft_wrap=True
         )
-        yield {
-            "executor": executor,
-            "jobs": jobs,
-            "on_progress": lambda done: progress.update(bar, completed=done.rounds),
-            "notify": notify,
-        }
+        with resumable(lambda: "the same command completes the missing runs"):
+            yield {
+                "executor": executor,
+                "jobs": jobs,
+                "on_progress": lambda done: progress.update(bar, completed=done.rounds),
+                "notify": notify,
+            }

@@ -12,6 +12,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     scenario_argument,
@@ -109,6 +110,7 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 def _run(
     experiment: Any, path: Path, resumed: bool, data_root: Path | None, recorded: list[Any]
 ) -> dict[str, Any]:
+    from wirelessfl.border.interrupt import Stopped, resumable
     from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
@@ -140,8 +142,9 @@ def _run(
         folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
-                _finish(folder, experiment, trainer, toml, inputs)
-            except InputError:
+                with resumable(lambda: _way_on(folder)):
+                    _finish(folder, experiment, trainer, toml, inputs)
+            except (InputError, OSError, Stopped):
                 if not resumed:
                     folder.remove_unused()
                 raise
@@ -188,9 +191,16 @@ def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) 
     with_progress(rounds, done, work, score_label(to_tables(experiment)["training"]))
 
 
+def _way_on(folder: Any) -> str:
+    """The command that continues the run; empty before its first checkpoint."""
+    if not folder.checkpoint_files():
+        return ""
+    return f"the run resumes with --out {folder.path} --resume"
+
+
 def _notify(line: str) -> None:
     if is_first():
-        click.echo(f"note: {line}", err=True)
+        echo(f"note: {line}", err=True)
 
 
 def _report(path: Path, experiment: Any) -> None:

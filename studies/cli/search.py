@@ -10,6 +10,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     scenario_argument,
@@ -171,4 +172,4 @@ def search(
         return
     print_trials(found)
     print_best(report)
-    click.echo(f"results: {folder}")
+    echo(f"results: {folder}")

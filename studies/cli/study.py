@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import data_root_option, json_option, print_json, set_option
+from studies.cli._scenario import data_root_option, echo, json_option, print_json, set_option
 from studies.cli._sweep import sweep_with_progress, try_with_progress
 
 EXAMPLES = """\b
@@ -109,4 +109,4 @@ def study(
 
         print_trials(found)
     print_study(headline(name, setting, experiments), table, claims)
-    click.echo(f"results: {folder}")
+    echo(f"results: {folder}")

@@ -9,6 +9,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     scenario_argument,
@@ -124,7 +125,7 @@ def sweep(
         print_sweep(result)
         for file in (csv_file, points_file, plot):
             if file is not None:
-                click.echo(f"written: {file}")
+                echo(f"written: {file}")
     if failures:
         total = sum(len(point.experiments) for point in points)
         raise InputError(f"{len(failures)} of {total} runs failed: {failures[0]}")

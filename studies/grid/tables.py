@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from studies.grid.measures import cell_text
 from studies.grid.result import SweepResult
+from studies.report.terminal import terminal
 from studies.views.whatif.units import label_of, shown
 
 TRAINED = {  # measure -> heading
@@ -39,7 +38,7 @@ def print_sweep(result: SweepResult) -> None:
     heading_line = f"{len(result.points)} points, {seeds} seed{'s' * (seeds > 1)} each" + (
         "; mean ± half of the 95 % interval over seeds" if seeds > 1 else ""
     )
-    console = Console()
+    console = terminal()
     console.print(heading_line)
     for title, headings in (
         ("training", TRAINED),
@@ -60,7 +59,7 @@ def _table(result: SweepResult, title: str, headings: Mapping[str, str]) -> Tabl
     for index, point in enumerate(result.points):
         values = [value_text(name, value) for name, value in point.values.items()]
         cells = [cell_text(result.sample(index, name), name) for name in headings]
-        table.add_row(*(escape(text) for text in (*values, *cells)))
+        table.add_row(*values, *cells)
     return table
 
 

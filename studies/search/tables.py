@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from studies.report.results import Sample
+from studies.report.terminal import terminal
 from studies.search.search import SearchResult, Trial
 from wirelessfl.config.scenario_file import experiment_hash
 
@@ -52,11 +52,11 @@ def print_trials(found: SearchResult) -> None:
     for column in table.columns[len(labels) :]:
         column.justify = "right"
     for trial in shown:
-        cells = [escape(trial.label)] if labels else []
+        cells = [trial.label] if labels else []
         cells += [
             str(trial.stage),
             str(trial.number),
-            *(escape(_text(trial.values.get(name))) for name in fields),
+            *(_text(trial.values.get(name)) for name in fields),
         ]
         score = "out" if trial.reason is not None else _text(trial.score)
         best = found.chosen[trial.label] is trial
@@ -64,9 +64,7 @@ def print_trials(found: SearchResult) -> None:
     console = _console()
     console.print(table)
     for reason, count in _reasons(found.trials).items():
-        console.print(
-            f"out: {count} of {len(found.trials)} trials, {escape(reason)}", soft_wrap=True
-        )
+        console.print(f"out: {count} of {len(found.trials)} trials, {reason}", soft_wrap=True)
 
 
 def print_best(report: Mapping[str, Any]) -> None:
@@ -81,7 +79,7 @@ def print_best(report: Mapping[str, Any]) -> None:
     rows = f" on the {again['evaluate_on']} rows" if again["evaluate_on"] else ""
     score = f"{report['metric']} {_text(report['score'])}"
     line = f"best: {values}; {score}, repeated with {len(sample.values)} seeds{rows}"
-    _console().print(f"{escape(line)}: {sample}", soft_wrap=True)
+    _console().print(f"{line}: {sample}", soft_wrap=True)
 
 
 def _fields(trials: Iterable[Trial]) -> list[str]:
@@ -108,7 +106,7 @@ def _text(value: Any) -> str:
 
 
 def _console() -> Console:
-    console = Console()
+    console = terminal()
     if not console.is_terminal:
         console.width = WIDTH
     return console

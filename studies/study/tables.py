@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from studies.report.results import Cell, Table
+from studies.report.terminal import terminal
 
 WIDTH = 120  # of a table that is not printed to a terminal
 
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
     """Print the results, mean ± standard error over seeds, and every claim with its verdict."""
-    console = Console()
+    console = terminal()
     if not console.is_terminal:
         console.width = WIDTH
     shown = RichTable(*(column.replace("_", " ") for column in table.columns), title=title)
@@ -25,13 +24,13 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
         shown.add_row(*(_text(cell) for cell in row.values()))
     console.print(shown)
     for claim in claims:
-        mark = "[green]holds[/green]" if claim["holds"] else "[red]does not hold[/red]"
-        console.print(
-            f"{mark}: {escape(claim['claim'])} ({escape(claim['figures'])})", soft_wrap=True
-        )
+        holds = claim["holds"]
+        mark = "holds" if holds else "does not hold"
+        console.print(mark, style="green" if holds else "red", end=": ")
+        console.print(f"{claim['claim']} ({claim['figures']})", soft_wrap=True)
 
 
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else escape(str(cell))
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -3,7 +3,6 @@
 They are table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.json.
 """
 
-import io
 import math
 import platform
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import Any
 
 from studies.report.csv_files import write_records
 from studies.report.curves import curve_rows
+from studies.report.output import render
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
 from studies.report.unserved import unserved_note, with_unserved
 from studies.search.search import SearchResult
@@ -127,6 +127,5 @@ def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     FigureCanvasAgg(figure)
     study.figure(runs, figure)
     figure.suptitle(title, fontsize="small", color="0.35")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
-    write_atomically(path, picture.getvalue())
+    picture = render(figure, format="png", dpi=160, metadata={"Software": None})
+    write_atomically(path, picture)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from math import isfinite
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from optimizers import Repair, measures
+from studies.report.terminal import terminal
 from studies.views.allocation.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
@@ -17,7 +16,7 @@ UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan o
 
 def print_allocation(scheme: Scheme) -> None:
     """Print one round's allocation by client, prices, the certificate and any infeasibility."""
-    console = Console()
+    console = terminal()
     allocation = scheme.planned.allocation
     console.print(_clients(scheme))
     console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
@@ -78,7 +77,7 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
             f"{1e3 * allocation.latency_s.max():.3f}",
             *(f"{counted[name]:g}" for name in counts),
         )
-    Console().print(table)
+    terminal().print(table)
 
 
 def _clients(scheme: Scheme) -> Table:
@@ -92,9 +91,9 @@ def _clients(scheme: Scheme) -> Table:
     table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=0)
     for column in (*table.columns[1:5], *table.columns[6:]):
         column.justify = "right"
-    gain_db = linear_to_db(scheme.planned.channel.gain)
+    gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
     for client, status in enumerate(allocation.status):
-        late = " late" if scheme.late[client] else ""
+        late = " late" if scheme.late[client] and status != "late" else ""
         cells = [
             f"{gain_db[client]:.1f}",
             f"{100 * allocation.bandwidth_fraction[client]:.2f}",
@@ -104,7 +103,7 @@ def _clients(scheme: Scheme) -> Table:
         ]
         if worth is not None and per_db is not None:
             cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
-        table.add_row(str(client), *cells)
+        table.add_row(str(scheme.clients[client]), *cells)
     return table
 
 
@@ -119,7 +118,7 @@ def _repairs(scheme: Scheme, found: Repair) -> str:
         f"a band of {wider_mhz:.6g} MHz" if isfinite(wider_mhz) else "no band",
         f"a cap of {cap:.6g}" if isfinite(cap) else "no cap",
     ]
-    clients = np.flatnonzero(found.conflict)
+    clients = scheme.clients[found.conflict]
     names = ", ".join(str(client) for client in clients)
     conflict = (
         f"client {names} cannot be served"

@@ -3,9 +3,9 @@
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from studies.report.terminal import terminal
 from studies.views.channel.channel import PERCENTILES, ChannelView
 
 
@@ -31,7 +31,7 @@ def print_channel(view: ChannelView) -> None:
         cells += [_number(row[name]) for name in ("path_loss_db", "mean_gain_db", "snr_db")]
         cells += [_fading(row[f"fading_{percent}_db"]) for percent in PERCENTILES]
         table.add_row(str(row["client"]), *cells)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(
         f"distance, losses and SNR over {view.scenario.bandwidth_hz / 1e6:g} MHz in the first "

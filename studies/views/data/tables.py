@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from studies.report.terminal import terminal
 from studies.views.data.partition import PartitionView
 
 
@@ -22,7 +22,7 @@ def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
         classes = {None: "-", 1: "a number"}.get(row["classes"], str(row["classes"]))
         where = "embedded" if row["embedded"] else ", ".join(row["found"]) or "-"
         table.add_row(row["name"], *sizes, shape, classes, where)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(
         f"folder: {data_root or 'none; give --data-root or set WIRELESSFL_DATA'}", soft_wrap=True
@@ -56,7 +56,7 @@ def print_partition(view: PartitionView) -> None:
         if view.labelled:
             cells += [str(row["labels_held"]), str(row["top_label"]), f"{row['top_share']:.0%}"]
         table.add_row(*cells)
-    console = Console()
+    console = terminal()
     console.print(table)
     sizes = view.samples
     line = (

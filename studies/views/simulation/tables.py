@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from studies.report.terminal import terminal
 from studies.views.simulation.simulation import PERCENTILES
 
 MOST_CLIENTS = 20  # for more clients the distribution over all is more informative than a table
@@ -18,7 +18,7 @@ def print_simulation(found: Mapping[str, Any]) -> None:
     Args:
         found: The result of `summary`.
     """
-    console = Console()
+    console = terminal()
     console.print(_latency(found))
     console.print(_quantities(found))
     console.print(_interval(found), soft_wrap=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from optimizers import Breakpoint, WhatIf
+from studies.report.terminal import terminal
 from studies.views.whatif.units import label_of, shown
 from studies.views.whatif.whatif import Sweep
 
@@ -30,7 +30,7 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 
 def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
     """Print means and standard errors per point, and changes of the mean channel's active set."""
-    console = Console()
+    console = terminal()
     if not console.is_terminal:
         console.width = WIDTH
     table = result.table()

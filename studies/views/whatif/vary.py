@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from wirelessfl.config.fields import known_fields, watt_field
-from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.experiment import Experiment
-from wirelessfl.units import dbm_to_watt
+from wirelessfl.units import dbm_to_watt, parse_quantity
 from wirelessfl.values import Array, Scenario
 
 SECTIONS = ("scenario", "channel", "allocation")
