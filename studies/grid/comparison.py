@@ -14,7 +14,7 @@ from studies.report.results import Run
 from studies.report.scores import score_label
 from wirelessfl.config.scenario_file import SECTIONS, SELECTORS, Tables, to_tables
 from wirelessfl.errors import InputError
-from wirelessfl.shown_tables import html_table, text_table
+from wirelessfl.text import html_table, text_table
 
 INCHES = (5.0, 3.6)
 MOST_FIELDS = 3  # in a label

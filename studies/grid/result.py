@@ -12,7 +12,7 @@ from studies.report.one_run.frames import data_frame
 from studies.report.results import Run, Sample
 from studies.runner.single_run import folder_of, is_complete
 from wirelessfl.errors import check_choice
-from wirelessfl.shown_tables import html_table, text_table
+from wirelessfl.text import html_table, text_table
 
 
 @dataclass(frozen=True, repr=False)

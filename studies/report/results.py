@@ -25,7 +25,7 @@ from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_memory import RunMemory
 from wirelessfl.records.run_store import RunStore
 from wirelessfl.records.stopping import RunProgress
-from wirelessfl.shown_tables import html_table
+from wirelessfl.text import html_table
 
 Experiments = Mapping[str, list[Experiment]]  # label -> one experiment per seed
 

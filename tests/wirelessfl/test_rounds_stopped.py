@@ -26,7 +26,7 @@ LIMITS = {
 }
 
 
-class Stopped(BaseException):
+class CutShort(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
@@ -128,9 +128,9 @@ def test_a_kill_changes_neither_the_best_round_nor_the_rows(folder, tmp_path, la
 
     def kill(record):
         if record.round == last:
-            raise Stopped
+            raise CutShort
 
-    with pytest.raises(Stopped):
+    with pytest.raises(CutShort):
         run(experiment(keep_best=True), folder, on_round=kill)
     run(experiment(keep_best=True), folder)
     assert contents(folder) == contents(whole)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.allocation import rendering
 from wirelessfl.allocation.interface import Array, Problem, kept_fraction
-from wirelessfl.shown_tables import html_table
+from wirelessfl.text import html_table
 from wirelessfl.values import ON_TIME
 
 _LOST = 1e-6  # below it 1 - ratio has lost more than the last 6 of 16 digits

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.interface import Array, Problem
-from wirelessfl.shown_tables import text_table
+from wirelessfl.text import text_table
 
 MOST_ROWS = 20
 HEADINGS = ("client", "band %", "pruned %", "latency ms", "status")
