@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from studies.cli._completion import plugin_completion
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -47,7 +48,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completion("datasets"))
 @data_root_option
 def fetch(name: str, data_root: Path | None) -> None:
     """Download the data set NAME into the folder of data sets."""

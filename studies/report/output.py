@@ -71,7 +71,9 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Write the figure as PNG, PDF or SVG, according to the file's suffix."""
+    """Write the figure as PNG, PDF or SVG, according to the file's suffix, without a date."""
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
+    suffix = path.suffix[1:].lower()
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same bytes every time
+    figure.savefig(picture, format=suffix, dpi=200, metadata=dates.get(suffix))
     write_atomically(path, picture.getvalue())

@@ -31,10 +31,12 @@ class Progress:
     Attributes:
         rounds: Number of rounds recorded.
         runs: Number of runs complete.
+        accuracy: Mean of the last accuracies of the runs that have one.
     """
 
     rounds: int
     runs: int
+    accuracy: float | None = None
 
 
 def sweep(
@@ -172,7 +174,9 @@ def _watch(
     def report() -> None:
         open_runs = sum(len(futures[future]) for future in pending)
         rounds = sum(counter.rounds for counter in counters.values())
-        on_progress(Progress(rounds=rounds, runs=len(counters) - open_runs))
+        found = [one.accuracy for one in counters.values() if one.accuracy is not None]
+        accuracy = sum(found) / len(found) if found else None
+        on_progress(Progress(rounds, len(counters) - open_runs, accuracy))
 
     for counter in counters.values():
         counter.count()

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli import call
 
 import wirelessfl as wfl
-from studies.grid.axis import Axis
+from wirelessfl.config.axis import Axis
 from studies.grid.points import grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
