@@ -17,6 +17,7 @@ from training.task import Task
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
+from wirelessfl.text import in_full
 from wirelessfl.values import Array, Delivery, StepMetrics
 
 
@@ -281,7 +282,7 @@ def check_round_inputs(clients: int, pruning_ratio: Array, delivery: Delivery) -
             raise InputError(f"{name} must have shape ({clients},), got {array.shape}")
     outside = ~((ratios >= 0) & (ratios <= 1))
     if outside.any():
-        raise InputError(f"pruning_ratio must be within 0 and 1, got {ratios[outside][0]:g}")
+        raise InputError(f"pruning_ratio must be within 0 and 1, got {in_full(ratios[outside][0])}")
     return ratios
 
 
@@ -302,8 +303,8 @@ def require_no_pruning(ratios: Array, algorithm: str) -> NDArray[np.bool_]:
     if between.any():
         raise InputError(
             "pruning_ratio must be 0, or 1 for an unscheduled client, in an algorithm "
-            f"{algorithm}, got {ratios[between][0]:g}: choose an allocation.method without it, "
-            "such as min-latency"
+            f"{algorithm}, got {in_full(ratios[between][0])}: "
+            "choose an allocation.method without it, such as min-latency"
         )
     unscheduled: NDArray[np.bool_] = ratios == 1
     return unscheduled

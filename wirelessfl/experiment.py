@@ -86,7 +86,7 @@ class Experiment:
     """An experiment: scenario, plug-ins and run settings.
 
     Attributes:
-        scenario: Cell and clients.
+        scenario: Cell and clients; distributions are drawn with the seed of the run.
         channel: Channel model, a plug-in of kind `channels`.
         allocator: Allocator of bandwidth and pruning ratios, a plug-in of kind `allocators`.
         max_pruning_ratio: Largest pruning ratio of any client; from 0 to 1; 1 is no limit.
@@ -106,6 +106,7 @@ class Experiment:
     run: RunSettings
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scenario", self.scenario.seeded(self.run.seed))
         check_number("allocation.max_pruning_ratio", self.max_pruning_ratio, at_least=0, at_most=1)
         if self.run.participants is not None and self.run.participants > self.scenario.clients:
             raise InputError(

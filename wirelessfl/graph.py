@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.text import in_full
 
 GRAPHS = ("erdos-renyi", "ring", "complete", "given")
 TRIES = 1000  # most draws of an Erdos-Renyi graph until it is connected
@@ -114,7 +115,7 @@ def _drawn(graph: Graph, clients: int, seed: int) -> Any:
     raise InputError(
         f"edge_probability must be larger: {TRIES} random graphs of {clients} clients, "
         "none connected, "
-        f"got {graph.edge_probability:g}"
+        f"got {in_full(graph.edge_probability)}"
     )
 
 

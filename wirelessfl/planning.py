@@ -14,6 +14,7 @@ from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
 from wirelessfl.rng import Streams
+from wirelessfl.text import in_full
 from wirelessfl.values import ChannelState, Demand, Scenario
 
 
@@ -192,7 +193,7 @@ def check_feasible(experiment: Experiment, demand: Demand) -> None:
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
-            f"scenario.deadline_s must be above {fixed_s.min():g}, "
+            f"scenario.deadline_s must be above {in_full(fixed_s.min())}, "
             "the fixed work of the fastest client, "
-            f"got {experiment.scenario.deadline_s:g}: no client can meet it"
+            f"got {in_full(experiment.scenario.deadline_s)}: no client can meet it"
         )

@@ -137,10 +137,8 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
 
     The order is: the project's own packages, entry points, files from outside.
     """
-    for folder in _own_folders(kind):
-        for file in _plugin_files(folder):
-            inside = file.relative_to(folder).with_suffix("")
-            yield _name(file), partial(_from_package, kind, ".".join([KINDS[kind], *inside.parts]))
+    for file, module in _package_files(KINDS[kind]):
+        yield _name(file), partial(_from_package, kind, module)
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     for folder in _outside_folders(kind):
@@ -148,10 +146,18 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield _name(file), partial(_from_file, kind, file)
 
 
-def _own_folders(kind: str) -> list[Path]:
-    package = importlib.util.find_spec(KINDS[kind])
-    return (
-        [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
+@cache
+def _package_files(package: str) -> tuple[tuple[Path, str], ...]:
+    """Plug-in files of the project's own package with their modules' names.
+
+    Searched once: an installed package does not change while the process runs.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return tuple(
+        (file, ".".join([package, *file.relative_to(folder).with_suffix("").parts]))
+        for folder in map(Path, folders)
+        for file in _plugin_files(folder)
     )
 
 
@@ -166,11 +172,8 @@ def _outside_folders(kind: str) -> list[Path]:
 
 def _files(kind: str) -> list[Path]:
     """The files of all plug-ins of `kind` that are files."""
-    return [
-        file
-        for folder in (*_own_folders(kind), *_outside_folders(kind))
-        for file in _plugin_files(folder)
-    ]
+    own = [file for file, _ in _package_files(KINDS[kind])]
+    return own + [file for folder in _outside_folders(kind) for file in _plugin_files(folder)]
 
 
 @cache

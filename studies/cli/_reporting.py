@@ -15,6 +15,8 @@ from typing import Any
 import click
 
 from studies.cli._processes import is_first
+from wirelessfl.border.interrupt import Stopped
+from wirelessfl.text import one_line
 
 EVERY_S = 30.0  # between two lines of progress
 
@@ -52,7 +54,7 @@ class Reporting:
         try:
             yield reporter
         except (Exception, KeyboardInterrupt) as error:
-            stopped = isinstance(error, KeyboardInterrupt | click.Abort)
+            stopped = isinstance(error, KeyboardInterrupt | click.Abort | Stopped)
             reporter.log("stopped" if stopped else f"error: {' '.join(str(error).split())}")
             raise
         reporter.log(f"complete after {duration(time.monotonic() - began_s)}")
@@ -104,7 +106,7 @@ class Reporter:
     def line(self, text: str) -> None:
         """Report a line."""
         if not self.silent:
-            click.echo(text, err=True)
+            click.echo(one_line(text), err=True)
         self.log(text)
 
     def log(self, text: str) -> None:
@@ -112,7 +114,7 @@ class Reporter:
         if self.options.log_file is not None and is_first():
             stamp = datetime.now().astimezone().isoformat(timespec="seconds")
             with self.options.log_file.open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {text}\n")
+                file.write(f"{stamp} {one_line(text)}\n")
 
     def tracker(self, title: str, total: int, done: int = 0) -> "Tracker":
         """Progress over `total` rounds, of which `done` are complete."""
@@ -230,7 +232,6 @@ def duration(seconds: float) -> str:
 
 
 def _bar() -> Any:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -239,11 +240,13 @@ def _bar() -> Any:
         TimeRemainingColumn,
     )
 
+    from studies.report.terminal import terminal
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
+        console=terminal(stderr=True),
     )

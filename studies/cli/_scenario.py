@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from studies.cli._completion import complete_scenario, complete_setting
+from wirelessfl.text import one_line
 
 DEFAULT_PRESET = "digits"
 
@@ -42,6 +43,16 @@ data_root_option = click.option(
     help="Folder of the data sets [environment: WIRELESSFL_DATA].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Print a line.
+
+    Args:
+        line: The line, of which control characters are escaped and long values shortened.
+        err: Print to standard error.
+    """
+    click.echo(one_line(line), err=err)
 
 
 def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:

@@ -127,6 +127,7 @@ def _progress(
     """Progress over all rounds of all runs; yields the arguments of a sweep that reports to it."""
     from studies.runner.single_run import folder_of
     from studies.runner.sweep import worker_processes
+    from wirelessfl.border.interrupt import resumable
 
     runs = {folder_of(experiment, out): experiment for experiment in every}
     total = sum(experiment.run.rounds for experiment in runs.values())
@@ -143,6 +144,7 @@ def _progress(
     with (
         reporter.tracker(f"{title}{len(runs)} run{'s' * (len(runs) != 1)}", total) as tracker,
         worker_processes(jobs) as executor,
+        resumable(lambda: "the same command completes the missing runs"),
     ):
         yield {
             "executor": executor,

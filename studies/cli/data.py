@@ -10,6 +10,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     scenario_argument,
@@ -54,7 +55,7 @@ def fetch(name: str, data_root: Path | None) -> None:
     """Download the data set NAME into the folder of data sets."""
     from studies.views.data.datasets import fetch as fetch_dataset
 
-    click.echo(f"{name} is in {fetch_dataset(name, data_root)}")
+    echo(f"{name} is in {fetch_dataset(name, data_root)}")
 
 
 @data.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import data_root_option, json_option, print_json
+from studies.cli._scenario import data_root_option, echo, json_option, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -43,7 +43,7 @@ def export(
 
     check_output("-o", output, SUFFIXES)
     model = Run.read(run).trained_model(
-        client, data_root=data_root, notify=lambda line: click.echo(line, err=True)
+        client, data_root=data_root, notify=lambda line: echo(line, err=True)
     )
     values = model.write(output, data_root)
     if as_json:
@@ -51,4 +51,4 @@ def export(
         return
     owner = "the global model" if client is None else f"the model of client {client}"
     score = "" if model.accuracy is None else f", {values['score']}: {model.accuracy:.1%}"
-    click.echo(f"{output}: {owner} ({values['model']}) after round {model.round}{score}")
+    echo(f"{output}: {owner} ({values['model']}) after round {model.round}{score}")

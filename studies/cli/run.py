@@ -117,6 +117,7 @@ def _run(
     recorded: list[Any],
     reporter: Reporter,
 ) -> dict[str, Any]:
+    from wirelessfl.border.interrupt import Stopped, resumable
     from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
@@ -148,8 +149,9 @@ def _run(
         folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
-                _finish(folder, experiment, trainer, toml, inputs, reporter)
-            except InputError:
+                with resumable(lambda: _way_on(folder)):
+                    _finish(folder, experiment, trainer, toml, inputs, reporter)
+            except (InputError, OSError, Stopped):
                 if not resumed:
                     folder.remove_unused()
                 raise
@@ -198,6 +200,13 @@ def _finish(
         )
     finally:
         tracker.stop()
+
+
+def _way_on(folder: Any) -> str:
+    """The command that continues the run; empty before its first checkpoint."""
+    if not folder.checkpoint_files():
+        return ""
+    return f"the run resumes with --out {folder.path} --resume"
 
 
 def _report(path: Path, experiment: Any) -> None:

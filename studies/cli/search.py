@@ -10,6 +10,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     rounds_option,
@@ -163,4 +164,4 @@ def search(
         return
     print_trials(found)
     print_best(report)
-    click.echo(f"results: {folder}")
+    echo(f"results: {folder}")

@@ -17,6 +17,7 @@ from studies.cli._reporting import Reporting, reporting_options
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
+    echo,
     json_option,
     print_json,
     rounds_option,
@@ -135,7 +136,7 @@ def _simulate_grid(
         return
     print_sweep(result)
     for file in files.all:
-        click.echo(f"written: {file}")
+        echo(f"written: {file}")
 
 
 def _simulate_one(

@@ -8,7 +8,7 @@ import click
 from studies.cli._completion import plugin_completion
 from studies.cli._grid import plot_option
 from studies.cli._reporting import Reporting, reporting_options
-from studies.cli._scenario import data_root_option, json_option, print_json, set_option
+from studies.cli._scenario import data_root_option, echo, json_option, print_json, set_option
 from studies.cli._sweep import jobs_option, out_option, sweep_with_progress, try_with_progress
 
 EXAMPLES = """\b
@@ -115,4 +115,4 @@ def study(
 
         print_trials(found)
     print_study(headline(name, setting, experiments), table, claims)
-    click.echo(f"results: {folder}")
+    echo(f"results: {folder}")

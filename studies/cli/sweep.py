@@ -17,6 +17,7 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     rounds_option,
@@ -93,6 +94,6 @@ def sweep(
         else:
             print_sweep(result, to_accuracy)
             for file in files.all:
-                click.echo(f"written: {file}")
+                echo(f"written: {file}")
         if failures:
             raise InputError(f"{len(failures)} of {len(every)} runs failed: {failures[0]}")

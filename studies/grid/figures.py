@@ -17,6 +17,7 @@ from wirelessfl.errors import InputError, check_choice
 
 MARKERS = "osD^vX"
 PANEL_INCHES = (3.5, 2.6)
+MOST_TICKS = 6
 
 
 def default_measures(result: SweepResult) -> tuple[str, ...]:
@@ -88,7 +89,7 @@ def _drawn(
             if row == len(names) - 1:
                 axes.set_xlabel(label_of(x.name) if x.numeric else x.field.replace("_", " "))
             if x.logarithmic:
-                axes.set_xscale("log")
+                _label_logarithmic(axes, x)
     if others:
         grid[0][0].legend(fontsize="small", frameon=False)
     return figure
@@ -130,6 +131,15 @@ def _name(axis: Axis, value: Any) -> str:
         if axis.numeric
         else _word(axis, value)
     )
+
+
+def _label_logarithmic(axes: Any, x: Axis) -> None:
+    """A logarithmic x-axis with at most `MOST_TICKS` of the values as its ticks."""
+    axes.set_xscale("log")
+    step = -(-len(x.values) // MOST_TICKS)
+    places = shown(x.name, np.array(x.values[::step], dtype=np.float64))
+    axes.set_xticks(places, [f"{place:.3g}" for place in places])
+    axes.set_xticks([], minor=True)
 
 
 def _word(axis: Axis, value: Any) -> str:

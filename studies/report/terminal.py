@@ -1,29 +1,54 @@
-"""Tables and text for the terminal: never wider than it, or than 80 columns in a file or pipe."""
+"""Output to the terminal: foreign text becomes printable, tables never exceed the width.
+
+The width is that of the terminal, or 80 columns in a file or pipe.
+"""
 
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import PaddingDimensions
 from rich.table import Table
+from rich.text import Text
+
+from wirelessfl.text import printable_lines
 
 WIDTH = 80  # of output that goes to no terminal, unless COLUMNS is set
 EDGES = 2  # characters to the left and right of a table
 
 
-def terminal() -> Console:
-    """The console of standard output."""
-    fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if fixed else WIDTH)
+class _PlainConsole(Console):
+    """Console on which text is text: no markup, no emoji codes, no control characters.
+
+    Names of files, labels of plug-ins and values of scenarios may hold any of them.
+    """
+
+    def render_str(self, text: str, *args: Any, **options: Any) -> Text:
+        """Text of a string; tables, titles and prints all pass here."""
+        return super().render_str(printable_lines(text), *args, **options)
+
+
+def terminal(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """A console for tables, messages and progress bars.
+
+    Args:
+        stderr: Write to standard error.
+        quiet: Write nothing.
+
+    Returns:
+        The console; styles are given as `Text` or by the argument `style`, never in the text.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
+    return _PlainConsole(width=width, stderr=stderr, quiet=quiet, markup=False, emoji=False)
 
 
 def print_text(text: str) -> None:
     """Print plain text, wrapped between words."""
-    terminal().print(escape(text), highlight=False)
+    terminal().print(text, highlight=False)
 
 
 def print_table(
@@ -47,7 +72,8 @@ def print_table(
     """
     console = terminal()
     if title:
-        console.print(escape(title), style="italic", highlight=False)
+        console.print(title, style="italic", highlight=False)
+    rows = [[printable_lines(cell) for cell in row] for row in rows]
     cells = [max((cell_len(row[at]) for row in rows), default=0) for at in range(len(headings))]
     wide = [max(cell_len(head), width) for head, width in zip(headings, cells, strict=True)]
     narrow = [max(_word(head), width) for head, width in zip(headings, cells, strict=True)]
@@ -58,19 +84,18 @@ def print_table(
     gap = 2 if fits[2] else 1
     widths = wide if fits[1] else narrow
     for part in _parts(widths, keys, gap, console.width):
-        padding: PaddingDimensions = (0, gap - 1, 0, 0)
-        table = Table(box=SIMPLE_HEAD, padding=padding, collapse_padding=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, gap - 1, 0, 0))
         for at in part:
             text = headings[at] in left or (at < keys and not _numbers(row[at] for row in rows))
             table.add_column(
-                escape(headings[at]),
+                headings[at],
                 width=min(widths[at], console.width - EDGES),
                 justify="left" if text else "right",
                 overflow="fold",
             )
         for number, row in enumerate(rows):
             style = "bold" if number in bold else None
-            table.add_row(*(escape(row[at]) for at in part), style=style)
+            table.add_row(*(row[at] for at in part), style=style)
         console.print(table, highlight=False)
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from types import FrameType
 
 from studies.runner.batched_runs import run_stacked, stacks
 from studies.runner.single_run import RoundCounter, folder_of, is_complete, run_to_end
@@ -190,6 +192,48 @@ def _watch(
         yield from ended
 
 
+class _WorkerProcess(SpawnProcess):
+    """A process that is started as a whole and never receives Ctrl-C.
+
+    Otherwise an interrupt during the start leaves a process that fails with a traceback, and whose
+    semaphores are reported as leaked.
+    """
+
+    def start(self) -> None:
+        """Start the process; an interrupt is handled after that."""
+        if threading.current_thread() is not threading.main_thread():
+            super().start()
+            return
+        held: list[tuple[int, FrameType | None]] = []
+        before = signal.signal(signal.SIGINT, lambda *caught: held.append(caught))
+        blocked = _block({signal.SIGINT})  # inherited by the process
+        try:
+            super().start()
+        finally:
+            _unblock(blocked)
+            signal.signal(signal.SIGINT, before)
+        if held and callable(before):
+            before(*held[0])
+
+
+class _WorkerContext(SpawnContext):
+    """Makes `_WorkerProcess`es."""
+
+    Process = _WorkerProcess  # type: ignore[assignment]
+
+
+def _block(signals: set[signal.Signals]) -> set[signal.Signals]:
+    """Block signals in this thread; returns those blocked before (none on Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return set()
+    return {signal.Signals(one) for one in signal.pthread_sigmask(signal.SIG_BLOCK, signals)}
+
+
+def _unblock(before: set[signal.Signals]) -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
 def worker_processes(jobs: int) -> Iterator[Executor]:
     """Start `jobs` single-threaded processes.
@@ -206,9 +250,7 @@ def worker_processes(jobs: int) -> Iterator[Executor]:
     before = os.environ.get("PYTHONSAFEPATH")
     # The children start by `-c`, which looks for modules in the working directory first.
     os.environ["PYTHONSAFEPATH"] = "1"
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
+    pool = ProcessPoolExecutor(jobs, mp_context=_WorkerContext(), initializer=_begin_worker)
     try:
         yield pool
     except BaseException:

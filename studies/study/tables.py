@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 
 from studies.report.results import Cell, Sample, Table
 from studies.report.terminal import print_table, terminal
+from wirelessfl.text import printable
 
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
@@ -19,8 +20,10 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
     if any(isinstance(cell, Sample) and len(cell.values) > 1 for cell in cells):
         console.print("± one standard error over seeds", highlight=False)
     for claim in claims:
-        mark = "[green]holds[/green]" if claim["holds"] else "[red]does not hold[/red]"
-        console.print(f"{mark}: {escape(claim['claim'])} ({escape(claim['figures'])})")
+        holds = claim["holds"]
+        line = Text("holds" if holds else "does not hold", style="green" if holds else "red")
+        line.append(printable(f": {claim['claim']} ({claim['figures']})"), style="default")
+        console.print(line)
 
 
 def _text(cell: Cell) -> str:

@@ -3,7 +3,6 @@
 They are table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.json.
 """
 
-import io
 import math
 import platform
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from typing import Any
 
 from studies.report.csv_files import write_records
 from studies.report.curves import curve_rows
-from studies.report.output import new_figure, write_figure
+from studies.report.output import new_figure, render, write_figure
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
 from studies.report.style import figure_style
 from studies.report.unserved import unserved_note, with_unserved
@@ -144,6 +143,5 @@ def _drawn(study: Study, runs: Runs) -> Any:
 def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     figure = _drawn(study, runs)
     figure.suptitle(title, fontsize="small", color="0.35")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
-    write_atomically(path, picture.getvalue())
+    picture = render(figure, format="png", dpi=160, metadata={"Software": None})
+    write_atomically(path, picture)

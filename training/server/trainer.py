@@ -8,10 +8,18 @@ from numpy.typing import NDArray
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
-from training.engine.program import LocalResult, LocalWork, Program, personal_only, prunes
+from training.engine.optimizer import Moments
+from training.engine.program import (
+    LocalResult,
+    LocalWork,
+    Program,
+    kept_optimizer,
+    personal_only,
+    prunes,
+)
 from training.method_based import MethodBased
 from training.server.method import ServerMethod
-from training.server.state import ServerState
+from training.server.state import KeptMoments, ServerState
 from training.sparsity.counts import prune_count
 from training.sparsity.payload import BITS_PER_WEIGHT, upload_bits
 from training.state import StateTrainer
@@ -56,7 +64,13 @@ class ServerTrainer(StateTrainer[ServerState]):
         """
         vector = self._pool.initial_vector(seed)
         personal = np.tile(self._personal(vector), (self._clients, 1))
-        return ServerState(seed, 0, vector[self._layout.upload], personal)
+        optimizer = kept_optimizer(self._method.program)
+        kept = (
+            None
+            if optimizer is None
+            else KeptMoments.initial(optimizer, self._clients, self._layout.parameter_size)
+        )
+        return ServerState(seed, 0, vector[self._layout.upload], personal, kept=kept)
 
     def demand(self, state: ServerState) -> Demand:
         """Demand of the coming round: constant, unless clients draw their work.
@@ -101,6 +115,7 @@ class ServerTrainer(StateTrainer[ServerState]):
         programs = self._programs(state, delivery.participates, uploads)
         late = state.still_late(delivery)
         personal = state.personal.copy()
+        moments: dict[int, Moments] = {}
         costs = RoundCosts(self._clients)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
@@ -113,6 +128,8 @@ class ServerTrainer(StateTrainer[ServerState]):
                 mask = result.mask if uploads[client] else np.zeros_like(result.mask)
                 vector = result.vector[self._layout.upload]
                 personal[client] = self._personal(result.vector)
+                if result.moments is not None:
+                    moments[client] = result.moments
                 costs.flops[client] = self._pool.flops(client, programs[client], mask)
                 costs.uplink_bits[client] = self._upload_bits(mask)
                 costs.losses.append(result.loss)
@@ -124,7 +141,8 @@ class ServerTrainer(StateTrainer[ServerState]):
         shared = weighted_mean_over_holders(state.shared, arrivals())
         dense_bits = float(BITS_PER_WEIGHT * self._layout.upload_size)
         downlink_bits = np.where(delivery.participates, dense_bits, 0.0)
-        after = ServerState(state.seed, state.round + 1, shared, personal, late)
+        kept = None if state.kept is None else state.kept.after(moments)
+        after = ServerState(state.seed, state.round + 1, shared, personal, late, kept)
         return after, costs.metrics(downlink_bits)
 
     def evaluate(self, state: ServerState) -> float:
@@ -187,6 +205,7 @@ class ServerTrainer(StateTrainer[ServerState]):
                 program=program,
                 pruning_ratio=float(ratios[client]) if uploads[client] else 0.0,
                 streams=Streams(state.seed, state.round),
+                moments=None if state.kept is None else state.kept.of(client),
             )
             for client, program in enumerate(programs)
             if program

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
+from wirelessfl.quantities import parse_quantity
 
 MOST_VALUES = 1_000_000
 

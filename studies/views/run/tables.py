@@ -5,11 +5,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from studies.report.scores import score_label
+from studies.report.terminal import terminal
 from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.text import printable
 
 MOST_ROWS = 20  # clients of a round, so that the summary above them stays visible
 
@@ -18,16 +19,16 @@ def print_run(path: Path, deadline_s: float) -> None:
     """The summary of a complete run and its last round, client by client."""
     folder = RunFolder.open(path)
     summary = json.loads(folder.summary_file.read_text())
-    console = Console()
+    console = terminal()
     training = tomllib.loads(folder.experiment_file.read_text()).get("training", {})
     console.print(_summary_table(summary, deadline_s, score_label(training)))
     last = folder.records()[-1]
     console.print(_round_table(last))
     if (more := len(last["clients"]) - MOST_ROWS) > 0:
         console.print(f"{more} more clients: {folder.rounds_file}", soft_wrap=True)
-    console.print(f"run folder: {path}", soft_wrap=True)
+    console.print(f"run folder: {printable(str(path))}", soft_wrap=True)
     for plot in sorted(folder.plots.glob("*.png")):
-        console.print(f"plot:       {plot}", soft_wrap=True)
+        console.print(f"plot:       {printable(str(plot))}", soft_wrap=True)
 
 
 def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Table:

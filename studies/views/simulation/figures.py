@@ -42,7 +42,10 @@ def draw_latencies(
         )
     deadline_ms = 1e3 * found.experiment.scenario.deadline_s
     axes.axvline(deadline_ms, color="black", linestyle=":", label="deadline")
-    axes.set(xlabel="latency (ms)", ylabel="fraction that arrived", ylim=(0.0, 1.02))
+    latest = [deadline_ms, *(1e3 * value for value in columns["latency_s"].ravel())]
+    right = 1.05 * max(value for value in latest if value == value)
+    axes.set(xlabel="latency (ms)", ylabel="fraction that arrived")
+    axes.set(xlim=(0.0, right), ylim=(0.0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", frameon=False)
     return figure

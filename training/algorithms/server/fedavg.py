@@ -1,6 +1,7 @@
 """Federated averaging of the whole model (McMahan et al. 2017)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from training.engine.local_sgd import LocalSgd
 from training.server.method import ServerMethod
@@ -22,6 +23,8 @@ class FedAvg(LocalSgd, ServerBased):
     Attributes:
         weighted: Whether n_k are the samples of client k; otherwise all n_k are 1.
     """
+
+    carries_state: ClassVar[bool] = True
 
     weighted: bool = True
 

@@ -40,6 +40,7 @@ class PruningOnly(ImportancePruned):
             steps=self.local_steps,
             learning_rate=self.learning_rate,
             stream="batches/shared",
+            **self.optimisation,
         )
         return ServerMethod(
             task=self.task,
