@@ -219,7 +219,7 @@ class _WorkerProcess(SpawnProcess):
 class _WorkerContext(SpawnContext):
     """Makes `_WorkerProcess`es."""
 
-    Process = _WorkerProcess  # type: ignore[assignment]
+    Process = _WorkerProcess
 
 
 def _block(signals: set[signal.Signals]) -> set[signal.Signals]:
