@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from math import isfinite
 
-import numpy as np
-
 from optimizers import Repair, measures
 from studies.report.terminal import print_table, print_text
 from studies.views.allocation.schemes import Scheme
@@ -78,9 +76,9 @@ def _print_clients(scheme: Scheme) -> None:
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
     title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
     rows = []
-    gain_db = linear_to_db(scheme.planned.channel.gain)
+    gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
     for client, status in enumerate(allocation.status):
-        late = " late" if scheme.late[client] else ""
+        late = " late" if scheme.late[client] and status != "late" else ""
         cells = [
             f"{gain_db[client]:.1f}",
             f"{100 * allocation.bandwidth_fraction[client]:.2f}",
@@ -90,7 +88,7 @@ def _print_clients(scheme: Scheme) -> None:
         ]
         if worth is not None and per_db is not None:
             cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
-        rows.append([str(client), *cells])
+        rows.append([str(scheme.clients[client]), *cells])
     print_table(columns, rows, title=title, left=("status",))
 
 
@@ -105,7 +103,7 @@ def _repairs(scheme: Scheme, found: Repair) -> str:
         f"a band of {wider_mhz:.6g} MHz" if isfinite(wider_mhz) else "no band",
         f"a cap of {cap:.6g}" if isfinite(cap) else "no cap",
     ]
-    clients = np.flatnonzero(found.conflict)
+    clients = scheme.clients[found.conflict]
     names = ", ".join(str(client) for client in clients)
     conflict = (
         f"client {names} cannot be served"
