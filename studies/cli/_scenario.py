@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from studies.cli._completion import complete_scenario, complete_setting
+from studies.cli.options.completion import complete_scenario, complete_setting
 from wirelessfl.text import one_line
 
 DEFAULT_PRESET = "digits"

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from studies.cli._completion import plugin_completion
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -15,6 +14,7 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:

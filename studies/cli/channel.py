@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from studies.cli._completion import plugin_completion
 from studies.cli._scenario import json_option, print_json, set_option
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:

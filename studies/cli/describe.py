@@ -2,8 +2,8 @@
 
 import click
 
-from studies.cli._completion import complete_described
 from studies.cli._scenario import json_option, print_json
+from studies.cli.options.completion import complete_described
 
 EXAMPLES = """\b
 Examples:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from studies.cli._reporting import Reporting, reporting_options
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -18,7 +17,8 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import jobs_option, out_option, try_with_progress
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.sweep import jobs_option, out_option, try_with_progress
 
 EXAMPLES = """\b
 Examples:

@@ -5,15 +5,6 @@ from typing import Any
 
 import click
 
-from studies.cli._grid import (
-    SEEDS,
-    GridFiles,
-    grid_files_options,
-    seeds_option,
-    vary_option,
-    zip_option,
-)
-from studies.cli._reporting import Reporting, reporting_options
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -26,6 +17,15 @@ from studies.cli._scenario import (
     seed_option,
     set_option,
 )
+from studies.cli.options.grid import (
+    SEEDS,
+    GridFiles,
+    grid_files_options,
+    seeds_option,
+    vary_option,
+    zip_option,
+)
+from studies.cli.options.reporting import Reporting, reporting_options
 
 EXAMPLES = """\b
 Examples:

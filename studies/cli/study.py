@@ -5,11 +5,16 @@ from pathlib import Path
 
 import click
 
-from studies.cli._completion import plugin_completion
-from studies.cli._grid import plot_option
-from studies.cli._reporting import Reporting, reporting_options
 from studies.cli._scenario import data_root_option, echo, json_option, print_json, set_option
-from studies.cli._sweep import jobs_option, out_option, sweep_with_progress, try_with_progress
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.grid import plot_option
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.sweep import (
+    jobs_option,
+    out_option,
+    sweep_with_progress,
+    try_with_progress,
+)
 
 EXAMPLES = """\b
 Examples:

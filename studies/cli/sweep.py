@@ -4,15 +4,6 @@ from pathlib import Path
 
 import click
 
-from studies.cli._grid import (
-    SEEDS,
-    GridFiles,
-    grid_files_options,
-    seeds_option,
-    vary_option,
-    zip_option,
-)
-from studies.cli._reporting import Reporting, reporting_options
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -25,7 +16,16 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import all_with_progress, jobs_option, out_option
+from studies.cli.options.grid import (
+    SEEDS,
+    GridFiles,
+    grid_files_options,
+    seeds_option,
+    vary_option,
+    zip_option,
+)
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.sweep import all_with_progress, jobs_option, out_option
 
 EXAMPLES = """\b
 Examples:

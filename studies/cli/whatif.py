@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from studies.cli._completion import plugin_completion
-from studies.cli._grid import plot_option, vary_option
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -15,6 +13,8 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.grid import plot_option, vary_option
 
 EXAMPLES = """\b
 Examples:

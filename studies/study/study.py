@@ -128,7 +128,7 @@ class Setting:
         }
 
     def _seeded(self, planned: Experiments) -> Experiments:
-        """As many seeds as asked for: the first ones, or further ones after the last."""
+        """The first seeds, or further ones after the last, up to the number asked for."""
         if self.seeds is None:
             return planned
         return {label: _with_seeds(found, self.seeds) for label, found in planned.items()}

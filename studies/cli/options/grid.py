@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from studies.cli._completion import complete_setting
+from studies.cli.options.completion import complete_setting
 
 SEEDS = 5
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from studies.cli._reporting import Reporter
+from studies.cli.options.reporting import Reporter
 
 jobs_option = click.option(
     "--jobs",
