@@ -133,6 +133,16 @@ class Layout:
         return self.parameter_size - self.personal_size
 
     @property
+    def shared_tensors(self) -> tuple[slice, ...]:
+        """Places of the tensors of the shared part u, from the beginning of u."""
+        first = self.personal_size
+        return tuple(
+            slice(entry.offset - first, entry.offset - first + entry.size)
+            for entry in self.parameters
+            if entry.offset >= first
+        )
+
+    @property
     def shared_buffer_size(self) -> int:
         """Number of values in shared buffers."""
         return self.size - self.parameter_size - self.personal_buffer_size

@@ -9,7 +9,7 @@ import numpy as np
 
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
-from wirelessfl.quantities import parse_quantity
+from wirelessfl.units import parse_quantity
 
 MOST_VALUES = 1_000_000
 

@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.config.input_files import INPUT_FILE
 from wirelessfl.errors import InputError, check_number
-from wirelessfl.quantities import parse_quantity
 from wirelessfl.scenario.spread import FORMS, Spread
-from wirelessfl.units import dbm_to_watt
+from wirelessfl.units import dbm_to_watt, parse_quantity
 
 LEVELS = {"_dbm": "_w", "_dbm_per_hz": "_w_per_hz"}  # endings of a level and of its power
 MAX_DBM = 300.0  # beyond any radio, within any float

@@ -19,9 +19,8 @@ import numpy as np
 
 from wirelessfl.arrays import Array
 from wirelessfl.errors import InputError, check_number
-from wirelessfl.quantities import parse_quantity
 from wirelessfl.text import in_full
-from wirelessfl.units import dbm_to_watt
+from wirelessfl.units import dbm_to_watt, parse_quantity
 
 FORMS = (
     "a number, a list of numbers, one per client, a range a:b or log:a:b, or uniform(a, b), "

@@ -5,7 +5,7 @@ import pytest
 from studies.views.whatif.vary import Vary
 from wirelessfl.config.scenario_file import from_tables, parse_setting
 from wirelessfl.errors import InputError
-from wirelessfl.quantities import parse_quantity
+from wirelessfl.units import parse_quantity
 
 
 @pytest.mark.parametrize(

@@ -78,4 +78,5 @@ class ImportancePruned(ServerBased):
             program=program if divided else shared_only(program),
             personalised=divided,
             count_mask_bits=self.count_mask_bits,
+            upload=self.upload,
         )

@@ -38,4 +38,5 @@ class FedAvg(LocalSgd, ServerBased):
             count_mask_bits=False,
             prunable=False,
             weighted=self.weighted,
+            upload=self.upload,
         )

@@ -47,4 +47,5 @@ class PruningOnly(ImportancePruned):
             program=(*self.pruning(), train),
             personalised=False,
             count_mask_bits=self.count_mask_bits,
+            upload=self.upload,
         )
