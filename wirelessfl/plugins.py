@@ -9,20 +9,19 @@ registered in its process.
 """
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 
 KINDS = {
     "channels": "channel_models",
@@ -71,16 +70,29 @@ def load(kind: str, name: str) -> Any:
         InputError: The plug-in is unknown or its file cannot be loaded.
     """
     sources = _sources(kind)
-    if name not in sources:
-        close = difflib.get_close_matches(name, sources, n=1)
-        hint = (
-            f" (did you mean {close[0]!r}?)"
-            if close
-            else f"; there are {', '.join(sorted(sources))}"
-        )
+    _check_known(kind, name, sources)
+    return sources[name]()
+
+
+def check_name(kind: str, name: str) -> None:
+    """Check that a plug-in exists, without importing it.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of the plug-in.
+
+    Raises:
+        InputError: The plug-in is unknown.
+    """
+    _check_known(kind, name, _sources(kind))
+
+
+def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
+    names = sorted(known)
+    if name not in names:
+        hint = closest(name, names) or f"; there are {', '.join(names)}"
         singular = "study" if kind == "studies" else kind.removesuffix("s")
         raise InputError(f"{singular} {name!r} is not known{hint}")
-    return sources[name]()
 
 
 def register(kind: str, plugin: Any, name: str | None = None) -> str:
