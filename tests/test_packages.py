@@ -163,6 +163,7 @@ def test_the_version_needs_no_installation(tmp_path):
     assert done.stdout == f"wirelessfl, version {wirelessfl.__version__}\n"
 
 
+@pytest.mark.slow
 def test_worker_processes_do_not_see_the_working_directory(tmp_path):
     """The workers of a run and of a sweep are started where the user's modules lie."""
     code = (

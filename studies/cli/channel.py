@@ -3,14 +3,10 @@
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from studies.cli._scenario import (
-    DEFAULT_PRESET,
-    json_option,
-    print_json,
-    scenario_argument,
-    set_option,
-)
+from studies.cli._scenario import DEFAULT_PRESET, json_option, print_json, set_option
+from studies.cli.options.completion import complete_scenario, plugin_completion
 
 EXAMPLES = """\b
 Examples:
@@ -21,8 +17,16 @@ Examples:
 """
 
 
+def _complete(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Channel models, presets and files."""
+    models = plugin_completion("channels")(context, parameter, incomplete)
+    return [*models, *complete_scenario(context, parameter, incomplete)]
+
+
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
-@scenario_argument
+@click.argument("scenario", required=False, shell_complete=_complete)
 @set_option
 @click.option(
     "--plot",

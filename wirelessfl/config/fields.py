@@ -85,9 +85,8 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
     values = {}
     for key, value in table.items():
         value = _without_units(f"{section}.{key}", value, types.get(key))
+        check_key(section, key, types)
         field, value = _to_si(key, value, types, table, section)
-        if field not in types:
-            raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
         values[field] = typed(f"{section}.{field}", types[field], value)
     try:
         return _nest(cls, values)
@@ -98,6 +97,21 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
         raise InputError(
             f"{section}.{message}" if message.split()[0] in types else f"{section}: {message}"
         ) from None
+
+
+def check_key(section: str, key: str, types: Mapping[str, Any]) -> None:
+    """Check that a section has a key.
+
+    Args:
+        section: Name of the section.
+        key: The key; a power may be given as a level in dBm.
+        types: Types of the fields by name.
+
+    Raises:
+        InputError: The section has no such key.
+    """
+    if key not in types and watt_field(key) not in types:
+        raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
 
 
 def _without_units(name: str, value: Any, annotation: Any) -> Any:

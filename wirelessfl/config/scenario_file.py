@@ -21,6 +21,7 @@ import tomli_w
 from wirelessfl import plugins
 from wirelessfl.config.fields import (
     build,
+    check_key,
     file_fields,
     flat,
     hint_at,
@@ -45,7 +46,9 @@ SELECTORS = {
 MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
 # Fields of section run that do not change the records and are not part of an experiment's hash.
-WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack", "keep_best", "max_wall_s")
+# Fields of section run that decide how many rounds are recorded, and nothing else.
+LENGTH = ("rounds", "stop_at_accuracy", "patience", "max_simulated_s")
 
 
 def read_tables(path: Path) -> Tables:
@@ -130,6 +133,30 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
         return section, field, tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return section, field, value.strip()
+
+
+def check_names(section: str, field: str, value: Any = None) -> None:
+    """Check names that are known before any plug-in is loaded.
+
+    These are the fields of the sections `scenario` and `run` and the plug-ins that a selector
+    names.
+
+    Args:
+        section: Name of the section.
+        field: Key in the section.
+        value: Its value.
+
+    Raises:
+        InputError: There is no such field or plug-in; the message has the most similar name.
+    """
+    cls = {"scenario": Scenario, "run": RunSettings}.get(section)
+    if cls is not None:
+        check_key(section, field, known_fields(cls))
+    elif field == SELECTORS[section][0] and isinstance(value, str):
+        try:
+            plugins.check_name(SELECTORS[section][1], value)
+        except InputError as error:
+            raise InputError(f"{section}.{field}: {error}") from None
 
 
 def merge(base: Tables, changes: Tables) -> Tables:
@@ -307,8 +334,8 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 
     Args:
         experiment: The experiment.
-        with_rounds: Include the number of rounds; False names the runs that may be resumed as this
-            one, which differ in the number of rounds only.
+        with_rounds: Include the fields that decide the number of rounds; False names the runs that
+            may be resumed as this one, which differ in these fields only.
 
     Returns:
         Twelve hex digits.
@@ -319,7 +346,7 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     defaults = to_tables(
         from_tables({section: {key: tables[section][key]} for section, key in selectors})
     )
-    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, "rounds")
+    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, *LENGTH)
     canonical = {
         section: {
             field: value

@@ -56,7 +56,7 @@ class Sweep:
         drops: Number of drops; None for the default above.
 
     Raises:
-        InputError: A field is unknown, not numeric or given twice, a value is out of range, there
+        InputError: A field is unknown or given twice, a value is out of range, there
             are too many allocations for the memory, or the drops do not fit the channel or the
             draws.
     """
@@ -186,7 +186,7 @@ class Sweep:
         first = self.axes[0]
         second = self.axes[1] if len(self.axes) > 1 else None
         others = [None] if second is None else [float(value) for value in second.values]
-        whole = isinstance(first.value_in(self.experiment), int)
+        whole = bool(first.choices) or isinstance(first.value_in(self.experiment), int)
         if whole or _splits(first, self._one(_mean)) or len(others) > MOST_CURVES:
             return {}
         found: dict[float | None, list[Breakpoint]] = {}
@@ -248,7 +248,8 @@ def _splits(axis: Vary, problem: Problem) -> bool:
     """
     other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
     other_rate = axis.name in RATE_FIELDS and not isinstance(problem, AllocationProblem)
-    return axis.name == "scenario.clients" or other_allocator or other_rate
+    several = bool(axis.choices) or axis.name == "scenario.clients"
+    return several or other_allocator or other_rate
 
 
 def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experiment:

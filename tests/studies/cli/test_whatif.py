@@ -267,7 +267,7 @@ BAD = {
         ["scenario.distance_range_m=1:2:2"],
         ["scenario.distance_range_m", "two numbers"],
     ),
-    "words": (["scenario.deadline_s=soon"], ["scenario.deadline_s", "numbers", "soon"]),
+    "words": (["scenario.deadline_s=soon"], ["scenario.deadline_s", "number", "soon"]),
     "half a range": (
         ["scenario.deadline_s=0.01:0.02"],
         ["scenario.deadline_s", "start:stop:count"],
