@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.arrays import Floats
 from training.control_variates.local_descent import LocalDescent
-from training.engine.engine import EngineSpec
+from training.engine.spec import EngineSpec
 from training.sparsity.counts import keep_count
 from training.sparsity.payload import BITS_PER_WEIGHT, SparseEncoding, sparse_bits
 from training.sparsity.prox import Prox, SoftThreshold, TopK
