@@ -53,7 +53,7 @@ class CvxpyResolve:
 
 
 class FairnessResolve:
-    """max sum log x where noise has a density, with parameters (DPP), in units of an equal share."""
+    """max sum log x where noise has a density, with parameters (DPP); band in equal shares."""
 
     def __init__(self, problem):
         clients = problem.shape[-1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,10 @@ from optimizers._waterfilling.rate_models import curve_of, optimum
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.compiled import Compiled, numba_is_there
 from wirelessfl.allocation.problem import AllocationProblem, Array, Problem
+from wirelessfl.allocation.ranges import TABLE_WITHIN
 from wirelessfl.errors import InputError
 
-_FILL_FEW = Compiled("optimizers._waterfilling.few", "fill_few")
+_FILL_FEW = Compiled("optimizers._waterfilling.few", "fill_few", TABLE_WITHIN)
 _MANY = 4096  # clients times problems from which loading the compiled loop pays
 
 
@@ -68,9 +69,11 @@ class Exact:
 
             return allocate(problem, _with_arrays)
         table = problem.few
-        fill_few = _FILL_FEW.worthwhile() if table is not None else None
-        found = None if fill_few is None else _few(problem, table, fill_few)
-        return _with_arrays(problem) if found is None else found
+        if table is not None and (fill_few := _FILL_FEW.worthwhile()) is not None:
+            found = _few(problem, table, fill_few)
+            if found is not None:
+                return found
+        return _with_arrays(problem)
 
     def _uses_loop(self, problem: AllocationProblem) -> bool:
         if self.compiled is None:
@@ -91,8 +94,8 @@ def _few(
         problem=problem,
         bandwidth_fraction=found[0],
         pruning_ratio=found[1],
-        bandwidth_price=np.float64(price),
-        deadline_price=np.float64(deadline_price),
+        bandwidth_price=cast(Array, np.float64(price)),
+        deadline_price=cast(Array, np.float64(deadline_price)),
         exact_kept=found[2],
     )
 

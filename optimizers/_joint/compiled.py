@@ -87,7 +87,7 @@ def _slopes(client: Array, kept: float) -> tuple[float, float, float]:
 @_compile(**_SETTINGS)
 def _worth(client: Array, kept: float) -> float:
     """Logarithm of w / b'(x), the price at which x is kept."""
-    return np.log(client[10] / _slopes(client, kept)[1])
+    return float(np.log(client[10] / _slopes(client, kept)[1]))
 
 
 @_compile(**_SETTINGS)

@@ -31,7 +31,8 @@ _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
 _SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
-_READ = types.Array(float64, 2, "C", readonly=True)
+_TYPES: Any = types  # whose functions have no annotations
+_READ = _TYPES.Array(float64, 2, "C", readonly=True)
 _SETTINGS = {
     "error_model": "numpy",
     "fastmath": {
@@ -86,7 +87,7 @@ def _divide(bits: Array, rate_bps: Array, room: Array) -> None:
 
 @_compile(**_SETTINGS)
 def _load(columns: _Columns, row: int, first: int, step: int, count: int, block: Array) -> None:
-    """Columns of the clients `first`, `first` + `step`, ..., their slack (6) and upload time (7).
+    """Columns of every `step`-th client from `first`, slack in row 6, upload time in row 7.
 
     A column with one row holds for all rows; numbers are those of `_load_numbers`.
     """
@@ -309,11 +310,11 @@ def _any_tiny(band: Array, ratio: Array) -> bool:
 
 
 @_compile(
-    types.boolean(
-        types.UniTuple(_READ, 6),
+    _TYPES.boolean(
+        _TYPES.UniTuple(_READ, 6),
         *[float64[:, ::1]] * 2,
         *[float64[::1]] * 2,
-        types.boolean[::1],
+        _TYPES.boolean[::1],
         float64[::1],
     ),
     **_SETTINGS,

@@ -16,6 +16,7 @@ from optimizers._waterfilling.curve import FITTING, ROUNDING
 from wirelessfl.allocation.problem import Array
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_TYPES: Any = types  # whose functions have no annotations
 _SETTINGS = {"error_model": "numpy", "cache": True}
 _STEEPEST = 1e300  # slope of a step, as in `waterfill`
 _SEQUENTIAL = 8  # NumPy sums fewer numbers one after the other,
@@ -65,7 +66,7 @@ def _pairwise(values: Array, first: int, count: int) -> float:
     total = ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
     for k in range(first + whole, first + count):
         total += values[k]
-    return total
+    return float(total)
 
 
 @_compile(float64(float64, float64), inline="always", **_SETTINGS)
@@ -75,7 +76,7 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 
 @_compile(
-    types.Tuple((float64, boolean))(
+    _TYPES.Tuple((float64, boolean))(
         float64[::1], float64[::1], float64[::1], float64, float64[::1], float64[::1], float64[::1]
     ),
     **_SETTINGS,
@@ -83,7 +84,7 @@ def _ratio(numerator: float, denominator: float) -> float:
 def _level(
     start: Array, slope: Array, height: Array, room: float, rise: Array, pace: Array, work: Array
 ) -> tuple[float, bool]:
-    """Level at which the rises sum to `room`, and success: `_start` and `_newton` of `waterfill`."""
+    """Level at which the rises sum to `room`, and success, as `waterfill` searches it."""
     clients = start.size
     for k in range(clients):
         work[k] = slope[k] * start[k]
@@ -123,7 +124,7 @@ def _level(
 
 
 @_compile(
-    types.Tuple((boolean, float64, float64))(float64[:, ::1], float64[:, ::1], float64[:, ::1]),
+    _TYPES.Tuple((boolean, float64, float64))(float64[:, ::1], float64[:, ::1], float64[:, ::1]),
     **_SETTINGS,
 )
 def fill_few(table: Array, scratch: Array, found: Array) -> tuple[bool, float, float]:

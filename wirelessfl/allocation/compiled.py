@@ -16,7 +16,8 @@ class Compiled:
         function: The function, None until it is loaded.
     """
 
-    def __init__(self, module: str, name: str) -> None:
+    def __init__(self, module: str, name: str, together: "Compiled | None" = None) -> None:
+        self._together = together  # another function that is loaded with this one
         self.function: Callable[..., Any] | None = None
         self._module = module
         self._name = name
@@ -28,9 +29,13 @@ class Compiled:
         Returns:
             The function.
         """
-        if self.function is None:
-            self.function = getattr(import_module(self._module), self._name)
-        return self.function
+        function = self.function
+        if function is None:
+            function = getattr(import_module(self._module), self._name)
+            self.function = function
+            if self._together is not None:
+                self._together.load()
+        return function
 
     def worthwhile(self) -> Callable[..., Any] | None:
         """Count a call whose answer is the same to the bit either way.

@@ -1,10 +1,8 @@
 """Compiled check of the ranges of a problem's fields."""
 
 from numba import boolean, float64, njit, types
-from numpy.typing import NDArray
 
 from wirelessfl.allocation.interface import Array
-
 
 _READ = types.Array(float64, 2, "C", readonly=True)
 

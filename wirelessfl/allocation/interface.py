@@ -1,9 +1,9 @@
 """Interface of all allocation problems, whatever their rate model, and checks of their fields."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import Field, fields
 from functools import cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,12 +183,16 @@ def client_fields(problem: Any) -> list[str]:
     Returns:
         Names of the fields.
     """
-    return list(_client_fields(type(problem)))
+    return list(_client_fields(cast(Hashable, type(problem))))
 
 
 @cache
-def _client_fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in ("bandwidth_hz", "link"))
+def _client_fields(kind: Hashable) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in fields(cast(Any, kind))
+        if field.name not in ("bandwidth_hz", "link")
+    )
 
 
 def broadcast_fields(problem: Any) -> Array | None:
@@ -205,7 +209,7 @@ def broadcast_fields(problem: Any) -> Array | None:
     Raises:
         InputError: A field is outside its range, or shapes do not broadcast.
     """
-    names = _client_fields(type(problem))
+    names = _client_fields(cast(Hashable, type(problem)))
     given = problem.__dict__
     table = few_values(names, [given[name] for name in names])
     if table is not None:

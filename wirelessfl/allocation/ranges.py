@@ -115,10 +115,12 @@ def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
 
 def _check_range(name: str, array: NDArray[np.float64]) -> None:
     within = TABLE_WITHIN.function
-    if within is not None and array.flags.c_contiguous:
-        least, most = _limits((name,))
-        if within(array.reshape(1, -1), least, most):
-            return
+    if (
+        within is not None
+        and array.flags.c_contiguous
+        and within(array.reshape(1, -1), *_limits((name,)))
+    ):
+        return
     low, high = array.min(), array.max()  # both NaN where one value is
     may_be_infinite = name in _MAY_BE_INFINITE
     if np.isnan(low) or low == -np.inf or (high == np.inf and not may_be_infinite):
