@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.batched_runs import TrainedRun
+from wirelessfl.border import gate
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
@@ -70,7 +71,11 @@ def run_rounds(
         if done % settings.checkpoint_every == 0 or done == settings.rounds:
             folder.save_checkpoint(
                 Checkpoint(
-                    done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity, files
+                    done,
+                    clock_s,
+                    {**gate.packed(experiment.algorithm, trainer, state), **backlog.pack()},
+                    identity,
+                    files,
                 )
             )
         on_round(record)
@@ -103,15 +108,23 @@ def run_round(
     """
     settings = experiment.run
     scenario = experiment.scenario
+    algorithm = experiment.algorithm
     participates, planned, timing = simulate_round(
-        experiment, trainer.demand(state), backlog, round_index
+        experiment,
+        gate.demand(algorithm, trainer, state, scenario.clients),
+        backlog,
+        round_index,
     )
     _check_finishes(scenario, planned, timing, round_index)
-    state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
+    state, metrics = gate.step(
+        algorithm,
+        trainer,
+        state,
+        planned.allocation.pruning_ratio,
+        delivery(scenario, timing, participates),
     )
     due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
-    accuracy = trainer.evaluate(state) if due else None
+    accuracy = gate.accuracy(algorithm, trainer, state) if due else None
     record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
     return state, timing.backlog.where(backlog, participates), record
 

@@ -1,5 +1,6 @@
 """Arguments that several commands share: the scenario and the changes to it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,50 @@ from wirelessfl.text import one_line
 DEFAULT_PRESET = "digits"
 
 scenario_argument = click.argument("scenario", required=False)
-set_option = click.option(
+_settings = click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
     help="Change one field; may be repeated.",
 )
+
+
+def _raise_budget(context: click.Context, option: click.Parameter, value: float | None) -> None:
+    """Hand the factor to all parts of the command, its processes among them."""
+    from wirelessfl.border.budget import ENVIRONMENT, factor
+
+    if value is None:
+        return
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = str(value)
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[ENVIRONMENT]
+        else:
+            os.environ[ENVIRONMENT] = before
+
+    context.call_on_close(restore)
+    factor()
+
+
+_budget = click.option(
+    "--budget",
+    type=float,
+    metavar="FACTOR",
+    expose_value=False,
+    callback=_raise_budget,
+    help="Raise the limits on events, memory and runs by this factor "
+    "[environment: WIRELESSFL_BUDGET].",
+)
+
+
+def set_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that takes a scenario: `--set` and `--budget`."""
+    return _settings(_budget(command))
+
+
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wirelessfl.config import toml
 from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
@@ -133,7 +134,7 @@ def _item(name: str, text: str) -> Any:
     if quantity is not None:
         return quantity
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return toml.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if not text:
             raise InputError(f"{name} must be a list without empty items") from None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers import Certificate, Repair, Sensitivities, certify, repair, sensitivities
+from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import PlannedRound, plan
@@ -98,7 +99,8 @@ def plans(tables: Tables, methods: Sequence[str]) -> dict[str, Scheme]:
 def _scheme(tables: Tables) -> Scheme:
     experiment = from_tables(tables)
     return Scheme(
-        experiment, plan(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+        experiment,
+        plan(experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients)),
     )
 
 
