@@ -17,6 +17,7 @@ from training.data.frame import framed, framed_shape
 from training.data.subset import first_fraction, subset
 from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
+from training.structure.personal import NONE, Personal
 from wirelessfl import plugins
 from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
@@ -84,6 +85,10 @@ class Task:
         without: Names of optional parts of the model that are omitted.
         pixels: `standardised` by mean and deviation of all training pixels, or `symmetric`, their
             range mapped to [-1, 1].
+        personal: Parts of the model that stay with the clients, in an algorithm that divides it
+            (`fedalt`, `fedsim`): `features`, all but the last layer; `head`, the last one; `none`;
+            or names of modules and parameters such as `["conv1", "fc1.bias"]`. Not set: those that
+            the model declares. Without effect in an algorithm that shares the whole model.
         score_mean: Mean that a run records as its accuracy (R^2 of a regression): over `clients`,
             each of which counts as much, or by their numbers of test `samples`.
 
@@ -113,6 +118,7 @@ class Task:
     without: tuple[str, ...] = ()
     pixels: Pixels = "standardised"
     score_mean: ScoreMean = "clients"
+    personal: Personal = None
 
     def __post_init__(self) -> None:
         plugins.load("datasets", self.dataset)
@@ -144,6 +150,11 @@ class Task:
         for name in ("width", "train_fraction"):
             check_number(f"training.{name}", getattr(self, name), above=0, at_most=1)
         check_without(self.model, self.without)
+
+    @property
+    def personalises(self) -> bool:
+        """False where nothing stays with the clients, in an algorithm that divides the model."""
+        return self.personal not in (NONE, ())
 
     @property
     def form(self) -> Form:

@@ -1,5 +1,6 @@
 """`InputError`, raised for invalid user input, and the validators that raise it."""
 
+import difflib
 import math
 from collections.abc import Iterable
 from numbers import Real
@@ -94,4 +95,20 @@ def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
     """
     names = tuple(choices)
     if value not in names:
-        raise InputError(f"{field} must be one of {', '.join(names)}; got {value!r}")
+        raise InputError(
+            f"{field} must be one of {', '.join(names)}; got {value!r}{closest(value, names)}"
+        )
+
+
+def closest(name: Any, known: Iterable[str]) -> str:
+    """End of a message on an unknown name: the most similar known one.
+
+    Args:
+        name: The unknown name.
+        known: Known names.
+
+    Returns:
+        ` (did you mean ...?)`; empty where no name is similar.
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

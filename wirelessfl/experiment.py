@@ -8,7 +8,7 @@ from wirelessfl.graph import Graph
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime
 from wirelessfl.values import Scenario
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,9 @@ class RunSettings:
             or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
-        precision: Arithmetic of the training: float32, or bfloat16, which multiplies in bfloat16
-            where that is common (autocast).
+        precision: Arithmetic of the training: float32; tf32, in which CUDA multiplies float32
+            values with 10 bits of their fractions; or bfloat16, which multiplies in bfloat16 where
+            that is common (autocast).
         deterministic: Ask CUDA for operations that repeat bit for bit.
         participants: Number of clients that take part in a round, drawn anew in each; from 1 to
             `scenario.clients`. Not set: all clients.
@@ -58,6 +59,8 @@ class RunSettings:
         for name in ("seed", "workers", "stack"):
             check_count(f"run.{name}", getattr(self, name), at_least=0)
         check_choice("run.precision", self.precision, PRECISIONS)
+        if self.precision == "tf32" and self.device == "cpu":
+            raise InputError("run.precision must not be 'tf32' with run.device 'cpu', got 'tf32'")
         if self.participants is not None:
             check_count("run.participants", self.participants)
 
@@ -86,7 +89,7 @@ class Experiment:
     """An experiment: scenario, plug-ins and run settings.
 
     Attributes:
-        scenario: Cell and clients.
+        scenario: Cell and clients; distributions are drawn with the seed of the run.
         channel: Channel model, a plug-in of kind `channels`.
         allocator: Allocator of bandwidth and pruning ratios, a plug-in of kind `allocators`.
         max_pruning_ratio: Largest pruning ratio of any client; from 0 to 1; 1 is no limit.
@@ -106,6 +109,7 @@ class Experiment:
     run: RunSettings
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scenario", self.scenario.seeded(self.run.seed))
         check_number("allocation.max_pruning_ratio", self.max_pruning_ratio, at_least=0, at_most=1)
         if self.run.participants is not None and self.run.participants > self.scenario.clients:
             raise InputError(

@@ -1,12 +1,13 @@
 """Decisions of the server before a round: participants, allocation problem and allocation."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import AllocationProblem, Problem
 from wirelessfl.border import gate
@@ -18,7 +19,7 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
-from wirelessfl.values import ChannelState, Demand, Scenario
+from wirelessfl.values import Array, ChannelState, Demand, Scenario
 
 # Bytes of a record in `rounds.jsonl`, and of each client in it.
 _RECORD_BYTES = 500
@@ -127,19 +128,35 @@ def plan(
     return PlannedRound(channel, problem, _solve(experiment.allocator, problem, participates))
 
 
+def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
+    """Restrict a problem to its participants.
+
+    Args:
+        problem: Problem of all clients; (..., K).
+        participates: Mask of the participants, equally many n in each draw; (..., K).
+
+    Returns:
+        The problem of the participants alone; (..., n).
+    """
+    if participates.all():
+        return problem
+
+    def restricted(value: Array) -> Array:
+        shape = np.broadcast_shapes(np.shape(value), participates.shape)
+        mask = np.broadcast_to(participates, shape)
+        return np.broadcast_to(value, shape)[mask].reshape(*shape[:-1], -1)
+
+    values: Any = {name: restricted(getattr(problem, name)) for name in client_fields(problem)}
+    return cast(Problem, replace(cast(Any, problem), **values))
+
+
 def _solve(
     allocator: Allocator, problem: Problem, participates: NDArray[np.bool_] | None
 ) -> Allocation:
     """Solve the problem of the participants alone, and expand the allocation to all clients."""
     if participates is None or participates.all():
         return gate.solve(allocator, problem)
-    arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
-    selected = {
-        name: value[participates]
-        for name, value in arrays.items()
-        if np.shape(value) == participates.shape
-    }
-    solved = gate.solve(allocator, cast(Problem, replace(cast(Any, problem), **selected)))
+    solved = gate.solve(allocator, problem_of(problem, participates))
     defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,

@@ -8,19 +8,18 @@ folder that the environment variable WIRELESSFL_PLUGINS names.
 """
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 
 KINDS = {
     "channels": "channel_models",
@@ -61,16 +60,29 @@ def load(kind: str, name: str) -> Any:
         InputError: The plug-in is unknown or its file cannot be loaded.
     """
     sources = _sources(kind)
-    if name not in sources:
-        close = difflib.get_close_matches(name, sources, n=1)
-        hint = (
-            f" (did you mean {close[0]!r}?)"
-            if close
-            else f"; there are {', '.join(sorted(sources))}"
-        )
+    _check_known(kind, name, sources)
+    return sources[name]()
+
+
+def check_name(kind: str, name: str) -> None:
+    """Check that a plug-in exists, without importing it.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of the plug-in.
+
+    Raises:
+        InputError: The plug-in is unknown.
+    """
+    _check_known(kind, name, _sources(kind))
+
+
+def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
+    names = sorted(known)
+    if name not in names:
+        hint = closest(name, names) or f"; there are {', '.join(names)}"
         singular = "study" if kind == "studies" else kind.removesuffix("s")
         raise InputError(f"{singular} {name!r} is not known{hint}")
-    return sources[name]()
 
 
 def description(kind: str, name: str) -> str:
@@ -132,10 +144,8 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
 
     The order is: the project's own packages, entry points, files from outside.
     """
-    for folder in _own_folders(kind):
-        for file in _plugin_files(folder):
-            inside = file.relative_to(folder).with_suffix("")
-            yield _name(file), partial(_from_package, kind, ".".join([KINDS[kind], *inside.parts]))
+    for file, module in _package_files(KINDS[kind]):
+        yield _name(file), partial(_from_package, kind, module)
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     for folder in _outside_folders(kind):
@@ -143,10 +153,18 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield _name(file), partial(_from_file, kind, file)
 
 
-def _own_folders(kind: str) -> list[Path]:
-    package = importlib.util.find_spec(KINDS[kind])
-    return (
-        [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
+@cache
+def _package_files(package: str) -> tuple[tuple[Path, str], ...]:
+    """Plug-in files of the project's own package with their modules' names.
+
+    Searched once: an installed package does not change while the process runs.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return tuple(
+        (file, ".".join([package, *file.relative_to(folder).with_suffix("").parts]))
+        for folder in map(Path, folders)
+        for file in _plugin_files(folder)
     )
 
 
@@ -161,11 +179,8 @@ def _outside_folders(kind: str) -> list[Path]:
 
 def _files(kind: str) -> list[Path]:
     """The files of all plug-ins of `kind` that are files."""
-    return [
-        file
-        for folder in (*_own_folders(kind), *_outside_folders(kind))
-        for file in _plugin_files(folder)
-    ]
+    own = [file for file, _ in _package_files(KINDS[kind])]
+    return own + [file for folder in _outside_folders(kind) for file in _plugin_files(folder)]
 
 
 @cache

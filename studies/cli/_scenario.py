@@ -7,17 +7,32 @@ from typing import Any
 
 import click
 
-from studies.cli._processes import is_first
+from studies.cli.options.completion import complete_scenario, complete_setting
 from wirelessfl.text import one_line
 
 DEFAULT_PRESET = "digits"
 
-scenario_argument = click.argument("scenario", required=False)
+
+def _with_known_names(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse misspelt names before plug-ins are loaded, which takes longer."""
+    if not context.resilient_parsing and texts:
+        from wirelessfl.config.scenario_file import check_names, parse_setting
+
+        for text in texts:
+            check_names(*parse_setting(text))
+    return texts
+
+
+scenario_argument = click.argument("scenario", required=False, shell_complete=complete_scenario)
 _settings = click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
+    callback=_with_known_names,
+    shell_complete=complete_setting,
     help="Change one field; may be repeated.",
 )
 
@@ -57,6 +72,8 @@ def set_option(command: Callable[..., None]) -> Callable[..., None]:
     return _settings(_budget(command))
 
 
+rounds_option = click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
+seed_option = click.option("--seed", type=int, help="Seed of the run [run.seed].")
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),
@@ -129,52 +146,3 @@ def changed(
         if value is not None:
             changes.setdefault(section, {})[field] = value
     return merge(tables, changes)
-
-
-def with_progress(
-    total: int,
-    done: int,
-    work: Callable[[Callable[[], None], Callable[[Any], None]], None],
-    score: str = "",
-) -> None:
-    """Run `work(on_start, on_round)` with a progress bar.
-
-    Args:
-        total: Number of rounds of the bar.
-        done: Number of rounds that are complete.
-        work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
-        score: What the record's `accuracy` is called.
-    """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from studies.report.terminal import terminal
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    progress = Progress(
-        *columns,
-        TextColumn("{task.fields[note]}"),
-        console=terminal(stderr=True, quiet=not is_first()),
-    )
-    bar = progress.add_task("rounds", total=total, completed=done, note="")
-
-    def on_round(record: Any) -> None:
-        progress.update(bar, completed=record.round)
-        if record.accuracy is not None:
-            progress.update(bar, note=f"{score} {record.accuracy:.1%}")
-
-    try:
-        work(progress.start, on_round)
-    finally:
-        if progress.live.is_started:
-            progress.stop()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from studies.cli._scenario import json_option, print_json, set_option
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:
@@ -15,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completion("channels"))
 @set_option
 @click.option(
     "--plot",

@@ -16,6 +16,7 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:
@@ -48,7 +49,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completion("datasets"))
 @data_root_option
 def fetch(name: str, data_root: Path | None) -> None:
     """Download the data set NAME into the folder of data sets."""

@@ -3,6 +3,7 @@
 import click
 
 from studies.cli._scenario import json_option, print_json
+from studies.cli.options.completion import complete_kind
 
 EXAMPLES = """\b
 Examples:
@@ -13,7 +14,7 @@ Examples:
 
 
 @click.command("list", epilog=EXAMPLES, short_help="Plug-ins and presets by kind.")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete_kind)
 @json_option
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the plug-ins by kind, or those of one KIND with a description each.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studies.grid.axis import Axis
 from wirelessfl.border.budget import check_budget
+from wirelessfl.config.axis import Axis
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.experiment import Experiment

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studies.grid.axis import Axis
 from studies.grid.measures import measured
 from studies.grid.points import Point
 from studies.report.results import Run, Sample
 from studies.runner.single_run import folder_of, is_complete
+from wirelessfl.config.axis import Axis
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class SweepResult:
         axes: The varied fields.
         points: The points of the grid.
         measures: Per point and seed, measure -> value; None for a run that is not complete.
-        folders: Per point and seed, the run folder.
+        folders: Per point and seed, the run folder; empty for runs that were not kept.
     """
 
     axes: tuple[Axis, ...]
@@ -76,13 +76,16 @@ class SweepResult:
         return Sample(tuple(numbers)) if len(numbers) == len(values) else None
 
     def run_rows(self) -> list[dict[str, Any]]:
-        """One row per run: varied values, seed, run folder, measures."""
+        """One row per run: varied values, seed, run folder if there is one, measures."""
         rows = []
-        for point, seeds, paths in zip(self.points, self.measures, self.folders, strict=True):
-            for experiment, found, path in zip(point.experiments, seeds, paths, strict=True):
+        for index, (point, seeds) in enumerate(zip(self.points, self.measures, strict=True)):
+            for number, (experiment, found) in enumerate(
+                zip(point.experiments, seeds, strict=True)
+            ):
+                folder = {"run": self.folders[index][number].name} if self.folders else {}
                 cells = {name: (found or {}).get(name) for name in self.names}
-                fixed = {**point.values, "run.seed": experiment.run.seed, "run": path.name}
-                rows.append({**fixed, **cells})
+                seed = experiment.run.seed
+                rows.append({**point.values, "run.seed": seed, **folder, **cells})
         return rows
 
     def point_rows(self) -> list[dict[str, Any]]:

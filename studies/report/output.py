@@ -102,5 +102,8 @@ def render(figure: Any, **options: Any) -> bytes:
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Write the figure as PNG, PDF or SVG, according to the file's suffix."""
-    write_atomically(path, render(figure, format=path.suffix[1:].lower(), dpi=200))
+    """Write the figure as PNG, PDF or SVG, according to the file's suffix, without a date."""
+    suffix = path.suffix[1:].lower()
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same bytes every time
+    picture = render(figure, format=suffix, dpi=200, metadata=dates.get(suffix))
+    write_atomically(path, picture)

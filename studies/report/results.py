@@ -61,7 +61,7 @@ class Sample:
     def __str__(self) -> str:
         # Nine digits, so that rounding errors of sums do not show as figures.
         mean, error = round(self.mean, 9), round(self.standard_error, 9)
-        return f"{mean:.4g}" if math.isnan(error) else f"{mean:.4g} ± {error:.2g}"
+        return f"{mean:.4g} ± {error:.2g}" if error > 0 else f"{mean:.4g}"
 
 
 Cell = str | float | None | Sample

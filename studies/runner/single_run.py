@@ -1,5 +1,6 @@
 """Run a single experiment in the folder named by its hash, resuming it if it was interrupted."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.rounds import run_rounds
 
 CHUNK = 1 << 20
+ACCURACY = re.compile(rb'"accuracy": ([-+.\de]+),')  # of a record with an evaluation
 
 
 def folder_of(experiment: Experiment, root: Path) -> Path:
@@ -41,10 +43,12 @@ class RoundCounter:
     Attributes:
         path: The run folder.
         rounds: The rounds counted so far.
+        accuracy: The last accuracy among them; None without an evaluation.
     """
 
     path: Path
     rounds: int = 0
+    accuracy: float | None = None
     _seen: int = 0  # bytes
 
     def count(self) -> int:
@@ -60,6 +64,8 @@ class RoundCounter:
                 for chunk in iter(lambda: content.read(CHUNK), b""):
                     self.rounds += chunk.count(b"\n")
                     self._seen += len(chunk)
+                    if measured := ACCURACY.findall(chunk):
+                        self.accuracy = float(measured[-1])
         return self.rounds
 
 

@@ -3,31 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table as RichTable
+from rich.text import Text
 
-from studies.report.results import Cell, Table
-from studies.report.terminal import terminal
-
-WIDTH = 120  # of a table that is not printed to a terminal
+from studies.report.results import Cell, Sample, Table
+from studies.report.terminal import print_table, terminal
+from wirelessfl.text import printable
 
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
     """Print the results, mean ± standard error over seeds, and every claim with its verdict."""
+    rows = [[_text(cell) for cell in row.values()] for row in table.rows]
+    headings = [column.replace("_", " ") for column in table.columns]
+    print_table(headings, rows, title=title)
     console = terminal()
-    if not console.is_terminal:
-        console.width = WIDTH
-    shown = RichTable(*(column.replace("_", " ") for column in table.columns), title=title)
-    shown.columns[0].overflow = "fold"
-    for column in shown.columns[1:]:
-        column.justify = "right"
-    for row in table.rows:
-        shown.add_row(*(_text(cell) for cell in row.values()))
-    console.print(shown)
+    cells = [cell for row in table.rows for cell in row.values()]
+    if any(isinstance(cell, Sample) and len(cell.values) > 1 for cell in cells):
+        console.print("± one standard error over seeds", highlight=False)
     for claim in claims:
         holds = claim["holds"]
-        mark = "holds" if holds else "does not hold"
-        console.print(mark, style="green" if holds else "red", end=": ")
-        console.print(f"{claim['claim']} ({claim['figures']})", soft_wrap=True)
+        line = Text("holds" if holds else "does not hold", style="green" if holds else "red")
+        line.append(printable(f": {claim['claim']} ({claim['figures']})"), style="default")
+        console.print(line)
 
 
 def _text(cell: Cell) -> str:

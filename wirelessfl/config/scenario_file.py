@@ -23,6 +23,7 @@ from wirelessfl.border.gate import inside
 from wirelessfl.config import toml
 from wirelessfl.config.fields import (
     build,
+    check_key,
     file_fields,
     flat,
     hint_at,
@@ -137,6 +138,30 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
         return section, field, toml.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return section, field, value.strip()
+
+
+def check_names(section: str, field: str, value: Any = None) -> None:
+    """Check names that are known before any plug-in is loaded.
+
+    These are the fields of the sections `scenario` and `run` and the plug-ins that a selector
+    names.
+
+    Args:
+        section: Name of the section.
+        field: Key in the section.
+        value: Its value.
+
+    Raises:
+        InputError: There is no such field or plug-in; the message has the most similar name.
+    """
+    cls = {"scenario": Scenario, "run": RunSettings}.get(section)
+    if cls is not None:
+        check_key(section, field, known_fields(cls))
+    elif field == SELECTORS[section][0] and isinstance(value, str):
+        try:
+            plugins.check_name(SELECTORS[section][1], value)
+        except InputError as error:
+            raise InputError(f"{section}.{field}: {error}") from None
 
 
 def merge(base: Tables, changes: Tables) -> Tables:

@@ -1,6 +1,5 @@
 """A section, plug-in, preset or study in words, with its fields."""
 
-import difflib
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ from studies.presets import preset_description, preset_files, scenario_tables
 from wirelessfl import plugins
 from wirelessfl.config.descriptions import FieldDescription, describe_fields, prose, summary
 from wirelessfl.config.scenario_file import MAX_RATIO_TEXT, SELECTORS, from_tables, to_tables
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 from wirelessfl.experiment import RunSettings
 from wirelessfl.scenario.scenario import Scenario
 
@@ -61,8 +60,7 @@ def described(name: str) -> Description:
         *preset_files(),
         *(one for kind in plugins.KINDS for one in plugins.names(kind)),
     ]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else "; wirelessfl list has all names"
+    hint = closest(name, known) or "; wirelessfl list has all names"
     raise InputError(f"NAME {name!r} is not known{hint}")
 
 

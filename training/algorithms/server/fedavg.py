@@ -1,6 +1,7 @@
 """Federated averaging of the whole model (McMahan et al. 2017)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from training.engine.local_sgd import LocalSgd
 from training.server.method import ServerMethod
@@ -23,6 +24,8 @@ class FedAvg(LocalSgd, ServerBased):
         weighted: Whether n_k are the samples of client k; otherwise all n_k are 1.
     """
 
+    carries_state: ClassVar[bool] = True
+
     weighted: bool = True
 
     @property
@@ -35,4 +38,5 @@ class FedAvg(LocalSgd, ServerBased):
             count_mask_bits=False,
             prunable=False,
             weighted=self.weighted,
+            upload=self.upload,
         )
