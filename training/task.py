@@ -54,8 +54,8 @@ class Task:
     reading.
 
     Attributes:
-        dataset: Name of the data set's plug-in.
-        model: Name of the model's plug-in.
+        dataset: Name of the data set's plug-in; in Python also a class.
+        model: Name of the model's plug-in; in Python also a class.
         partition: `iid`; `shards` of samples sorted by label; `labels`, exactly `labels_per_client`
             classes each; `dirichlet`, class fractions drawn with `dirichlet_alpha`; `natural`, as
             many of the data set's own clients (writers, blogs) as there are clients, drawn by the
@@ -121,8 +121,10 @@ class Task:
     personal: Personal = None
 
     def __post_init__(self) -> None:
-        plugins.load("datasets", self.dataset)
-        plugins.load("models", self.model)
+        for kind, field in (("datasets", "dataset"), ("models", "model")):
+            name = plugins.named(kind, getattr(self, field))  # a class is given a name
+            plugins.load(kind, name)
+            object.__setattr__(self, field, name)
         check_choice("training.partition", self.partition, get_args(Partition))
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
             check_count(f"training.{name}", getattr(self, name))

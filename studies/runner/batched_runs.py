@@ -29,7 +29,8 @@ def stack_key(experiment: Experiment) -> Hashable | None:
     """Key of experiments that may be trained in one batch.
 
     The algorithm decides, provided that the cell delivers every update in its round: all clients
-    participate, the server waits for them, and no update is lost.
+    participate, the server waits for them, and no update is lost. Runs with a limit besides
+    `run.rounds`, or with a kept best round, need the round loop.
 
     Args:
         experiment: An experiment.
@@ -41,6 +42,8 @@ def stack_key(experiment: Experiment) -> Hashable | None:
     run = experiment.run
     scenario = experiment.scenario
     if not isinstance(algorithm, Stackable) or not run.train or run.participants is not None:
+        return None
+    if run.ends_early or run.keep_best or run.max_wall_s is not None:
         return None
     if scenario.deadline_policy != "wait" or beyond_formula(scenario) is not None:
         return None

@@ -11,6 +11,7 @@ from studies.views.run.figures import draw_run
 from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import (
+    LENGTH,
     WITHOUT_EFFECT,
     Tables,
     experiment_hash,
@@ -25,6 +26,7 @@ from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.stopping import RunProgress
 from wirelessfl.rounds import run_rounds
 
 CHUNK = 1 << 20
@@ -75,8 +77,14 @@ def recorded(path: Path) -> int:
 
 
 def is_complete(path: Path, experiment: Experiment) -> bool:
-    """Check that all rounds are recorded and that the summary exists, which is written last."""
-    return RunFolder(path).summary_file.exists() and recorded(path) == experiment.run.rounds
+    """Check that the run has ended and that the summary exists, which is written last."""
+    folder = RunFolder(path)
+    if not folder.summary_file.exists():
+        return False
+    done = recorded(path)
+    if done >= experiment.run.rounds or not experiment.run.ends_early:
+        return done == experiment.run.rounds
+    return RunProgress.of(folder.each_record()).ended(experiment.run) is not None
 
 
 def run_to_end(
@@ -118,7 +126,7 @@ def check_same_experiment(experiment: Experiment, stored: Tables, where: str) ->
     asked = identity_tables(experiment)
     for section, table in identity_tables(found).items():
         for field in {**table, **asked[section]}:
-            ignored = section == "run" and field in (*WITHOUT_EFFECT, "rounds")
+            ignored = section == "run" and field in (*WITHOUT_EFFECT, *LENGTH)
             if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
                     f"{where}: the folder holds another experiment: {section}.{field} is "

@@ -263,7 +263,8 @@ def accuracy(algorithm: Algorithm, trainer: Trainer | NoTraining, state: Any) ->
     if found is None and isinstance(trainer, NoTraining):
         return None
     _check_real(_title("algorithm", algorithm), "accuracy", found)
-    return float(found)
+    score: float = found
+    return score
 
 
 def packed(algorithm: Algorithm, trainer: Trainer | NoTraining, state: Any) -> dict[str, Any]:

@@ -49,7 +49,9 @@ SELECTORS = {
 MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
 # Fields of section run that do not change the records and are not part of an experiment's hash.
-WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack", "keep_best", "max_wall_s")
+# Fields of section run that decide how many rounds are recorded, and nothing else.
+LENGTH = ("rounds", "stop_at_accuracy", "patience", "max_simulated_s")
 
 
 def read_tables(path: Path) -> Tables:
@@ -339,8 +341,8 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 
     Args:
         experiment: The experiment.
-        with_rounds: Include the number of rounds; False names the runs that may be resumed as this
-            one, which differ in the number of rounds only.
+        with_rounds: Include the fields that decide the number of rounds; False names the runs that
+            may be resumed as this one, which differ in these fields only.
 
     Returns:
         Twelve hex digits.
@@ -351,7 +353,7 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     defaults = to_tables(
         from_tables({section: {key: tables[section][key]} for section, key in selectors})
     )
-    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, "rounds")
+    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, *LENGTH)
     canonical = {
         section: {
             field: value
