@@ -1,5 +1,6 @@
 """The learning task: a data set, its division over clients, a model."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +19,7 @@ from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
 from training.structure.personal import NONE, Personal
 from wirelessfl import plugins
+from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -32,6 +34,8 @@ Pixels = Literal["standardised", "symmetric"]
 
 SIZED = ("iid", "dirichlet")  # partitions in which numbers of samples can be log-normal
 UNLABELLED = ("iid", "natural")  # partitions that need no classes
+# Bytes of a model and of its training for each value of an input.
+_BYTES_PER_INPUT = 4000
 SAMPLES = ("train_samples", "test_samples")
 
 
@@ -164,9 +168,19 @@ class Task:
         if self._card is None:
             return Form(width=self.width, without=self.without)
         shape, classes = self._framed(self._card.shape), self._card.classes
+        self._check_size(shape)
         form = Form(input_shape=shape, classes=classes, width=self.width, without=self.without)
         check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
+
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that take more memory than the budget, or models for them."""
+        rows = sum(size or 0 for size in (self._card.train, self._card.test)) if self._card else 0
+        check_budget(
+            f"training.image_channels and training.image_size: {rows} images of shape {shape}",
+            "bytes",
+            (rows + _BYTES_PER_INPUT) * math.prod(shape),
+        )
 
     def input_files(self, data_root: Path | None) -> dict[str, Path]:
         """The files of the data set.

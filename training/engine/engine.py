@@ -356,8 +356,8 @@ class Engine:
         run.neighbour_mask = joined(lambda work: work.neighbour_mask)
         optimizer = kept_optimizer(works[0].program)
         if optimizer is not None:
-            first = joined(lambda work: work.moments and work.moments.first)
-            second = joined(lambda work: work.moments and work.moments.second)
+            first = joined(lambda work: None if work.moments is None else work.moments.first)
+            second = joined(lambda work: None if work.moments is None else work.moments.second)
             run.kept = KeptState(
                 first=torch.zeros_like(network.gradient) if first is None else first.clone(),
                 second=None,
