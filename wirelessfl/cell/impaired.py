@@ -247,7 +247,7 @@ def _look(
             phase: np.array([client.spent_s[phase] for client in clients]) for phase in PHASES
         },
         cpu_s=np.array([client.cpu_s for client in clients]),
-        air_s=band.air_s,
+        air_s=band.air_s.copy(),
         lost=np.array([client.lost for client in clients]),
         retransmissions=np.array(again, dtype=np.int64),
         keeps=keeps,
