@@ -23,9 +23,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import allocation_peers as peers
+# Replace the folder of this file: there `import training` would find the benchmark of that name.
+sys.path[0] = str(Path(__file__).parent / "_allocation")
+
 import matplotlib.pyplot as plt
 import numpy as np
+import peers
 from numba import njit
 
 from optimizers import (

@@ -5,8 +5,10 @@ like.
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import venv
 from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -161,6 +163,7 @@ def test_the_version_needs_no_installation(tmp_path):
     assert done.stdout == f"wirelessfl, version {wirelessfl.__version__}\n"
 
 
+@pytest.mark.slow
 def test_worker_processes_do_not_see_the_working_directory(tmp_path):
     """The workers of a run and of a sweep are started where the user's modules lie."""
     code = (
@@ -183,6 +186,54 @@ def test_worker_processes_do_not_see_the_working_directory(tmp_path):
         " '--out', 'out', '--json'], standalone_mode=False)\n"
     )
     assert python(run, folder)["rounds"] == 1
+
+
+@pytest.mark.slow
+def test_a_wheel_in_a_fresh_environment_does_not_see_the_working_directory(tmp_path):
+    """The wheel alone is installed; its dependencies are those of the tests' environment."""
+    source, fresh, folder = tmp_path / "source", tmp_path / "fresh", tmp_path / "user"
+    shutil.copytree(
+        ROOT,
+        source,
+        ignore=shutil.ignore_patterns(".*", "runs", "build", "*.egg-info", "results", "docs"),
+    )
+    build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    (source / "dist").mkdir()
+    subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, check=True)
+    (wheel,) = (source / "dist").glob("*.whl")
+    venv.create(fresh, with_pip=True)
+    binaries = fresh / "bin"
+    subprocess.run(
+        [binaries / "python", "-m", "pip", "install", "--no-deps", "--no-index", wheel],
+        capture_output=True,
+        check=True,
+    )
+    (packages,) = fresh.glob("lib/*/site-packages")
+    dependencies = [path for path in sys.path if Path(path).name == "site-packages"]
+    (packages / "dependencies.pth").write_text("\n".join(dependencies))
+    folder.mkdir()
+    user_folder(folder)
+    (folder / "studies").mkdir()
+    (folder / "studies" / "__init__.py").write_text("raise SystemExit('user code was run')\n")
+
+    def output(*command):
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    files = (
+        "import sys; sys.path.remove('')\n"
+        f"import importlib, json; print(json.dumps([importlib.import_module(p).__file__ for p in {PACKAGES}]))"
+    )
+    assert json.loads(output(binaries / "python", "-c", files)) == [
+        str(packages / name / "__init__.py") for name in PACKAGES
+    ]
+    command = [binaries / "wirelessfl", "run", "--set", "run.executor=workers", "--rounds", "1"]
+    done = json.loads(output(*command, "--set", "run.workers=2", "--out", "out", "--json"))
+    assert done["rounds"] == 1
+    study = [binaries / "wirelessfl", "list", "--json"]
+    assert json.loads(output(*study))["studies"] == plugins.names("studies")
 
 
 def test_public_names_are_imported_when_they_are_used(tmp_path):

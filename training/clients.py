@@ -17,7 +17,8 @@ from training.task import Task
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Delivery, StepMetrics
+from wirelessfl.text import in_full
+from wirelessfl.values import Array, Delivery, MeanScore, StepMetrics
 
 
 class ClientPool:
@@ -117,7 +118,7 @@ class ClientPool:
             masked=masked,
         )
 
-    def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
+    def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> MeanScore:
         """Mean over the clients of the accuracy of each client's model on its test samples.
 
         Clients are weighted as the task's `score_mean` says.
@@ -127,7 +128,7 @@ class ClientPool:
             one_model: Whether all models are the same: each test set is then evaluated once.
 
         Returns:
-            The mean of `Engine.evaluate`.
+            The mean of `Engine.evaluate`, with the accuracy of each client.
         """
         # The client whose accuracy stands for each client: the first one with the same test set.
         representative = list(range(self.clients))
@@ -139,8 +140,8 @@ class ClientPool:
         clients = sorted(set(representative))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))
-        scores = [accuracy[client] for client in representative]
-        return float(np.average(scores, weights=self._score_weights))
+        scores = np.array([accuracy[client] for client in representative])
+        return MeanScore(float(np.average(scores, weights=self._score_weights)), scores)
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
         """Check the inputs of a round; see `check_round_inputs`.
@@ -281,7 +282,7 @@ def check_round_inputs(clients: int, pruning_ratio: Array, delivery: Delivery) -
             raise InputError(f"{name} must have shape ({clients},), got {array.shape}")
     outside = ~((ratios >= 0) & (ratios <= 1))
     if outside.any():
-        raise InputError(f"pruning_ratio must be within 0 and 1, got {ratios[outside][0]:g}")
+        raise InputError(f"pruning_ratio must be within 0 and 1, got {in_full(ratios[outside][0])}")
     return ratios
 
 
@@ -302,8 +303,8 @@ def require_no_pruning(ratios: Array, algorithm: str) -> NDArray[np.bool_]:
     if between.any():
         raise InputError(
             "pruning_ratio must be 0, or 1 for an unscheduled client, in an algorithm "
-            f"{algorithm}, got {ratios[between][0]:g}: choose an allocation.method without it, "
-            "such as min-latency"
+            f"{algorithm}, got {in_full(ratios[between][0])}: "
+            "choose an allocation.method without it, such as min-latency"
         )
     unscheduled: NDArray[np.bool_] = ratios == 1
     return unscheduled

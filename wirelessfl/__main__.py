@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 from wirelessfl._shadowing import shadowed
+from wirelessfl.border.interrupt import stoppable
 
 
 def main() -> None:
@@ -12,7 +13,8 @@ def main() -> None:
     if line is not None:
         print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
-    import_module("studies.cli").main()
+    with stoppable():
+        import_module("studies.cli").main()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """`InputError`, raised for invalid user input, and the validators that raise it."""
 
+import difflib
 import math
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
+
+from wirelessfl.text import in_full
 
 
 class InputError(ValueError):
@@ -40,15 +43,28 @@ def check_number(
     for item in value if isinstance(value, Iterable) and not isinstance(value, str) else (value,):
         if not isinstance(item, Real) or isinstance(item, bool):
             raise InputError(f"{field} must be a number, got {item!r}")
-        number = float(item)
+        number = _as_float(item)
         if not math.isfinite(number):
             raise InputError(f"{field} must be finite, got {number}")
         if above is not None and not number > above:
-            raise InputError(f"{field} must be above {above:g}, got {number:g}")
+            raise InputError(f"{field} must be above {in_full(above)}, got {_shown(item)}")
         if at_least is not None and not number >= at_least:
-            raise InputError(f"{field} must be at least {at_least:g}, got {number:g}")
+            raise InputError(f"{field} must be at least {in_full(at_least)}, got {_shown(item)}")
         if at_most is not None and not number <= at_most:
-            raise InputError(f"{field} must be at most {at_most:g}, got {number:g}")
+            raise InputError(f"{field} must be at most {in_full(at_most)}, got {_shown(item)}")
+
+
+def _as_float(number: Real) -> float:
+    """The number as a float; inf beyond its range, as a whole number can be."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def _shown(number: Real) -> str:
+    """A number of any type with all its digits: a whole one is not rounded."""
+    return str(number) if isinstance(number, int) else in_full(float(number))
 
 
 def check_count(field: str, value: Any, *, at_least: int = 1) -> None:
@@ -79,4 +95,20 @@ def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
     """
     names = tuple(choices)
     if value not in names:
-        raise InputError(f"{field} must be one of {', '.join(names)}; got {value!r}")
+        raise InputError(
+            f"{field} must be one of {', '.join(names)}; got {value!r}{closest(value, names)}"
+        )
+
+
+def closest(name: Any, known: Iterable[str]) -> str:
+    """End of a message on an unknown name: the most similar known one.
+
+    Args:
+        name: The unknown name.
+        known: Known names.
+
+    Returns:
+        ` (did you mean ...?)`; empty where no name is similar.
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,20 +1,29 @@
 """Decisions of the server before a round: participants, allocation problem and allocation."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import AllocationProblem, Problem
+from wirelessfl.border import gate
+from wirelessfl.border.budget import check_budget
 from wirelessfl.cell import closed_form as formula
+from wirelessfl.cell.work import check_work
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
 from wirelessfl.rng import Streams
-from wirelessfl.values import ChannelState, Demand, Scenario
+from wirelessfl.text import in_full
+from wirelessfl.values import Array, ChannelState, Demand, Scenario
+
+# Bytes of a record in `rounds.jsonl`, and of each client in it.
+_RECORD_BYTES = 500
+_CLIENT_BYTES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,23 +117,37 @@ def plan(
         The plan; clients that do not participate get no band and ratio 0.
 
     Raises:
-        InputError: The allocator gave a fraction or ratio outside [0, 1].
+        InputError: Channel model or allocator fail, or return invalid values.
     """
-    channel = experiment.channel.sample(
-        experiment.scenario, Streams(experiment.run.seed, round_index)
+    channel = gate.sample(
+        experiment.channel, experiment.scenario, Streams(experiment.run.seed, round_index)
     )
     if participates is not None:
         channel = replace(channel, participants=int(participates.sum()))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    allocation = _solve(experiment.allocator, problem, participates)
-    for name in ("bandwidth_fraction", "pruning_ratio"):
-        values = getattr(allocation, name)
-        bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
-        if bad.any():
-            raise InputError(
-                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
-            )
-    return PlannedRound(channel, problem, allocation)
+    return PlannedRound(channel, problem, _solve(experiment.allocator, problem, participates))
+
+
+def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
+    """Restrict a problem to its participants.
+
+    Args:
+        problem: Problem of all clients; (..., K).
+        participates: Mask of the participants, equally many n in each draw; (..., K).
+
+    Returns:
+        The problem of the participants alone; (..., n).
+    """
+    if participates.all():
+        return problem
+
+    def restricted(value: Array) -> Array:
+        shape = np.broadcast_shapes(np.shape(value), participates.shape)
+        mask = np.broadcast_to(participates, shape)
+        return np.broadcast_to(value, shape)[mask].reshape(*shape[:-1], -1)
+
+    values: Any = {name: restricted(getattr(problem, name)) for name in client_fields(problem)}
+    return cast(Problem, replace(cast(Any, problem), **values))
 
 
 def _solve(
@@ -132,14 +155,8 @@ def _solve(
 ) -> Allocation:
     """Solve the problem of the participants alone, and expand the allocation to all clients."""
     if participates is None or participates.all():
-        return allocator.solve(problem)
-    arrays: Any = {field.name: getattr(problem, field.name) for field in fields(problem)}
-    selected = {
-        name: value[participates]
-        for name, value in arrays.items()
-        if np.shape(value) == participates.shape
-    }
-    solved = allocator.solve(cast(Problem, replace(cast(Any, problem), **selected)))
+        return gate.solve(allocator, problem)
+    solved = gate.solve(allocator, problem_of(problem, participates))
     defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,
@@ -157,8 +174,9 @@ def _solve(
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     """Plan the first round and refuse an experiment that could not run to its end.
 
-    Three causes are known before the start: no client can meet the deadline, the allocator refuses
-    the problem, or the channel does not reach the last round.
+    Four causes are known before the start: no client can meet the deadline, the allocator refuses
+    the problem, the channel does not reach the last round, or a round or the records exceed the
+    budget of `wirelessfl.border.budget`.
 
     Args:
         experiment: Experiment to check.
@@ -171,12 +189,28 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
         InputError: One of these causes is present.
     """
     check_feasible(experiment, demand)
+    _check_records(experiment)
     participates = participants(experiment, 0)
-    first = plan(experiment, demand.restricted_to(participates), participates=participates)
-    experiment.channel.sample(
-        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    asked = demand.restricted_to(participates)
+    first = plan(experiment, asked, participates=participates)
+    check_work(
+        experiment.scenario, first.channel, asked, first.allocation, first.allocation.latency_s
+    )
+    gate.sample(
+        experiment.channel,
+        experiment.scenario,
+        Streams(experiment.run.seed, experiment.run.rounds - 1),
     )
     return first
+
+
+def _check_records(experiment: Experiment) -> None:
+    clients = experiment.run.participants or experiment.scenario.clients
+    check_budget(
+        f"run.rounds = {experiment.run.rounds} with records of {clients} clients each",
+        "bytes",
+        experiment.run.rounds * (_RECORD_BYTES + clients * _CLIENT_BYTES),
+    )
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:
@@ -192,7 +226,7 @@ def check_feasible(experiment: Experiment, demand: Demand) -> None:
     fixed_s = formula.fixed_s(experiment.scenario, demand)
     if np.all(fixed_s > experiment.scenario.deadline_s):
         raise InputError(
-            f"scenario.deadline_s must be above {fixed_s.min():g}, "
+            f"scenario.deadline_s must be above {in_full(fixed_s.min())}, "
             "the fixed work of the fastest client, "
-            f"got {experiment.scenario.deadline_s:g}: no client can meet it"
+            f"got {in_full(experiment.scenario.deadline_s)}: no client can meet it"
         )

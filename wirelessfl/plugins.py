@@ -4,23 +4,24 @@ A file `equal_common.py` at any depth below the package of its kind is the plug-
 it offers a class or function of the same name, case and underscores aside (`EqualCommon`). A study
 is the module itself. Files and folders that start with an underscore are shared parts. Plug-ins
 from outside come from entry points `wirelessfl.<kind>` or from files `<kind>/<name>.py` in the
-folder that the environment variable WIRELESSFL_PLUGINS names.
+folder that the environment variable WIRELESSFL_PLUGINS names. Classes of a notebook or script are
+registered in its process.
 """
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 
 KINDS = {
     "channels": "channel_models",
@@ -30,6 +31,14 @@ KINDS = {
     "datasets": "training.datasets",
     "studies": "studies.papers",
 }
+NEEDED = {  # attributes of the classes of a kind
+    "channels": ("sample", "mean_gain"),
+    "allocators": ("solve",),
+    "algorithms": ("demand", "trainer"),
+    "models": ("input_shape", "classes"),
+    "datasets": ("load",),
+}
+_local: dict[str, dict[str, Any]] = {}  # kind -> name -> class of this process
 
 
 def names(kind: str) -> list[str]:
@@ -61,16 +70,97 @@ def load(kind: str, name: str) -> Any:
         InputError: The plug-in is unknown or its file cannot be loaded.
     """
     sources = _sources(kind)
-    if name not in sources:
-        close = difflib.get_close_matches(name, sources, n=1)
-        hint = (
-            f" (did you mean {close[0]!r}?)"
-            if close
-            else f"; there are {', '.join(sorted(sources))}"
-        )
+    _check_known(kind, name, sources)
+    return sources[name]()
+
+
+def check_name(kind: str, name: str) -> None:
+    """Check that a plug-in exists, without importing it.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of the plug-in.
+
+    Raises:
+        InputError: The plug-in is unknown.
+    """
+    _check_known(kind, name, _sources(kind))
+
+
+def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
+    names = sorted(known)
+    if name not in names:
+        hint = closest(name, names) or f"; there are {', '.join(names)}"
         singular = "study" if kind == "studies" else kind.removesuffix("s")
         raise InputError(f"{singular} {name!r} is not known{hint}")
-    return sources[name]()
+
+
+def register(kind: str, plugin: Any, name: str | None = None) -> str:
+    """Make a class of this process a plug-in, such as one that is defined in a notebook.
+
+    Other processes do not know it. A class that is registered again replaces the earlier one.
+
+    Args:
+        kind: One of `KINDS`.
+        plugin: The class, with what plug-ins of its kind have.
+        name: Its name; that of the class if None, `MyNet` being `my-net`.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: The kind is unknown, the class lacks an attribute of its kind, or another
+            plug-in has the name.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    called = getattr(plugin, "__name__", repr(plugin))
+    if not callable(plugin):
+        raise InputError(f"a plug-in of kind {kind} must be a class, got {plugin!r}")
+    for attribute in NEEDED.get(kind, ()):
+        if not hasattr(plugin, attribute):
+            raise InputError(f"class {called} of kind {kind} must have {attribute!r}")
+    chosen = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "-", called).lower()
+    if chosen not in _local.get(kind, {}) and chosen in _sources(kind):
+        raise InputError(
+            f"class {called} must have another name: {chosen!r} is an installed plug-in of kind "
+            f"{kind}"
+        )
+    _local.setdefault(kind, {})[chosen.replace("_", "-")] = plugin
+    return chosen.replace("_", "-")
+
+
+def named(kind: str, plugin: Any) -> str:
+    """Name of a plug-in that is given by name or as a class, which is registered if necessary.
+
+    Args:
+        kind: One of `KINDS`.
+        plugin: A name or a class.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: See `register`.
+    """
+    if isinstance(plugin, str):
+        return plugin
+    name = name_of(plugin) if isinstance(plugin, type) else ""
+    sources = _sources(kind)
+    return name if name in sources and sources[name]() is plugin else register(kind, plugin)
+
+
+def is_local(kind: str, name: str) -> bool:
+    """True for a plug-in that only this process knows, see `register`.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of a plug-in.
+
+    Returns:
+        True if it was registered here.
+    """
+    return name in _local.get(kind, {})
 
 
 def description(kind: str, name: str) -> str:
@@ -100,10 +190,21 @@ def name_of(plugin: type) -> str:
     Returns:
         The name.
     """
+    for found in _local.values():
+        for name, one in found.items():
+            if one is plugin:
+                return name
     registered: str = getattr(
         plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-")
     )
     return registered
+
+
+def own_folders() -> tuple[str, ...]:
+    """Folders of the packages of this distribution."""
+    root = Path(__file__).resolve().parents[1]
+    packages = {"wirelessfl", *(package.partition(".")[0] for package in KINDS.values())}
+    return tuple(f"{root / package}{os.sep}" for package in sorted(packages))
 
 
 def _sources(kind: str) -> dict[str, Callable[[], Any]]:
@@ -123,23 +224,32 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
 def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Name and loader of every plug-in of a kind.
 
-    The order is: the project's own packages, entry points, files from outside.
+    The order is: the project's own packages, entry points, files from outside, classes of this
+    process.
     """
-    for folder in _own_folders(kind):
-        for file in _plugin_files(folder):
-            inside = file.relative_to(folder).with_suffix("")
-            yield _name(file), partial(_from_package, kind, ".".join([KINDS[kind], *inside.parts]))
+    for file, module in _package_files(KINDS[kind]):
+        yield _name(file), partial(_from_package, kind, module)
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     for folder in _outside_folders(kind):
         for file in _plugin_files(folder):
             yield _name(file), partial(_from_file, kind, file)
+    for name, plugin in _local.get(kind, {}).items():
+        yield name, partial(_itself, plugin)
 
 
-def _own_folders(kind: str) -> list[Path]:
-    package = importlib.util.find_spec(KINDS[kind])
-    return (
-        [Path(folder) for folder in (package.submodule_search_locations or [])] if package else []
+@cache
+def _package_files(package: str) -> tuple[tuple[Path, str], ...]:
+    """Plug-in files of the project's own package with their modules' names.
+
+    Searched once: an installed package does not change while the process runs.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return tuple(
+        (file, ".".join([package, *file.relative_to(folder).with_suffix("").parts]))
+        for folder in map(Path, folders)
+        for file in _plugin_files(folder)
     )
 
 
@@ -154,11 +264,8 @@ def _outside_folders(kind: str) -> list[Path]:
 
 def _files(kind: str) -> list[Path]:
     """The files of all plug-ins of `kind` that are files."""
-    return [
-        file
-        for folder in (*_own_folders(kind), *_outside_folders(kind))
-        for file in _plugin_files(folder)
-    ]
+    own = [file for file, _ in _package_files(KINDS[kind])]
+    return own + [file for folder in _outside_folders(kind) for file in _plugin_files(folder)]
 
 
 @cache
@@ -197,6 +304,10 @@ def _offered(kind: str, module: ModuleType) -> Any:
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
 
 
+def _itself(plugin: Any) -> Any:
+    return plugin
+
+
 def _from_package(kind: str, module: str) -> Any:
     return _offered(kind, importlib.import_module(module))
 
@@ -206,7 +317,13 @@ def _from_file(kind: str, file: Path) -> Any:
 
 
 def _from_entry_point(entry: Any) -> Any:
-    plugin = entry.load()
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise InputError(
+            f"plug-in {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
+        ) from error
     if isinstance(plugin, type):
         cast(Any, plugin).__plugin_name__ = entry.name
     return plugin
@@ -222,8 +339,9 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:
         raise InputError(
-            f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}"
+            f"plug-in file {file} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
         ) from error
     return module

@@ -9,6 +9,7 @@ import numpy as np
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.scenario.scenario import FARTHEST_M
+from wirelessfl.text import in_full
 from wirelessfl.values import Array, Scenario
 
 KINDS = ("scenario", "disc", "hexagon", "given")
@@ -47,7 +48,7 @@ class Drop:
         if self.drop in ("disc", "hexagon") and self.min_distance_m >= inner_m:
             raise InputError(
                 f"channel.min_distance_m must be below {inner_m:g} in a {self.drop} of "
-                f"channel.radius_m {self.radius_m:g}, got {self.min_distance_m:g}"
+                f"channel.radius_m {in_full(self.radius_m)}, got {in_full(self.min_distance_m)}"
             )
         if self.positions_m is not None:
             self._keep_positions()

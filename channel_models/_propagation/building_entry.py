@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.text import in_full
 
 Array = NDArray[np.float64]
 MODELS = ("low", "high", "legacy")
@@ -124,5 +125,5 @@ def _check(model: str, carrier_hz: ArrayLike, release: int) -> None:
         highest = float(np.max(np.asarray(carrier_hz)))
         raise InputError(
             f"carrier_hz must be below {LEGACY_HIGHEST_HZ:g} for the legacy penetration, "
-            f"got {highest:g}"
+            f"got {in_full(highest)}"
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.text import in_full
 
 Array = NDArray[np.float64]
 LOWEST_CARRIER_HZ = 0.5e9
@@ -124,7 +125,7 @@ def check_within(
             else f"at least {lows[first]:g}"
         )
         raise InputError(
-            f"{field} must be {bounds} for tr38901-{environment}, got {values[first]:g}"
+            f"{field} must be {bounds} for tr38901-{environment}, got {in_full(values[first])}"
         )
 
 

@@ -11,6 +11,7 @@ from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._waterfilling.root_finding import bracket, mix, share_band
 from wirelessfl.allocation.problem import Array
 from wirelessfl.errors import InputError
+from wirelessfl.text import in_full
 
 _FITTING = 1e-9  # excess of a band that is rounding: near a limit bands are steep in the ratio
 _NO_TIME = 1e-12  # an upload time that is this much (of the deadline) too short is rounding
@@ -63,7 +64,9 @@ def _checked_ratio(pruning_ratio: ArrayLike, shape: tuple[int, ...]) -> Array:
         ) from None
     wrong = ~((ratio >= 0) & (ratio <= 1))
     if np.any(wrong):
-        raise InputError(f"pruning_ratio must be within [0, 1], got {ratio[wrong].flat[0]:g}")
+        raise InputError(
+            f"pruning_ratio must be within [0, 1], got {in_full(ratio[wrong].flat[0])}"
+        )
     return ratio
 
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from wirelessfl.allocation.interface import Array, broadcast_fields, kept_fraction
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.errors import InputError
+from wirelessfl.text import in_full
 from wirelessfl.values import ON_TIME, ChannelState, Demand, PerClient, Scenario
 
 ROUNDING = ON_TIME - 1.0  # a limit passed by less than this (relative) is met
@@ -72,7 +73,7 @@ class JointProblem:
         crossed = np.asarray(self.cpu_min_hz) > np.asarray(self.cpu_max_hz)
         if np.any(crossed):
             lowest = np.asarray(self.cpu_min_hz)[crossed][0]
-            raise InputError(f"cpu_min_hz must be at most cpu_max_hz, got {lowest:g}")
+            raise InputError(f"cpu_min_hz must be at most cpu_max_hz, got {in_full(lowest)}")
 
     @classmethod
     def of(
@@ -103,12 +104,15 @@ class JointProblem:
         """
         if np.any(demand.fixed_upload_bits):
             most = np.max(demand.fixed_upload_bits)
-            raise InputError(f"fixed_upload_bits must be 0 for a joint problem, got {most:g}")
+            raise InputError(
+                f"fixed_upload_bits must be 0 for a joint problem, got {in_full(most)}"
+            )
         cycles_per_weight = scenario.per_client("cycles_per_weight")
         for name in ("noise_psd_w_per_hz", "noise_figure_db"):
             if getattr(scenario, name) is not None:
                 raise InputError(
-                    f"{name} must not be given for a joint problem, got {getattr(scenario, name):g}"
+                    f"{name} must not be given for a joint problem, "
+                    f"got {in_full(getattr(scenario, name))}"
                 )
         return cls(
             deadline_s=scenario.deadline_s,

@@ -21,6 +21,7 @@ from optimizers._waterfilling.curve import ROUNDING
 from optimizers._waterfilling.waterfill import fill, in_blocks
 from wirelessfl.allocation.ranges import LARGEST
 from wirelessfl.errors import InputError
+from wirelessfl.text import in_full
 
 
 def waterfill(
@@ -184,9 +185,9 @@ def _check_range(xp: Any, name: str, value: Any) -> None:
         raise InputError(f"{name} must be a number for every client, got nan")
     least = -LARGEST if name == "slack_s" else 0.0
     if low < least:
-        raise InputError(f"{name} must be at least {least:g}, got {low:g}")
+        raise InputError(f"{name} must be at least {in_full(least)}, got {in_full(low)}")
     if high > LARGEST and not (name == "upload_s" and high == np.inf):
-        raise InputError(f"{name} must be at most {LARGEST:g}, got {high:g}")
+        raise InputError(f"{name} must be at most {in_full(LARGEST)}, got {in_full(high)}")
 
 
 def _broadcast(xp: Any, named: dict[str, Any], values: tuple[Any, ...]) -> Any:

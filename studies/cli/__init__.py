@@ -1,9 +1,12 @@
 """The command line: one module per command, which imports heavy packages when it runs."""
 
+import io
+import os
 import sys
 
 import click
 
+from studies.cli._scenario import echo
 from studies.cli.allocate import allocate
 from studies.cli.channel import channel
 from studies.cli.data import data
@@ -18,6 +21,7 @@ from studies.cli.study import study
 from studies.cli.sweep import sweep
 from studies.cli.whatif import whatif
 from wirelessfl import __version__
+from wirelessfl.border.interrupt import STATUS, Stopped, stoppable
 
 EXAMPLES = """\b
 Examples:
@@ -65,6 +69,15 @@ for command in commands:
 
 def main() -> None:
     """Entry point: invalid input is one line on standard error and exit status 2."""
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; the user's backend need not exist
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names and signs beyond the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
+    with stoppable():
+        _main()
+
+
+def _main() -> None:
     from wirelessfl.errors import InputError
 
     try:
@@ -78,11 +91,23 @@ def main() -> None:
         _fail(" ".join(error.format_message().split()), 2)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except MemoryError as error:
+        _fail(f"not enough memory{f': {error}' if str(error) else ''}", 2)
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        _fail(f"not enough memory: {' '.join(str(error).split())}", 2)
+    except Stopped as error:
+        _fail(f"stopped; {error}" if str(error) else "stopped", STATUS)
     except (click.Abort, KeyboardInterrupt):
-        resume = "a run resumes with --out DIR --resume, a study or a search with the same command"
-        _fail(f"stopped; {resume}", 130)
+        _fail("stopped", STATUS)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """True for torch's errors, which have no type of their own on a CPU."""
+    return any(words in str(error) for words in ("not enough memory", "out of memory"))
 
 
 def _fail(message: str, status: int) -> None:
-    click.echo(f"error: {message}", err=True)
+    echo(f"error: {message}", err=True)
     sys.exit(status)

@@ -1,23 +1,79 @@
 """Arguments that several commands share: the scenario and the changes to it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from studies.cli._processes import is_first
+from studies.cli.options.completion import complete_scenario, complete_setting
+from wirelessfl.text import one_line
 
 DEFAULT_PRESET = "digits"
 
-scenario_argument = click.argument("scenario", required=False)
-set_option = click.option(
+
+def _with_known_names(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse misspelt names before plug-ins are loaded, which takes longer."""
+    if not context.resilient_parsing and texts:
+        from wirelessfl.config.scenario_file import check_names, parse_setting
+
+        for text in texts:
+            check_names(*parse_setting(text))
+    return texts
+
+
+scenario_argument = click.argument("scenario", required=False, shell_complete=complete_scenario)
+_settings = click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
+    callback=_with_known_names,
+    shell_complete=complete_setting,
     help="Change one field; may be repeated.",
 )
+
+
+def _raise_budget(context: click.Context, option: click.Parameter, value: float | None) -> None:
+    """Hand the factor to all parts of the command, its processes among them."""
+    from wirelessfl.border.budget import ENVIRONMENT, factor
+
+    if value is None:
+        return
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = str(value)
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[ENVIRONMENT]
+        else:
+            os.environ[ENVIRONMENT] = before
+
+    context.call_on_close(restore)
+    factor()
+
+
+_budget = click.option(
+    "--budget",
+    type=float,
+    metavar="FACTOR",
+    expose_value=False,
+    callback=_raise_budget,
+    help="Raise the limits on events, memory and runs by this factor "
+    "[environment: WIRELESSFL_BUDGET].",
+)
+
+
+def set_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that takes a scenario: `--set` and `--budget`."""
+    return _settings(_budget(command))
+
+
+rounds_option = click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
+seed_option = click.option("--seed", type=int, help="Seed of the run [run.seed].")
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),
@@ -25,6 +81,16 @@ data_root_option = click.option(
     help="Folder of the data sets [environment: WIRELESSFL_DATA].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Print a line.
+
+    Args:
+        line: The line, of which control characters are escaped and long values shortened.
+        err: Print to standard error.
+    """
+    click.echo(one_line(line), err=err)
 
 
 def print_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
@@ -80,51 +146,3 @@ def changed(
         if value is not None:
             changes.setdefault(section, {})[field] = value
     return merge(tables, changes)
-
-
-def with_progress(
-    total: int,
-    done: int,
-    work: Callable[[Callable[[], None], Callable[[Any], None]], None],
-    score: str = "",
-) -> None:
-    """Run `work(on_start, on_round)` with a progress bar.
-
-    Args:
-        total: Number of rounds of the bar.
-        done: Number of rounds that are complete.
-        work: Calls `on_start` to show the bar, and `on_round` with the record of each round.
-        score: What the record's `accuracy` is called.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    progress = Progress(
-        *columns,
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True, quiet=not is_first()),
-    )
-    bar = progress.add_task("rounds", total=total, completed=done, note="")
-
-    def on_round(record: Any) -> None:
-        progress.update(bar, completed=record.round)
-        if record.accuracy is not None:
-            progress.update(bar, note=f"{score} {record.accuracy:.1%}")
-
-    try:
-        work(progress.start, on_round)
-    finally:
-        if progress.live.is_started:
-            progress.stop()

@@ -14,6 +14,7 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +28,11 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="One round's bandwidth and pruning ratios.")
 @scenario_argument
 @click.option("--deadline-ms", type=float, help="Deadline in milliseconds [scenario.deadline_s].")
-@click.option("--method", help="Allocator [allocation.method].")
+@click.option(
+    "--method",
+    help="Allocator [allocation.method].",
+    shell_complete=plugin_completion("allocators"),
+)
 @click.option(
     "--compare",
     metavar="METHOD,...",

@@ -9,12 +9,14 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
     scenario_argument,
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:
@@ -47,13 +49,13 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_completion("datasets"))
 @data_root_option
 def fetch(name: str, data_root: Path | None) -> None:
     """Download the data set NAME into the folder of data sets."""
     from studies.views.data.datasets import fetch as fetch_dataset
 
-    click.echo(f"{name} is in {fetch_dataset(name, data_root)}")
+    echo(f"{name} is in {fetch_dataset(name, data_root)}")
 
 
 @data.command()

@@ -3,6 +3,7 @@
 import click
 
 from studies.cli._scenario import json_option, print_json
+from studies.cli.options.completion import complete_described
 
 EXAMPLES = """\b
 Examples:
@@ -14,7 +15,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES, short_help="A section, plug-in, preset or study, field by field.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_described)
 @json_option
 def describe(name: str, as_json: bool) -> None:
     """Describe NAME: its purpose, and each field with type, default, unit and limits.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import DEFAULT_PRESET
+from studies.cli._scenario import DEFAULT_PRESET, echo
 
 EXAMPLES = """\b
 Examples:
@@ -37,4 +37,4 @@ def init(file: Path, preset: str) -> None:
             target.write(text)
     except FileExistsError:
         raise InputError(f"FILE {file} exists: choose another name") from None
-    click.echo(f"{file}: try wirelessfl run {file}")
+    echo(f"{file}: try wirelessfl run {file}")

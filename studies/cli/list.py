@@ -3,6 +3,7 @@
 import click
 
 from studies.cli._scenario import json_option, print_json
+from studies.cli.options.completion import complete_kind
 
 EXAMPLES = """\b
 Examples:
@@ -13,7 +14,7 @@ Examples:
 
 
 @click.command("list", epilog=EXAMPLES, short_help="Plug-ins and presets by kind.")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete_kind)
 @json_option
 def list_plugins(kind: str | None, as_json: bool) -> None:
     """List the plug-ins by kind, or those of one KIND with a description each.
@@ -29,13 +30,14 @@ def list_plugins(kind: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from studies.report.terminal import terminal
 
     table = Table("kind", "plug-ins")
     for one, names in found.items():
         table.add_row(one, ", ".join(names))
-    Console().print(table)
+    terminal().print(table)
     click.echo("wirelessfl list KIND has a line for each, wirelessfl describe NAME all fields")
 
 
@@ -52,11 +54,11 @@ def _list_kind(kind: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+
+    from studies.report.terminal import terminal
 
     table = Table(kind, "description")
     for name, text in found.items():
-        table.add_row(name, escape(text))
-    Console().print(table)
+        table.add_row(name, text)
+    terminal().print(table)

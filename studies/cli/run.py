@@ -1,24 +1,25 @@
 """`wirelessfl run`: a run from the channel to the trained model."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from studies.cli._processes import is_first, own_folder
+from studies.cli._processes import own_folder
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
     json_option,
     print_json,
+    rounds_option,
     scenario_argument,
     scenario_tables,
+    seed_option,
     set_option,
-    with_progress,
 )
+from studies.cli.options.reporting import Reporter, Reporting, reporting_options
 
 EXAMPLES = """\b
 Examples:
@@ -32,8 +33,8 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Run a scenario and leave a run folder.")
 @scenario_argument
 @set_option
-@click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
-@click.option("--seed", type=int, help="Seed of the run [run.seed].")
+@rounds_option
+@seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
 @click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option("--device", help="cpu or cuda [run.device].")
@@ -41,6 +42,7 @@ Examples:
     "--executor",
     help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core.",
 )
+@reporting_options
 @data_root_option
 @json_option
 def run(
@@ -52,6 +54,7 @@ def run(
     resume: bool,
     device: str | None,
     executor: str | None,
+    reporting: Reporting,
     data_root: Path | None,
     as_json: bool,
 ) -> None:
@@ -84,9 +87,9 @@ def run(
     there = _stored(path) if resume else None
     if there is not None:
         check_same_experiment(experiment, there, f"--resume {path}")
-    with own_folder(path) as mine:
+    with reporting.reporter() as reporter, own_folder(path) as mine:
         recorded = [config.recorded_inputs(of) for of in (tables, there or {})]
-        summary = _run(experiment, mine, there is not None, data_root, recorded)
+        summary = _run(experiment, mine, there is not None, data_root, recorded, reporter)
     if mine != path:
         return
     if as_json:
@@ -107,8 +110,15 @@ def _stored(out: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _run(
-    experiment: Any, path: Path, resumed: bool, data_root: Path | None, recorded: list[Any]
+    experiment: Any,
+    path: Path,
+    resumed: bool,
+    data_root: Path | None,
+    recorded: list[Any],
+    reporter: Reporter,
 ) -> dict[str, Any]:
+    from wirelessfl.border import gate
+    from wirelessfl.border.interrupt import Stopped, resumable
     from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
@@ -118,11 +128,11 @@ def _run(
 
     settings = experiment.run
     clients = experiment.scenario.clients
-    demand = experiment.algorithm.demand(clients)
+    demand = gate.first_demand(experiment.algorithm, clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
     if sends and not first.bandwidth_fraction.any():
-        _notify(f"no client has any bandwidth in round 1: {first.reason}")
+        reporter.note(f"no client has any bandwidth in round 1: {first.reason}")
     if not resumed:
         RunFolder.check_free(path)
     inputs = input_contents(experiment, data_root)
@@ -130,8 +140,11 @@ def _run(
         check_contents("section [inputs]", files, inputs)
     toml = to_toml(experiment, folder=path, inputs=inputs)
     trainer = (
-        experiment.algorithm.trainer(
-            clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
+        gate.trainer(
+            experiment.algorithm,
+            clients=clients,
+            seed=settings.seed,
+            runtime=settings.runtime(data_root),
         )
         if settings.train
         else NoTraining(demand)
@@ -140,8 +153,9 @@ def _run(
         folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
-                _finish(folder, experiment, trainer, toml, inputs)
-            except InputError:
+                with resumable(lambda: _way_on(folder)):
+                    _finish(folder, experiment, trainer, toml, inputs, reporter)
+            except (InputError, OSError, Stopped):
                 if not resumed:
                     folder.remove_unused()
                 raise
@@ -154,7 +168,9 @@ def _run(
     return summary
 
 
-def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) -> None:
+def _finish(
+    folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any, reporter: Reporter
+) -> None:
     from studies.report.scores import score_label
     from wirelessfl.config.scenario_file import experiment_hash, to_tables
     from wirelessfl.errors import InputError
@@ -168,29 +184,33 @@ def _finish(folder: Any, experiment: Any, trainer: Any, toml: str, inputs: Any) 
             f"run.rounds must be at least {done}, the rounds already in {folder.path}, got {rounds}"
         )
 
-    def work(show_progress: Callable[[], None], on_round: Callable[[Any], None]) -> None:
-        def on_start() -> None:
-            write_atomically(folder.experiment_file, toml.encode())
-            show_progress()
+    score = score_label(to_tables(experiment)["training"])
+    tracker = reporter.tracker("rounds", rounds, done)
 
-        identity = experiment_hash(experiment, with_rounds=False)
+    def on_start() -> None:
+        write_atomically(folder.experiment_file, toml.encode())
+        tracker.start()
+
+    try:
         run_rounds(
             experiment,
             trainer,
             folder,
-            identity=identity,
+            identity=experiment_hash(experiment, with_rounds=False),
             inputs=inputs,
             on_start=on_start,
-            on_round=on_round,
-            notify=_notify,
+            on_round=lambda record: tracker.record(record, score),
+            notify=reporter.note,
         )
+    finally:
+        tracker.stop()
 
-    with_progress(rounds, done, work, score_label(to_tables(experiment)["training"]))
 
-
-def _notify(line: str) -> None:
-    if is_first():
-        click.echo(f"note: {line}", err=True)
+def _way_on(folder: Any) -> str:
+    """The command that continues the run; empty before its first checkpoint."""
+    if not folder.checkpoint_files():
+        return ""
+    return f"the run resumes with --out {folder.path} --resume"
 
 
 def _report(path: Path, experiment: Any) -> None:

@@ -1,6 +1,5 @@
 """`wirelessfl search`: settings of an algorithm by random search, judged on held-out rows."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +9,16 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
+    rounds_option,
     scenario_argument,
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import try_with_progress
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.sweep import jobs_option, out_option, try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -83,25 +85,15 @@ Examples:
     "--local-steps", type=int, help="Budget of local steps per run, in place of run.rounds."
 )
 @set_option
-@click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=os.cpu_count(),
-    help="Runs at the same time [number of cores].",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/search"),
-    show_default=True,
-    help="Run folders; complete ones are skipped, partial ones resumed.",
-)
+@rounds_option
+@jobs_option
+@out_option("runs/search")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
     help="Folder for trials.csv, best.toml and search.json [runs/results/search-SCENARIO].",
 )
+@reporting_options
 @data_root_option
 @json_option
 def search(
@@ -120,6 +112,7 @@ def search(
     jobs: int,
     out: Path,
     results: Path | None,
+    reporting: Reporting,
     data_root: Path | None,
     as_json: bool,
 ) -> None:
@@ -133,6 +126,7 @@ def search(
     from studies.search.search import Search, find_best
     from studies.search.tables import print_best, print_trials
     from studies.search.write import write_search
+    from wirelessfl.border.budget import check_budget
     from wirelessfl.config.scenario_file import from_tables
     from wirelessfl.errors import check_count
     from wirelessfl.records.run_folder import check_folder
@@ -142,6 +136,7 @@ def search(
     check_folder("--out", out)
     check_folder("--results", folder)
     check_count("--repeats", repeats)
+    check_budget(f"--repeats {repeats}", "runs", repeats)
     base = from_tables(
         changed(
             scenario_tables(scenario or DEFAULT_PRESET),
@@ -162,13 +157,13 @@ def search(
     )
     seeds = range(one.seed + 1, one.seed + 1 + repeats)
     planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
-    found = find_best(
-        {name: one}, {name: planned}, out, partial(try_with_progress, out, jobs, data_root)
-    )
-    report = write_search(folder, out, name, one, found)
+    with reporting.reporter() as reporter:
+        attempt = partial(try_with_progress, out, jobs, data_root, reporter)
+        found = find_best({name: one}, {name: planned}, out, attempt)
+        report = write_search(folder, out, name, one, found)
     if as_json:
         print_json(report)
         return
     print_trials(found)
     print_best(report)
-    click.echo(f"results: {folder}")
+    echo(f"results: {folder}")

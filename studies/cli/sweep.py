@@ -1,6 +1,5 @@
 """`wirelessfl sweep`: a grid over any fields, several seeds per point, with or without training."""
 
-import os
 from pathlib import Path
 
 import click
@@ -9,13 +8,24 @@ from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
+    echo,
     json_option,
     print_json,
+    rounds_option,
     scenario_argument,
     scenario_tables,
     set_option,
 )
-from studies.cli._sweep import all_with_progress
+from studies.cli.options.grid import (
+    SEEDS,
+    GridFiles,
+    grid_files_options,
+    seeds_option,
+    vary_option,
+    zip_option,
+)
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.sweep import all_with_progress, jobs_option, out_option
 
 EXAMPLES = """\b
 Examples:
@@ -28,114 +38,62 @@ Examples:
 
 @click.command(epilog=EXAMPLES, short_help="A grid over any fields, with seeds, tables and plots.")
 @scenario_argument
-@click.option(
-    "--vary",
-    "varied",
-    multiple=True,
-    required=True,
-    metavar="SECTION.FIELD=VALUES",
-    help="A field and its values: a:b:n, log:a:b:n or a list, with units such as 5MHz or 23dBm.",
-)
-@click.option("--zip", "zipped", is_flag=True, help="Vary the fields together, not as a grid.")
-@click.option("--seeds", type=int, default=5, show_default=True, help="Runs per point.")
+@vary_option
+@zip_option
+@seeds_option
 @click.option("--to-accuracy", type=float, help="Report seconds, bits and joules to it, in [0, 1].")
-@click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=os.cpu_count(),
-    help="Runs at the same time [number of cores].",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/studies"),
-    show_default=True,
-    help="Run folders; complete ones are not run again, partial ones are continued.",
-)
-@click.option(
-    "--csv",
-    "csv_file",
-    type=click.Path(path_type=Path),
-    help="Table with a row per run; NAME-points.csv beside it has a row per point.",
-)
-@click.option("--plot", type=click.Path(path_type=Path), help="Figure: .pdf, .svg or .png.")
-@click.option("--measure", "measures", multiple=True, help="Measure to plot; may be repeated.")
-@click.option("--size", metavar="WxH", help="Size of a panel in inches [3.5x2.6].")
+@rounds_option
+@jobs_option
+@out_option("runs/studies")
+@grid_files_options
 @set_option
+@reporting_options
 @data_root_option
 @json_option
 def sweep(
     scenario: str | None,
     varied: tuple[str, ...],
     zipped: bool,
-    seeds: int,
+    seeds: int | None,
     to_accuracy: float | None,
     rounds: int | None,
     jobs: int,
     out: Path,
-    csv_file: Path | None,
-    plot: Path | None,
-    measures: tuple[str, ...],
-    size: str | None,
+    files: GridFiles,
     settings: tuple[str, ...],
+    reporting: Reporting,
     data_root: Path | None,
     as_json: bool,
 ) -> None:
     """Run SCENARIO (a TOML file or a preset) for all combinations of the varied fields."""
-    from studies.grid.axis import Axis
-    from studies.grid.figures import PANEL_INCHES, draw_sweep
-    from studies.grid.measures import SHOWN
     from studies.grid.points import grid
     from studies.grid.result import SweepResult
     from studies.grid.tables import print_sweep
-    from studies.report.csv_files import write_records
-    from studies.report.output import PICTURES, check_output, write_figure
-    from wirelessfl.errors import InputError, check_choice, check_number
+    from wirelessfl.config.axis import Axis
+    from wirelessfl.errors import InputError, check_number
     from wirelessfl.records.run_folder import check_folder
 
-    points_file = csv_file and csv_file.with_name(f"{csv_file.stem}-points{csv_file.suffix}")
+    if not varied:
+        raise InputError("--vary must name at least one field, got none")
     check_folder("--out", out)
-    check_output("--csv", csv_file)
-    check_output("--csv", points_file)
-    check_output("--plot", plot, PICTURES)
-    for name in measures:
-        check_choice("--measure", name, tuple(SHOWN))
-    panel_inches = PANEL_INCHES if size is None else _inches(size)
+    files.check()
     if to_accuracy is not None:
         check_number("--to-accuracy", to_accuracy, at_least=0, at_most=1)
-    tables = changed(scenario_tables(scenario or DEFAULT_PRESET), settings, run__rounds=rounds)
     axes = [Axis.parse(text) for text in varied]
-    points = grid(tables, axes, seeds=seeds, zipped=zipped)
-    failures = all_with_progress(
-        [experiment for point in points for experiment in point.experiments], out, jobs, data_root
-    )
-    result = SweepResult.read(axes, points, out, to_accuracy)
-    if not result.names:
-        raise InputError(failures[0])
-    if csv_file is not None and points_file is not None:
-        write_records(csv_file, result.run_rows())
-        write_records(points_file, result.point_rows())
-    if plot is not None:
-        write_figure(plot, draw_sweep(result, measures or None, panel_inches))
-    if as_json:
-        print_json({"points": result.point_rows(), "runs": result.run_rows()})
-    else:
-        print_sweep(result)
-        for file in (csv_file, points_file, plot):
-            if file is not None:
-                click.echo(f"written: {file}")
-    if failures:
-        total = sum(len(point.experiments) for point in points)
-        raise InputError(f"{len(failures)} of {total} runs failed: {failures[0]}")
-
-
-def _inches(size: str) -> tuple[float, float]:
-    from wirelessfl.errors import InputError, check_number
-
-    try:
-        width, height = (float(part) for part in size.split("x"))
-    except ValueError:
-        raise InputError(f"--size must be WIDTHxHEIGHT in inches, got {size!r}") from None
-    check_number("--size", [width, height], at_least=1, at_most=40)
-    return width, height
+    tables = changed(scenario_tables(scenario or DEFAULT_PRESET), settings, run__rounds=rounds)
+    points = grid(tables, axes, seeds=SEEDS if seeds is None else seeds, zipped=zipped)
+    every = [experiment for point in points for experiment in point.experiments]
+    with reporting.reporter() as reporter:
+        failures = all_with_progress(every, out, jobs, data_root, reporter)
+        result = SweepResult.read(axes, points, out, to_accuracy)
+        if not result.names:
+            raise InputError(failures[0])
+        files.write(result)
+        if as_json:
+            print_json({"points": result.point_rows(), "runs": result.run_rows()})
+        else:
+            print_sweep(result, to_accuracy)
+            for file in files.all:
+                echo(f"written: {file}")
+        if failures:
+            raise InputError(f"{len(failures)} of {len(every)} runs failed: {failures[0]}")

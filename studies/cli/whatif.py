@@ -13,27 +13,27 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.grid import plot_option, vary_option
 
 EXAMPLES = """\b
 Examples:
-  wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
-  wirelessfl whatif wfl-fmnist --vary scenario.deadline_s=0.015:0.030:31 \\
-      --vary scenario.bandwidth_hz=10e6,20e6,40e6 --draws 200 --plot whatif.pdf
-  wirelessfl whatif --vary scenario.transmit_power_dbm=10:30:11 --method equal --csv power.csv
+  wirelessfl whatif --vary scenario.deadline_s=15ms:30ms:31
+  wirelessfl whatif wfl-fmnist --vary scenario.deadline_s=15ms:30ms:31 \\
+      --vary scenario.bandwidth_hz=10MHz,20MHz,40MHz --draws 200 --plot whatif.pdf
+  wirelessfl whatif --vary scenario.transmit_power_dbm=10:30:11 --vary allocation.method=exact,equal
 """
 DRAWS = 100
 
 
 @click.command(epilog=EXAMPLES)
 @scenario_argument
+@vary_option
 @click.option(
-    "--vary",
-    "varied",
-    multiple=True,
-    metavar="SECTION.FIELD=VALUES",
-    help="A field and its values, start:stop:count or a,b,...; twice for a grid.",
+    "--method",
+    help="Allocator [allocation.method].",
+    shell_complete=plugin_completion("allocators"),
 )
-@click.option("--method", help="Allocator [allocation.method].")
 @click.option(
     "--draws",
     type=int,
@@ -49,12 +49,7 @@ DRAWS = 100
 @click.option(
     "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table to this file."
 )
-@click.option(
-    "--plot",
-    "plot_file",
-    type=click.Path(path_type=Path),
-    help="Write the figure to this file (png, pdf, svg).",
-)
+@plot_option
 @json_option
 def whatif(
     scenario: str | None,
@@ -69,7 +64,7 @@ def whatif(
 ) -> None:
     """Allocate SCENARIO (a TOML file or a preset) for other values of one or two of its fields."""
     from studies.report import output
-    from studies.views.whatif.tables import as_dict, print_what_if
+    from studies.views.whatif.tables import as_dict, columns, print_what_if
     from studies.views.whatif.vary import Vary
     from studies.views.whatif.whatif import Sweep
 
@@ -79,18 +74,21 @@ def whatif(
         scenario_tables(scenario or DEFAULT_PRESET), settings, allocation__method=method
     )
     asked = next((count for count in (draws, drops) if count is not None), DRAWS)
-    sweep = Sweep(tables, tuple(Vary.parse(text) for text in varied), asked, drops)
+    axes = tuple(Vary.parse(text) for text in varied)
+    sweep = Sweep(tables, axes, asked, drops)
     result = sweep.run()
     found = sweep.breakpoints()
     if csv_file is not None:
-        output.write_columns(csv_file, result.table())
+        output.write_columns(csv_file, columns(result, axes))
     if plot_file is not None:
         from studies.views.whatif.figures import draw_what_if
 
-        allocator = tables.get("allocation", {}).get("method", "exact")
-        draws_in_drops = f"{sweep.sampled} channel draws in {len(sweep.seeds)} drops"
-        title = f"{scenario or DEFAULT_PRESET}, {allocator}, {draws_in_drops}"
-        output.write_figure(plot_file, draw_what_if(result, found, title))
+        parts = [scenario or DEFAULT_PRESET]
+        if "allocation.method" not in result.axes:
+            parts.append(tables.get("allocation", {}).get("method", "exact"))
+        parts.append(f"{sweep.sampled} channel draws in {len(sweep.seeds)} drops")
+        title = ", ".join(parts)
+        output.write_figure(plot_file, draw_what_if(result, found, title, axes))
     if as_json:
         print_json(as_dict(result, found, sweep))
         return

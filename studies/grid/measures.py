@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from studies.report.results import Run
+from studies.report.results import Run, Sample
 from studies.report.summaries import best_accuracy, first_index, mean_of_last
 from studies.report.unserved import unserved
+from wirelessfl.experiment import Experiment
 
 
 def measured(run: Run, to_accuracy: float | None) -> dict[str, float]:
@@ -26,7 +27,26 @@ def measured(run: Run, to_accuracy: float | None) -> dict[str, float]:
         found["best_accuracy"] = best_accuracy(run)
         if to_accuracy is not None:
             found |= _to_accuracy(run, to_accuracy)
-    return found | {name: measure(run) for name, measure in RADIO.items()}
+    return found | radio_measures(run.experiment, run)
+
+
+def radio_measures(experiment: Experiment, run: Run) -> dict[str, float]:
+    """The measures of cell and radio, which need no training.
+
+    Args:
+        experiment: The experiment, for its deadline and its cap.
+        run: Its records.
+
+    Returns:
+        Measure -> value.
+    """
+    counts = unserved(experiment, run)
+    return {
+        **{name: measure(run) for name, measure in RADIO.items()},
+        "infeasible": counts["infeasible_per_round"],
+        "late": counts["late_per_round"],
+        "starved": counts["left_out_per_round"],
+    }
 
 
 def _to_accuracy(run: Run, target: float) -> dict[str, float]:
@@ -48,9 +68,6 @@ RADIO: Mapping[str, Callable[[Run], float]] = {
     "pruning_ratio": lambda run: float(run.series("pruning_ratio").mean()),
     "round_s": lambda run: float(run.series("round_s").mean()),
     "miss_rate": lambda run: float(1 - run.series("delivered").mean()),
-    "infeasible": lambda run: unserved(run.experiment, run)["infeasible_per_round"],
-    "late": lambda run: unserved(run.experiment, run)["late_per_round"],
-    "starved": lambda run: float((run.series("pruning_ratio") >= 1).sum(axis=1).mean()),
     "energy_j": lambda run: float(run.series("energy_j").sum(axis=1).mean()),
     "uplink_mbit": lambda run: float(run.series("uplink_bits").sum(axis=1).mean() / 1e6),
 }
@@ -73,3 +90,19 @@ SHOWN: Mapping[str, tuple[str, float]] = {
     "energy_j": ("energy per round (J)", 1.0),
     "uplink_mbit": ("uplink per round (Mbit)", 1.0),
 }
+
+
+def cell_text(sample: Sample | None, name: str) -> str:
+    """A measure of a point as text.
+
+    Args:
+        sample: The measure over seeds; None where a run is missing or never reaches the accuracy.
+        name: The measure.
+
+    Returns:
+        Mean and standard error in the unit of `SHOWN`; `-` for None.
+    """
+    if sample is None:
+        return "-"
+    factor = SHOWN[name][1]
+    return str(Sample(tuple(factor * value for value in sample.values)))

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studies.grid.axis import Axis
-from studies.grid.measures import measured
+from studies.grid.measures import SHOWN, cell_text, measured
 from studies.grid.points import Point
+from studies.report.one_run.frames import data_frame
 from studies.report.results import Run, Sample
 from studies.runner.single_run import folder_of, is_complete
+from wirelessfl.config.axis import Axis
+from wirelessfl.errors import check_choice
+from wirelessfl.text import html_table, text_table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """Measures of all points of a grid.
 
@@ -20,7 +23,7 @@ class SweepResult:
         axes: The varied fields.
         points: The points of the grid.
         measures: Per point and seed, measure -> value; None for a run that is not complete.
-        folders: Per point and seed, the run folder.
+        folders: Per point and seed, the run folder; empty for runs that were not kept.
     """
 
     axes: tuple[Axis, ...]
@@ -60,6 +63,26 @@ class SweepResult:
         )
         return cls(tuple(axes), tuple(points), measures, folders)
 
+    def __repr__(self) -> str:
+        """The varied fields and the mean of every measure, one row per point."""
+        return text_table(*self._cells())
+
+    def _repr_html_(self) -> str:
+        """The same as HTML, for notebooks."""
+        return html_table(*self._cells())
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and cells; mean and standard error in the unit of the heading."""
+        headings = [axis.name for axis in self.axes]
+        rows = [
+            [
+                *(str(value) for value in point.values.values()),
+                *(cell_text(self.sample(index, name), name) for name in self.names),
+            ]
+            for index, point in enumerate(self.points)
+        ]
+        return [*headings, *(SHOWN[name][0] for name in self.names)], rows
+
     @property
     def names(self) -> tuple[str, ...]:
         """The measures, in the order of their columns."""
@@ -76,13 +99,16 @@ class SweepResult:
         return Sample(tuple(numbers)) if len(numbers) == len(values) else None
 
     def run_rows(self) -> list[dict[str, Any]]:
-        """One row per run: varied values, seed, run folder, measures."""
+        """One row per run: varied values, seed, run folder if there is one, measures."""
         rows = []
-        for point, seeds, paths in zip(self.points, self.measures, self.folders, strict=True):
-            for experiment, found, path in zip(point.experiments, seeds, paths, strict=True):
+        for index, (point, seeds) in enumerate(zip(self.points, self.measures, strict=True)):
+            for number, (experiment, found) in enumerate(
+                zip(point.experiments, seeds, strict=True)
+            ):
+                folder = {"run": self.folders[index][number].name} if self.folders else {}
                 cells = {name: (found or {}).get(name) for name in self.names}
-                fixed = {**point.values, "run.seed": experiment.run.seed, "run": path.name}
-                rows.append({**fixed, **cells})
+                seed = experiment.run.seed
+                rows.append({**point.values, "run.seed": seed, **folder, **cells})
         return rows
 
     def point_rows(self) -> list[dict[str, Any]]:
@@ -104,7 +130,9 @@ class SweepResult:
 
         Args:
             per: `run` or `point`.
-        """
-        import pandas
 
-        return pandas.DataFrame(self.run_rows() if per == "run" else self.point_rows())
+        Raises:
+            InputError: `per` is another word, or pandas is not installed.
+        """
+        check_choice("per", per, ("run", "point"))
+        return data_frame(self.run_rows() if per == "run" else self.point_rows())

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from studies.grid.axis import Axis
 from studies.grid.points import grid
 from studies.grid.result import SweepResult
 from studies.runner.sweep import run_all, worker_processes
+from wirelessfl.config.axis import Axis
 from wirelessfl.config.scenario_file import Tables
 
 

@@ -1,83 +1,70 @@
-"""The table of a sweep for the terminal."""
+"""The tables of a sweep for the terminal."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from studies.grid.measures import SHOWN
+from studies.grid.measures import cell_text
 from studies.grid.result import SweepResult
+from studies.report.terminal import print_table, print_text
 from studies.views.whatif.units import label_of, shown
 
 TRAINED = {  # measure -> heading
     "accuracy": "accuracy %",
     "best_accuracy": "best %",
-    "seconds_to": "to accuracy s",
-    "megabits_to": "to accuracy Mbit",
-    "joules_to": "to accuracy J",
-    "reached": "reach it %",
+}
+REACHED = {
+    "seconds_to": "s",
+    "megabits_to": "Mbit",
+    "joules_to": "J",
+    "reached": "seeds %",
 }
 RADIO = {
     "kept_model": "kept model %",
     "round_s": "round ms",
     "energy_j": "energy J",
-}
-CLIENTS = {
-    "infeasible": "infeasible",
-    "late": "late",
-    "starved": "starved",
+    "uplink_mbit": "uplink Mbit",
     "miss_rate": "misses %",
+    "starved": "starved",
 }
+UNSERVED = {"infeasible": "infeasible", "late": "late"}  # at the end of every table
 
 
-def print_sweep(result: SweepResult) -> None:
-    """Means with half the 95 % interval over seeds: training and radio, one row per point."""
+def print_sweep(result: SweepResult, to_accuracy: float | None = None) -> None:
+    """Print means and standard errors over seeds: training and radio, one row per point.
+
+    Args:
+        result: The sweep.
+        to_accuracy: The accuracy whose time, bits and energy are measured, or None.
+    """
     seeds = len(result.points[0].experiments)
-    heading_line = f"{len(result.points)} points, {seeds} seed{'s' * (seeds > 1)} each" + (
-        "; mean ± half of the 95 % interval over seeds" if seeds > 1 else ""
+    print_text(
+        f"{len(result.points)} points, {seeds} seed{'s' * (seeds > 1)} each"
+        + ("; mean ± one standard error over seeds" if seeds > 1 else "")
     )
-    console = Console()
-    console.print(heading_line)
-    for title, headings in (
-        ("training", TRAINED),
-        ("per round", RADIO),
-        ("clients per round", CLIENTS),
-    ):
+    to = "" if to_accuracy is None else f"to an accuracy of {to_accuracy:.4g}"
+    for title, headings in (("training", TRAINED), (to, REACHED), ("per round", RADIO)):
         names = [name for name in headings if name in result.names]
         if names:
-            console.print(_table(result, title, {name: headings[name] for name in names}))
+            _print(result, title, {name: headings[name] for name in names} | UNSERVED)
 
 
-def _table(result: SweepResult, title: str, headings: Mapping[str, str]) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    for axis in result.axes:
-        table.add_column(label_of(axis.name) if axis.numeric else axis.field, no_wrap=True)
-    for heading in headings.values():
-        table.add_column(heading, justify="right")
-    for index, point in enumerate(result.points):
-        values = [value_text(name, value) for name, value in point.values.items()]
-        cells = [cell_text(result, index, name) for name in headings]
-        table.add_row(*(escape(text) for text in (*values, *cells)))
-    return table
+def _print(result: SweepResult, title: str, headings: Mapping[str, str]) -> None:
+    axes = [label_of(axis.name) if axis.numeric else axis.field for axis in result.axes]
+    rows = [
+        [
+            *(value_text(name, value) for name, value in point.values.items()),
+            *(cell_text(result.sample(index, name), name) for name in headings),
+        ]
+        for index, point in enumerate(result.points)
+    ]
+    print_table([*axes, *headings.values()], rows, title=title, keys=len(axes))
 
 
 def value_text(name: str, value: object) -> str:
     """A varied value in the unit of its label."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, (int, float)):
         return str(value)
     return f"{float(shown(name, np.asarray(value))):.6g}"
-
-
-def cell_text(result: SweepResult, point: int, name: str) -> str:
-    """A measure of a point as text; `-` where a run is missing or never reaches the accuracy."""
-    sample = result.sample(point, name)
-    if sample is None:
-        return "-"
-    factor = SHOWN[name][1]
-    mean = f"{factor * sample.mean:.4g}"
-    if len(sample.values) == 1:
-        return mean
-    return f"{mean} ± {factor * round(sample.margin, 12):.2g}"

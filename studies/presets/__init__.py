@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wirelessfl.config.scenario_file import read_tables
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 
 
 def preset_files() -> dict[str, Path]:
@@ -31,7 +31,10 @@ def scenario_tables(scenario: str | Path) -> dict[str, dict[str, Any]]:
         return read_tables(presets[name])
     if name.endswith(".toml") or Path(name).exists():
         return read_tables(Path(name))
-    raise InputError(f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {name!r}")
+    raise InputError(
+        f"SCENARIO must be a TOML file or one of {', '.join(presets)}; got {name!r}"
+        f"{closest(name, presets)}"
+    )
 
 
 def preset_description(name: str) -> str:

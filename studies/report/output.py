@@ -5,12 +5,14 @@ Paths are checked before the work starts; a file is written as a whole or not at
 
 import csv
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wirelessfl.errors import InputError
 from wirelessfl.records.run_folder import write_atomically
+from wirelessfl.text import printable_lines
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -61,17 +63,51 @@ def _cell(item: Any) -> Any:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure of `width` by `height` inches that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """An empty matplotlib figure of `width` by `height` inches that needs no display.
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    A notebook shows it as a picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from studies.report.shown_figure import ShownFigure
+
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def write_figure(path: Path, figure: Any) -> None:
-    """Write the figure as PNG, PDF or SVG, according to the file's suffix."""
+def render(figure: Any, **options: Any) -> bytes:
+    """Draw a figure whose names and labels are plain text, in which `$` starts no mathematics.
+
+    Args:
+        figure: A matplotlib figure.
+        options: Arguments of `savefig`, the format among them.
+
+    Returns:
+        Content of the picture's file.
+    """
+    from matplotlib.text import Text
+
+    powers = set()  # labels of a logarithmic axis are mathematics of matplotlib's
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = axis.get_ticklabels(which="both")
+            if axis.get_scale() != "linear":
+                powers |= {id(label) for label in labels}
+    for text in figure.findobj(Text):
+        if id(text) not in powers:
+            text.set_parse_math(False)
+            text.set_text(printable_lines(text.get_text()))
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
-    write_atomically(path, picture.getvalue())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a box stands for a sign without one
+        figure.savefig(picture, **options)
+    return picture.getvalue()
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """Write the figure as PNG, PDF or SVG, according to the file's suffix, without a date."""
+    suffix = path.suffix[1:].lower()
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same bytes every time
+    picture = render(figure, format=suffix, dpi=200, metadata=dates.get(suffix))
+    write_atomically(path, picture)

@@ -55,6 +55,6 @@ def _rounds(algorithm: Algorithm, seed: int, local_steps: int) -> int:
         name = type(algorithm).__name__
         raise InputError(
             "--local-steps must have a training.algorithm with local_steps of at least 1, "
-            f"got {name} with {steps}"
+            f"got {name} {'without local_steps' if steps is None else f'with {steps}'}"
         )
     return local_steps // steps

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from types import FrameType
 
 from studies.runner.batched_runs import run_stacked, stacks
 from studies.runner.single_run import RoundCounter, folder_of, is_complete, run_to_end
@@ -31,10 +33,12 @@ class Progress:
     Attributes:
         rounds: Number of rounds recorded.
         runs: Number of runs complete.
+        accuracy: Mean of the last accuracies of the runs that have one.
     """
 
     rounds: int
     runs: int
+    accuracy: float | None = None
 
 
 def sweep(
@@ -172,7 +176,9 @@ def _watch(
     def report() -> None:
         open_runs = sum(len(futures[future]) for future in pending)
         rounds = sum(counter.rounds for counter in counters.values())
-        on_progress(Progress(rounds=rounds, runs=len(counters) - open_runs))
+        found = [one.accuracy for one in counters.values() if one.accuracy is not None]
+        accuracy = sum(found) / len(found) if found else None
+        on_progress(Progress(rounds, len(counters) - open_runs, accuracy))
 
     for counter in counters.values():
         counter.count()
@@ -184,6 +190,48 @@ def _watch(
                 counters[path].count()
         report()
         yield from ended
+
+
+class _WorkerProcess(SpawnProcess):
+    """A process that is started as a whole and never receives Ctrl-C.
+
+    Otherwise an interrupt during the start leaves a process that fails with a traceback, and whose
+    semaphores are reported as leaked.
+    """
+
+    def start(self) -> None:
+        """Start the process; an interrupt is handled after that."""
+        if threading.current_thread() is not threading.main_thread():
+            super().start()
+            return
+        held: list[tuple[int, FrameType | None]] = []
+        before = signal.signal(signal.SIGINT, lambda *caught: held.append(caught))
+        blocked = _block({signal.SIGINT})  # inherited by the process
+        try:
+            super().start()
+        finally:
+            _unblock(blocked)
+            signal.signal(signal.SIGINT, before)
+        if held and callable(before):
+            before(*held[0])
+
+
+class _WorkerContext(SpawnContext):
+    """Makes `_WorkerProcess`es."""
+
+    Process = _WorkerProcess
+
+
+def _block(signals: set[signal.Signals]) -> set[signal.Signals]:
+    """Block signals in this thread; returns those blocked before (none on Windows)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return set()
+    return {signal.Signals(one) for one in signal.pthread_sigmask(signal.SIG_BLOCK, signals)}
+
+
+def _unblock(before: set[signal.Signals]) -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -202,9 +250,7 @@ def worker_processes(jobs: int) -> Iterator[Executor]:
     before = os.environ.get("PYTHONSAFEPATH")
     # The children start by `-c`, which looks for modules in the working directory first.
     os.environ["PYTHONSAFEPATH"] = "1"
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
+    pool = ProcessPoolExecutor(jobs, mp_context=_WorkerContext(), initializer=_begin_worker)
     try:
         yield pool
     except BaseException:

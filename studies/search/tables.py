@@ -3,16 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from studies.report.results import Sample
+from studies.report.terminal import print_table, print_text
 from studies.search.search import SearchResult, Trial
 from wirelessfl.config.scenario_file import experiment_hash
 
 MOST_ROWS = 60  # of the terminal; the file has all
-WIDTH = 120  # of a table that is not printed to a terminal
 
 
 def trial_records(found: SearchResult) -> list[dict[str, Any]]:
@@ -48,25 +44,21 @@ def print_trials(found: SearchResult) -> None:
     fields = _fields(found.trials)
     labels = ["label"] if len(found.chosen) > 1 else []
     title = f"{len(found.trials)} trials" if few else f"chosen of {len(found.trials)} trials"
-    table = Table(*labels, "stage", "trial", *fields, "score", title=title)
-    for column in table.columns[len(labels) :]:
-        column.justify = "right"
+    rows = []
     for trial in shown:
-        cells = [escape(trial.label)] if labels else []
-        cells += [
-            str(trial.stage),
-            str(trial.number),
-            *(escape(_text(trial.values.get(name))) for name in fields),
-        ]
+        label = [trial.label] if labels else []
+        values = [_text(trial.values.get(name)) for name in fields]
         score = "out" if trial.reason is not None else _text(trial.score)
-        best = found.chosen[trial.label] is trial
-        table.add_row(*cells, score, style="bold" if best else None)
-    console = _console()
-    console.print(table)
+        rows.append([*label, str(trial.stage), str(trial.number), *values, score])
+    print_table(
+        [*labels, "stage", "trial", *fields, "score"],
+        rows,
+        title=title,
+        keys=len(labels) + 2,
+        bold=[at for at, trial in enumerate(shown) if found.chosen[trial.label] is trial],
+    )
     for reason, count in _reasons(found.trials).items():
-        console.print(
-            f"out: {count} of {len(found.trials)} trials, {escape(reason)}", soft_wrap=True
-        )
+        print_text(f"out: {count} of {len(found.trials)} trials, {reason}")
 
 
 def print_best(report: Mapping[str, Any]) -> None:
@@ -81,7 +73,8 @@ def print_best(report: Mapping[str, Any]) -> None:
     rows = f" on the {again['evaluate_on']} rows" if again["evaluate_on"] else ""
     score = f"{report['metric']} {_text(report['score'])}"
     line = f"best: {values}; {score}, repeated with {len(sample.values)} seeds{rows}"
-    _console().print(f"{escape(line)}: {sample}", soft_wrap=True)
+    several = " (± one standard error)" if len(sample.values) > 1 else ""
+    print_text(f"{line}: {sample}{several}")
 
 
 def _fields(trials: Iterable[Trial]) -> list[str]:
@@ -105,10 +98,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    return console

@@ -2,15 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from studies.report.results import Claim, Experiments, Run, Runs, Table
 from studies.runner.single_run import folder_of
 from studies.search.search import Search
-from wirelessfl.config.scenario_file import Tables, from_tables, merge, parse_setting, to_tables
-from wirelessfl.errors import InputError, check_choice
+from wirelessfl.config.scenario_file import (
+    Tables,
+    experiment_hash,
+    from_tables,
+    merge,
+    parse_setting,
+    to_tables,
+)
+from wirelessfl.errors import InputError, check_choice, check_count
+from wirelessfl.experiment import Experiment
 
 SCALES = ("small", "reduced", "paper")  # minutes; feasible on two cores; as in the paper
 USUAL_SCALES = ("small", "paper")
@@ -57,13 +65,17 @@ class Setting:
         scale: One of the study's scales.
         learning_rate: Replaces the study's own learning rates, if given.
         changes: Texts `section.field=value`.
+        seeds: Number of seeds of each label, if it is not the study's own.
     """
 
     scale: str = "small"
     learning_rate: float | None = None
     changes: tuple[str, ...] = ()
+    seeds: int | None = None
 
     def __post_init__(self) -> None:
+        if self.seeds is not None:
+            check_count("--seeds", self.seeds)
         for text in self.changes:
             section, field, value = parse_setting(text)
             if (section, field) == ("run", "seed"):
@@ -75,12 +87,16 @@ class Setting:
     def options(self) -> str:
         """The command-line options of this setting."""
         rate = "" if self.learning_rate is None else f" --learning-rate {self.learning_rate:g}"
-        return f"--scale {self.scale}{rate}" + "".join(f" --set {text}" for text in self.changes)
+        seeds = "" if self.seeds is None else f" --seeds {self.seeds}"
+        return f"--scale {self.scale}{rate}{seeds}" + "".join(
+            f" --set {text}" for text in self.changes
+        )
 
     def folder_name(self, name: str) -> str:
         """The name of the results folder of study `name`."""
         rate = "" if self.learning_rate is None else f"-learning-rate-{self.learning_rate:g}"
-        return f"{name}-{self.scale}{rate}" + "".join(
+        seeds = "" if self.seeds is None else f"-seeds-{self.seeds}"
+        return f"{name}-{self.scale}{rate}{seeds}" + "".join(
             "-" + re.sub(r"[^\w.=+]+", "-", text) for text in self.changes
         )
 
@@ -97,7 +113,7 @@ class Setting:
             InputError: The study lacks the scale, or a change is invalid.
         """
         check_choice("--scale of this study", self.scale, scales_of(study))
-        planned = study.experiments(self.scale)
+        planned = self._seeded(study.experiments(self.scale))
         changes = self._tables()
         if not changes:
             return planned
@@ -110,6 +126,12 @@ class Setting:
             label: [from_tables(merge(to_tables(experiment), changes)) for experiment in seeds]
             for label, seeds in planned.items()
         }
+
+    def _seeded(self, planned: Experiments) -> Experiments:
+        """The first seeds, or further ones after the last, up to the number asked for."""
+        if self.seeds is None:
+            return planned
+        return {label: _with_seeds(found, self.seeds) for label, found in planned.items()}
 
     def searches(self, study: Study) -> Mapping[str, Search]:
         """The study's searches under this setting.
@@ -145,6 +167,18 @@ class Setting:
             section, field, value = parse_setting(text)
             tables.setdefault(section, {})[field] = value
         return tables
+
+
+def _with_seeds(experiments: list[Experiment], seeds: int) -> list[Experiment]:
+    last = experiments[-1]
+    others = [replace(one, run=replace(one.run, seed=last.run.seed)) for one in experiments]
+    if any(experiment_hash(one) != experiment_hash(last) for one in others):
+        raise InputError(
+            f"--seeds {seeds} must be left out: runs of this study differ in more than their seed"
+        )
+    further = range(1, seeds - len(experiments) + 1)
+    added = [replace(last, run=replace(last.run, seed=last.run.seed + more)) for more in further]
+    return [*experiments, *added][:seeds]
 
 
 def scales_of(study: Study) -> tuple[str, ...]:

@@ -3,35 +3,30 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
+from rich.text import Text
 
-from studies.report.results import Cell, Table
-
-WIDTH = 120  # of a table that is not printed to a terminal
+from studies.report.results import Cell, Sample, Table
+from studies.report.terminal import print_table, terminal
+from wirelessfl.text import printable
 
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
     """Print the results, mean ± standard error over seeds, and every claim with its verdict."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    shown = RichTable(*(column.replace("_", " ") for column in table.columns), title=title)
-    shown.columns[0].overflow = "fold"
-    for column in shown.columns[1:]:
-        column.justify = "right"
-    for row in table.rows:
-        shown.add_row(*(_text(cell) for cell in row.values()))
-    console.print(shown)
+    rows = [[_text(cell) for cell in row.values()] for row in table.rows]
+    headings = [column.replace("_", " ") for column in table.columns]
+    print_table(headings, rows, title=title)
+    console = terminal()
+    cells = [cell for row in table.rows for cell in row.values()]
+    if any(isinstance(cell, Sample) and len(cell.values) > 1 for cell in cells):
+        console.print("± one standard error over seeds", highlight=False)
     for claim in claims:
-        mark = "[green]holds[/green]" if claim["holds"] else "[red]does not hold[/red]"
-        console.print(
-            f"{mark}: {escape(claim['claim'])} ({escape(claim['figures'])})", soft_wrap=True
-        )
+        holds = claim["holds"]
+        line = Text("holds" if holds else "does not hold", style="green" if holds else "red")
+        line.append(printable(f": {claim['claim']} ({claim['figures']})"), style="default")
+        console.print(line)
 
 
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else escape(str(cell))
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -3,7 +3,6 @@
 They are table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.json.
 """
 
-import io
 import math
 import platform
 from collections.abc import Iterable
@@ -13,7 +12,9 @@ from typing import Any
 
 from studies.report.csv_files import write_records
 from studies.report.curves import curve_rows
+from studies.report.output import new_figure, render, write_figure
 from studies.report.results import Cell, Experiments, Runs, Sample, Table
+from studies.report.style import figure_style
 from studies.report.unserved import unserved_note, with_unserved
 from studies.search.search import SearchResult
 from studies.search.tables import trial_records
@@ -117,16 +118,30 @@ def _provenance(name: str, setting: Setting, experiments: Experiments) -> dict[s
     }
 
 
-def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def write_study_figure(path: Path, study: Study, runs: Runs) -> None:
+    """Write the figure of a study as PNG, PDF or SVG, without a title in it.
+
+    Args:
+        path: The file; its suffix is the format.
+        study: The study.
+        runs: The complete runs of its experiments.
+    """
+    with figure_style(None):
+        write_figure(path, _drawn(study, runs))
+
+
+def _drawn(study: Study, runs: Runs) -> Any:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    figure = new_figure(6.4, 4.8)
     # Padding in inches; with the default axis labels touch the next panel.
-    figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.1))
-    FigureCanvasAgg(figure)
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1))
     study.figure(runs, figure)
+    return figure
+
+
+def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
+    figure = _drawn(study, runs)
     figure.suptitle(title, fontsize="small", color="0.35")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
-    write_atomically(path, picture.getvalue())
+    picture = render(figure, format="png", dpi=160, metadata={"Software": None})
+    write_atomically(path, picture)

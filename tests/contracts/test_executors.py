@@ -38,6 +38,7 @@ TRAIN = Train(
     stream="batches/local",
 )
 NAMES = plugins.names("models")
+SLOW = pytest.mark.slow
 SHRINKING = {name for name in NAMES if getattr(plugins.load("models", name), "groups", ())}
 
 
@@ -115,6 +116,11 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
     ]
 
 
+def is_slow(name: str, made: str) -> bool:
+    """True where worker processes train one of the large models."""
+    return made == "workers" and name.startswith(("resnet", "vgg", "alexnet"))
+
+
 @cache
 def by_the_loop(name: str, kind: str):
     return list(LoopExecutor(spec_of(name), data_of(name)).train(works_of(name, kind)))
@@ -127,7 +133,12 @@ def tolerance(name: str) -> float:
 
 
 @pytest.fixture(
-    scope="module", params=[(name, made) for name in NAMES for made in EXECUTORS], ids="-".join
+    scope="module",
+    params=[
+        pytest.param((name, made), id=f"{name}-{made}", marks=[SLOW] if is_slow(name, made) else [])
+        for name in NAMES
+        for made in EXECUTORS
+    ],
 )
 def at_work(request):
     """A model's name, an executor's name, the executor."""

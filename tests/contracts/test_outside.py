@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from helpers.plugin_folder import OUTSIDE
 
 DUMMIES = sorted(file.stem.replace("_", "-") for file in OUTSIDE.glob("*/*.py"))
 
 
+@pytest.mark.slow
 def test_plugins_from_outside_go_through_the_contract_tests():
     arguments = [
         "-q",

@@ -67,6 +67,7 @@ def test_scales_far_apart_cost_no_accuracy(decades):
         assert max(float(r) for r in residuals(certify(p, solve(p)))) <= ROUNDING
 
 
+@pytest.mark.slow
 def test_a_thousand_random_problems_agree_with_a_conic_solver():
     for name, p in random_problems(1000):
         difference = kept_sum(p, solve(p)) - kept_sum(p, solve(p, "cvxpy"))

@@ -109,6 +109,7 @@ def test_a_batch_is_its_rows():
         assert a.bandwidth_price[index] == pytest.approx(float(one.bandwidth_price), rel=1e-11)
 
 
+@pytest.mark.slow
 def test_bracketing_the_price_gives_the_closed_form():
     rng = np.random.default_rng(6)
     for name, p in random_problems(100, seed=6):

@@ -16,6 +16,7 @@ from training.sparsity.prox import Prox, SoftThreshold, TopK
 from training.structure.layout import Layout
 from training.task import Task
 from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.text import in_full
 from wirelessfl.values import Array, Demand
 
 ProxRule = Callable[[int], Prox]  # from the number of weights to keep; `TopK` itself is one
@@ -174,7 +175,7 @@ class ControlVariateMethod:
         kept = keep_count(self.sparsity, size)
         if not kept:
             raise InputError(
-                f"training.sparsity must leave one of {size} weights, got {self.sparsity:g}"
+                f"training.sparsity must leave one of {size} weights, got {in_full(self.sparsity)}"
             )
         return kept
 
@@ -316,4 +317,4 @@ def check_sparsity(sparsity: float) -> None:
     """
     check_number("training.sparsity", sparsity, at_least=0)
     if sparsity >= 1:
-        raise InputError(f"training.sparsity must be below 1, got {sparsity:g}")
+        raise InputError(f"training.sparsity must be below 1, got {in_full(sparsity)}")

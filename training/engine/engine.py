@@ -1,6 +1,6 @@
 """The engine: interprets local programs on one reused model, for one client after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from training.data.federated import FederatedData
 from training.engine.batches import Batches, memory_format_for
 from training.engine.compact import CompactNetworks, Placement
 from training.engine.network import Network, Trainable
+from training.engine.optimizer import Moments
 from training.engine.program import (
     Accumulate,
     EvaluationWork,
@@ -22,12 +23,15 @@ from training.engine.program import (
     Prune,
     Train,
     TrainMask,
+    kept_optimizer,
 )
 from training.engine.sgd import LocalRun, accumulate, descend, prune
 from training.engine.straight_through import train_mask, train_pruned
+from training.engine.update import KeptState
 from training.structure.build import Form, build
 from training.structure.layout import Layout
-from training.torch_settings import deterministic, keep_freed_memory, one_thread
+from training.structure.personal import Personal, personal_parts
+from training.torch_settings import deterministic, keep_freed_memory, one_thread, tf32
 from wirelessfl.errors import InputError
 
 
@@ -49,6 +53,11 @@ class ModelTask(Protocol):
         """Samples of a mini-batch."""
         ...
 
+    @property
+    def personal(self) -> Personal:
+        """Parts that stay with the clients, see `training.structure.personal`."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
@@ -60,9 +69,11 @@ class EngineSpec:
             personal part is empty.
         batch_size: Samples of a mini-batch.
         device: Name of the torch device, such as "cpu" or "cuda:0".
-        precision: "float32", or "bfloat16" for forward and backward passes under autocast.
+        precision: "float32", "tf32" (products on CUDA with 10 bits of the fraction), or "bfloat16"
+            for forward and backward passes under autocast.
         deterministic: Whether CUDA uses deterministic algorithms only.
         form: Form in which the model is made: that of the data.
+        personal: Parts that stay with the clients if `personalised`; the model's own if None.
     """
 
     model: str
@@ -72,6 +83,7 @@ class EngineSpec:
     precision: str = "float32"
     deterministic: bool = False
     form: Form = field(default_factory=Form)
+    personal: Personal = None
 
     @classmethod
     def of(
@@ -96,6 +108,7 @@ class EngineSpec:
             personalised=personalised,
             batch_size=task.batch_size,
             device=device,
+            personal=task.personal,
         )
 
     def build_model(self) -> tuple[nn.Module, Layout]:
@@ -110,9 +123,10 @@ class EngineSpec:
         model = build(self.model, self.form)
         layout = Layout.of(model, self._personal(model))
         if self.personalised and not 0 < layout.personal_size < layout.parameter_size:
+            part = "personal" if layout.personal_size == 0 else "shared"
             raise InputError(
-                f"training.model {self.model!r} must have a personal and a shared part, "
-                f"got {self._personal(model)}"
+                f"training.model {self.model!r} must have a personal and a shared part, got no "
+                f"{part} one: choose its parts by training.personal, or 'none'"
             )
         return model, layout
 
@@ -141,8 +155,8 @@ class EngineSpec:
             deterministic=self.deterministic,
         )
 
-    def _personal(self, model: Any) -> tuple[str, ...]:
-        return model.personal if self.personalised else ()
+    def _personal(self, model: nn.Module) -> tuple[str, ...]:
+        return personal_parts(model, self.personal, self.model) if self.personalised else ()
 
 
 class Engine:
@@ -177,7 +191,7 @@ class Engine:
             batch_size: Samples of a full mini-batch.
             device: Device of model and data.
             personal: Names of the personal sub-modules.
-            precision: "float32" or "bfloat16".
+            precision: "float32", "tf32" or "bfloat16".
             deterministic: Whether CUDA uses deterministic algorithms only.
 
         Raises:
@@ -185,6 +199,7 @@ class Engine:
         """
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
+        self._tf32 = precision == "tf32"
         self._network = Network(model, layout, device, precision)
         self.batches = Batches(
             data,
@@ -309,15 +324,16 @@ class Engine:
         run = LocalRun(network=network, batches=self.batches, works=works, watched=watched)
         run.finite_check = torch.zeros(network.vector.shape[:-1], device=self._device)
 
-        def joined(name: str) -> Tensor | None:
-            """The works' vectors of a field, on the network; None where they have none."""
-            vectors = [getattr(work, name) for work in works]
+        def joined(get: Callable[[LocalWork], Vector | None]) -> Tensor | None:
+            """The works' vectors of a kind, on the network; None where they have none."""
+            vectors = [get(work) for work in works]
             if vectors[0] is None:
                 return None
             return network.join(
                 [
                     place.take(self._tensor(vector))
                     for vector, place in zip(vectors, places, strict=True)
+                    if vector is not None
                 ]
             )
 
@@ -334,10 +350,23 @@ class Engine:
             network.vector[..., weights] = torch.where(
                 run.mask > 0, network.vector[..., weights], 0.0
             )
-        correction = joined("correction")
+        correction = joined(lambda work: work.correction)
         run.correction = None if correction is None else correction[..., weights]
-        run.scores = joined("scores")
-        run.neighbour_mask = joined("neighbour_mask")
+        run.scores = joined(lambda work: work.scores)
+        run.neighbour_mask = joined(lambda work: work.neighbour_mask)
+        optimizer = kept_optimizer(works[0].program)
+        if optimizer is not None:
+            first = joined(lambda work: None if work.moments is None else work.moments.first)
+            second = joined(lambda work: None if work.moments is None else work.moments.second)
+            run.kept = KeptState(
+                first=torch.zeros_like(network.gradient) if first is None else first.clone(),
+                second=None,
+                steps=dict(works[0].moments.steps) if works[0].moments else {},
+            )
+            if optimizer.adaptive:
+                run.kept.second = (
+                    torch.zeros_like(network.gradient) if second is None else second.clone()
+                )
         run.check_finite(run.finite_check, 0, "the start")
         return run
 
@@ -356,6 +385,16 @@ class Engine:
             [None] * len(places) if run.scores is None else put(run.scores, whole.parameter_size)
         )
         sums = {name: put(total, whole.parameter_size) for name, total in run.sums.items()}
+        moments: list[Moments | None] = [None] * len(places)
+        if run.kept is not None:
+            second = run.kept.second
+            seconds = [None] * len(places) if second is None else put(second, whole.parameter_size)
+            moments = [
+                Moments(first=first, second=second, steps=dict(run.kept.steps))
+                for first, second in zip(
+                    put(run.kept.first, whole.parameter_size), seconds, strict=True
+                )
+            ]
         return [
             LocalResult(
                 vector=place.put(row, self._tensor(work.vector)).cpu().numpy(),
@@ -365,6 +404,7 @@ class Engine:
                 batches=run.accumulated,
                 sums={name: rows[i] for name, rows in sums.items()},
                 scores=scores[i],
+                moments=moments[i],
             )
             for i, (work, place, row, mask) in enumerate(
                 zip(
@@ -393,7 +433,7 @@ class Engine:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        with one_thread(), deterministic(self._deterministic):
+        with one_thread(), deterministic(self._deterministic), tf32(self._tf32):
             yield
 
     def _tensor(self, vector: Vector) -> Tensor:

@@ -1,11 +1,14 @@
 """Local SGD as fields that algorithms inherit: defaults, checks, and the phase they describe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
+from training.engine.optimizer import Optimizer, Schedule
 from training.engine.program import Train
-from wirelessfl.errors import check_count, check_number
+from wirelessfl.errors import InputError, check_count, check_number
+from wirelessfl.text import in_full
 
 MOST_RATE = float(np.finfo(np.float32).max)  # weights are float32: a larger step overflows
 
@@ -45,7 +48,9 @@ class LocalSgd(LocalSteps):
     """Fields of local SGD on the whole model: those of `LocalSteps` and of the optimiser.
 
     Attributes:
-        momentum: Heavy-ball factor within [0, 1]; the momentum starts at 0 in every round.
+        optimizer: Optimiser of the steps.
+        schedule: Learning rate by round.
+        momentum: Heavy-ball factor of SGD within [0, 1].
         weight_decay: Factor of w that is added to every gradient, at least 0.
         clip_norm: Largest Euclidean norm of a gradient, above 0; no limit if None.
 
@@ -54,14 +59,23 @@ class LocalSgd(LocalSteps):
         2
     """
 
+    carries_state: ClassVar[bool] = False  # of the clients' optimisers, from round to round
+
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
     momentum: float = 0.0
     weight_decay: float = 0.0
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("training.weight_decay", self.weight_decay, at_least=0)
-        check_number("training.momentum", self.momentum, at_least=0, at_most=1)
+        check_sgd(self.momentum, self.weight_decay)
+        check_optimizer(self.optimizer, self.momentum)
+        if self.optimizer.keeps and not self.carries_state:
+            raise InputError(
+                "training.optimizer_state must be 'reset' in an algorithm that carries no state of "
+                "the clients' optimisers from round to round, got 'keep'"
+            )
         if self.clip_norm is not None:
             check_number("training.clip_norm", self.clip_norm, above=0)
 
@@ -94,6 +108,39 @@ class LocalSgd(LocalSteps):
             proximal=proximal,
             feature_penalty=feature_penalty,
             sum_gradients=sum_gradients,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+        )
+
+
+def check_sgd(momentum: float, weight_decay: float) -> None:
+    """Check the settings of SGD.
+
+    Args:
+        momentum: Heavy-ball factor.
+        weight_decay: Factor of w that is added to every gradient.
+
+    Raises:
+        InputError: The momentum is not within [0, 1], or the weight decay is below 0.
+    """
+    check_number("training.weight_decay", weight_decay, at_least=0)
+    check_number("training.momentum", momentum, at_least=0, at_most=1)
+
+
+def check_optimizer(optimizer: Optimizer, momentum: float) -> None:
+    """Check that an optimiser and the momentum of SGD fit each other.
+
+    Args:
+        optimizer: The optimiser.
+        momentum: Heavy-ball factor of SGD.
+
+    Raises:
+        InputError: Adam has a momentum.
+    """
+    if optimizer.adaptive and momentum:
+        raise InputError(
+            f"training.momentum must be 0 with training.optimizer {optimizer.optimizer!r}, "
+            f"got {in_full(momentum)}"
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.arrays import Mask, Vector
+from training.engine.optimizer import Moments, Optimizer, Schedule
 from training.sparsity.prox import Prox
 from training.structure.layout import Part
 from training.structure.submodel import SubModel
@@ -14,13 +15,15 @@ from wirelessfl.rng import Streams
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """SGD on one part of the model with the other part fixed: [WFL] eq. (8), (10).
+    """Training of one part of the model with the other part fixed: [WFL] eq. (8), (10).
 
     In every step g = gradient of the mini-batch loss + `proximal` (w - w_start) with the weights at
     the phase's start; g is masked, scaled to a norm of at most `clip_norm` over the trained part,
     and the work's correction is added. Then b <- `momentum` b + g + `weight_decay` w,
-    w <- w - `learning_rate` b, as in torch.optim.SGD. The momentum b starts at 0 in every phase.
-    Masked weights, their momentum and their part of g are exactly 0.
+    w <- w - `learning_rate` b, as in torch.optim.SGD; `optimizer` replaces the step by one of Adam
+    or AdamW, and `schedule` multiplies the learning rates by the round's factor. The momentum b
+    starts at 0 in every phase unless the optimiser keeps it. Masked weights, their momentum and
+    their part of g are exactly 0.
 
     Steps take full batches only (of all samples where there are fewer than a batch) and shuffle
     anew when too few are left; an epoch visits every sample once and its last batch may be smaller.
@@ -45,6 +48,8 @@ class Train:
             are summed in `LocalResult.sums["gradient"]`.
         prox: Operator applied to the trained part after every step with the phase's learning rate:
             [SPS] Algorithm 1, line 7.
+        optimizer: Optimiser of the steps.
+        schedule: Factor of the learning rates by round.
     """
 
     part: Part
@@ -60,6 +65,8 @@ class Train:
     feature_penalty: float = 0.0
     sum_gradients: bool = False
     prox: Prox | None = None
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         _check_length(self)
@@ -198,6 +205,7 @@ class LocalWork:
         sub: Channels of the compact network that is trained in place of the whole one.
         scores: Scores z of `TrainMask`, (parameter_size,).
         neighbour_mask: Mean mask M of the neighbours for `TrainMask`, (parameter_size,).
+        moments: State of an optimiser that keeps it; 0 if None.
     """
 
     client: int
@@ -210,6 +218,7 @@ class LocalWork:
     sub: SubModel | None = None
     scores: Vector | None = None
     neighbour_mask: Vector | None = None
+    moments: Moments | None = None
 
     def __post_init__(self) -> None:
         if self.mask is not None and prunes(self.program):
@@ -232,6 +241,7 @@ class LocalResult:
         batches: Mini-batches in `sums`.
         sums: Sums over mini-batches by name, (parameter_size,) each.
         scores: Trained scores z, (parameter_size,); None unless the program trains a mask.
+        moments: State of the optimiser; None unless the program keeps it.
     """
 
     vector: Vector
@@ -241,6 +251,7 @@ class LocalResult:
     batches: int = 0
     sums: Mapping[str, Vector] = field(default_factory=dict)
     scores: Vector | None = None
+    moments: Moments | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +321,25 @@ def personal_only(program: Program) -> Program:
     return tuple(kept)
 
 
+def shared_only(program: Program) -> Program:
+    """A program for a model without a personal part.
+
+    Args:
+        program: A program on a personal and a shared part.
+
+    Returns:
+        The phases without those on the personal part; those on all of the model train the shared
+        part, which is all of it.
+    """
+    kept: list[Phase] = []
+    for phase in program:
+        if isinstance(phase, Train) and phase.part == "all":
+            kept.append(replace(phase, part="shared", personal_learning_rate=None))
+        elif not isinstance(phase, Train) or phase.part != "personal":
+            kept.append(phase)
+    return tuple(kept)
+
+
 def personal_rate(phase: Train) -> float:
     """The learning rate of the personal part.
 
@@ -336,6 +366,19 @@ def prunes(program: Program) -> bool:
         True if the program can prune.
     """
     return any(isinstance(phase, Prune) for phase in program)
+
+
+def kept_optimizer(program: Program) -> Optimizer | None:
+    """The optimiser whose state a program keeps between rounds.
+
+    Args:
+        program: The phases of a client.
+
+    Returns:
+        The optimiser of the first phase that keeps its state; None where no phase does.
+    """
+    phases = (phase for phase in program if isinstance(phase, Train) and phase.optimizer.keeps)
+    return next((phase.optimizer for phase in phases), None)
 
 
 def in_epochs(program: Program) -> bool:

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: the steps of a phase on the weights of one client or of several."""
+"""Gradient descent: the steps of a phase on the weights of one client or of several."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from training.engine.program import (
     Train,
     TrainMask,
     TrainPruned,
-    personal_rate,
 )
+from training.engine.update import KeptState, update_of
 from training.sparsity.counts import prune_count
 from training.sparsity.top_k import keep_most_important
 from wirelessfl.errors import DivergenceError
@@ -41,6 +41,7 @@ class LocalRun:
         correction: Added to every gradient of `Train`, (parameter_size,); None without one.
         scores: Scores z of `TrainMask`, (parameter_size,); None without them.
         neighbour_mask: Mean mask M of the neighbours, (parameter_size,); None without neighbours.
+        kept: State of the optimiser, which phases that keep it continue; None without it.
         loss: Mean mini-batch loss of the last phase with steps, (); None before it.
         steps: Steps of the phases that train, so far.
         accumulated: Mini-batches whose gradients are in `sums`.
@@ -57,6 +58,7 @@ class LocalRun:
     correction: Tensor | None = None
     scores: Tensor | None = None
     neighbour_mask: Tensor | None = None
+    kept: KeptState | None = None
     loss: Tensor | None = None
     steps: int = 0
     accumulated: int = 0
@@ -131,7 +133,7 @@ class LocalRun:
 
 
 def descend(run: LocalRun, phase: Train) -> None:
-    """Train one part of the network by SGD; see `Train` for the equations of a step.
+    """Train one part of the network; see `Train` for the equations of a step.
 
     Args:
         run: The run, whose weights, loss and sums are updated.
@@ -143,11 +145,17 @@ def descend(run: LocalRun, phase: Train) -> None:
     network = run.network
     trained = network.layout.part(phase.part)
     network.require(phase.part)
-    update = _Sgd(network, phase)
+    factor = phase.schedule.factor(run.works[0].streams.round)
+    kept = run.kept if phase.optimizer.keeps else None
+    update = update_of(network, phase, factor, kept)
     weights = network.vector[..., trained]
     gradient = network.gradient[..., trained]
     start = weights.clone() if phase.proximal else None
     mask = None if run.mask is None else run.mask[..., trained]
+    if mask is not None and kept is not None:
+        for moment in (kept.first, kept.second):
+            if moment is not None:  # a pruned weight does not move
+                moment[..., trained].mul_(mask)
     correction = None if run.correction is None else run.correction[..., trained]
     if correction is not None and mask is not None:
         correction = correction * mask
@@ -168,7 +176,7 @@ def descend(run: LocalRun, phase: Train) -> None:
             gradient.add_(correction)
         update.step()
         if phase.prox is not None:
-            weights.copy_(phase.prox(weights, phase.learning_rate))
+            weights.copy_(phase.prox(weights, factor * phase.learning_rate))
         total += loss
         run.check_finite(loss, steps, phase.stream)
     run.count(total, steps)
@@ -262,56 +270,3 @@ def clip(gradient: Tensor, norm: float) -> None:
             norm / (torch.linalg.vector_norm(gradient, dim=-1, keepdim=True) + 1e-6), max=1.0
         )
     )
-
-
-class _Sgd:
-    """SGD on one part of a network, with a momentum that starts at 0.
-
-    Weights with the same learning rate are updated in one pass.
-    """
-
-    def __init__(self, network: Trainable, phase: Train) -> None:
-        layout = network.layout
-        self._phase = phase
-        rates = []
-        if phase.part != "shared":
-            rates.append(
-                (
-                    layout.personal,
-                    personal_rate(phase) if phase.part == "all" else phase.learning_rate,
-                )
-            )
-        if phase.part != "personal":
-            rates.append((layout.shared, phase.learning_rate))
-        self._parts = [
-            (network.vector[..., part], network.gradient[..., part], rate) for part, rate in rates
-        ]
-        self._momentum = [
-            torch.zeros_like(weights) if phase.momentum else None for weights, _, _ in self._parts
-        ]
-
-    def step(self) -> None:
-        """Update the weights from the network's gradient."""
-        phase = self._phase
-        for (weights, gradient, rate), momentum in zip(self._parts, self._momentum, strict=True):
-            if momentum is None and not phase.weight_decay:
-                weights.add_(gradient, alpha=-rate)
-            elif weights.numel():
-                # Fused: 0.21 ms for 1.66 M weights, against 0.51 ms as five vector operations.
-                torch._fused_sgd_(
-                    _rows(weights),
-                    _rows(gradient),
-                    [] if momentum is None else _rows(momentum),
-                    weight_decay=phase.weight_decay,
-                    momentum=phase.momentum,
-                    lr=rate,
-                    dampening=0.0,
-                    nesterov=False,
-                    maximize=False,
-                    is_first_step=False,
-                )
-
-
-def _rows(vectors: Tensor) -> list[Tensor]:
-    """The clients' vectors, each contiguous in memory: a fused step needs that."""
-    return [vectors] if vectors.ndim == 1 else list(vectors.unbind(0))

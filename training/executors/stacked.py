@@ -137,4 +137,5 @@ class StackedExecutor:
             else batches.sizes(work.client, epochs=False)[0]
         )
         widths = None if work.sub is None else tuple(sorted(work.sub.widths.items()))
-        return work.program, widths, sizes, work.mask is None, work.correction is None
+        steps = None if work.moments is None else tuple(sorted(work.moments.steps.items()))
+        return work.program, widths, sizes, work.mask is None, work.correction is None, steps

@@ -1,7 +1,7 @@
 """Description of a server-based algorithm, as data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from training.engine.accounting import steps_of, updates
 from training.engine.engine import EngineSpec
 from training.engine.program import Program, Train
 from training.sparsity.payload import BITS_PER_WEIGHT
+from training.sparsity.quantise import UploadPrecision
 from training.task import Task
 from wirelessfl.rng import Streams
 from wirelessfl.values import Demand
@@ -28,6 +29,7 @@ class ServerMethod:
         weighted: Whether means count clients by their samples.
         work_fractions: Fractions of the `Train` steps, in (0, 1]; in every round each client draws
             one of them with equal probabilities.
+        upload: Bits of a weight in the uploads.
     """
 
     task: Task
@@ -37,6 +39,7 @@ class ServerMethod:
     prunable: bool = True
     weighted: bool = False
     work_fractions: tuple[float, ...] = (1.0,)
+    upload: UploadPrecision = field(default_factory=UploadPrecision)
 
     @property
     def draws_work(self) -> bool:
@@ -72,7 +75,7 @@ class ServerMethod:
         """Weight updates and bits of a dense round, from the program and the model's shapes.
 
         Shared buffers (running statistics of batch norm) are transmitted with the weights and
-        never pruned. The broadcast is dense.
+        never pruned, and neither are the scales of quantised tensors. The broadcast is dense.
 
         Args:
             clients: Number of clients K.
@@ -85,21 +88,27 @@ class ServerMethod:
         _, layout = self.spec().build_model()
         if epoch_steps is None:
             epoch_steps = self.task.epoch_steps(clients, self.program)
-        work = np.array(
-            [
-                self._mean_updates(client, streams, steps, layout.personal_size, layout.shared_size)
-                for client, steps in enumerate(epoch_steps)
-            ]
-        )
+        sizes = layout.personal_size, layout.shared_size
+        if streams is None:  # clients with equally many steps have the same expectation
+            each = {steps: self._mean_updates(0, None, steps, *sizes) for steps in set(epoch_steps)}
+            work = np.array([each[steps] for steps in epoch_steps])
+        else:
+            work = np.array(
+                [
+                    self._mean_updates(client, streams, steps, *sizes)
+                    for client, steps in enumerate(epoch_steps)
+                ]
+            )
         bitmap = layout.shared_size if self.count_mask_bits else 0
-        weights = BITS_PER_WEIGHT * layout.shared_size
+        weights = self.upload.bits_per_weight * layout.shared_size
+        scales = self.upload.overhead_bits(len(layout.shared_tensors))
         buffers = BITS_PER_WEIGHT * layout.shared_buffer_size
         ones = np.ones(clients)
         kept = 1.0 if self.prunable else 0.0
         return Demand(
             fixed_updates=work[:, 0] + (1.0 - kept) * work[:, 1],
             prunable_updates=kept * work[:, 1],
-            fixed_upload_bits=ones * (bitmap + buffers + (1.0 - kept) * weights),
+            fixed_upload_bits=ones * (bitmap + scales + buffers + (1.0 - kept) * weights),
             prunable_upload_bits=ones * kept * weights,
             fixed_download_bits=ones * BITS_PER_WEIGHT * layout.upload_size,
             prunable_download_bits=np.zeros(clients),

@@ -9,11 +9,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.arrays import Mask, Vector, check_shapes
+from training.engine.optimizer import Moments, Optimizer
 from training.state import read_only
-from training.structure.layout import Layout
+from training.structure.layout import Layout, Part
 from wirelessfl.values import Delivery
 
 Upload = tuple[Vector, Mask]
+PARTS: tuple[Part, ...] = ("personal", "shared", "all")
+
+
+@dataclass(frozen=True, eq=False)
+class KeptMoments:
+    """States of the clients' optimisers between rounds.
+
+    Attributes:
+        moments: Momentum of SGD, or Adam's means of gradients and of squared gradients, of each
+            client; (K, 1 or 2, N) float32.
+        steps: Steps of each client so far by trained part, in the order of `PARTS`; (K, 3).
+    """
+
+    moments: NDArray[np.float32]
+    steps: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "moments", read_only(self.moments))
+        object.__setattr__(self, "steps", read_only(self.steps))
+
+    @classmethod
+    def initial(cls, optimizer: Optimizer, clients: int, parameters: int) -> "KeptMoments":
+        """The states before the first round.
+
+        Args:
+            optimizer: Optimiser that keeps its state.
+            clients: Number of clients K.
+            parameters: Number N of weights.
+
+        Returns:
+            States of 0.
+        """
+        shape = (clients, 2 if optimizer.adaptive else 1, parameters)
+        steps = np.zeros((clients, len(PARTS)), dtype=np.int64)
+        return cls(np.zeros(shape, dtype=np.float32), steps)
+
+    def of(self, client: int) -> Moments:
+        """The state of a client's optimiser, in arrays of its own.
+
+        Args:
+            client: Index of the client.
+
+        Returns:
+            The state.
+        """
+        first, *second = self.moments[client].copy()
+        counts = zip(PARTS, self.steps[client].tolist(), strict=True)
+        steps = {part: count for part, count in counts if count}
+        return Moments(first=first, second=second[0] if second else None, steps=steps)
+
+    def after(self, trained: Mapping[int, Moments]) -> "KeptMoments":
+        """The states after a round.
+
+        Args:
+            trained: New states of the clients that trained.
+
+        Returns:
+            All states.
+        """
+        moments, steps = self.moments.copy(), self.steps.copy()
+        for client, state in trained.items():
+            moments[client, 0] = state.first
+            if state.second is not None:
+                moments[client, 1] = state.second
+            steps[client] = [state.steps.get(part, 0) for part in PARTS]
+        return KeptMoments(moments, steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +94,7 @@ class ServerState:
         personal: Personal weights and buffers of each client, (K, N_v + personal buffers); of
             width 0 in a method without a personal part.
         late: Uploads in transit by client: shared values and mask, (upload_size,) each.
+        kept: States of the clients' optimisers; None where they begin at 0 in every round.
     """
 
     seed: int
@@ -34,6 +102,7 @@ class ServerState:
     shared: Vector
     personal: NDArray[np.float32]
     late: Mapping[int, Upload] = field(default_factory=dict)
+    kept: KeptMoments | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shared", read_only(self.shared))
@@ -104,6 +173,7 @@ class ServerState:
             "late_clients": np.array(in_transit, dtype=np.int64),
             "late_shared": self._stack([self.late[k][0] for k in in_transit], np.float32),
             "late_masks": self._stack([self.late[k][1] for k in in_transit], np.bool_),
+            **({} if self.kept is None else self._packed_moments(self.kept)),
         }
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> "ServerState":
@@ -128,6 +198,8 @@ class ServerState:
             "late_shared": (*late, self.shared.size),
             "late_masks": (*late, self.shared.size),
         }
+        kept = {} if self.kept is None else self._packed_moments(self.kept)
+        expected |= {name: array.shape for name, array in kept.items()}
         check_shapes(arrays, expected)
         in_transit = {
             int(client): (vector, mask)
@@ -141,7 +213,12 @@ class ServerState:
             arrays["shared"].copy(),
             arrays["personal"].copy(),
             in_transit,
+            KeptMoments(*(arrays[name].copy() for name in kept)) if kept else None,
         )
+
+    @staticmethod
+    def _packed_moments(kept: KeptMoments) -> dict[str, NDArray[Any]]:
+        return {"optimizer_moments": kept.moments, "optimizer_steps": kept.steps}
 
     def _stack(self, rows: list[Any], dtype: Any) -> NDArray[Any]:
         return np.array(rows, dtype=dtype).reshape(len(rows), len(self.shared))

@@ -1,6 +1,7 @@
 """Server-based training: a shared vector averaged over clients, and personal vectors."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +9,21 @@ from numpy.typing import NDArray
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
-from training.engine.program import LocalResult, LocalWork, Program, personal_only, prunes
+from training.engine.optimizer import Moments
+from training.engine.program import (
+    LocalResult,
+    LocalWork,
+    Program,
+    kept_optimizer,
+    personal_only,
+    prunes,
+)
 from training.method_based import MethodBased
 from training.server.method import ServerMethod
-from training.server.state import ServerState
+from training.server.state import KeptMoments, ServerState
 from training.sparsity.counts import prune_count
 from training.sparsity.payload import BITS_PER_WEIGHT, upload_bits
+from training.sparsity.quantise import UploadPrecision
 from training.state import StateTrainer
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
@@ -56,7 +66,13 @@ class ServerTrainer(StateTrainer[ServerState]):
         """
         vector = self._pool.initial_vector(seed)
         personal = np.tile(self._personal(vector), (self._clients, 1))
-        return ServerState(seed, 0, vector[self._layout.upload], personal)
+        optimizer = kept_optimizer(self._method.program)
+        kept = (
+            None
+            if optimizer is None
+            else KeptMoments.initial(optimizer, self._clients, self._layout.parameter_size)
+        )
+        return ServerState(seed, 0, vector[self._layout.upload], personal, kept=kept)
 
     def demand(self, state: ServerState) -> Demand:
         """Demand of the coming round: constant, unless clients draw their work.
@@ -79,7 +95,8 @@ class ServerTrainer(StateTrainer[ServerState]):
 
         Non-participating clients keep their state at no cost. A client with ratio 1 takes its
         personal steps only and uploads nothing. A client whose upload is lost keeps its personal
-        part; its upload is transmitted and counted, and excluded from the mean. A late upload joins
+        part; its upload is transmitted and counted, and excluded from the mean. Uploads may be
+        rounded (`UploadPrecision`). A late upload joins
         the mean of the round in which it arrives, as one more holder. Shared buffers are averaged
         with the weights.
 
@@ -101,6 +118,7 @@ class ServerTrainer(StateTrainer[ServerState]):
         programs = self._programs(state, delivery.participates, uploads)
         late = state.still_late(delivery)
         personal = state.personal.copy()
+        moments: dict[int, Moments] = {}
         costs = RoundCosts(self._clients)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
@@ -111,8 +129,10 @@ class ServerTrainer(StateTrainer[ServerState]):
                     yield vector, mask, self._weights[client]
             for client, result in self._results(state, ratios, uploads, programs):
                 mask = result.mask if uploads[client] else np.zeros_like(result.mask)
-                vector = result.vector[self._layout.upload]
+                vector = self._received(state, client, result, mask)
                 personal[client] = self._personal(result.vector)
+                if result.moments is not None:
+                    moments[client] = result.moments
                 costs.flops[client] = self._pool.flops(client, programs[client], mask)
                 costs.uplink_bits[client] = self._upload_bits(mask)
                 costs.losses.append(result.loss)
@@ -124,7 +144,8 @@ class ServerTrainer(StateTrainer[ServerState]):
         shared = weighted_mean_over_holders(state.shared, arrivals())
         dense_bits = float(BITS_PER_WEIGHT * self._layout.upload_size)
         downlink_bits = np.where(delivery.participates, dense_bits, 0.0)
-        after = ServerState(state.seed, state.round + 1, shared, personal, late)
+        kept = None if state.kept is None else state.kept.after(moments)
+        after = ServerState(state.seed, state.round + 1, shared, personal, late, kept)
         return after, costs.metrics(downlink_bits)
 
     def evaluate(self, state: ServerState) -> float:
@@ -187,6 +208,7 @@ class ServerTrainer(StateTrainer[ServerState]):
                 program=program,
                 pruning_ratio=float(ratios[client]) if uploads[client] else 0.0,
                 streams=Streams(state.seed, state.round),
+                moments=None if state.kept is None else state.kept.of(client),
             )
             for client, program in enumerate(programs)
             if program
@@ -204,11 +226,28 @@ class ServerTrainer(StateTrainer[ServerState]):
         """Personal weights and buffers of a client's vector."""
         return np.concatenate([vector[self._layout.personal], vector[self._layout.upload.stop :]])
 
-    def _upload_bits(self, mask: NDArray[np.bool_]) -> float:
+    def _received(self, state: ServerState, client: int, result: LocalResult, mask: Mask) -> Vector:
+        """Shared values of a client as the server receives them."""
+        vector = result.vector[self._layout.upload]
+        if not self._method.upload.quantises:
+            return vector
+        return self._method.upload.received(
+            vector,
+            state.shared,
+            mask,
+            self._layout.shared_tensors,
+            Streams(state.seed, state.round).generator("quantisation", client),
+        )
+
+    def _upload_bits(self, mask: Mask) -> float:
         weights = mask[: self._layout.shared_size]
         buffers = mask[self._layout.shared_size :]
-        return upload_bits(weights, self._method.count_mask_bits) + upload_bits(
-            buffers, count_mask_bits=False
+        method = self._method
+        scales = method.upload.overhead_bits(len(self._layout.shared_tensors))
+        return (
+            upload_bits(weights, method.count_mask_bits, method.upload.bits_per_weight)
+            + upload_bits(buffers, count_mask_bits=False)
+            + (scales if weights.any() else 0.0)
         )
 
     def _check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
@@ -224,7 +263,14 @@ class ServerTrainer(StateTrainer[ServerState]):
         return ratios
 
 
+@dataclass(frozen=True, kw_only=True)
 class ServerBased(MethodBased[ServerMethod]):
-    """Base of algorithm plug-ins that are described by a `ServerMethod`."""
+    """Base of algorithm plug-ins that are described by a `ServerMethod`.
+
+    Attributes:
+        upload: Bits of a weight in the uploads.
+    """
 
     trainer_type = ServerTrainer
+
+    upload: UploadPrecision = field(default_factory=UploadPrecision)

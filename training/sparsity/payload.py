@@ -181,8 +181,8 @@ PAYLOAD_BITS: Mapping[str, Callable[[int, int], int]] = {
 }
 
 
-def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
-    """Exact payload of a client's kept weights, 32 bits each.
+def upload_bits(mask: Mask, count_mask_bits: bool, bits_per_weight: int = BITS_PER_WEIGHT) -> float:
+    """Exact payload of a client's kept weights.
 
     A client that keeps nothing sends nothing.
 
@@ -190,12 +190,13 @@ def upload_bits(mask: Mask, count_mask_bits: bool) -> float:
         mask: Kept weights, any shape.
         count_mask_bits: Whether to add one bit for each weight: the bitmap by which the server
             knows the kept weights, which [WFL] eq. (14) omits.
+        bits_per_weight: Bits of a kept weight.
 
     Returns:
         Bits.
     """
     kept = int(np.count_nonzero(mask))
-    return float(BITS_PER_WEIGHT * kept + (mask.size if count_mask_bits and kept else 0))
+    return float(bits_per_weight * kept + (mask.size if count_mask_bits and kept else 0))
 
 
 def sparse_bits(nonzero: Any, size: int, payload: SparseEncoding = "values") -> Any:

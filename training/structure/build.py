@@ -10,6 +10,7 @@ from torch import nn
 from training.structure.groups import Group
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.text import in_full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,8 @@ def check_fit(name: str, form: Form, data: str) -> None:
     check_number("training.width", form.width, above=0, at_most=1)
     if form.width < 1 and not _groups(plugin):
         raise InputError(
-            f"training.width must be 1 for model {name!r}, which has no groups, got {form.width:g}"
+            f"training.width must be 1 for model {name!r}, which has no groups, "
+            f"got {in_full(form.width)}"
         )
     check_without(name, form.without)
 

@@ -67,7 +67,7 @@ class Layout:
 
         Args:
             model: The model.
-            personal: Names of the sub-modules that form the personal part.
+            personal: Names of the modules and tensors that form the personal part.
 
         Returns:
             The layout.
@@ -131,6 +131,16 @@ class Layout:
     def shared_size(self) -> int:
         """Number of shared weights N_u."""
         return self.parameter_size - self.personal_size
+
+    @property
+    def shared_tensors(self) -> tuple[slice, ...]:
+        """Places of the tensors of the shared part u, from the beginning of u."""
+        first = self.personal_size
+        return tuple(
+            slice(entry.offset - first, entry.offset - first + entry.size)
+            for entry in self.parameters
+            if entry.offset >= first
+        )
 
     @property
     def shared_buffer_size(self) -> int:
@@ -221,13 +231,22 @@ def _divide(
     named: Sequence[tuple[str, Tensor]], modules: Sequence[str]
 ) -> tuple[list[tuple[str, Tensor]], list[tuple[str, Tensor]]]:
     """The tensors that belong to one of `modules`, and the others."""
-    belonging = [item for item in named if _belongs(item[0], modules)]
-    return belonging, [item for item in named if not _belongs(item[0], modules)]
+    belonging = [item for item in named if belongs(item[0], modules)]
+    return belonging, [item for item in named if not belongs(item[0], modules)]
 
 
 def _count(named: Sequence[tuple[str, Tensor]]) -> int:
     return sum(tensor.numel() for _, tensor in named)
 
 
-def _belongs(name: str, modules: Sequence[str]) -> bool:
+def belongs(name: str, modules: Sequence[str]) -> bool:
+    """Test if a tensor is one of the named ones, or in one of the named modules.
+
+    Args:
+        name: Name of a parameter or buffer.
+        modules: Names of modules, parameters or buffers.
+
+    Returns:
+        True if it is.
+    """
     return any(name == module or name.startswith(f"{module}.") for module in modules)

@@ -231,7 +231,7 @@ class RoundStatistics:
             result: Local result from the start vector.
             weight: Weight to which p_k is proportional, such as its samples.
         """
-        if not result.steps:
+        if not result.steps or not self._rate:  # a schedule may end at a rate of 0
             return
         self._total_weight += weight
         measured = result.sums.get("squared_gradient")

@@ -80,11 +80,18 @@ class SubModelMethod:
             )
         return structure.without_pruning(self.ranks.whole_groups)
 
-    @property
-    def effective_rate(self) -> float:
-        """Effective step eta' = eta / (1 - momentum) of a weight under a constant gradient."""
+    def effective_rate(self, round_index: int) -> float:
+        """Effective step eta' = eta / (1 - momentum) of a weight under a constant gradient.
+
+        Args:
+            round_index: Index of the round, from 0.
+
+        Returns:
+            The step in the round, above 0.
+        """
         train = next(phase for phase in self.program if isinstance(phase, Train))
-        return train.learning_rate / (1.0 - train.momentum)
+        rate = train.schedule.factor(round_index) * train.learning_rate
+        return rate / (1.0 - train.momentum)
 
     def programs(self, epoch_steps: int) -> tuple[Program, Program]:
         """Programs of a client on the whole model, and then on its sub-model.

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from wirelessfl.errors import InputError, check_choice, check_number
+from wirelessfl.text import in_full
 from wirelessfl.values import Array
 
 Ratios = Literal["allocation", "uniform", "rank-0", "rank-1", "rank-2", "rank-3", "given", "bandit"]
@@ -91,4 +92,6 @@ class FilterRatios:
 def _check_ratio(field: str, ratio: float) -> None:
     check_number(field, ratio, at_least=0)
     if ratio >= 1:
-        raise InputError(f"{field} must be below 1, got {ratio:g}: every layer keeps a filter")
+        raise InputError(
+            f"{field} must be below 1, got {in_full(ratio)}: every layer keeps a filter"
+        )

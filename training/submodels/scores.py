@@ -15,6 +15,7 @@ from training.structure.submodel import SubModel, Widths
 from training.submodels.estimates import Estimates, RoundStatistics, RunningMean, Sum
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
+from wirelessfl.text import in_full
 
 ScoreName = Literal["curvature", "paper", "taylor", "l1", "delta", "random"]
 Curvature = Literal["fisher", "secant", "exact-fisher"]
@@ -72,7 +73,7 @@ class FilterScore:
         check_number("training.score_momentum", self.score_momentum, at_least=0)
         if self.score_momentum >= 1:
             raise InputError(
-                f"training.score_momentum must be below 1, got {self.score_momentum:g}"
+                f"training.score_momentum must be below 1, got {in_full(self.score_momentum)}"
             )
 
     @property

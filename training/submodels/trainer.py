@@ -110,7 +110,7 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         downlink_bits = np.zeros(self._pool.clients)
         if self._method.dense_download:
             downlink_bits[delivery.participates] = self._structure.bits(self._whole)
-        learning = Learning(self._scorer, state, self._method.effective_rate)
+        learning = Learning(self._scorer, state, self._method.effective_rate(base.round))
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """Models in the order of the mean; costs and estimates are recorded meanwhile."""

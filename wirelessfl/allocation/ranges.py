@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.allocation.compiled import Compiled
 from wirelessfl.errors import InputError
+from wirelessfl.text import in_full
 
 # Limits of times, bits, rates and weights.
 LARGEST = 1e65
@@ -126,14 +127,16 @@ def _check_range(name: str, array: NDArray[np.float64]) -> None:
     if np.isnan(low) or low == -np.inf or (high == np.inf and not may_be_infinite):
         raise InputError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]}")
     if name in _ABOVE_ZERO and low <= 0:
-        raise InputError(f"{name} must be above 0, got {low:g}")
+        raise InputError(f"{name} must be above 0, got {in_full(low)}")
     least = _ABOVE_ZERO.get(name, 0.0)
     if low < least:
-        raise InputError(f"{name} must be at least {least:g}, got {low:g}")
+        raise InputError(f"{name} must be at least {in_full(least)}, got {in_full(low)}")
     most = _AT_MOST.get(name, LARGEST)
     if high > most and not (high == np.inf and may_be_infinite):
-        raise InputError(f"{name} must be at most {most:g}, got {high:g}")
+        raise InputError(f"{name} must be at most {in_full(most)}, got {in_full(high)}")
     if name == "weight" and low < SMALLEST:
         tiny = array[(array > 0) & (array < SMALLEST)]
         if tiny.size:
-            raise InputError(f"weight must be 0 or at least {SMALLEST:g}, got {tiny[0]:g}")
+            raise InputError(
+                f"weight must be 0 or at least {in_full(SMALLEST)}, got {in_full(tiny[0])}"
+            )

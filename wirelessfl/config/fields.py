@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.config.input_files import INPUT_FILE
-from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.errors import InputError, check_number
-from wirelessfl.units import dbm_to_watt
+from wirelessfl.scenario.spread import FORMS, Spread
+from wirelessfl.units import dbm_to_watt, parse_quantity
 
 LEVELS = {"_dbm": "_w", "_dbm_per_hz": "_w_per_hz"}  # endings of a level and of its power
 MAX_DBM = 300.0  # beyond any radio, within any float
@@ -85,9 +85,8 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
     values = {}
     for key, value in table.items():
         value = _without_units(f"{section}.{key}", value, types.get(key))
+        check_key(section, key, types)
         field, value = _to_si(key, value, types, table, section)
-        if field not in types:
-            raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
         values[field] = typed(f"{section}.{field}", types[field], value)
     try:
         return _nest(cls, values)
@@ -100,9 +99,26 @@ def build(cls: Any, section: str, table: dict[str, Any]) -> Any:
         ) from None
 
 
+def check_key(section: str, key: str, types: Mapping[str, Any]) -> None:
+    """Check that a section has a key.
+
+    Args:
+        section: Name of the section.
+        key: The key; a power may be given as a level in dBm.
+        types: Types of the fields by name.
+
+    Raises:
+        InputError: The section has no such key.
+    """
+    if key not in types and watt_field(key) not in types:
+        raise InputError(f"{section}.{key} is not a field of [{section}]{hint_at(key, types)}")
+
+
 def _without_units(name: str, value: Any, annotation: Any) -> Any:
     """Numbers that are written with a unit as numbers; text of a text field is unchanged."""
-    if annotation is str or str in get_args(annotation) or get_origin(annotation) is Literal:
+    kinds = get_args(annotation)
+    is_text = annotation is str or (str in kinds and float not in kinds)
+    if is_text or get_origin(annotation) is Literal:
         return value
     if isinstance(value, str):
         quantity = parse_quantity(name, value)
@@ -192,6 +208,10 @@ def _to_si(
         return key, value
     if watt in table:
         raise InputError(f"{section}.{key} and {section}.{watt} are the same field: give one")
+    if isinstance(value, str) and str in get_args(types[watt]):
+        levels = Spread.parse(f"{section}.{key}", value)
+        check_number(f"{section}.{key}", levels.ends, at_least=-MAX_DBM, at_most=MAX_DBM)
+        return watt, levels.in_watt(f"{section}.{key}").text
     level_dbm = typed(f"{section}.{key}", float | tuple[float, ...], value)
     check_number(f"{section}.{key}", level_dbm, at_least=-MAX_DBM, at_most=MAX_DBM)
     power_w = dbm_to_watt(level_dbm)
@@ -247,6 +267,8 @@ def type_name(annotation: Any) -> str:
     text = str(annotation).replace("typing.", "").replace(" | None", "")
     readable = {
         "float | tuple[float, ...]": "a number or a list of numbers, one per client",
+        "float | tuple[float, ...] | str": FORMS,
+        "str | tuple[str, ...]": "a string or a list of strings",
         "tuple[float, float]": "a list of two numbers",
         "tuple[str, ...]": "a list of strings",
         "tuple[tuple[float, float], ...]": "a list of pairs of numbers",

@@ -1,17 +1,20 @@
 """Scenario of a run: the cell and its clients, constant over all rounds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from wirelessfl.arrays import PER_CLIENT, Array, PerClient
+from wirelessfl.arrays import PER_CLIENT, Array, Spreadable
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.radio.snr_and_rate import thermal_noise_w
+from wirelessfl.rng import Streams
 from wirelessfl.scenario.link import Link
 from wirelessfl.scenario.medium import Medium
 from wirelessfl.scenario.processor import Processor
+from wirelessfl.scenario.spread import Spread
+from wirelessfl.text import in_full
 
 DEADLINE_POLICIES = ("wait", "drop", "late-next-round")
 MOST_CLIENTS = 1_000_000
@@ -26,7 +29,9 @@ FARTHEST_M = 1e9
 class Scenario:
     """A cell and its clients, constant over all rounds; section `scenario` of a scenario file.
 
-    `PerClient` fields are one number for all clients or `clients` numbers (kept as a tuple).
+    `Spreadable` fields are one number for all clients, `clients` numbers (kept as a tuple), or the
+    text of a range or distribution, such as `uniform(1GHz, 3GHz)` (see `Spread`), whose values are
+    drawn once per run.
     Defaults are scenario S of [WFL] (Section IV; distances and cycles calibrated to its Table I).
     Values above 0 lie between 1e-60 and 1e60 unless stated otherwise, so that every product and
     quotient of a round stays within a float.
@@ -55,6 +60,7 @@ class Scenario:
             power.
         noise_figure_db: Noise figure in dB over thermal noise of -174 dBm/Hz, another way to give
             the noise density; at least 0; excludes `noise_psd_w_per_hz`. Not set: none.
+        seed: Seed of the values that are drawn from distributions; at least 0. Not set: `run.seed`.
         link: Rate model, packet errors and transmit power control.
         processor: Frequency scaling and background load of the clients' CPUs.
         medium: Use of the band over time, dropouts and downlink broadcast.
@@ -68,16 +74,17 @@ class Scenario:
     deadline_s: float = 0.025
     bandwidth_hz: float = 20e6
     noise_power_w: float = 1e-14
-    transmit_power_w: PerClient = 0.6309573444801932
-    cpu_hz: PerClient = 3e9
-    cycles_per_weight: PerClient = 360.0
-    distance_m: PerClient | None = None
+    transmit_power_w: Spreadable = 0.6309573444801932
+    cpu_hz: Spreadable = 3e9
+    cycles_per_weight: Spreadable = 360.0
+    distance_m: Spreadable | None = None
     distance_range_m: tuple[float, float] = (160.0, 530.0)
     effective_capacitance: float = 1e-28
     deadline_policy: Literal["wait", "drop", "late-next-round"] = "wait"
-    downlink_rate_bps: PerClient | None = None
+    downlink_rate_bps: Spreadable | None = None
     noise_psd_w_per_hz: float | None = None
     noise_figure_db: float | None = None
+    seed: int | None = None
     link: Link = field(default_factory=Link)
     processor: Processor = field(default_factory=Processor)
     medium: Medium = field(default_factory=Medium)
@@ -86,6 +93,11 @@ class Scenario:
         for name in (*PER_CLIENT, "distance_range_m"):
             if isinstance(getattr(self, name), (list, np.ndarray)):
                 object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
+            if isinstance(getattr(self, name), str):
+                spread = Spread.parse(f"scenario.{name}", getattr(self, name))
+                object.__setattr__(self, name, spread.text)
+        if self.seed is not None:
+            check_count("scenario.seed", self.seed, at_least=0)
         check_count("scenario.clients", self.clients)
         check_number("scenario.clients", self.clients, at_most=MOST_CLIENTS)
         for name in (
@@ -97,18 +109,18 @@ class Scenario:
             "cycles_per_weight",
         ):
             check_number(
-                f"scenario.{name}", getattr(self, name), above=0, at_least=LEAST, at_most=MOST
+                f"scenario.{name}", self._ends(name), above=0, at_least=LEAST, at_most=MOST
             )
         for name in ("downlink_rate_bps", "noise_psd_w_per_hz"):
             if getattr(self, name) is not None:
                 check_number(
-                    f"scenario.{name}", getattr(self, name), above=0, at_least=LEAST, at_most=MOST
+                    f"scenario.{name}", self._ends(name), above=0, at_least=LEAST, at_most=MOST
                 )
         for name in ("distance_m", "distance_range_m"):
             if getattr(self, name) is not None:
                 check_number(
                     f"scenario.{name}",
-                    getattr(self, name),
+                    self._ends(name),
                     above=0,
                     at_least=NEAREST_M,
                     at_most=FARTHEST_M,
@@ -123,7 +135,8 @@ class Scenario:
                 raise InputError(
                     "scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say "
                     "how dense the noise is: "
-                    f"give one, got {self.noise_figure_db:g} and {self.noise_psd_w_per_hz:g}"
+                    f"give one, got {in_full(self.noise_figure_db)} "
+                    f"and {in_full(self.noise_psd_w_per_hz)}"
                 )
         if len(self.distance_range_m) != 2 or self.distance_range_m[0] > self.distance_range_m[1]:
             raise InputError(
@@ -137,12 +150,12 @@ class Scenario:
                     f"scenario.{name} must hold {self.clients} values (scenario.clients), "
                     f"got {len(value)}"
                 )
-        slowest_hz = self.per_client("cpu_hz").min()
+        slowest_hz = float(np.min(self._ends("cpu_hz")))
         least_hz = self.processor.min_cpu_hz
         if self.processor.cpu == "dvfs" and least_hz > slowest_hz:
             raise InputError(
-                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {slowest_hz:g}, "
-                f"got {least_hz:g}"
+                f"scenario.min_cpu_hz must be at most scenario.cpu_hz, {in_full(slowest_hz)}, "
+                f"got {in_full(least_hz)}"
             )
 
     @property
@@ -155,8 +168,20 @@ class Scenario:
             return float(thermal_noise_w(1.0, self.noise_figure_db))
         return self.noise_psd_w_per_hz
 
+    def seeded(self, seed: int) -> "Scenario":
+        """The scenario with the values that are drawn from distributions in a run.
+
+        Args:
+            seed: Seed of the run, used unless the scenario has one of its own.
+
+        Returns:
+            The scenario; unchanged without distributions.
+        """
+        drawn = any(isinstance(getattr(self, name), str) for name in PER_CLIENT)
+        return replace(self, seed=seed) if drawn and self.seed is None else self
+
     def per_client(self, name: str) -> Array:
-        """Values of a `PerClient` field.
+        """Values of a `Spreadable` field.
 
         Args:
             name: Name of the field.
@@ -181,4 +206,14 @@ class Scenario:
             return np.linspace(*self.distance_range_m, self.clients)
         if name == "downlink_rate_bps" and self.downlink_rate_bps is None:
             return np.asarray(np.inf)
-        return np.asarray(getattr(self, name), dtype=np.float64)
+        value = getattr(self, name)
+        if isinstance(value, str):
+            rng = Streams(self.seed or 0).generator(f"scenario/{name}")
+            return Spread.parse(f"scenario.{name}", value).values(self.clients, rng)
+        return np.asarray(value, dtype=np.float64)
+
+    def _ends(self, name: str) -> float | tuple[float, ...]:
+        """The values of a field, or the ends of their range or distribution."""
+        value = getattr(self, name)
+        found: float | tuple[float, ...] = value
+        return Spread.parse(f"scenario.{name}", value).ends if isinstance(value, str) else found

@@ -34,7 +34,8 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
         A matplotlib figure.
     """
     first = next(iter(schemes.values()))
-    clients = np.arange(first.experiment.scenario.clients)
+    clients = np.arange(first.clients.size)
+    everyone = first.clients.size == first.experiment.scenario.clients
     width = 0.8 / len(schemes)
     figure = new_figure(9.0, 3.4)
     band, ratio = figure.subplots(1, 2)
@@ -54,7 +55,7 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
             100 * cap, color="black", linestyle="--", linewidth=1, label="largest ratio allowed"
         )
     for axes, label in ((band, "share of the band (%)"), (ratio, "pruning ratio (%)")):
-        axes.set(xlabel="client", ylabel=label)
+        axes.set(xlabel="client" if everyone else "participant", ylabel=label)
         axes.grid(alpha=0.3, axis="y")
         axes.set_axisbelow(True)
         axes.xaxis.get_major_locator().set_params(integer=True)

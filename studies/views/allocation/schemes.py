@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers import Certificate, Repair, Sensitivities, certify, repair, sensitivities
+from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
-from wirelessfl.planning import PlannedRound, plan
+from wirelessfl.planning import PlannedRound, participants, plan, problem_of
 
 ALLOCATION = (
     "bandwidth_fraction",
@@ -50,10 +51,12 @@ class Scheme:
 
     Attributes:
         experiment: The experiment with this allocator.
-        planned: The planned round.
+        clients: Indices of the n clients that participate in the round; (n,).
+        planned: The planned round, problem and allocation of the participants alone; (n,).
     """
 
     experiment: Experiment
+    clients: NDArray[np.intp]
     planned: PlannedRound
 
     @cached_property
@@ -76,7 +79,7 @@ class Scheme:
 
     @property
     def late(self) -> NDArray[np.bool_]:
-        """True for clients that finish after the deadline, (K,)."""
+        """True for participants that finish after the deadline; (n,)."""
         return self.planned.allocation.late
 
 
@@ -97,9 +100,14 @@ def plans(tables: Tables, methods: Sequence[str]) -> dict[str, Scheme]:
 
 def _scheme(tables: Tables) -> Scheme:
     experiment = from_tables(tables)
-    return Scheme(
-        experiment, plan(experiment, experiment.algorithm.demand(experiment.scenario.clients))
-    )
+    participates = participants(experiment, 0)
+    demand = gate.first_demand(experiment.algorithm, experiment.scenario.clients)
+    planned = plan(experiment, demand.restricted_to(participates), participates=participates)
+    if not participates.all():
+        problem = problem_of(planned.problem, participates)
+        solved = gate.solve(experiment.allocator, problem)
+        planned = replace(planned, problem=problem, allocation=solved)
+    return Scheme(experiment, np.flatnonzero(participates), planned)
 
 
 def scheme_as_dict(scheme: Scheme) -> dict[str, Any]:
@@ -108,6 +116,7 @@ def scheme_as_dict(scheme: Scheme) -> dict[str, Any]:
     `sensitivities` and `repair` are None where they do not apply.
     """
     return {
+        "clients": scheme.clients.tolist(),
         **_named(scheme.planned.allocation, ALLOCATION),
         "certificate": _named(scheme.certificate, CERTIFICATE),
         "sensitivities": None

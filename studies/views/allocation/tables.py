@@ -3,12 +3,8 @@
 from collections.abc import Mapping
 from math import isfinite
 
-import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from optimizers import Repair, measures
+from studies.report.terminal import print_table, print_text
 from studies.views.allocation.schemes import Scheme
 from wirelessfl.units import linear_to_db
 
@@ -17,16 +13,14 @@ UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan o
 
 def print_allocation(scheme: Scheme) -> None:
     """Print one round's allocation by client, prices, the certificate and any infeasibility."""
-    console = Console()
     allocation = scheme.planned.allocation
-    console.print(_clients(scheme))
-    console.print(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
+    _print_clients(scheme)
+    print_text(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
     optimal = getattr(scheme.experiment.allocator, "optimal", False)
     unit = "clients' models" if optimal else "of the method's own objective"
-    console.print(
+    print_text(
         f"prices: {float(allocation.bandwidth_price):.4g} {unit} per band, "
-        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline",
-        soft_wrap=True,
+        f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline"
     )
     certificate = scheme.certificate
     against = (
@@ -34,18 +28,17 @@ def print_allocation(scheme: Scheme) -> None:
         if optimal
         else " against the least weighted sum of ratios, which this method does not seek"
     )
-    console.print(
+    print_text(
         f"certificate{against}: primal residual {float(certificate.primal_residual):.1e}, "
         f"stationarity {float(certificate.stationarity):.1e}, "
         f"complementarity {float(certificate.complementarity):.1e}, "
         f"dual residual {float(certificate.dual_residual):.1e}, "
-        f"duality gap {float(certificate.duality_gap):.1e}",
-        soft_wrap=True,
+        f"duality gap {float(certificate.duality_gap):.1e}"
     )
     if allocation.reason:
-        console.print(f"{_heading(scheme)}: {allocation.reason}", soft_wrap=True)
+        print_text(f"{_heading(scheme)}: {allocation.reason}")
     if scheme.repair is not None:
-        console.print(_repairs(scheme, scheme.repair), soft_wrap=True)
+        print_text(_repairs(scheme, scheme.repair))
 
 
 def _heading(scheme: Scheme) -> str:
@@ -59,29 +52,22 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
     columns = ("scheme", "pruned %", "most %", "latency ms")
     counts = ("late", "starved", "infeasible", "left_out")
     headings = (name.replace("_", " ") for name in counts)
-    table = Table(
-        *columns,
-        *headings,
-        title=f"one round, deadline {1e3 * deadline_s:g} ms",
-        box=SIMPLE_HEAD,
-        padding=0,
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
+    rows = []
     for name, scheme in schemes.items():
         allocation = scheme.planned.allocation
         counted = measures(allocation)
-        table.add_row(
+        cells = [
             name,
             f"{100 * allocation.pruning_ratio.mean():.2f}",
             f"{100 * allocation.pruning_ratio.max():.2f}",
             f"{1e3 * allocation.latency_s.max():.3f}",
-            *(f"{counted[name]:g}" for name in counts),
-        )
-    Console().print(table)
+        ]
+        rows.append(cells + [f"{counted[name]:g}" for name in counts])
+    title = f"one round, deadline {1e3 * deadline_s:g} ms"
+    print_table((*columns, *headings), rows, title=title)
 
 
-def _clients(scheme: Scheme) -> Table:
+def _print_clients(scheme: Scheme) -> None:
     """Allocation of every client, and the gain from 1 dB of power or 1 % of CPU frequency."""
     allocation = scheme.planned.allocation
     worth = scheme.sensitivities
@@ -89,12 +75,10 @@ def _clients(scheme: Scheme) -> Table:
     columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
     title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
-    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=0)
-    for column in (*table.columns[1:5], *table.columns[6:]):
-        column.justify = "right"
-    gain_db = linear_to_db(scheme.planned.channel.gain)
+    rows = []
+    gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
     for client, status in enumerate(allocation.status):
-        late = " late" if scheme.late[client] else ""
+        late = " late" if scheme.late[client] and status != "late" else ""
         cells = [
             f"{gain_db[client]:.1f}",
             f"{100 * allocation.bandwidth_fraction[client]:.2f}",
@@ -104,8 +88,8 @@ def _clients(scheme: Scheme) -> Table:
         ]
         if worth is not None and per_db is not None:
             cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
-        table.add_row(str(client), *cells)
-    return table
+        rows.append([str(scheme.clients[client]), *cells])
+    print_table(columns, rows, title=title, left=("status",))
 
 
 def _repairs(scheme: Scheme, found: Repair) -> str:
@@ -119,7 +103,7 @@ def _repairs(scheme: Scheme, found: Repair) -> str:
         f"a band of {wider_mhz:.6g} MHz" if isfinite(wider_mhz) else "no band",
         f"a cap of {cap:.6g}" if isfinite(cap) else "no cap",
     ]
-    clients = np.flatnonzero(found.conflict)
+    clients = scheme.clients[found.conflict]
     names = ", ".join(str(client) for client in clients)
     conflict = (
         f"client {names} cannot be served"

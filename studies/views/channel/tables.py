@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
+from studies.report.terminal import print_table, print_text
 from studies.views.channel.channel import PERCENTILES, ChannelView
 
 
@@ -22,22 +19,18 @@ def print_channel(view: ChannelView) -> None:
         "SNR dB",
     ]
     columns += [f"{percent} %" for percent in PERCENTILES]
-    table = Table(*columns, title=f"{view.name}, seed {view.seed}", box=SIMPLE_HEAD, padding=0)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    printed = []
     for row in rows:
         cells = [_number(row["distance_m"])]
         cells += [("yes" if row["line_of_sight"] else "no")] if sight else []
         cells += [_number(row[name]) for name in ("path_loss_db", "mean_gain_db", "snr_db")]
         cells += [_fading(row[f"fading_{percent}_db"]) for percent in PERCENTILES]
-        table.add_row(str(row["client"]), *cells)
-    console = Console()
-    console.print(table)
-    console.print(
+        printed.append([str(row["client"]), *cells])
+    print_table(columns, printed, title=f"{view.name}, seed {view.seed}")
+    print_text(
         f"distance, losses and SNR over {view.scenario.bandwidth_hz / 1e6:g} MHz in the first "
         f"round; percentages: percentiles over {len(view.gain)} rounds of the gain in dB over the "
-        "mean gain",
-        soft_wrap=True,
+        "mean gain"
     )
 
 

@@ -4,26 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from studies.report.terminal import print_table, print_text, terminal
 from studies.views.data.partition import PartitionView
 
 
 def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
     """Print one row per data set, and where to get the missing ones."""
-    table = Table(
-        "data set", "train", "test", "shape", "classes", "where", box=SIMPLE_HEAD, padding=(0, 1)
-    )
+    printed = []
     for row in rows:
         shape = "x".join(map(str, row["shape"] or "-"))
         sizes = [f"{row[part]:,}" if row[part] else "-" for part in ("train", "test")]
         classes = {None: "-", 1: "a number"}.get(row["classes"], str(row["classes"]))
         where = "embedded" if row["embedded"] else ", ".join(row["found"]) or "-"
-        table.add_row(row["name"], *sizes, shape, classes, where)
-    console = Console()
-    console.print(table)
+        printed.append([row["name"], *sizes, shape, classes, where])
+    headings = ("data set", "train", "test", "shape", "classes", "where")
+    print_table(headings, printed, left=("where",))
+    console = terminal()
     console.print(
         f"folder: {data_root or 'none; give --data-root or set WIRELESSFL_DATA'}", soft_wrap=True
     )
@@ -42,22 +39,14 @@ def print_partition(view: PartitionView) -> None:
         "test samples",
         *(["labels held", "top label", "top share"] if view.labelled else []),
     ]
-    table = Table(
-        *columns,
-        title=f"{view.dataset}, {view.partition}, seed {view.seed}",
-        box=SIMPLE_HEAD,
-        padding=0,
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
     rows = view.rows()
+    printed = []
     for row in rows:
         cells = [str(row[name]) for name in ("client", "samples", "test_samples")]
         if view.labelled:
             cells += [str(row["labels_held"]), str(row["top_label"]), f"{row['top_share']:.0%}"]
-        table.add_row(*cells)
-    console = Console()
-    console.print(table)
+        printed.append(cells)
+    print_table(columns, printed, title=f"{view.dataset}, {view.partition}, seed {view.seed}")
     sizes = view.samples
     line = (
         f"{len(sizes)} clients, {sizes.sum()} samples: "
@@ -65,6 +54,6 @@ def print_partition(view: PartitionView) -> None:
     )
     if view.labelled:
         line += f"; mean top share {np.mean([row['top_share'] for row in rows]):.0%}"
-    console.print(line, soft_wrap=True)
+    print_text(line)
     if view.provenance:
-        console.print(f"data: {view.provenance}", soft_wrap=True)
+        print_text(f"data: {view.provenance}")

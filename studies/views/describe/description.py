@@ -1,14 +1,14 @@
 """A section, plug-in, preset or study in words, with its fields."""
 
-import difflib
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from studies.presets import preset_description, preset_files, scenario_tables
 from wirelessfl import plugins
 from wirelessfl.config.descriptions import FieldDescription, describe_fields, prose, summary
 from wirelessfl.config.scenario_file import MAX_RATIO_TEXT, SELECTORS, from_tables, to_tables
-from wirelessfl.errors import InputError
+from wirelessfl.errors import InputError, closest
 from wirelessfl.experiment import RunSettings
 from wirelessfl.scenario.scenario import Scenario
 
@@ -61,8 +61,7 @@ def described(name: str) -> Description:
         *preset_files(),
         *(one for kind in plugins.KINDS for one in plugins.names(kind)),
     ]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else "; wirelessfl list has all names"
+    hint = closest(name, known) or "; wirelessfl list has all names"
     raise InputError(f"NAME {name!r} is not known{hint}")
 
 
@@ -81,9 +80,20 @@ def _of_plugin(kind: str, name: str) -> Description:
     section = SECTION_OF.get(kind, "training")
     key = SELECTORS[section][0] if kind in SECTION_OF else TASK_KEYS[kind]
     found = _of_class(name, kind, f"--set {section}.{key}={name}", plugins.load(kind, name))
+    if kind == "algorithms":
+        return replace(
+            found, use=_command(name, getattr(plugins.load(kind, name), "runs_with", {}))
+        )
     if kind in TASK_KEYS:  # their fields are not keys of a scenario file
         return Description(found.name, kind, found.use, found.text, found.details, ())
     return found
+
+
+def _command(algorithm: str, changes: Mapping[str, str]) -> str:
+    """The command that trains with an algorithm on the preset `digits`."""
+    settings = {"training.algorithm": algorithm, **changes}
+    options = (f" --set {field}={value}" for field, value in settings.items())
+    return "wirelessfl run digits" + "".join(options)
 
 
 def _of_preset(name: str) -> Description:

@@ -3,25 +3,25 @@
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from studies.report.terminal import terminal
 from studies.views.describe.description import Description
 from wirelessfl.config.descriptions import REQUIRED
 
 
 def print_description(found: Description) -> None:
     """Name, use, text and the table of fields."""
-    console = Console()
-    console.print(f"[bold]{escape(found.name)}[/bold] ({found.kind}): {escape(found.text)}")
-    console.print(f"use: {escape(found.use)}")
+    console = terminal()
+    console.print(found.name, style="bold", end=" ")
+    console.print(f"({found.kind}): {found.text}")
+    console.print(f"use: {found.use}")
     if found.details:
         console.print()
         for paragraph in found.details.split("\n\n"):
             indented = any(line.startswith(" ") for line in paragraph.split("\n"))
             text = paragraph if indented else " ".join(paragraph.split())
-            console.print(escape(text), highlight=False)
+            console.print(text, highlight=False)
     if not found.fields:
         return
     table = Table("field", "type", "default", "description", box=SIMPLE_HEAD)
@@ -34,7 +34,7 @@ def print_description(found: Description) -> None:
             if found.kind == "preset"
             else [field.name, field.type, default, field.text]
         )
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*cells)
     console.print(table)
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+import numpy as np
 
-from studies.views.simulation.simulation import PERCENTILES
+from studies.report.terminal import print_table, print_text
+from studies.views.simulation.simulation import PERCENTILES, Simulation
 
 MOST_CLIENTS = 20  # for more clients the distribution over all is more informative than a table
 
@@ -18,24 +17,44 @@ def print_simulation(found: Mapping[str, Any]) -> None:
     Args:
         found: The result of `summary`.
     """
-    console = Console()
-    console.print(_latency(found))
-    console.print(_quantities(found))
-    console.print(_interval(found), soft_wrap=True)
+    _print_latency(found)
+    _print_quantities(found)
+    print_text(_interval(found))
     if found["clients"] <= MOST_CLIENTS:
-        console.print(_clients(found["per_client"]))
+        _print_clients(found["per_client"])
 
 
-def _latency(found: Mapping[str, Any]) -> Table:
+def long_table(found: Simulation) -> dict[str, list[Any]]:
+    """The rounds as columns, with a row per round and client; NaN for null.
+
+    Args:
+        found: The simulation.
+
+    Returns:
+        Columns of equal length.
+    """
+    rounds, clients = found.columns["clients"].shape
+    names = ("planned_s", "latency_s", "pruning_ratio", "energy_j")
+    counts = ("delivered", "earlier", "lost", "retransmissions")
+    table: dict[str, list[Any]] = {
+        "round": np.repeat(np.arange(1, rounds + 1), clients).tolist(),
+        "client": found.columns["clients"].astype(int).ravel().tolist(),
+    }
+    table |= {name: found.columns[name].ravel().tolist() for name in names}
+    return table | {name: found.columns[name].astype(int).ravel().tolist() for name in counts}
+
+
+def _print_latency(found: Mapping[str, Any]) -> None:
     """Latencies as planned by the server and as simulated, over all clients and rounds."""
     columns = ("latency ms", "mean", *(f"{percent} %" for percent in PERCENTILES), "max")
     here = found["participants"]
     clients = found["clients"]
     present = f"{clients} clients" if here == clients else f"{here} of {clients} clients"
-    table = _table(columns, f"{found['rounds']} rounds of {present}, {_deadline(found)}")
-    for name, label in (("planned_s", "believed"), ("latency_s", "actual")):
-        table.add_row(label, *(_ms(value) for value in found[name].values()))
-    return table
+    rows = [
+        [label, *(_ms(value) for value in found[name].values())]
+        for name, label in (("planned_s", "believed"), ("latency_s", "actual"))
+    ]
+    print_table(columns, rows, title=f"{found['rounds']} rounds of {present}, {_deadline(found)}")
 
 
 def _deadline(found: Mapping[str, Any]) -> str:
@@ -56,15 +75,14 @@ def _interval(found: Mapping[str, Any]) -> str:
     )
 
 
-def _quantities(found: Mapping[str, Any]) -> Table:
-    table = Table("quantity", "value", box=SIMPLE_HEAD, padding=0)
+def _print_quantities(found: Mapping[str, Any]) -> None:
     low, high = found["miss_rate_interval"]
     rows = {
         "client-rounds that missed": (
             f"{found['miss_rate']:.2%} (95 % interval {low:.2%} to {high:.2%})"
         ),
         "lost clients per round": f"{found['lost_per_round']:.2f}",
-        "late updates that joined, per round": f"{found['late_joined_per_round']:.2f}",
+        "late updates joined per round": f"{found['late_joined_per_round']:.2f}",
         "retransmissions per round": f"{found['retransmissions_per_round']:.2f}",
         "band in use": f"{found['band_utilisation']:.1%}",
         "mean pruning ratio": f"{found['mean_pruning_ratio']:.3f}",
@@ -75,12 +93,10 @@ def _quantities(found: Mapping[str, Any]) -> Table:
         "mean round": f"{1e3 * found['mean_round_s']:.3f} ms",
         "simulated time": f"{found['clock_s']:.3f} s",
     }
-    for quantity, value in rows.items():
-        table.add_row(quantity, value)
-    return table
+    print_table(("quantity", "value"), list(rows.items()), left=("value",))
 
 
-def _clients(clients: list[dict[str, Any]]) -> Table:
+def _print_clients(clients: list[dict[str, Any]]) -> None:
     columns = (
         "client",
         "planned",
@@ -93,29 +109,21 @@ def _clients(clients: list[dict[str, Any]]) -> Table:
         "pruned %",
         "mJ",
     )
-    table = _table(
-        columns, "per client: mean latency in ms, its 95 % quantile and maximum; energy per round"
-    )
-    for client in clients:
-        latency = client["latency_s"]
-        table.add_row(
+    rows = [
+        [
             str(client["client"]),
             _ms(client["planned_s"]["mean"], 2),
-            *(_ms(latency[name], 2) for name in ("mean", "percentile_95", "max")),
+            *(_ms(client["latency_s"][name], 2) for name in ("mean", "percentile_95", "max")),
             f"{100 * client['miss_rate']:.1f}",
             str(client["lost"]),
             str(client["retransmissions"]),
             f"{100 * client['mean_pruning_ratio']:.1f}",
             f"{1e3 * client['energy_per_round_j']:.2f}",
-        )
-    return table
-
-
-def _table(columns: tuple[str, ...], title: str) -> Table:
-    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
+        ]
+        for client in clients
+    ]
+    title = "per client: mean latency in ms, its 95 % quantile and maximum; energy per round"
+    print_table(columns, rows, title=title)
 
 
 def _ms(seconds: float | None, digits: int = 3) -> str:

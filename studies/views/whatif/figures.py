@@ -1,6 +1,6 @@
 """The figure of a what-if analysis: curves over one field, or maps over two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from studies.report.curves import COLOURS, LINES
 from studies.report.output import new_figure
 from studies.views.whatif.tables import FoundBreakpoints
 from studies.views.whatif.units import label_of, shown, value_of
+from studies.views.whatif.vary import Vary
 
 Array = NDArray[np.float64]
 COUNTS = ("starved", "infeasible", "left_out", "late")
@@ -29,7 +30,7 @@ PANELS: tuple[
 )
 
 
-def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
+def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str, axes: Sequence[Vary]) -> Any:
     """Draw every measure in its own panel, with a band of one standard error.
 
     Ticks in panel (a) mark changes of the active set.
@@ -38,6 +39,7 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
         result: The measures on the grid.
         found: Breakpoints by value of the second field.
         title: The title.
+        axes: The varied fields.
 
     Returns:
         A matplotlib figure.
@@ -48,26 +50,28 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str) -> Any:
     sizes = [values.size for values in result.axes.values()]
     panels = figure.subplots(2, 4).ravel()
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:
-        _maps(figure, panels, result)
+        _maps(figure, panels, result, axes)
     else:
-        _curves(figure, panels, result, found)
-    for letter, axes in zip("abcdefgh", panels, strict=True):
-        axes.set_title(f"({letter})", loc="left", fontsize="medium")
+        _curves(figure, panels, result, found, axes)
+    for letter, panel in zip("abcdefgh", panels, strict=True):
+        panel.set_title(f"({letter})", loc="left", fontsize="medium")
     return figure
 
 
-def _curves(figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints) -> None:
+def _curves(
+    figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints, varied: Sequence[Vary]
+) -> None:
     names = list(result.axes)
     along = 0 if len(names) == 1 or result.axes[names[1]].size <= MOST_CURVES else 1
     x = names[along]
-    other = names[1 - along] if len(names) == 2 else None
-    values = shown(x, result.axes[x])
+    other = varied[1 - along] if len(names) == 2 else None
+    values = _places(varied[along])
     for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
         mean = np.moveaxis(result.mean(measure), along, -1).reshape(-1, values.size)
         error = np.moveaxis(result.standard_error(measure), along, -1).reshape(-1, values.size)
         for curve, (middle, spread) in enumerate(zip(mean, error, strict=True)):
             colour = COLOURS[curve]
-            name = _name(result, other, curve)
+            name = "" if other is None else _name(other, curve)
             marker = "o" if values.size <= 12 else None
             axes.plot(
                 values,
@@ -88,6 +92,7 @@ def _curves(figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints) -
                     lw=0,
                 )
         axes.set(xlabel=label_of(x), ylabel=label)
+        _name_ticks(axes.set_xticks, varied[along])
         axes.grid(alpha=0.3)
         axes.set_ylim(*_limits(measure, axes.get_ylim()))
     if along == 0:
@@ -115,18 +120,29 @@ def _limits(measure: str, found: tuple[float, float]) -> tuple[float, float]:
     return (-0.05, max(found[1], 1.0)) if measure in COUNTS else found
 
 
-def _name(result: WhatIf, other: str | None, curve: int) -> str:
-    return "" if other is None else value_of(other, result.axes[other][curve])
+def _name(other: Vary, curve: int) -> str:
+    value = float(other.values[curve])
+    return other.text(value) if other.choices else value_of(other.name, value)
 
 
-def _maps(figure: Any, panels: Any, result: WhatIf) -> None:
+def _places(axis: Vary) -> Array:
+    return axis.values if axis.choices else shown(axis.name, axis.values)
+
+
+def _name_ticks(set_ticks: Callable[..., Any], axis: Vary) -> None:
+    """Name the values of a field that are no numbers."""
+    if axis.choices:
+        set_ticks(axis.values, [axis.text(float(value)) for value in axis.values])
+
+
+def _maps(figure: Any, panels: Any, result: WhatIf, varied: Sequence[Vary]) -> None:
     first, second = result.axes
     for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
         values = show(result.mean(measure))
         limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in COUNTS else {}
         colours = axes.pcolormesh(
-            shown(first, result.axes[first]),
-            shown(second, result.axes[second]),
+            _places(varied[0]),
+            _places(varied[1]),
             values.T,
             shading="nearest",
             cmap="cividis",
@@ -135,3 +151,5 @@ def _maps(figure: Any, panels: Any, result: WhatIf) -> None:
         )
         figure.colorbar(colours, ax=axes, label=label)
         axes.set(xlabel=label_of(first), ylabel=label_of(second))
+        _name_ticks(axes.set_xticks, varied[0])
+        _name_ticks(axes.set_yticks, varied[1])

@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from optimizers import Breakpoint, WhatIf
+from studies.report.terminal import print_table, print_text
 from studies.views.whatif.units import label_of, shown
+from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 
 MOST_ROWS = 100
-WIDTH = 120  # of a table that is not printed to a terminal
 FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
@@ -30,9 +28,6 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
 
 def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
     """Print means and standard errors per point, and changes of the mean channel's active set."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
     table = result.table()
     first, *others = (values.size for values in result.axes.values())
     inner = math.prod(others)
@@ -41,35 +36,33 @@ def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None
     title = f"{first * inner} points, {sweep.sampled} channel draws each" + (
         f"; 1 in {step} shown" if step > 1 else ""
     )
-    console.print(_points(result, table, rows, title))
-    console.print(
+    _print_points(sweep.axes, table, rows, title)
+    print_text(
         f"± one standard error over {sweep.varies}; per band and per ms: prices in clients' whole "
-        "models",
-        soft_wrap=True,
+        "models"
     )
     if "pareto" in table:
-        console.print(
+        print_text(
             "* no client is late and no shorter deadline keeps as much (Pareto front of deadline "
-            "against kept model)",
-            soft_wrap=True,
+            "against kept model)"
         )
     if any(found.values()):
-        console.print(_changes(list(result.axes), found, sweep.has_drops))
+        _print_changes(sweep.axes, found, sweep.has_drops)
 
 
 def as_dict(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> dict[str, Any]:
     """The table as columns of plain numbers (NaN where there is none), and the breakpoints."""
     names = list(result.axes)
     return {
-        "axes": {name: values.tolist() for name, values in result.axes.items()},
+        "axes": {axis.name: axis.column(axis.values) for axis in sweep.axes},
         "draws": sweep.sampled,
         "drops": len(sweep.seeds),
         "varies": sweep.varies,
-        "table": {name: values.tolist() for name, values in result.table().items()},
+        "table": columns(result, sweep.axes),
         "breakpoints": [
             {
                 names[0]: point.value,
-                **({} if other is None else {names[1]: other}),
+                **({} if other is None else {names[1]: sweep.axes[1].column([other])[0]}),
                 "client": point.client,
                 "before": point.before,
                 "after": point.after,
@@ -80,21 +73,20 @@ def as_dict(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> dict[str, 
     }
 
 
-def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: str) -> Table:
+def columns(result: WhatIf, axes: Sequence[Vary]) -> dict[str, list[Any]]:
+    """The table as lists, with the values of the fields as a user gave them."""
+    table: dict[str, list[Any]] = {name: values.tolist() for name, values in result.table().items()}
+    return table | {axis.name: axis.column(table[axis.name]) for axis in axes}
+
+
+def _print_points(
+    axes: Sequence[Vary], table: dict[str, Any], rows: Sequence[int], title: str
+) -> None:
     front = ("",) if "pareto" in table else ()
     headings = [heading for heading, _, _ in COLUMNS.values()]
-    printed = Table(
-        *(label_of(name) for name in result.axes),
-        *headings,
-        *front,
-        title=title,
-        box=SIMPLE_HEAD,
-        padding=0,
-    )
-    for column in printed.columns:
-        column.justify = "right"
+    printed = []
     for row in rows:
-        cells = [f"{shown(name, table[name][row]):.5g}" for name in result.axes]
+        cells = [axis.text(table[axis.name][row]) for axis in axes]
         for measure, (_, factor, form) in COLUMNS.items():
             mean, error = (
                 factor * table[measure][row],
@@ -103,18 +95,20 @@ def _points(result: WhatIf, table: dict[str, Any], rows: Sequence[int], title: s
             cells.append(
                 f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else "")
             )
-        printed.add_row(*cells, *(["*" if table["pareto"][row] else ""] if front else []))
-    return printed
+        printed.append([*cells, *(["*" if table["pareto"][row] else ""] if front else [])])
+    labels = [label_of(axis.name) for axis in axes]
+    print_table([*labels, *headings, *front], printed, title=title, keys=len(axes))
 
 
-def _changes(names: list[str], found: FoundBreakpoints, has_drops: bool) -> Table:
-    others = [label_of(name) for name in names[1:]]
+def _print_changes(axes: Sequence[Vary], found: FoundBreakpoints, has_drops: bool) -> None:
     mean = "mean channel of the first drop" if has_drops else "mean channel"
     title = f"where the active set of the {mean} changes"
-    printed = Table(*others, label_of(names[0]), "client", "from", "to", title=title)
+    rows = []
     for other, points in found.items():
         for point in points:
-            second = [] if other is None else [f"{shown(names[1], np.asarray(other)):.6g}"]
-            value = f"{shown(names[0], np.asarray(point.value)):.6g}"
-            printed.add_row(*second, value, str(point.client), point.before, point.after)
-    return printed
+            second = [] if other is None else [axes[1].text(other)]
+            value = f"{shown(axes[0].name, np.asarray(point.value)):.6g}"
+            rows.append([*second, value, str(point.client), point.before, point.after])
+    labels = [label_of(axis.name) for axis in axes]
+    headings = [*labels[1:], labels[0], "client", "from", "to"]
+    print_table(headings, rows, title=title, keys=len(axes), left=("from", "to"))

@@ -1,37 +1,40 @@
 """One field of a scenario file and its values in a what-if analysis."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from studies.views.whatif.units import shown
+from wirelessfl.config.axis import Axis
 from wirelessfl.config.fields import known_fields, watt_field
-from wirelessfl.config.quantities import parse_quantity
-from wirelessfl.config.scenario_file import Tables, merge
-from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.config.scenario_file import Tables, from_tables, merge, to_tables
+from wirelessfl.errors import InputError, check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.units import dbm_to_watt
 from wirelessfl.values import Array, Scenario
 
 SECTIONS = ("scenario", "channel", "allocation")
-MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Vary:
-    """A numeric field and its values.
+    """A field and its values.
 
     Per-client fields take the same value for all clients.
 
     Attributes:
         section: Section of the scenario file.
         field: Name of the field.
-        values: Its values, (P,).
+        values: Its values, (P,); their indices where they are no numbers.
+        choices: The values that are no numbers; empty for numbers.
     """
 
     section: str
     field: str
     values: Array
+    choices: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,7 +52,7 @@ class Vary:
 
     @classmethod
     def parse(cls, text: str) -> "Vary":
-        """Parse `section.field=start:stop:count` (both ends included) or `section.field=a,b,...`.
+        """Parse `section.field=VALUES`, see `wirelessfl.config.axis.Axis.parse`.
 
         Args:
             text: The text.
@@ -60,21 +63,32 @@ class Vary:
         Raises:
             InputError: The text has another form, or the section or a value is invalid.
         """
-        target, equals, given = text.partition("=")
-        section, dot, field = target.strip().partition(".")
-        if not (equals and dot and field and given.strip()):
-            raise InputError(
-                "--vary must be section.field=start:stop:count or section.field=a,b,..., "
-                f"got {text!r}"
-            )
-        check_choice("--vary section", section, SECTIONS)
-        return cls(section, field, _values(f"--vary {section}.{field}", given.strip()))
+        axis = Axis.parse(text, SECTIONS)
+        if not axis.numeric:
+            indices = np.arange(len(axis.values), dtype=np.float64)
+            return cls(axis.section, axis.field, indices, axis.values)
+        check_number(f"--vary {axis.name}", axis.values)
+        return cls(axis.section, axis.field, np.array(axis.values, dtype=np.float64))
+
+    def column(self, values: Iterable[float]) -> list[Any]:
+        """Values of this field as a user gave them: numbers, or the choices of these indices."""
+        if not self.choices:
+            return [float(value) for value in values]
+        return [self.choices[int(value)] for value in values]
+
+    def text(self, value: float) -> str:
+        """A value in the unit of its label, or the choice of this index as text."""
+        if self.choices:
+            choice = self.choices[int(value)]
+            return str(choice).lower() if isinstance(choice, bool) else str(choice)
+        return f"{float(shown(self.name, np.asarray(value))):.5g}"
 
     def in_tables(self, tables: Tables, value: float) -> Tables:
         """`tables` with the field at `value`."""
-        return merge(
-            tables, {self.section: {self.field: int(value) if value.is_integer() else value}}
-        )
+        given: Any = int(value) if value.is_integer() else value
+        if self.choices:
+            given = self.choices[int(value)]
+        return merge(tables, {self.section: {self.field: given}})
 
     def si(self, values: Array) -> Array:
         """`values` in the unit of `si_field`."""
@@ -93,6 +107,8 @@ class Vary:
         Raises:
             InputError: The field is unknown, or the value is out of range.
         """
+        if self.choices:
+            return from_tables(self.in_tables(to_tables(experiment), value))
         number = float(self.si(np.asarray(value)))
         if self.name == "allocation.max_pruning_ratio":
             return replace(experiment, max_pruning_ratio=number)
@@ -102,6 +118,8 @@ class Vary:
 
     def value_in(self, experiment: Experiment) -> Any:
         """The value of the field in `experiment`."""
+        if self.choices:
+            return str(to_tables(experiment)[self.section].get(self.field))
         if self.name == "allocation.max_pruning_ratio":
             return experiment.max_pruning_ratio
         part = (
@@ -110,33 +128,6 @@ class Vary:
             else getattr(experiment, self.section)
         )
         return _value(part, self.si_field)
-
-
-def _values(name: str, given: str) -> Array:
-    parts = given.split(":")
-    try:
-        numbers = [
-            _number(name, item) for item in (given.split(",") if len(parts) == 1 else parts[:2])
-        ]
-        count = None if len(parts) == 1 else int(parts[2])
-    except (ValueError, IndexError):
-        raise InputError(
-            f"{name} must be start:stop:count or a,b,... in numbers, got {given!r}"
-        ) from None
-    if len(parts) > 3:
-        raise InputError(f"{name} must be start:stop:count or a,b,... in numbers, got {given!r}")
-    check_number(name, numbers)
-    if count is None:
-        return np.array(numbers)
-    check_count(f"{name}: count", count)
-    if count > MOST_VALUES:
-        raise InputError(f"{name}: count must be at most {MOST_VALUES}, got {count}")
-    return np.linspace(numbers[0], numbers[1], count)
-
-
-def _number(name: str, text: str) -> float:
-    quantity = parse_quantity(name, text)
-    return float(text) if quantity is None else quantity
 
 
 def _replaced(settings: Any, field: str, value: float) -> Any:

@@ -2,22 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from math import prod
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
+from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures
 from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.whatif.vary import Vary
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import Problem
+from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.experiment import Experiment
-from wirelessfl.planning import allocation_problem
+from wirelessfl.planning import allocation_problem, participants, problem_of
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState
 
@@ -35,7 +36,7 @@ RATE_FIELDS = (
 MOST_ALLOCATIONS = 20_000_000  # points times draws; each takes about 50 bytes until the end
 BATCH = 2_000_000  # clients in one call, which bounds the memory
 MOST_CURVES = 10  # largest number of values of the second field for which breakpoints are found
-States = Callable[[Experiment], ChannelState]
+States = Callable[[Experiment], "Draws"]
 Cells = Callable[[Experiment], Problem]
 
 
@@ -56,7 +57,7 @@ class Sweep:
         drops: Number of drops; None for the default above.
 
     Raises:
-        InputError: A field is unknown, not numeric or given twice, a value is out of range, there
+        InputError: A field is unknown or given twice, a value is out of range, there
             are too many allocations for the memory, or the drops do not fit the channel or the
             draws.
     """
@@ -158,7 +159,7 @@ class Sweep:
         for rows in self._batches(points):
             problem = _problem(self.experiment, self.axes, points[rows], cell)
             allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
-            for name, values in measures(solve(problem, allocator)).items():
+            for name, values in measures(gate.solve(allocator, problem)).items():
                 measured.setdefault(name, np.empty((len(points), self.sampled)))[rows] = values
         return WhatIf(
             axes={axis.name: axis.values for axis in self.axes},
@@ -186,7 +187,7 @@ class Sweep:
         first = self.axes[0]
         second = self.axes[1] if len(self.axes) > 1 else None
         others = [None] if second is None else [float(value) for value in second.values]
-        whole = isinstance(first.value_in(self.experiment), int)
+        whole = bool(first.choices) or isinstance(first.value_in(self.experiment), int)
         if whole or _splits(first, self._one(_mean)) or len(others) > MOST_CURVES:
             return {}
         found: dict[float | None, list[Breakpoint]] = {}
@@ -216,15 +217,28 @@ class Sweep:
     def _states(self) -> States:
         """The draws of a channel, sampled once per value of the fields it depends on."""
         matters = [axis for axis in self.axes if _moves_channel(self.experiment, axis)]
-        known: dict[tuple[Any, ...], ChannelState] = {}
+        known: dict[tuple[Any, ...], Draws] = {}
 
-        def states(experiment: Experiment) -> ChannelState:
+        def states(experiment: Experiment) -> Draws:
             key = tuple(axis.value_in(experiment) for axis in matters)
             if key not in known:
                 known[key] = _sampled(experiment, self.seeds, self.rounds)
             return known[key]
 
         return states
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Channel and participants of some draws.
+
+    Attributes:
+        channel: Gains; (draws, K).
+        participates: Mask of the participants; (draws, K).
+    """
+
+    channel: ChannelState
+    participates: NDArray[np.bool_]
 
 
 def _splits(axis: Vary, problem: Problem) -> bool:
@@ -235,7 +249,8 @@ def _splits(axis: Vary, problem: Problem) -> bool:
     """
     other_allocator = axis.section == "allocation" and axis.name not in PER_POINT
     other_rate = axis.name in RATE_FIELDS and not isinstance(problem, AllocationProblem)
-    return axis.name == "scenario.clients" or other_allocator or other_rate
+    several = bool(axis.choices) or axis.name == "scenario.clients"
+    return several or other_allocator or other_rate
 
 
 def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experiment:
@@ -244,29 +259,33 @@ def _at(experiment: Experiment, axes: Sequence[Vary], point: Array) -> Experimen
     return experiment
 
 
-def _first(experiment: Experiment) -> ChannelState:
-    """The first round of the experiment's channel, (1, K)."""
+def _first(experiment: Experiment) -> Draws:
+    """The first round of the experiment, one draw."""
     return _sampled(experiment, [experiment.run.seed], 1)
 
 
-def _sampled(experiment: Experiment, seeds: Sequence[int], rounds: int) -> ChannelState:
-    """Rounds 0 to `rounds` - 1 of the experiment's channel under each seed, (draws, K)."""
+def _sampled(experiment: Experiment, seeds: Sequence[int], rounds: int) -> Draws:
+    """Rounds 0 to `rounds` - 1 of the experiment under each seed."""
     states = [
-        experiment.channel.sample(experiment.scenario, Streams(seed, round))
+        gate.sample(experiment.channel, experiment.scenario, Streams(seed, round))
         for seed in seeds
         for round in range(rounds)
     ]
     paths = [state.path_gain for state in states if state.path_gain is not None]
-    return ChannelState(
+    seeded = [replace(experiment, run=replace(experiment.run, seed=seed)) for seed in seeds]
+    participates = [participants(drop, round) for drop in seeded for round in range(rounds)]
+    channel = ChannelState(
         gain=np.stack([state.gain for state in states]),
         believed_gain=np.stack([state.believed_gain for state in states]),
         path_gain=np.stack(paths) if paths else None,
+        participants=experiment.run.participants,
     )
+    return Draws(channel, np.stack(participates))
 
 
 def _moves_channel(experiment: Experiment, axis: Vary) -> bool:
     """True if the first draw at any value of the field differs from that at its first value."""
-    drawn = (_first(axis.of(experiment, float(value))) for value in axis.values)
+    drawn = (_first(axis.of(experiment, float(value))).channel for value in axis.values)
     first = next(drawn)
     return not all(
         np.array_equal(first.gain, other.gain)
@@ -299,19 +318,24 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
     """A function that maps an experiment to its problems, with one demand per number of clients."""
-    demand = cache(experiment.algorithm.demand)
+    demand = cache(partial(gate.first_demand, experiment.algorithm))
 
     def cell(here: Experiment) -> Problem:
         asked = demand(here.scenario.clients)
-        return allocation_problem(here.scenario, states(here), asked, here.max_pruning_ratio)
+        draws = states(here)
+        problem = allocation_problem(here.scenario, draws.channel, asked, here.max_pruning_ratio)
+        return problem_of(problem, draws.participates)
 
     return cell
 
 
-def _mean(experiment: Experiment) -> ChannelState:
-    """The mean channel as the only draw, (1, K)."""
-    gain = experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :]
-    return replace(_first(experiment), gain=gain, believed_gain=gain)
+def _mean(experiment: Experiment) -> Draws:
+    """The mean channel and the participants of the first round as the only draw."""
+    streams = Streams(experiment.run.seed)
+    gain = gate.mean_gain(experiment.channel, experiment.scenario, streams)[None, :]
+    first = _first(experiment)
+    channel = replace(first.channel, gain=gain, believed_gain=gain)
+    return replace(first, channel=channel)
 
 
 def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:

@@ -1,5 +1,7 @@
 """`wirelessfl allocate`: comparison of schemes, figures, sensitivities and repairs."""
 
+import json
+
 import numpy as np
 import pytest
 from helpers.cli import call
@@ -23,6 +25,22 @@ def test_schemes_side_by_side_are_each_what_it_is_alone(wirelessfl):
     assert mean["exact"] <= mean["equal"]
     assert found["exact"]["sensitivities"]["deadline_s"] is not None
     assert found["equal"]["sensitivities"] is None
+
+
+def test_the_plan_is_that_of_the_participants_of_the_first_round(wirelessfl, tmp_path):
+    """Open-loop power and the band depend on their number, not on that of all clients."""
+    settings = ["physical", "--set", "scenario.clients=12", "--set", "run.participants=4"]
+    found = wirelessfl("allocate", *settings, "--json").json()
+    radio_only = ["--set", "run.train=false", "--rounds", "1", "--out", "out"]
+    assert wirelessfl("run", *settings, *radio_only).status == 0
+    record = json.loads((tmp_path / "out" / "rounds.jsonl").read_text())
+    assert found["clients"] == record["clients"]
+    for name in ("bandwidth_fraction", "pruning_ratio"):
+        np.testing.assert_allclose(found[name], record[name], rtol=1e-12)
+    assert found["certificate"]["duality_gap"] < 1e-9
+    lines = [line.split() for line in wirelessfl("allocate", *settings).out.splitlines()]
+    rows = [int(line[0]) for line in lines if line and line[0].isdigit()]
+    assert rows == record["clients"]
 
 
 def test_the_comparison_is_a_line_per_scheme(wirelessfl):
@@ -88,7 +106,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(wirelessfl, tmp_path, options,
 
 def test_a_certificate_says_what_it_is_against(wirelessfl):
     assert "certificate: primal residual" in wirelessfl("allocate").out
-    other = wirelessfl("allocate", "--method", "max-min").out
+    other = " ".join(wirelessfl("allocate", "--method", "max-min").out.split())
     assert (
         "certificate against the least weighted sum of ratios, which this method does not seek"
         in other

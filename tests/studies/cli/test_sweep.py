@@ -7,10 +7,10 @@ import pytest
 from helpers.cli import call
 
 import wirelessfl as wfl
-from studies.grid.axis import Axis
 from studies.grid.points import grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
+from wirelessfl.config.axis import Axis
 
 RADIO = ("--set", "run.train=false", "--rounds", "3", "--seeds", "2", "--jobs", "1")
 

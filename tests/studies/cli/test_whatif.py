@@ -12,7 +12,7 @@ from studies.presets import scenario_tables
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 from wirelessfl.config.scenario_file import from_tables
-from wirelessfl.planning import plan
+from wirelessfl.planning import participants, plan
 
 
 @pytest.fixture
@@ -39,12 +39,15 @@ def by_hand(asked, points):
     for axis, value in zip(asked.axes, points, strict=True):
         experiment = axis.of(experiment, value)
     demand = experiment.algorithm.demand(experiment.scenario.clients)
-    rounds = [
-        plan(replace(experiment, run=replace(experiment.run, seed=seed)), demand, number).allocation
-        for seed in asked.seeds
-        for number in range(asked.rounds)
-    ]
-    return [a.pruning_ratio.mean() for a in rounds], [float(a.bandwidth_price) for a in rounds]
+    ratios, prices = [], []
+    for seed in asked.seeds:
+        drop = replace(experiment, run=replace(experiment.run, seed=seed))
+        for number in range(asked.rounds):
+            here = participants(drop, number)
+            allocation = plan(drop, demand.restricted_to(here), number, here).allocation
+            ratios.append(allocation.pruning_ratio[here].mean())
+            prices.append(float(allocation.bandwidth_price))
+    return ratios, prices
 
 
 GRIDS = {
@@ -118,6 +121,23 @@ def test_open_loop_power_over_drops_is_swept_as_it_is_planned(rate_model):
             asked, [axis.values[place] for axis, place in zip(asked.axes, index, strict=True)]
         )
         np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
+
+
+@pytest.mark.parametrize("preset", ["physical", "digits"])
+def test_the_participants_of_every_round_alone_are_planned_for(preset):
+    tables = scenario_tables(preset)
+    asked = Sweep(
+        {**tables, "run": {**tables.get("run", {}), "participants": 3}},
+        (Vary.parse("scenario.clients=5,12"), Vary.parse("scenario.bandwidth_hz=3e6,6e6")),
+        draws=4,
+    )
+    found = asked.run()
+    for index in np.ndindex(2, 2):
+        ratios, prices = by_hand(
+            asked, [axis.values[place] for axis, place in zip(asked.axes, index, strict=True)]
+        )
+        np.testing.assert_allclose(found.measured["mean_ratio"][index], ratios, rtol=1e-9)
+        np.testing.assert_allclose(found.measured["bandwidth_price"][index], prices, rtol=1e-6)
 
 
 def test_fields_of_the_allocator_are_swept_too():
@@ -247,7 +267,7 @@ BAD = {
         ["scenario.distance_range_m=1:2:2"],
         ["scenario.distance_range_m", "two numbers"],
     ),
-    "words": (["scenario.deadline_s=soon"], ["scenario.deadline_s", "numbers", "soon"]),
+    "words": (["scenario.deadline_s=soon"], ["scenario.deadline_s", "number", "soon"]),
     "half a range": (
         ["scenario.deadline_s=0.01:0.02"],
         ["scenario.deadline_s", "start:stop:count"],

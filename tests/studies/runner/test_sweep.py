@@ -115,6 +115,7 @@ def test_a_failing_run_is_named_in_one_line_and_the_others_go_on(study, tmp_path
     assert folder_of(second, tmp_path).joinpath("summary.json").exists()
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_rounds_as_one_thread(study, tmp_path):
     experiments = all_of(study.experiments("small"))
     sweep_here(experiments, tmp_path / "thread")
@@ -163,6 +164,7 @@ def free(lock):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )

@@ -52,13 +52,15 @@ def _dummies(monkeypatch):
             "scenario",
             "cpu_hz",
             "fast",
-            "cpu_hz must be a number or a list of numbers, one per client, got 'fast",
+            "cpu_hz must be a number, a list of numbers, one per client, a range a:b or log:a:b, or uniform(a, b), "
+            "log-uniform(a, b) or choice(a, b, ...), got 'fast",
         ),
         (
             "scenario",
             "cpu_hz",
             [1e9, "x"],
-            "cpu_hz must be a number or a list of numbers, one per client, got [",
+            "cpu_hz must be a number, a list of numbers, one per client, a range a:b or log:a:b, or uniform(a, b), "
+            "log-uniform(a, b) or choice(a, b, ...), got [",
         ),
         ("scenario", "cpu_hz", [1e9, 2e9], "cpu_hz must hold 10 values (scenario.clients), got 2"),
         ("scenario", "cpu_hz", [], "cpu_hz must hold 10 values (scenario.clients), got 0"),
@@ -73,7 +75,7 @@ def _dummies(monkeypatch):
             "scenario",
             "transmit_power_dbm",
             "28",
-            "transmit_power_dbm must be a number or a list of numbers, one",
+            "transmit_power_dbm must be a number, a list of numbers, one",
         ),
         (
             "scenario",
@@ -86,7 +88,8 @@ def _dummies(monkeypatch):
             "scenario",
             "distance_m",
             "far",
-            "distance_m must be a number or a list of numbers, one per client, g",
+            "distance_m must be a number, a list of numbers, one per client, a range a:b or log:a:b, or uniform(a, b), "
+            "log-uniform(a, b) or choice(a, b, ...), got 'far'",
         ),
         (
             "scenario",

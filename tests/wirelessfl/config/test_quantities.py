@@ -3,9 +3,9 @@
 import pytest
 
 from studies.views.whatif.vary import Vary
-from wirelessfl.config.quantities import parse_quantity
 from wirelessfl.config.scenario_file import from_tables, parse_setting
 from wirelessfl.errors import InputError
+from wirelessfl.units import parse_quantity
 
 
 @pytest.mark.parametrize(

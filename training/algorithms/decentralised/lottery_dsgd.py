@@ -8,6 +8,7 @@ from training.decentralised.lottery import Lottery, ThresholdData
 from training.decentralised.trainer import PeerBased
 from training.engine.local_sgd import LocalSgd
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
+from wirelessfl.text import in_full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ class LotteryDsgd(SparsePayload, LocalSgd, PeerBased):
         check_number("training.keep_ratio", self.keep_ratio, above=0, at_most=1)
         check_number("training.prune_share", self.prune_share, above=0)
         if self.prune_share >= 1:
-            raise InputError(f"training.prune_share must be below 1, got {self.prune_share:g}")
+            raise InputError(
+                f"training.prune_share must be below 1, got {in_full(self.prune_share)}"
+            )
         check_number("training.accuracy_threshold", self.accuracy_threshold, at_least=0, at_most=1)
         check_choice("training.threshold_on", self.threshold_on, get_args(ThresholdData))
         check_count("training.threshold_samples", self.threshold_samples)

@@ -57,13 +57,13 @@ class FedAlt(ImportancePruned):
             if self.personal_learning_rate is None
             else self.personal_learning_rate,
             stream="batches/personal",
+            **self.optimisation,
         )
         shared = Train(
-            part="shared", steps=self.shared_steps, learning_rate=rate, stream="batches/shared"
+            part="shared",
+            steps=self.shared_steps,
+            learning_rate=rate,
+            stream="batches/shared",
+            **self.optimisation,
         )
-        return ServerMethod(
-            task=self.task,
-            program=(personal, *self.pruning(), shared),
-            personalised=True,
-            count_mask_bits=self.count_mask_bits,
-        )
+        return self.personalised((personal, *self.pruning(), shared))

@@ -1,6 +1,8 @@
 """Federated averaging of the whole model (McMahan et al. 2017)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from training.engine.local_sgd import LocalSgd
 from training.server.method import ServerMethod
@@ -23,6 +25,9 @@ class FedAvg(LocalSgd, ServerBased):
         weighted: Whether n_k are the samples of client k; otherwise all n_k are 1.
     """
 
+    carries_state: ClassVar[bool] = True
+    runs_with: ClassVar[Mapping[str, str]] = {"allocation.method": "min-latency"}
+
     weighted: bool = True
 
     @property
@@ -35,4 +40,5 @@ class FedAvg(LocalSgd, ServerBased):
             count_mask_bits=False,
             prunable=False,
             weighted=self.weighted,
+            upload=self.upload,
         )

@@ -47,10 +47,6 @@ class FedSim(ImportancePruned):
             learning_rate=self.learning_rate,
             personal_learning_rate=self.personal_learning_rate,
             stream="batches/shared",
+            **self.optimisation,
         )
-        return ServerMethod(
-            task=self.task,
-            program=(*self.pruning(), both),
-            personalised=True,
-            count_mask_bits=self.count_mask_bits,
-        )
+        return self.personalised((*self.pruning(), both))

@@ -40,10 +40,12 @@ class PruningOnly(ImportancePruned):
             steps=self.local_steps,
             learning_rate=self.learning_rate,
             stream="batches/shared",
+            **self.optimisation,
         )
         return ServerMethod(
             task=self.task,
             program=(*self.pruning(), train),
             personalised=False,
             count_mask_bits=self.count_mask_bits,
+            upload=self.upload,
         )

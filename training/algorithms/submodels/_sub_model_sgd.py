@@ -8,6 +8,7 @@ from training.submodels.bandit import Bandit
 from training.submodels.ratios import FilterRatios
 from training.submodels.trainer import SubModelBased
 from wirelessfl.errors import InputError
+from wirelessfl.text import in_full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,4 +32,4 @@ class SubModelSgd(LocalSgd, SubModelBased):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.momentum >= 1:
-            raise InputError(f"training.momentum must be below 1, got {self.momentum:g}")
+            raise InputError(f"training.momentum must be below 1, got {in_full(self.momentum)}")

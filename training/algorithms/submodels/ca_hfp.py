@@ -7,7 +7,7 @@ from training.algorithms.submodels._sub_model_sgd import SubModelSgd
 from training.engine.program import Accumulate, Program
 from training.submodels.method import Reconstruct, SubModelMethod
 from training.submodels.scores import FilterScore
-from wirelessfl.errors import check_choice
+from wirelessfl.errors import InputError, check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,11 @@ class CaHfp(SubModelSgd):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("training.reconstruct", self.reconstruct, get_args(Reconstruct))
+        if self.optimizer.adaptive and (self.score.uses_gradient or self.score.uses_curvature):
+            raise InputError(
+                f"training.optimizer must be 'sgd' with training.score {self.score.score!r}, whose "
+                f"estimates take steps for gradients, got {self.optimizer.optimizer!r}"
+            )
 
     @property
     def method(self) -> SubModelMethod:

@@ -7,6 +7,7 @@ from training.submodels.fusion import Fusion
 from training.submodels.method import SubModelMethod
 from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_number
+from wirelessfl.text import in_full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Dapperfl(Fedmp):
         if self.feature_penalty and getattr(model, "feature_layer", None) is None:
             raise InputError(
                 f"training.feature_penalty must be 0 for model {self.task.model!r}, which names no "
-                f"feature_layer, got {self.feature_penalty:g}"
+                f"feature_layer, got {in_full(self.feature_penalty)}"
             )
 
     @property

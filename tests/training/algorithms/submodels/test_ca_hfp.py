@@ -40,7 +40,7 @@ def test_fields_reach_the_program():
     assert CaHfp(
         local_steps=7, **fields, score=FilterScore(score="l1", curvature="exact-fisher")
     ).method.program == (train,)
-    assert CaHfp(learning_rate=0.1, momentum=0.9).method.effective_rate == pytest.approx(1.0)
+    assert CaHfp(learning_rate=0.1, momentum=0.9).method.effective_rate(0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("score", ["curvature", "l1"])

@@ -1,16 +1,18 @@
 """A varied field of an experiment and its values, parsed from the command line."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wirelessfl.config.quantities import parse_quantity
+from wirelessfl.config import toml
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
+from wirelessfl.units import parse_quantity
 
-MOST_VALUES = 10_000
+MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,20 @@ class Axis:
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values
         )
 
+    @property
+    def logarithmic(self) -> bool:
+        """True if the values are at least three numbers above 0 with a constant ratio."""
+        if not self.numeric or len(self.values) < 3 or min(self.values) <= 0:
+            return False
+        steps = np.diff(np.log(np.array(self.values, dtype=np.float64)))
+        return bool(np.allclose(steps, steps[0], rtol=1e-6) and steps[0] != 0)
+
     @classmethod
-    def parse(cls, text: str) -> "Axis":
+    def parse(cls, text: str, sections: Sequence[str] = SECTIONS) -> "Axis":
         """Parse `section.field=VALUES`.
 
         Args:
+            sections: The sections whose fields may be varied.
             text: VALUES is `start:stop:count`, `log:start:stop:count` (ends included) or a list
                 `a,b,...` of numbers with or without a unit, words, booleans or TOML arrays.
 
@@ -61,7 +72,7 @@ class Axis:
                 "--vary must be section.field=start:stop:count, log:start:stop:count or a,b,..., "
                 f"got {text!r}"
             )
-        check_choice("--vary section", section, SECTIONS)
+        check_choice("--vary section", section, sections)
         return cls(section, field, _values(f"{section}.{field}", given.strip()))
 
     @classmethod
@@ -133,7 +144,7 @@ def _item(name: str, text: str) -> Any:
     if quantity is not None:
         return quantity
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return toml.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if not text:
             raise InputError(f"{name} must be a list without empty items") from None

@@ -1,0 +1,1 @@
+"""Checks where foreign input, plug-ins and the user reach the program."""
