@@ -15,6 +15,7 @@ from studies.runner.observed_run import run_in_folder, run_in_memory
 from studies.views.run.progress import ProgressLine, in_notebook
 from wirelessfl import plugins
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.border import gate
 from wirelessfl.config.objects import local_plugin, registered, tables_from_objects
 from wirelessfl.config.scenario_file import Tables, from_tables, to_tables
 from wirelessfl.errors import InputError
@@ -202,7 +203,7 @@ def allocate(scenario: Source) -> Allocation:
     """
     experiment = read(scenario)
     participates = participants(experiment, 0)
-    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    demand = gate.first_demand(experiment.algorithm, experiment.scenario.clients)
     return plan(
         experiment, demand.restricted_to(participates), participates=participates
     ).allocation

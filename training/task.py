@@ -1,5 +1,6 @@
 """The learning task: a data set, its division over clients, a model."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,6 +17,7 @@ from training.structure.form import Form
 from training.structure.personal import NONE, Personal
 from training.structure.shapes import check_known, known_form, known_shapes
 from wirelessfl import plugins
+from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -36,6 +38,8 @@ Pixels = Literal["standardised", "symmetric"]
 
 SIZED = ("iid", "dirichlet")  # partitions in which numbers of samples can be log-normal
 UNLABELLED = ("iid", "natural")  # partitions that need no classes
+# Bytes of a model and of its training for each value of an input.
+_BYTES_PER_INPUT = 4000
 SAMPLES = ("train_samples", "test_samples")
 
 
@@ -168,10 +172,21 @@ class Task:
         data = known_form(self.dataset) or self._card_form
         form = replace(data, width=self.width, without=self.without)
         if data.input_shape is not None:
-            form = replace(form, input_shape=self._framed(data.input_shape))
+            shape = self._framed(data.input_shape)
+            form = replace(form, input_shape=shape)
             if known_shapes(self.model, form) is None:
+                self._check_size(shape)
                 check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
+
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that take more memory than the budget, or models for them."""
+        rows = sum(size or 0 for size in (self._card.train, self._card.test)) if self._card else 0
+        check_budget(
+            f"training.image_channels and training.image_size: {rows} images of shape {shape}",
+            "bytes",
+            (rows + _BYTES_PER_INPUT) * math.prod(shape),
+        )
 
     def input_files(self, data_root: Path | None) -> dict[str, Path]:
         """The files of the data set.

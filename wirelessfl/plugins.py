@@ -200,6 +200,13 @@ def name_of(plugin: type) -> str:
     return registered
 
 
+def own_folders() -> tuple[str, ...]:
+    """Folders of the packages of this distribution."""
+    root = Path(__file__).resolve().parents[1]
+    packages = {"wirelessfl", *(package.partition(".")[0] for package in KINDS.values())}
+    return tuple(f"{root / package}{os.sep}" for package in sorted(packages))
+
+
 def _sources(kind: str) -> dict[str, Callable[[], Any]]:
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
@@ -310,7 +317,13 @@ def _from_file(kind: str, file: Path) -> Any:
 
 
 def _from_entry_point(entry: Any) -> Any:
-    plugin = entry.load()
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise InputError(
+            f"plug-in {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
+        ) from error
     if isinstance(plugin, type):
         cast(Any, plugin).__plugin_name__ = entry.name
     return plugin
@@ -326,8 +339,9 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:
         raise InputError(
-            f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}"
+            f"plug-in file {file} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
         ) from error
     return module

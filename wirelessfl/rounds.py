@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.batched_runs import TrainedRun
+from wirelessfl.border import gate
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
-from wirelessfl.protocols import Trainer
+from wirelessfl.protocols import Algorithm, Trainer
 from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
@@ -83,7 +84,9 @@ def run_rounds(
     _, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
     on_start()
     folder.clear_summary()
-    keeper = _Keeper(folder, settings, partial(_checkpoint, trainer, identity, files))
+    keeper = _Keeper(
+        folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
+    )
     progress = RunProgress.of(folder.each_record())
     ended = progress.ended(settings)
     interrupted: str | None = None
@@ -106,10 +109,14 @@ def run_rounds(
 
 
 def _checkpoint(
-    trainer: Trainer | NoTraining, identity: str, inputs: Contents, done: "_RoundDone"
+    algorithm: Algorithm,
+    trainer: Trainer | NoTraining,
+    identity: str,
+    inputs: Contents,
+    done: "_RoundDone",
 ) -> Checkpoint:
     """The complete state after a round."""
-    arrays = {**trainer.pack(done.state), **done.backlog.pack()}
+    arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
     return Checkpoint(done.record.round, done.record.clock_s, arrays, identity, inputs)
 
 
@@ -236,18 +243,26 @@ def _round(
 ) -> _RoundDone:
     """Run one round, see `run_round`."""
     scenario = experiment.scenario
+    algorithm = experiment.algorithm
     began = time.perf_counter()
     participates, planned, timing = simulate_round(
-        experiment, trainer.demand(state), backlog, round_index
+        experiment,
+        gate.demand(algorithm, trainer, state, scenario.clients),
+        backlog,
+        round_index,
     )
     _check_finishes(scenario, planned, timing, round_index)
     simulated = time.perf_counter()
-    state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
+    state, metrics = gate.step(
+        algorithm,
+        trainer,
+        state,
+        planned.allocation.pruning_ratio,
+        delivery(scenario, timing, participates),
     )
     trained = time.perf_counter()
     due = evaluation_due(experiment.run, round_index + 1, clock_s + timing.round_s)
-    accuracy = trainer.evaluate(state) if due else None
+    accuracy = gate.accuracy(algorithm, trainer, state) if due else None
     wall_s = {
         "network_s": simulated - began,
         "training_s": trained - simulated,

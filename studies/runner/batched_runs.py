@@ -12,6 +12,7 @@ from typing import Any, cast
 from studies.runner.single_run import finish, is_complete, opened, run_lock, runtime_of
 from studies.views.run.figures import draw_run
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
+from wirelessfl.border import gate
 from wirelessfl.cell.vectorised import beyond_formula
 from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents
 from wirelessfl.errors import InputError
@@ -119,7 +120,9 @@ def _trained(experiments: Sequence[Experiment], data_root: Path | None) -> Any:
     if not experiments:
         return ()
     for experiment in experiments:
-        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+        check_feasible(
+            experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients)
+        )
     runs = [
         StackedRun(
             algorithm=experiment.algorithm,

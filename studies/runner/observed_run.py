@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.report.results import Run
 from studies.runner.single_run import check_same_experiment, is_complete
+from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import experiment_hash, input_contents, read_tables, to_toml
 from wirelessfl.errors import InputError
@@ -95,7 +96,7 @@ def run_in_folder(
             try:
                 write_atomically(folder.experiment_file, toml.encode())
                 _rounds(experiment, trainer, folder, inputs, callbacks, stop, notify)
-            except InputError:
+            except (InputError, OSError):
                 if not resumed:
                     folder.remove_unused()
                 raise
@@ -107,13 +108,16 @@ def _trainer(experiment: Experiment, data_root: Path | None) -> Iterator[Trainer
     """The trainer of an experiment that can start, closed at the end."""
     clients = experiment.scenario.clients
     settings = experiment.run
-    demand = experiment.algorithm.demand(clients)
+    demand = gate.first_demand(experiment.algorithm, clients)
     check_before_start(experiment, demand)
     if not settings.train:
         yield NoTraining(demand)
         return
-    trainer = experiment.algorithm.trainer(
-        clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
+    trainer = gate.trainer(
+        experiment.algorithm,
+        clients=clients,
+        seed=settings.seed,
+        runtime=settings.runtime(data_root),
     )
     try:
         yield trainer

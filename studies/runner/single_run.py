@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.views.run.figures import draw_run
+from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import (
     LENGTH,
@@ -151,7 +152,7 @@ def finish(
     inputs = input_contents(experiment, data_root)
     created = not path.exists()
     folder = opened(path, experiment, inputs)
-    check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+    check_feasible(experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients))
     try:
         trainer = _trainer(experiment, data_root, whole_machine)
         try:
@@ -216,10 +217,12 @@ def _trainer(
 ) -> Trainer | NoTraining:
     clients = experiment.scenario.clients
     if not experiment.run.train:
-        return NoTraining(experiment.algorithm.demand(clients))
+        return NoTraining(gate.first_demand(experiment.algorithm, clients))
     own = experiment.run.runtime(data_root)
     runtime = own if whole_machine else runtime_of(experiment, data_root)
-    return experiment.algorithm.trainer(clients=clients, seed=experiment.run.seed, runtime=runtime)
+    return gate.trainer(
+        experiment.algorithm, clients=clients, seed=experiment.run.seed, runtime=runtime
+    )
 
 
 @contextmanager

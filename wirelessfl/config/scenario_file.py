@@ -19,6 +19,8 @@ from typing import Any
 import tomli_w
 
 from wirelessfl import plugins
+from wirelessfl.border.gate import inside
+from wirelessfl.config import toml
 from wirelessfl.config.fields import (
     build,
     check_key,
@@ -38,6 +40,7 @@ from wirelessfl.values import Scenario
 Tables = dict[str, dict[str, Any]]
 SECTIONS = ("scenario", "channel", "allocation", "training", "run")
 INPUTS = "inputs"
+MOST_BYTES = 1 << 28  # of a scenario file: a million clients with values of their own
 SELECTORS = {
     "channel": ("model", "channels"),
     "allocation": ("method", "allocators"),
@@ -64,7 +67,11 @@ def read_tables(path: Path) -> Tables:
         InputError: The file cannot be read or is not TOML, or a section is unknown.
     """
     try:
-        tables = check_sections(tomllib.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"scenario file {path} must have at most {MOST_BYTES} bytes")
+        tables = check_sections(toml.loads(content.decode()))
     except OSError as error:
         raise InputError(f"scenario file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -130,7 +137,7 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     if section not in SECTIONS:
         raise InputError(f"section [{section}] is not known{hint_at(section, SECTIONS)}")
     try:
-        return section, field, tomllib.loads(f"value = {value.strip()}")["value"]
+        return section, field, toml.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return section, field, value.strip()
 
@@ -362,7 +369,9 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 def _plugin(section: str, table: dict[str, Any]) -> Any:
     key = SELECTORS[section][0]
     fields = {field: value for field, value in table.items() if field != key}
-    return build(plugin_class(section, table.get(key, DEFAULTS[section])), section, fields)
+    plugin = plugin_class(section, table.get(key, DEFAULTS[section]))
+    with inside(SELECTORS[section][1].removesuffix("s"), plugin):
+        return build(plugin, section, fields)
 
 
 def plugin_class(section: str, name: Any) -> Any:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from studies.presets import preset_files, scenario_tables
 from wirelessfl import plugins
+from wirelessfl.border import gate
+from wirelessfl.border.budget import check_budget
 from wirelessfl.cell.closed_form import full_band_snr
 from wirelessfl.config.fields import build, hint_at
 from wirelessfl.config.scenario_file import (
@@ -28,6 +30,7 @@ from wirelessfl.units import linear_to_db
 from wirelessfl.values import Array, ChannelState, Scenario
 
 PERCENTILES = (5, 50, 95)
+_ROUND_EVENTS = 100  # work of a round next to that of a client in it
 NO_LINK_DB = 2000.0  # beyond any link; the smallest float has -3,077 dB
 SECTIONS = ("channel", "scenario")
 
@@ -184,9 +187,11 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int | None) -
     fields = dict(tables.get("channel", {}))
     model_name = fields.pop("model", DEFAULTS["channel"])
     model = build(plugin_class("channel", model_name), "channel", fields)
+    cause = f"--rounds {rounds} of {scenario.clients} clients"
+    check_budget(cause, "events", rounds * (_ROUND_EVENTS + scenario.clients))
     start = Streams(seed)
-    states = [model.sample(scenario, start.at(number)) for number in range(rounds)]
-    means = [model.mean_gain(scenario, start.at(number)) for number in range(rounds)]
+    states = [gate.sample(model, scenario, start.at(number)) for number in range(rounds)]
+    means = [gate.mean_gain(model, scenario, start.at(number)) for number in range(rounds)]
     known = {
         method: getattr(model, method)(scenario, start) if hasattr(model, method) else None
         for method in ("positions_m", "line_of_sight", "adjacency")
