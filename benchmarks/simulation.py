@@ -21,6 +21,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+# Leave out the folder of this file: there `import training` would find the benchmark of that name.
+sys.path.pop(0)
+
 import matplotlib.pyplot as plt
 import numpy as np
 import simpy

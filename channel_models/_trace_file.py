@@ -2,6 +2,7 @@
 
 import csv
 import math
+import stat
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -120,6 +121,8 @@ def stamp(file: str) -> tuple[int, int]:
         Time of change, nanoseconds, and size, bytes.
     """
     about = Path(file).stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise InputError(f"channel.file {file} must be a file")
     return about.st_mtime_ns, about.st_size
 
 

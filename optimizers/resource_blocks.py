@@ -11,9 +11,12 @@ from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
+from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_count
 
 Counts = NDArray[np.intp]
+_BLOCK_EVENTS = 30  # work of a block next to that of a client in it
+_PAIR_BYTES = 16  # of the dynamic program over pairs of numbers of blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class ResourceBlocks:
         Returns:
             The allocation, optimal to the block.
         """
+        self._check_size(problem)
         curve, first = _in_blocks(problem, self.blocks)
         kept = _kept(curve, self.blocks)
         worth = np.asarray(curve.weight)[..., None] * kept
@@ -68,6 +72,12 @@ class ResourceBlocks:
             allocation_of(curve, problem, band, self.blocks * following),
             deadline_price=np.where(active, curve.deadline_gain(band), 0.0).sum(axis=-1),
         )
+
+    def _check_size(self, problem: Problem) -> None:
+        cause = f"allocation.blocks = {self.blocks} for {problem.shape[-1]} clients"
+        check_budget(cause, "events", self.blocks * (_BLOCK_EVENTS + problem.shape[-1]))
+        if not _is_concave(problem):
+            check_budget(cause, "bytes", _PAIR_BYTES * self.blocks**2)
 
 
 def assign_blocks(value: ArrayLike) -> Counts:

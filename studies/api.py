@@ -1,35 +1,53 @@
-"""The Python interface: read an experiment, run it, load a run folder, list the plug-ins."""
+"""The Python interface: experiments, runs, allocations, sweeps and plug-ins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from studies.grid.comparison import Comparison
 from studies.grid.figures import draw_sweep
 from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
 from studies.report.results import Run
-from studies.runner.single_run import check_same_experiment, finish
+from studies.runner.observed_run import run_in_folder, run_in_memory
+from studies.views.run.progress import ProgressLine, in_notebook
 from wirelessfl import plugins
-from wirelessfl.config.scenario_file import (
-    Tables,
-    check_sections,
-    from_tables,
-    read_tables,
-    to_toml,
-)
+from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.border import gate
+from wirelessfl.config.objects import local_plugin, registered, tables_from_objects
+from wirelessfl.config.scenario_file import Tables, from_tables, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.records.run_folder import RunFolder, check_folder, write_atomically
+from wirelessfl.planning import participants, plan
+from wirelessfl.records.callbacks import Callback
+from wirelessfl.values import RoundRecord, Scenario
 
-__all__ = ["draw_sweep", "list_plugins", "load", "read", "run", "sweep"]
+__all__ = [
+    "allocate",
+    "compare",
+    "draw_sweep",
+    "list_plugins",
+    "load",
+    "read",
+    "register",
+    "run",
+    "simulate",
+    "sweep",
+]
+
+Source = Experiment | Scenario | str | Path | Mapping[str, Any]
 
 
-def read(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Experiment:
+def read(scenario: Source) -> Experiment:
     """Read an experiment.
 
     Args:
-        scenario: Name of a preset, path of a TOML file, or its tables (section -> field -> value).
+        scenario: Name of a preset, path of a TOML file, or sections: section -> table of fields, or
+            the object that the section makes (`Scenario`, `RunSettings`, an instance of a plug-in).
+            A plug-in may be named or given as a class. A `Scenario` alone has the other sections at
+            their defaults.
 
     Returns:
         The experiment with every field resolved.
@@ -42,55 +60,192 @@ def read(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Experiment:
         >>> wfl.read("digits").scenario.clients
         10
     """
+    if isinstance(scenario, Experiment):
+        return registered(scenario)
     return from_tables(tables_of(scenario))
 
 
-def tables_of(scenario: str | Path | Mapping[str, Mapping[str, Any]]) -> Tables:
-    """The tables of a scenario that is given by name, by path or as tables."""
+def tables_of(scenario: Source) -> Tables:
+    """The tables of a scenario in any of the forms that `read` takes."""
+    if isinstance(scenario, Experiment):
+        return to_tables(registered(scenario))
+    if isinstance(scenario, Scenario):
+        return tables_from_objects({"scenario": scenario})
     if isinstance(scenario, str | Path):
         return scenario_tables(scenario)
     if not isinstance(scenario, Mapping):
-        raise InputError(f"scenario must be a name, a path or tables, got {scenario!r}")
-    return check_sections(scenario)
+        raise InputError(
+            f"scenario must be a name, a path, tables or an experiment, got {scenario!r}"
+        )
+    return tables_from_objects(scenario)
 
 
 def run(
-    experiment: Experiment | str | Path | Mapping[str, Mapping[str, Any]],
-    out: str | Path,
+    experiment: Source,
+    out: str | Path | None = None,
     *,
+    rounds: int | None = None,
+    seed: int | None = None,
+    on_round: Callable[[RoundRecord], object] | None = None,
+    stop: Callable[[RoundRecord], bool] | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
     data_root: str | Path | None = None,
     notify: Callable[[str], None] = print,
 ) -> Run:
-    """Run an experiment in a folder, or continue where the run in that folder was interrupted.
+    """Run an experiment, in memory or in a folder.
 
     Args:
         experiment: The experiment, or anything that `read` takes.
-        out: The run folder; made when missing.
+        out: The run folder, made when missing; a run that was interrupted in it is continued. None:
+            the run stays in memory.
+        rounds: Number of rounds in place of `run.rounds`.
+        seed: Seed in place of `run.seed`.
+        on_round: Called with the record of each new round.
+        stop: Called with the record of each new round; true interrupts the run after that round.
+        callbacks: Callbacks, called in order.
+        progress: Whether to show the progress; None: in notebooks only.
         data_root: Folder of the data sets; the embedded digits need none.
         notify: Receives messages for the user, one line each.
 
     Returns:
-        The complete run.
+        The run.
 
     Raises:
         InputError: The experiment cannot be run, or the folder holds another one.
+
+    Example:
+        >>> import wirelessfl as wfl
+        >>> run = wfl.run({"run": {"train": False}}, rounds=3)
+        >>> len(run), run.series("latency_s").shape
+        (3, (3, 10))
     """
-    wanted = experiment if isinstance(experiment, Experiment) else read(experiment)
-    folder = Path(out)
-    check_folder("out", folder)
-    toml = to_toml(wanted)
-    root = None if data_root is None else Path(data_root)
-    if folder.exists() and any(folder.iterdir()):
-        stored = RunFolder.open(folder).experiment_file
-        check_same_experiment(wanted, read_tables(stored), f"out {folder}")
-        write_atomically(stored, to_toml(wanted, folder=folder).encode())
-    for line in finish(folder, toml, root, pictures=False, whole_machine=True):
-        notify(line)
-    return load(folder)
+    if out is not None and not isinstance(out, str | Path):
+        raise InputError(f"out must be a folder or None, got {out!r}; rounds=... sets the rounds")
+    called = list(callbacks)
+    for callback in called:
+        if not isinstance(callback, Callback):
+            raise InputError(f"callbacks must be of class wirelessfl.Callback, got {callback!r}")
+    if on_round is not None:
+        called.append(_OnRound(on_round))
+    if in_notebook() if progress is None else progress:
+        called.append(ProgressLine.here())
+    wanted = read(experiment)
+    settings = wanted.run
+    settings = settings if rounds is None else replace(settings, rounds=rounds)
+    settings = settings if seed is None else replace(settings, seed=seed)
+    wanted = replace(wanted, run=settings)
+    options: Any = {
+        "callbacks": called,
+        "stop": stop or (lambda record: False),
+        "data_root": None if data_root is None else Path(data_root),
+        "notify": notify,
+    }
+    return (
+        run_in_memory(wanted, **options)
+        if out is None
+        else run_in_folder(wanted, Path(out), **options)
+    )
+
+
+class _OnRound(Callback):
+    """A function of the records as a callback."""
+
+    def __init__(self, function: Callable[[RoundRecord], object]) -> None:
+        self._function = function
+
+    def on_round(self, record: RoundRecord) -> None:
+        """Call the function."""
+        self._function(record)
+
+
+def simulate(scenario: Source, *, rounds: int | None = None, seed: int | None = None) -> Run:
+    """Run channel, allocation and cell without training.
+
+    Args:
+        scenario: Anything that `read` takes.
+        rounds: Number of rounds in place of `run.rounds`.
+        seed: Seed in place of `run.seed`.
+
+    Returns:
+        The run, in memory.
+
+    Raises:
+        InputError: The experiment cannot start.
+
+    Example:
+        >>> import wirelessfl as wfl
+        >>> cell = wfl.simulate("digits", rounds=4)
+        >>> bool((cell.series("round_s") <= 0.025001).all())
+        True
+    """
+    experiment = read(scenario)
+    silent = replace(experiment, run=replace(experiment.run, train=False))
+    return run(silent, rounds=rounds, seed=seed, progress=False)
+
+
+def allocate(scenario: Source) -> Allocation:
+    """Allocate bandwidth and pruning ratios in the first round of a scenario.
+
+    Args:
+        scenario: Anything that `read` takes.
+
+    Returns:
+        The allocation of all clients, with prices; clients that do not participate get no band.
+
+    Raises:
+        InputError: The scenario is unknown or a field is invalid.
+
+    Example:
+        >>> import wirelessfl as wfl
+        >>> wfl.allocate("digits").pruning_ratio.shape
+        (10,)
+    """
+    experiment = read(scenario)
+    participates = participants(experiment, 0)
+    demand = gate.first_demand(experiment.algorithm, experiment.scenario.clients)
+    return plan(
+        experiment, demand.restricted_to(participates), participates=participates
+    ).allocation
+
+
+def compare(
+    runs: Mapping[str, Run] | Sequence[Run], *, to_accuracy: float | None = None
+) -> Comparison:
+    """Compare runs by their measures.
+
+    Args:
+        runs: Runs by label or in order; in order they are labelled by the fields that differ.
+        to_accuracy: Test accuracy in [0, 1] whose time, bits and energy are measured, or None.
+
+    Returns:
+        The comparison, with `rows`, `to_pandas` and `plot`.
+
+    Raises:
+        InputError: There is no run.
+    """
+    return Comparison.of(runs, to_accuracy)
+
+
+def register(kind: str, plugin: Any, name: str | None = None) -> str:
+    """Make a class of this process a plug-in.
+
+    Args:
+        kind: One of `wirelessfl.plugins.KINDS`.
+        plugin: The class.
+        name: Its name; that of the class if None, `MyNet` being `my-net`.
+
+    Returns:
+        The name, as scenario files use it.
+
+    Raises:
+        InputError: The class is no plug-in of this kind, or another one has the name.
+    """
+    return plugins.register(kind, plugin, name)
 
 
 def sweep(
-    scenario: str | Path | Mapping[str, Mapping[str, Any]],
+    scenario: Source,
     vary: Mapping[str, Any],
     *,
     seeds: int = 5,
@@ -104,7 +259,7 @@ def sweep(
     """Run a grid over any fields of a scenario, with several seeds per point.
 
     Args:
-        scenario: Name of a preset, path of a TOML file, or its tables.
+        scenario: Anything that `read` takes.
         vary: `section.field` -> values: a list, an array, or text as on the command line
             (`"15ms:35ms:5"`, `"exact,equal"`).
         seeds: Runs per point.
@@ -128,8 +283,13 @@ def sweep(
         ...     seeds=3,
         ... )
     """
+    tables = tables_of(scenario)
+    if jobs > 1 and (name := local_plugin(from_tables(tables))) is not None:
+        raise InputError(
+            f"jobs must be 1 with {name!r}, a class that other processes do not know; got {jobs}"
+        )
     result, failures = run_grid(
-        tables_of(scenario),
+        tables,
         vary,
         seeds=seeds,
         zipped=zipped,

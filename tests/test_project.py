@@ -1,8 +1,12 @@
 """Files of the project outside the code: version, licence, typing markers, supported Pythons."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import wirelessfl
 
@@ -46,3 +50,17 @@ def test_the_four_papers_are_cited():
         assert f"Cited as [{tag}]" in text("CITATION.cff")
     assert PROJECT["license"] == "Apache-2.0"
     assert text("LICENSE").lstrip().startswith("Apache License")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["allocation", "convex", "simulation", "training"])
+def test_a_benchmark_starts_from_anywhere(name, tmp_path):
+    """A file `training.py` lies beside it, the name of one of our packages."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: {name}.py")

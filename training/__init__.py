@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "training.data.card": ("Card",),
+    "training.data.dataset": ("Dataset",),
     "training.task": ("Task",),
     "training.engine.local_sgd": ("LocalSgd", "LocalSteps"),
     "training.engine.program": ("Accumulate", "Prune", "Train", "TrainMask", "TrainPruned"),

@@ -18,7 +18,7 @@ from wirelessfl.errors import InputError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
-from wirelessfl.values import Array, Delivery, StepMetrics
+from wirelessfl.values import Array, Delivery, MeanScore, StepMetrics
 
 
 class ClientPool:
@@ -118,7 +118,7 @@ class ClientPool:
             masked=masked,
         )
 
-    def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> float:
+    def accuracy(self, vector_of: Callable[[int], Vector], *, one_model: bool) -> MeanScore:
         """Mean over the clients of the accuracy of each client's model on its test samples.
 
         Clients are weighted as the task's `score_mean` says.
@@ -128,7 +128,7 @@ class ClientPool:
             one_model: Whether all models are the same: each test set is then evaluated once.
 
         Returns:
-            The mean of `Engine.evaluate`.
+            The mean of `Engine.evaluate`, with the accuracy of each client.
         """
         # The client whose accuracy stands for each client: the first one with the same test set.
         representative = list(range(self.clients))
@@ -140,8 +140,8 @@ class ClientPool:
         clients = sorted(set(representative))
         works = (EvaluationWork(client=k, vector=vector_of(k)) for k in clients)
         accuracy = dict(zip(clients, self.executor.evaluate(works), strict=True))
-        scores = [accuracy[client] for client in representative]
-        return float(np.average(scores, weights=self._score_weights))
+        scores = np.array([accuracy[client] for client in representative])
+        return MeanScore(float(np.average(scores, weights=self._score_weights)), scores)
 
     def check(self, pruning_ratio: Array, delivery: Delivery) -> Array:
         """Check the inputs of a round; see `check_round_inputs`.

@@ -1,6 +1,7 @@
 """Base class of training algorithms that are described by a method, as data."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -52,6 +53,8 @@ class MethodBased(ABC, Generic[M]):
     """
 
     trainer_type: ClassVar[TrainerType]
+    # Changes of the preset `digits` with which it trains, `section.field` -> value.
+    runs_with: ClassVar[Mapping[str, str]] = {}
 
     task: Task = field(default_factory=Task)
 

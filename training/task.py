@@ -1,5 +1,6 @@
 """The learning task: a data set, its division over clients, a model."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +19,7 @@ from training.engine.program import Program, in_epochs
 from training.structure.build import Form, check_fit, check_without
 from training.structure.personal import NONE, Personal
 from wirelessfl import plugins
+from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -32,6 +34,8 @@ Pixels = Literal["standardised", "symmetric"]
 
 SIZED = ("iid", "dirichlet")  # partitions in which numbers of samples can be log-normal
 UNLABELLED = ("iid", "natural")  # partitions that need no classes
+# Bytes of a model and of its training for each value of an input.
+_BYTES_PER_INPUT = 4000
 SAMPLES = ("train_samples", "test_samples")
 
 
@@ -50,8 +54,8 @@ class Task:
     reading.
 
     Attributes:
-        dataset: Name of the data set's plug-in.
-        model: Name of the model's plug-in.
+        dataset: Name of the data set's plug-in; in Python also a class.
+        model: Name of the model's plug-in; in Python also a class.
         partition: `iid`; `shards` of samples sorted by label; `labels`, exactly `labels_per_client`
             classes each; `dirichlet`, class fractions drawn with `dirichlet_alpha`; `natural`, as
             many of the data set's own clients (writers, blogs) as there are clients, drawn by the
@@ -117,8 +121,10 @@ class Task:
     personal: Personal = None
 
     def __post_init__(self) -> None:
-        plugins.load("datasets", self.dataset)
-        plugins.load("models", self.model)
+        for kind, field in (("datasets", "dataset"), ("models", "model")):
+            name = plugins.named(kind, getattr(self, field))  # a class is given a name
+            plugins.load(kind, name)
+            object.__setattr__(self, field, name)
         check_choice("training.partition", self.partition, get_args(Partition))
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
             check_count(f"training.{name}", getattr(self, name))
@@ -162,9 +168,19 @@ class Task:
         if self._card is None:
             return Form(width=self.width, without=self.without)
         shape, classes = self._framed(self._card.shape), self._card.classes
+        self._check_size(shape)
         form = Form(input_shape=shape, classes=classes, width=self.width, without=self.without)
         check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
+
+    def _check_size(self, shape: tuple[int, ...]) -> None:
+        """Refuse images that take more memory than the budget, or models for them."""
+        rows = sum(size or 0 for size in (self._card.train, self._card.test)) if self._card else 0
+        check_budget(
+            f"training.image_channels and training.image_size: {rows} images of shape {shape}",
+            "bytes",
+            (rows + _BYTES_PER_INPUT) * math.prod(shape),
+        )
 
     def input_files(self, data_root: Path | None) -> dict[str, Path]:
         """The files of the data set.

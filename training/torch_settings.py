@@ -26,6 +26,29 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Context in which products and convolutions of float32 values on CUDA use TF32, or do not.
+
+    Torch allows TF32 in convolutions unless it is told otherwise.
+
+    Args:
+        allowed: Whether TF32 is used.
+
+    Yields:
+        Nothing; the previous switches are restored at the end.
+    """
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
+
+
+@contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
     """Use operations that give the same bits every time inside the context.
 

@@ -30,7 +30,20 @@ _HOMES = {
     "wirelessfl.allocation.allocation": ("Allocation",),
     "wirelessfl.errors": ("InputError",),
     "optimizers": ("certify", "repair", "sensitivities", "solve", "what_if"),
-    "studies.api": ("draw_sweep", "list_plugins", "load", "read", "run", "sweep"),
+    "wirelessfl.records.callbacks": ("Callback", "scalars"),
+    "studies.api": (
+        "allocate",
+        "compare",
+        "draw_sweep",
+        "list_plugins",
+        "load",
+        "read",
+        "register",
+        "run",
+        "simulate",
+        "sweep",
+    ),
+    "studies.trackers.tensorboard": ("TensorBoard",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

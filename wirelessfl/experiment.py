@@ -8,7 +8,7 @@ from wirelessfl.graph import Graph
 from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime
 from wirelessfl.values import Scenario
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +29,21 @@ class RunSettings:
             or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
-        precision: Arithmetic of the training: float32, or bfloat16, which multiplies in bfloat16
-            where that is common (autocast).
+        precision: Arithmetic of the training: float32; tf32, in which CUDA multiplies float32
+            values with 10 bits of their fractions; or bfloat16, which multiplies in bfloat16 where
+            that is common (autocast).
         deterministic: Ask CUDA for operations that repeat bit for bit.
         participants: Number of clients that take part in a round, drawn anew in each; from 1 to
             `scenario.clients`. Not set: all clients.
+        stop_at_accuracy: Test accuracy at which the run ends, at most 1. Not set: no such end.
+        patience: Number of evaluations without a better accuracy after which the run ends; at
+            least 1. Not set: no such end.
+        max_simulated_s: Simulated time in s after which the run ends with an evaluation; above 0.
+            Not set: no such end.
+        max_wall_s: Wall-clock time in s after which the run is interrupted with a checkpoint; above
+            0. Each resumption starts anew. Not set: no limit.
+        keep_best: Keep the state of the round with the highest accuracy in addition to the last
+            checkpoints.
 
     Raises:
         InputError: A value is outside its limits.
@@ -51,6 +61,11 @@ class RunSettings:
     precision: str = "float32"
     deterministic: bool = False
     participants: int | None = None
+    stop_at_accuracy: float | None = None
+    patience: int | None = None
+    max_simulated_s: float | None = None
+    max_wall_s: float | None = None
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rounds", "eval_every", "checkpoint_every"):
@@ -58,8 +73,23 @@ class RunSettings:
         for name in ("seed", "workers", "stack"):
             check_count(f"run.{name}", getattr(self, name), at_least=0)
         check_choice("run.precision", self.precision, PRECISIONS)
+        if self.precision == "tf32" and self.device == "cpu":
+            raise InputError("run.precision must not be 'tf32' with run.device 'cpu', got 'tf32'")
         if self.participants is not None:
             check_count("run.participants", self.participants)
+        if self.stop_at_accuracy is not None:
+            check_number("run.stop_at_accuracy", self.stop_at_accuracy, at_most=1)
+        if self.patience is not None:
+            check_count("run.patience", self.patience)
+        for name in ("max_simulated_s", "max_wall_s"):
+            if getattr(self, name) is not None:
+                check_number(f"run.{name}", getattr(self, name), above=0)
+
+    @property
+    def ends_early(self) -> bool:
+        """True if the run may end before `rounds` rounds are recorded."""
+        limits = (self.stop_at_accuracy, self.patience, self.max_simulated_s)
+        return any(limit is not None for limit in limits)
 
     def runtime(self, data_root: Path | None) -> Runtime:
         """Execution settings of the training.

@@ -11,12 +11,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.border.budget import check_budget
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
 
 GRAPHS = ("erdos-renyi", "ring", "complete", "given")
 TRIES = 1000  # most draws of an Erdos-Renyi graph until it is connected
+# Memory of a pair of agents in all matrices of a round, and of an edge of a random graph.
+_PAIR_BYTES = 40
+_EDGE_BYTES = 400
 NAMED = 10  # most agents that an error line names
 
 
@@ -83,11 +87,8 @@ class Graph:
 def _adjacency_matrix(graph: Graph, clients: int, seed: int) -> NDArray[np.bool_]:
     matrix: NDArray[np.bool_]
     if graph.adjacency is None:
-        import networkx  # slow to import, and most runs have a server
-
-        matrix = networkx.to_numpy_array(
-            _drawn(graph, clients, seed), nodelist=range(clients), dtype=np.bool_
-        )
+        _check_size(graph, clients)
+        matrix = _made(graph, clients, seed)
     else:
         matrix = np.array(graph.adjacency, dtype=np.bool_)
         if len(matrix) != clients:
@@ -98,13 +99,35 @@ def _adjacency_matrix(graph: Graph, clients: int, seed: int) -> NDArray[np.bool_
     return matrix
 
 
+def _check_size(graph: Graph, clients: int) -> None:
+    """Refuse a graph whose pairs of agents, or whose edges, take more memory than the budget."""
+    edges = graph.edge_probability * clients**2 / 2 if graph.graph == "erdos-renyi" else 0.0
+    check_budget(
+        f"graph of scenario.clients = {clients} agents",
+        "bytes",
+        _PAIR_BYTES * clients**2 + _EDGE_BYTES * edges,
+    )
+
+
+def _made(graph: Graph, clients: int, seed: int) -> NDArray[np.bool_]:
+    if graph.graph == "complete" or clients < 3:  # which is the only connected graph of two
+        return ~np.eye(clients, dtype=np.bool_)
+    if graph.graph == "ring":
+        after = np.roll(np.eye(clients, dtype=np.bool_), 1, axis=1)
+        return after | after.T
+    import networkx  # slow to import, and most runs have a server
+
+    drawn = _drawn(graph, clients, seed)
+    return np.asarray(networkx.to_numpy_array(drawn, nodelist=range(clients), dtype=np.bool_))
+
+
 def _drawn(graph: Graph, clients: int, seed: int) -> Any:
     import networkx
 
-    if graph.graph == "complete" or clients < 3:  # which is the only connected graph of two
-        return networkx.complete_graph(clients)
-    if graph.graph == "ring":
-        return networkx.cycle_graph(clients)
+    if 1.0 - graph.edge_probability == 1.0:  # its logarithm is 0 in the draw
+        raise InputError(
+            f"edge_probability must be above 1e-16, got {in_full(graph.edge_probability)}"
+        )
     rng = Streams(seed).generator("graph")
     for _ in range(TRIES):
         drawn = networkx.fast_gnp_random_graph(

@@ -10,13 +10,20 @@ from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import AllocationProblem, Problem
+from wirelessfl.border import gate
+from wirelessfl.border.budget import check_budget
 from wirelessfl.cell import closed_form as formula
+from wirelessfl.cell.work import check_work
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Allocator
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
+
+# Bytes of a record in `rounds.jsonl`, and of each client in it.
+_RECORD_BYTES = 500
+_CLIENT_BYTES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,23 +117,15 @@ def plan(
         The plan; clients that do not participate get no band and ratio 0.
 
     Raises:
-        InputError: The allocator gave a fraction or ratio outside [0, 1].
+        InputError: Channel model or allocator fail, or return invalid values.
     """
-    channel = experiment.channel.sample(
-        experiment.scenario, Streams(experiment.run.seed, round_index)
+    channel = gate.sample(
+        experiment.channel, experiment.scenario, Streams(experiment.run.seed, round_index)
     )
     if participates is not None:
         channel = replace(channel, participants=int(participates.sum()))
     problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    allocation = _solve(experiment.allocator, problem, participates)
-    for name in ("bandwidth_fraction", "pruning_ratio"):
-        values = getattr(allocation, name)
-        bad = ~((values >= 0) & (values <= 1.0 + 1e-9))
-        if bad.any():
-            raise InputError(
-                f"allocation.method gave {name} {values[bad][0]:g}, which must be within 0 and 1"
-            )
-    return PlannedRound(channel, problem, allocation)
+    return PlannedRound(channel, problem, _solve(experiment.allocator, problem, participates))
 
 
 def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
@@ -156,8 +155,8 @@ def _solve(
 ) -> Allocation:
     """Solve the problem of the participants alone, and expand the allocation to all clients."""
     if participates is None or participates.all():
-        return allocator.solve(problem)
-    solved = allocator.solve(problem_of(problem, participates))
+        return gate.solve(allocator, problem)
+    solved = gate.solve(allocator, problem_of(problem, participates))
     defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,
@@ -175,8 +174,9 @@ def _solve(
 def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     """Plan the first round and refuse an experiment that could not run to its end.
 
-    Three causes are known before the start: no client can meet the deadline, the allocator refuses
-    the problem, or the channel does not reach the last round.
+    Four causes are known before the start: no client can meet the deadline, the allocator refuses
+    the problem, the channel does not reach the last round, or a round or the records exceed the
+    budget of `wirelessfl.border.budget`.
 
     Args:
         experiment: Experiment to check.
@@ -189,12 +189,28 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
         InputError: One of these causes is present.
     """
     check_feasible(experiment, demand)
+    _check_records(experiment)
     participates = participants(experiment, 0)
-    first = plan(experiment, demand.restricted_to(participates), participates=participates)
-    experiment.channel.sample(
-        experiment.scenario, Streams(experiment.run.seed, experiment.run.rounds - 1)
+    asked = demand.restricted_to(participates)
+    first = plan(experiment, asked, participates=participates)
+    check_work(
+        experiment.scenario, first.channel, asked, first.allocation, first.allocation.latency_s
+    )
+    gate.sample(
+        experiment.channel,
+        experiment.scenario,
+        Streams(experiment.run.seed, experiment.run.rounds - 1),
     )
     return first
+
+
+def _check_records(experiment: Experiment) -> None:
+    clients = experiment.run.participants or experiment.scenario.clients
+    check_budget(
+        f"run.rounds = {experiment.run.rounds} with records of {clients} clients each",
+        "bytes",
+        experiment.run.rounds * (_RECORD_BYTES + clients * _CLIENT_BYTES),
+    )
 
 
 def check_feasible(experiment: Experiment, demand: Demand) -> None:

@@ -4,13 +4,15 @@ A file `equal_common.py` at any depth below the package of its kind is the plug-
 it offers a class or function of the same name, case and underscores aside (`EqualCommon`). A study
 is the module itself. Files and folders that start with an underscore are shared parts. Plug-ins
 from outside come from entry points `wirelessfl.<kind>` or from files `<kind>/<name>.py` in the
-folder that the environment variable WIRELESSFL_PLUGINS names.
+folder that the environment variable WIRELESSFL_PLUGINS names. Classes of a notebook or script are
+registered in its process.
 """
 
 import ast
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -29,6 +31,14 @@ KINDS = {
     "datasets": "training.datasets",
     "studies": "studies.papers",
 }
+NEEDED = {  # attributes of the classes of a kind
+    "channels": ("sample", "mean_gain"),
+    "allocators": ("solve",),
+    "algorithms": ("demand", "trainer"),
+    "models": ("input_shape", "classes"),
+    "datasets": ("load",),
+}
+_local: dict[str, dict[str, Any]] = {}  # kind -> name -> class of this process
 
 
 def names(kind: str) -> list[str]:
@@ -85,6 +95,74 @@ def _check_known(kind: str, name: str, known: Iterable[str]) -> None:
         raise InputError(f"{singular} {name!r} is not known{hint}")
 
 
+def register(kind: str, plugin: Any, name: str | None = None) -> str:
+    """Make a class of this process a plug-in, such as one that is defined in a notebook.
+
+    Other processes do not know it. A class that is registered again replaces the earlier one.
+
+    Args:
+        kind: One of `KINDS`.
+        plugin: The class, with what plug-ins of its kind have.
+        name: Its name; that of the class if None, `MyNet` being `my-net`.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: The kind is unknown, the class lacks an attribute of its kind, or another
+            plug-in has the name.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    called = getattr(plugin, "__name__", repr(plugin))
+    if not callable(plugin):
+        raise InputError(f"a plug-in of kind {kind} must be a class, got {plugin!r}")
+    for attribute in NEEDED.get(kind, ()):
+        if not hasattr(plugin, attribute):
+            raise InputError(f"class {called} of kind {kind} must have {attribute!r}")
+    chosen = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "-", called).lower()
+    if chosen not in _local.get(kind, {}) and chosen in _sources(kind):
+        raise InputError(
+            f"class {called} must have another name: {chosen!r} is an installed plug-in of kind "
+            f"{kind}"
+        )
+    _local.setdefault(kind, {})[chosen.replace("_", "-")] = plugin
+    return chosen.replace("_", "-")
+
+
+def named(kind: str, plugin: Any) -> str:
+    """Name of a plug-in that is given by name or as a class, which is registered if necessary.
+
+    Args:
+        kind: One of `KINDS`.
+        plugin: A name or a class.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: See `register`.
+    """
+    if isinstance(plugin, str):
+        return plugin
+    name = name_of(plugin) if isinstance(plugin, type) else ""
+    sources = _sources(kind)
+    return name if name in sources and sources[name]() is plugin else register(kind, plugin)
+
+
+def is_local(kind: str, name: str) -> bool:
+    """True for a plug-in that only this process knows, see `register`.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Name of a plug-in.
+
+    Returns:
+        True if it was registered here.
+    """
+    return name in _local.get(kind, {})
+
+
 def description(kind: str, name: str) -> str:
     """First paragraph of the docstring of a plug-in's file, read without importing it.
 
@@ -112,10 +190,21 @@ def name_of(plugin: type) -> str:
     Returns:
         The name.
     """
+    for found in _local.values():
+        for name, one in found.items():
+            if one is plugin:
+                return name
     registered: str = getattr(
         plugin, "__plugin_name__", plugin.__module__.rpartition(".")[2].replace("_", "-")
     )
     return registered
+
+
+def own_folders() -> tuple[str, ...]:
+    """Folders of the packages of this distribution."""
+    root = Path(__file__).resolve().parents[1]
+    packages = {"wirelessfl", *(package.partition(".")[0] for package in KINDS.values())}
+    return tuple(f"{root / package}{os.sep}" for package in sorted(packages))
 
 
 def _sources(kind: str) -> dict[str, Callable[[], Any]]:
@@ -135,7 +224,8 @@ def _sources(kind: str) -> dict[str, Callable[[], Any]]:
 def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Name and loader of every plug-in of a kind.
 
-    The order is: the project's own packages, entry points, files from outside.
+    The order is: the project's own packages, entry points, files from outside, classes of this
+    process.
     """
     for file, module in _package_files(KINDS[kind]):
         yield _name(file), partial(_from_package, kind, module)
@@ -144,6 +234,8 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     for folder in _outside_folders(kind):
         for file in _plugin_files(folder):
             yield _name(file), partial(_from_file, kind, file)
+    for name, plugin in _local.get(kind, {}).items():
+        yield name, partial(_itself, plugin)
 
 
 @cache
@@ -212,6 +304,10 @@ def _offered(kind: str, module: ModuleType) -> Any:
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
 
 
+def _itself(plugin: Any) -> Any:
+    return plugin
+
+
 def _from_package(kind: str, module: str) -> Any:
     return _offered(kind, importlib.import_module(module))
 
@@ -221,7 +317,13 @@ def _from_file(kind: str, file: Path) -> Any:
 
 
 def _from_entry_point(entry: Any) -> Any:
-    plugin = entry.load()
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise InputError(
+            f"plug-in {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
+        ) from error
     if isinstance(plugin, type):
         cast(Any, plugin).__plugin_name__ = entry.name
     return plugin
@@ -237,8 +339,9 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:
         raise InputError(
-            f"plug-in file {file} cannot be loaded: {type(error).__name__}: {error}"
+            f"plug-in file {file} cannot be loaded: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}"
         ) from error
     return module

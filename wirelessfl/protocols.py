@@ -128,7 +128,7 @@ class Trainer(Protocol):
             state: State after a round.
 
         Returns:
-            Accuracy in [0, 1].
+            Accuracy in [0, 1]; a `MeanScore` where the accuracy of each client is known.
         """
         ...
 

@@ -1,26 +1,37 @@
 """Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
-from collections.abc import Callable
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.batched_runs import TrainedRun
+from wirelessfl.border import gate
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
-from wirelessfl.experiment import Experiment
+from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
-from wirelessfl.protocols import Trainer
-from wirelessfl.records.run_folder import Checkpoint, RunFolder
+from wirelessfl.protocols import Algorithm, Trainer
+from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.run_store import Row, RunStore
+from wirelessfl.records.stopping import RunProgress, evaluation_due
 from wirelessfl.records.summary import summarise
 from wirelessfl.rng import Streams
 from wirelessfl.values import (
+    Array,
     Backlog,
     Delivery,
     Demand,
+    MeanScore,
     RoundRecord,
     RoundTiming,
     Scenario,
@@ -31,50 +42,167 @@ from wirelessfl.values import (
 def run_rounds(
     experiment: Experiment,
     trainer: Trainer | NoTraining,
-    folder: RunFolder,
+    folder: RunStore,
     *,
     identity: str = "",
     inputs: Contents | None = None,
     on_start: Callable[[], None] = lambda: None,
     on_round: Callable[[RoundRecord], None] = lambda record: None,
+    stop: Callable[[RoundRecord], bool] = lambda record: False,
     notify: Callable[[str], None] = lambda line: None,
-) -> None:
+) -> dict[str, Any]:
     """Run or resume an experiment in its folder until `run.rounds` rounds are recorded.
+
+    The run ends before that where `RunProgress.ended` says so. It is interrupted, with a checkpoint
+    from which it can be resumed, after `run.max_wall_s` or by `stop`.
 
     Args:
         experiment: Experiment to run.
         trainer: Training of the experiment.
-        folder: Run folder, empty or that of an interrupted run.
+        folder: Run folder, empty or that of an interrupted run; or the memory of this process.
         identity: Name of the experiment in its checkpoints.
         inputs: Content of the files that the run reads, by name.
         on_start: Function that is called once the folder has been checked.
         on_round: Function that receives the record of every new round.
+        stop: Function of the record of a new round; true interrupts the run after that round.
         notify: Function that receives messages for the user, one line each.
+
+    Returns:
+        The summary.
 
     Raises:
         InputError: The folder's checkpoints have another identity or other inputs, the folder is
-            damaged, or a client can never finish a round.
+            damaged, a client can never finish a round, or several processes have a limit of wall
+            time, which each of them would measure.
     """
     settings = experiment.run
-    files = inputs or {}
-    start, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
-    on_start()
-    folder.summary_file.unlink(missing_ok=True)
-    for round_index in range(start, settings.rounds):
-        state, backlog, record = run_round(
-            experiment, trainer, state, backlog, round_index, clock_s
+    if settings.max_wall_s is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            f"run.max_wall_s must not be set under torchrun, got {settings.max_wall_s}"
         )
-        clock_s = record.clock_s
-        folder.append(record)
-        done = round_index + 1
-        if done % settings.checkpoint_every == 0 or done == settings.rounds:
-            folder.save_checkpoint(
-                Checkpoint(
-                    done, clock_s, {**trainer.pack(state), **backlog.pack()}, identity, files
-                )
-            )
-        on_round(record)
-    folder.write_summary(summarise(folder.records()))
+    files = inputs or {}
+    _, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
+    on_start()
+    folder.clear_summary()
+    keeper = _Keeper(
+        folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
+    )
+    progress = RunProgress.of(folder.each_record())
+    ended = progress.ended(settings)
+    interrupted: str | None = None
+    began = time.perf_counter()
+    while progress.rounds < settings.rounds and ended is None and interrupted is None:
+        done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s)
+        state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
+        folder.append(done.record)
+        progress = progress.after(done.record.accuracy, clock_s)
+        ended = progress.ended(settings)
+        stopped = stop(done.record)
+        if ended is None and progress.rounds < settings.rounds:
+            interrupted = _interrupted(settings, time.perf_counter() - began, stopped)
+        keeper.keep(done, last=progress.rounds == settings.rounds or bool(ended or interrupted))
+        on_round(done.record)
+    reasons = {"stopped": ended, "interrupted": interrupted}
+    summary = summarise(folder.records()) | {name: why for name, why in reasons.items() if why}
+    folder.write_summary(summary)
+    return summary
+
+
+def _checkpoint(
+    algorithm: Algorithm,
+    trainer: Trainer | NoTraining,
+    identity: str,
+    inputs: Contents,
+    done: "_RoundDone",
+) -> Checkpoint:
+    """The complete state after a round."""
+    arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
+    return Checkpoint(done.record.round, done.record.clock_s, arrays, identity, inputs)
+
+
+class _Keeper:
+    """Checkpoints of a run and its values outside the records, kept in its folder.
+
+    Values are written together with the next checkpoint, from which a run is resumed.
+
+    Args:
+        folder: Run folder, or the memory of this process.
+        settings: Run settings.
+        checkpoint: Function of a round that gives the complete state after it.
+    """
+
+    def __init__(
+        self,
+        folder: RunStore,
+        settings: RunSettings,
+        checkpoint: Callable[["_RoundDone"], Checkpoint],
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._best = -math.inf
+        self._scores: list[Row] = []
+        self._wall: list[Row] = []
+        self._last_end = time.perf_counter()
+        if settings.keep_best and (best := folder.best_checkpoint()) is not None:
+            self._best = float(best.arrays[BEST])
+
+    def keep(self, done: "_RoundDone", *, last: bool) -> None:
+        """Keep what a round leaves besides its record.
+
+        Args:
+            done: The round.
+            last: Whether the run ends with it.
+        """
+        record = done.record
+        recording_s = done.began - self._last_end
+        self._wall.append({"round": record.round, **done.wall_s, "recording_s": recording_s})
+        self._last_end = time.perf_counter()
+        if done.scores is not None:
+            self._scores.append({"round": record.round, "accuracy": done.scores.tolist()})
+        accuracy = record.accuracy
+        if self._settings.keep_best and accuracy is not None and accuracy > self._best:
+            self._best = accuracy
+            checkpoint = self._checkpoint(done)
+            arrays = {**checkpoint.arrays, BEST: np.asarray(accuracy)}
+            if done.scores is not None:
+                arrays[BEST_CLIENTS] = np.asarray(done.scores)
+            self._folder.save_best(replace(checkpoint, arrays=arrays))
+        if last or record.round % self._settings.checkpoint_every == 0:
+            self._folder.append_rows("accuracy", self._scores)
+            self._folder.append_rows("wall", self._wall)
+            self._scores, self._wall = [], []
+            self._folder.save_checkpoint(self._checkpoint(done))
+
+
+def _interrupted(settings: RunSettings, wall_s: float, stopped: bool) -> str | None:
+    """Reason for which the run is interrupted now; None while it goes on."""
+    if stopped:
+        return "stopped by the caller"
+    if settings.max_wall_s is not None and wall_s >= settings.max_wall_s:
+        return f"wall time {wall_s:.3g} s has reached run.max_wall_s = {settings.max_wall_s:g}"
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _RoundDone:
+    """A round with its state and the values that are no part of its record.
+
+    Attributes:
+        state: State of the trainer after the round.
+        backlog: Open work of late updates after it; (K,).
+        record: Its record.
+        scores: Accuracy of each client; (K,); None without an evaluation.
+        began: Reading of the performance counter at its start in s.
+        wall_s: Wall-clock seconds of its phases by name.
+    """
+
+    state: Any
+    backlog: Backlog
+    record: RoundRecord
+    scores: Array | None
+    began: float
+    wall_s: Mapping[str, float]
 
 
 def run_round(
@@ -101,19 +229,53 @@ def run_round(
     Raises:
         InputError: A client can never finish the round.
     """
-    settings = experiment.run
+    done = _round(experiment, trainer, state, backlog, round_index, clock_s)
+    return done.state, done.backlog, done.record
+
+
+def _round(
+    experiment: Experiment,
+    trainer: Trainer | NoTraining,
+    state: Any,
+    backlog: Backlog,
+    round_index: int,
+    clock_s: float,
+) -> _RoundDone:
+    """Run one round, see `run_round`."""
     scenario = experiment.scenario
+    algorithm = experiment.algorithm
+    began = time.perf_counter()
     participates, planned, timing = simulate_round(
-        experiment, trainer.demand(state), backlog, round_index
+        experiment,
+        gate.demand(algorithm, trainer, state, scenario.clients),
+        backlog,
+        round_index,
     )
     _check_finishes(scenario, planned, timing, round_index)
-    state, metrics = trainer.step(
-        state, planned.allocation.pruning_ratio, delivery(scenario, timing, participates)
+    simulated = time.perf_counter()
+    state, metrics = gate.step(
+        algorithm,
+        trainer,
+        state,
+        planned.allocation.pruning_ratio,
+        delivery(scenario, timing, participates),
     )
-    due = (round_index + 1) % settings.eval_every == 0 or round_index + 1 == settings.rounds
-    accuracy = trainer.evaluate(state) if due else None
-    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
-    return state, timing.backlog.where(backlog, participates), record
+    trained = time.perf_counter()
+    due = evaluation_due(experiment.run, round_index + 1, clock_s + timing.round_s)
+    accuracy = gate.accuracy(algorithm, trainer, state) if due else None
+    wall_s = {
+        "network_s": simulated - began,
+        "training_s": trained - simulated,
+        "evaluation_s": time.perf_counter() - trained,
+    }
+    return _RoundDone(
+        state,
+        timing.backlog.where(backlog, participates),
+        _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy),
+        accuracy.clients if isinstance(accuracy, MeanScore) else None,
+        began,
+        wall_s,
+    )
 
 
 def record_trained(
@@ -144,9 +306,10 @@ def record_trained(
         InputError: A client can never finish a round.
     """
     folder.keep_rounds(0)
-    folder.summary_file.unlink(missing_ok=True)
+    folder.clear_summary()
     backlog = Backlog.none(experiment.scenario.clients)
     clock_s = 0.0
+    scores: list[Row] = []
     for round_index, done in enumerate(trained.rounds):
         participates, planned, timing = simulate_round(
             experiment, done.demand, backlog, round_index
@@ -161,9 +324,12 @@ def record_trained(
         )
         clock_s = record.clock_s
         folder.append(record)
+        if isinstance(done.accuracy, MeanScore):
+            scores.append({"round": record.round, "accuracy": done.accuracy.clients.tolist()})
     rounds = len(trained.rounds)
     if rounds:
         arrays = {**trained.state, **backlog.pack()}
+        folder.append_rows("accuracy", scores)
         folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
     if rounds < experiment.run.rounds:
         raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
@@ -269,7 +435,7 @@ def _record(
         clock_s=clock_s + timing.round_s,
         round_s=timing.round_s,
         loss=metrics.loss,
-        accuracy=accuracy,
+        accuracy=None if accuracy is None else float(accuracy),
         clients=np.flatnonzero(participates).tolist(),
         bandwidth_fraction=allocation.bandwidth_fraction[participates].tolist(),
         pruning_ratio=allocation.pruning_ratio[participates].tolist(),
@@ -299,7 +465,7 @@ def _restore(
     identity: str,
     inputs: Contents,
     trainer: Trainer | NoTraining,
-    folder: RunFolder,
+    folder: RunStore,
     notify: Callable[[str], None],
 ) -> tuple[int, float, Any, Backlog]:
     """Index of the first round, clock, state and backlog: those of the last good checkpoint.
@@ -310,17 +476,17 @@ def _restore(
     checkpoint = folder.last_checkpoint(notify)
     if checkpoint is None:
         if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
-            notify(f"{folder.path} has lost its checkpoints: the run starts over")
+            notify(f"{folder.label} has lost its checkpoints: the run starts over")
         folder.keep_rounds(0)
         return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
-    check_same_files(folder.path, checkpoint.inputs, inputs)
+    check_same_files(folder.label, checkpoint.inputs, inputs)
     folder.check_experiment(checkpoint, identity)
     if checkpoint.round > settings.rounds:
         raise InputError(
             f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
             f"got {settings.rounds}"
         )
-    due = checkpoint.round % settings.eval_every == 0 or checkpoint.round == settings.rounds
+    due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
     folder.keep_rounds(checkpoint.round, evaluated_last=due)
     arrays = dict(checkpoint.arrays)
     backlog = Backlog.unpack(arrays, experiment.scenario.clients)

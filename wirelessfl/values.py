@@ -18,6 +18,7 @@ __all__ = [
     "ChannelState",
     "Delivery",
     "Demand",
+    "MeanScore",
     "PerClient",
     "RoundRecord",
     "RoundTiming",
@@ -350,6 +351,26 @@ class StepMetrics:
     downlink_bits: Array
     flops: Array
     extra: Mapping[str, float] = field(default_factory=dict)
+
+
+class MeanScore(float):
+    """Mean test accuracy of an evaluation, with the accuracies that it is the mean of.
+
+    Args:
+        mean: The mean, which is the value of the number.
+        clients: Accuracy of each client; (K,).
+
+    Attributes:
+        clients: Accuracy of each client; (K,).
+    """
+
+    clients: Array
+
+    def __new__(cls, mean: float, clients: Array) -> "MeanScore":
+        """A number with the attribute `clients`."""
+        score = super().__new__(cls, mean)
+        score.clients = clients
+        return score
 
 
 @dataclass(frozen=True, kw_only=True)

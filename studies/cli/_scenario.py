@@ -1,5 +1,6 @@
 """Arguments that several commands share: the scenario and the changes to it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def _with_known_names(
 
 
 scenario_argument = click.argument("scenario", required=False, shell_complete=complete_scenario)
-set_option = click.option(
+_settings = click.option(
     "--set",
     "settings",
     multiple=True,
@@ -34,6 +35,43 @@ set_option = click.option(
     shell_complete=complete_setting,
     help="Change one field; may be repeated.",
 )
+
+
+def _raise_budget(context: click.Context, option: click.Parameter, value: float | None) -> None:
+    """Hand the factor to all parts of the command, its processes among them."""
+    from wirelessfl.border.budget import ENVIRONMENT, factor
+
+    if value is None:
+        return
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = str(value)
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[ENVIRONMENT]
+        else:
+            os.environ[ENVIRONMENT] = before
+
+    context.call_on_close(restore)
+    factor()
+
+
+_budget = click.option(
+    "--budget",
+    type=float,
+    metavar="FACTOR",
+    expose_value=False,
+    callback=_raise_budget,
+    help="Raise the limits on events, memory and runs by this factor "
+    "[environment: WIRELESSFL_BUDGET].",
+)
+
+
+def set_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that takes a scenario: `--set` and `--budget`."""
+    return _settings(_budget(command))
+
+
 rounds_option = click.option("--rounds", type=int, help="Number of rounds [run.rounds].")
 seed_option = click.option("--seed", type=int, help="Seed of the run [run.seed].")
 data_root_option = click.option(

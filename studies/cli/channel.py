@@ -3,20 +3,30 @@
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from studies.cli._scenario import json_option, print_json, set_option
-from studies.cli.options.completion import plugin_completion
+from studies.cli._scenario import DEFAULT_PRESET, json_option, print_json, set_option
+from studies.cli.options.completion import complete_scenario, plugin_completion
 
 EXAMPLES = """\b
 Examples:
   wirelessfl channel rayleigh --plot rayleigh.png
+  wirelessfl channel physical --set scenario.clients=20
   wirelessfl channel static --set channel.path_loss=tr38901-umi --set channel.line_of_sight=false
   wirelessfl channel peer-to-peer --set scenario.clients=20 --rounds 500 --json
 """
 
 
+def _complete(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Channel models, presets and files."""
+    models = plugin_completion("channels")(context, parameter, incomplete)
+    return [*models, *complete_scenario(context, parameter, incomplete)]
+
+
 @click.command(epilog=EXAMPLES, short_help="Path loss, SNR and fading of a channel model.")
-@click.argument("name", shell_complete=plugin_completion("channels"))
+@click.argument("scenario", required=False, shell_complete=_complete)
 @set_option
 @click.option(
     "--plot",
@@ -27,20 +37,20 @@ Examples:
 @click.option(
     "--rounds", type=int, default=200, show_default=True, help="Number of rounds to draw."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=int, help="Seed of the draws [run.seed].")
 @json_option
 def channel(
-    name: str,
+    scenario: str | None,
     settings: tuple[str, ...],
     plot_file: Path | None,
     rounds: int,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> None:
-    """Show path loss, SNR and fading of the channel model NAME, client by client.
+    """Show path loss, SNR and fading of the channel of SCENARIO, client by client.
 
-    See `wirelessfl list` for the names. Fields of sections channel and scenario may be changed with
-    --set; all others have their defaults.
+    SCENARIO is a TOML file, a preset, or a channel model with its defaults (wirelessfl list
+    channels). Fields of sections channel and scenario may be changed with --set.
     """
     from studies.report import output
     from studies.views.channel.channel import view
@@ -48,14 +58,22 @@ def channel(
 
     output.check_output("--plot", plot_file, output.PICTURES)
     check_count("--rounds", rounds)
-    check_count("--seed", seed, at_least=0)
-    seen = view(name, settings, rounds=rounds, seed=seed)
+    if seed is not None:
+        check_count("--seed", seed, at_least=0)
+    seen = view(scenario or DEFAULT_PRESET, settings, rounds=rounds, seed=seed)
     if plot_file is not None:
         from studies.views.channel.figures import draw_channel
 
         output.write_figure(plot_file, draw_channel(seen))
     if as_json:
-        print_json({"channel": name, "rounds": rounds, "seed": seed, "clients": seen.rows()})
+        print_json(
+            {
+                "channel": seen.name,
+                "rounds": rounds,
+                "seed": seen.seed,
+                "clients": seen.rows(),
+            }
+        )
         return
     from studies.views.channel.tables import print_channel
 

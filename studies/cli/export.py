@@ -9,6 +9,7 @@ from studies.cli._scenario import data_root_option, echo, json_option, print_jso
 EXAMPLES = """\b
 Examples:
   wirelessfl export runs/mine -o model.safetensors
+  wirelessfl export runs/mine --best -o best.safetensors
   wirelessfl export runs/mine --client 3 -o client-3.safetensors --json
 """
 
@@ -21,6 +22,11 @@ Examples:
     help="Index of the client whose model is written, with its personal part [the global model].",
 )
 @click.option(
+    "--best",
+    is_flag=True,
+    help="Write the model of the best round instead of the last one [needs run.keep_best].",
+)
+@click.option(
     "-o",
     "--output",
     required=True,
@@ -30,9 +36,14 @@ Examples:
 @data_root_option
 @json_option
 def export(
-    run: Path, client: int | None, output: Path, data_root: Path | None, as_json: bool
+    run: Path,
+    client: int | None,
+    best: bool,
+    output: Path,
+    data_root: Path | None,
+    as_json: bool,
 ) -> None:
-    """Write the model in the last checkpoint of RUN, a run folder, as a safetensors file.
+    """Write the model in the last or best checkpoint of RUN, a run folder, as a safetensors file.
 
     Tensors have the names of the model in PyTorch. The metadata say what the model is, how its
     inputs are normalised, and the recorded accuracy.
@@ -43,7 +54,7 @@ def export(
 
     check_output("-o", output, SUFFIXES)
     model = Run.read(run).trained_model(
-        client, data_root=data_root, notify=lambda line: echo(line, err=True)
+        client, best=best, data_root=data_root, notify=lambda line: echo(line, err=True)
     )
     values = model.write(output, data_root)
     if as_json:

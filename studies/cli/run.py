@@ -117,6 +117,7 @@ def _run(
     recorded: list[Any],
     reporter: Reporter,
 ) -> dict[str, Any]:
+    from wirelessfl.border import gate
     from wirelessfl.border.interrupt import Stopped, resumable
     from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
@@ -127,7 +128,7 @@ def _run(
 
     settings = experiment.run
     clients = experiment.scenario.clients
-    demand = experiment.algorithm.demand(clients)
+    demand = gate.first_demand(experiment.algorithm, clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
     if sends and not first.bandwidth_fraction.any():
@@ -139,8 +140,11 @@ def _run(
         check_contents("section [inputs]", files, inputs)
     toml = to_toml(experiment, folder=path, inputs=inputs)
     trainer = (
-        experiment.algorithm.trainer(
-            clients=clients, seed=settings.seed, runtime=settings.runtime(data_root)
+        gate.trainer(
+            experiment.algorithm,
+            clients=clients,
+            seed=settings.seed,
+            runtime=settings.runtime(data_root),
         )
         if settings.train
         else NoTraining(demand)

@@ -126,6 +126,7 @@ def search(
     from studies.search.search import Search, find_best
     from studies.search.tables import print_best, print_trials
     from studies.search.write import write_search
+    from wirelessfl.border.budget import check_budget
     from wirelessfl.config.scenario_file import from_tables
     from wirelessfl.errors import check_count
     from wirelessfl.records.run_folder import check_folder
@@ -135,6 +136,7 @@ def search(
     check_folder("--out", out)
     check_folder("--results", folder)
     check_count("--repeats", repeats)
+    check_budget(f"--repeats {repeats}", "runs", repeats)
     base = from_tables(
         changed(
             scenario_tables(scenario or DEFAULT_PRESET),

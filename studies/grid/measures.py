@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from studies.report.results import Run
+from studies.report.results import Run, Sample
 from studies.report.summaries import best_accuracy, first_index, mean_of_last
 from studies.report.unserved import unserved
 from wirelessfl.experiment import Experiment
@@ -90,3 +90,19 @@ SHOWN: Mapping[str, tuple[str, float]] = {
     "energy_j": ("energy per round (J)", 1.0),
     "uplink_mbit": ("uplink per round (Mbit)", 1.0),
 }
+
+
+def cell_text(sample: Sample | None, name: str) -> str:
+    """A measure of a point as text.
+
+    Args:
+        sample: The measure over seeds; None where a run is missing or never reaches the accuracy.
+        name: The measure.
+
+    Returns:
+        Mean and standard error in the unit of `SHOWN`; `-` for None.
+    """
+    if sample is None:
+        return "-"
+    factor = SHOWN[name][1]
+    return str(Sample(tuple(factor * value for value in sample.values)))

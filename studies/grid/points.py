@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wirelessfl.border.budget import check_budget
 from wirelessfl.config.axis import Axis
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.experiment import Experiment
-
-MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def grid(
 
     Raises:
         InputError: A value is invalid, a field is varied twice, zipped axes differ in length, or
-            the grid has more than `MOST_RUNS` runs.
+            the grid has more runs than the budget.
     """
     check_count("--seeds", seeds)
     names = [axis.name for axis in axes]
@@ -63,8 +62,8 @@ def grid(
     if zipped and len(set(lengths)) > 1:
         raise InputError(f"--zip needs axes of equal length, got {', '.join(map(str, lengths))}")
     runs = seeds * (max(lengths, default=1) if zipped else math.prod(lengths))
-    if runs > MOST_RUNS:
-        raise InputError(f"the grid must have at most {MOST_RUNS} runs, got {runs}")
+    size = " x ".join(map(str, lengths))
+    check_budget(f"the grid of {size} points with --seeds {seeds}", "runs", runs)
     values = [axis.values for axis in axes]
     combined: Iterable[tuple[Any, ...]] = (
         zip(*values, strict=True) if zipped else itertools.product(*values)

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studies.grid.measures import measured
+from studies.grid.measures import SHOWN, cell_text, measured
 from studies.grid.points import Point
+from studies.report.one_run.frames import data_frame
 from studies.report.results import Run, Sample
 from studies.runner.single_run import folder_of, is_complete
 from wirelessfl.config.axis import Axis
+from wirelessfl.errors import check_choice
+from wirelessfl.text import html_table, text_table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """Measures of all points of a grid.
 
@@ -59,6 +62,26 @@ class SweepResult:
             for paths, point in zip(folders, points, strict=True)
         )
         return cls(tuple(axes), tuple(points), measures, folders)
+
+    def __repr__(self) -> str:
+        """The varied fields and the mean of every measure, one row per point."""
+        return text_table(*self._cells())
+
+    def _repr_html_(self) -> str:
+        """The same as HTML, for notebooks."""
+        return html_table(*self._cells())
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and cells; mean and standard error in the unit of the heading."""
+        headings = [axis.name for axis in self.axes]
+        rows = [
+            [
+                *(str(value) for value in point.values.values()),
+                *(cell_text(self.sample(index, name), name) for name in self.names),
+            ]
+            for index, point in enumerate(self.points)
+        ]
+        return [*headings, *(SHOWN[name][0] for name in self.names)], rows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,7 +130,9 @@ class SweepResult:
 
         Args:
             per: `run` or `point`.
-        """
-        import pandas
 
-        return pandas.DataFrame(self.run_rows() if per == "run" else self.point_rows())
+        Raises:
+            InputError: `per` is another word, or pandas is not installed.
+        """
+        check_choice("per", per, ("run", "point"))
+        return data_frame(self.run_rows() if per == "run" else self.point_rows())

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from studies.grid.measures import SHOWN
+from studies.grid.measures import cell_text
 from studies.grid.result import SweepResult
-from studies.report.results import Sample
 from studies.report.terminal import print_table, print_text
 from studies.views.whatif.units import label_of, shown
 
@@ -55,7 +54,7 @@ def _print(result: SweepResult, title: str, headings: Mapping[str, str]) -> None
     rows = [
         [
             *(value_text(name, value) for name, value in point.values.items()),
-            *(cell_text(result, index, name) for name in headings),
+            *(cell_text(result.sample(index, name), name) for name in headings),
         ]
         for index, point in enumerate(result.points)
     ]
@@ -69,12 +68,3 @@ def value_text(name: str, value: object) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
     return f"{float(shown(name, np.asarray(value))):.6g}"
-
-
-def cell_text(result: SweepResult, point: int, name: str) -> str:
-    """A measure of a point as text; `-` where a run is missing or never reaches the accuracy."""
-    sample = result.sample(point, name)
-    if sample is None:
-        return "-"
-    factor = SHOWN[name][1]
-    return str(Sample(tuple(factor * value for value in sample.values)))

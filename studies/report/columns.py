@@ -23,11 +23,13 @@ class Columns:
         numbers: One value per round, by field.
         same: Per-client fields whose values are equal for all clients in every round: their value
             per round and the number of clients.
+        names: All fields in the order of the records.
     """
 
     rounds: int
     numbers: Mapping[str, list[Any]]
     same: Mapping[str, tuple[list[Any], int]]
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, records: Records) -> "Columns":
@@ -36,9 +38,11 @@ class Columns:
         numbers = dict[str, list[Any]]()
         same = dict[str, tuple[list[Any], int]]()
         other = set[str]()
+        names = dict[str, None]()
         for record in records:
             rounds += 1
             for name, value in flat(record):
+                names.setdefault(name)
                 if name in other:
                     continue
                 if not isinstance(value, list):
@@ -48,7 +52,7 @@ class Columns:
                 else:
                     other.add(name)
                     same.pop(name, None)
-        return cls(rounds, numbers, same)
+        return cls(rounds, numbers, same, tuple(names))
 
     def get(self, field: str) -> NDArray[np.float64] | None:
         """A field as an array.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.report.isolated import points
 from studies.report.results import Run, Runs
 from studies.report.scores import score_label
 from wirelessfl.config.scenario_file import to_tables
@@ -139,25 +140,6 @@ def _draw(axes: Any, runs: Runs, quantity: str, place: Callable[[SeedCurve], NDA
         axes.fill_between(place(curve), low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_ylabel(_axis(quantity, runs))
     axes.grid(alpha=0.3)
-
-
-def isolated(values: Any) -> list[int]:
-    """Find values without a neighbour, which a marker shows and a line does not.
-
-    Args:
-        values: (n,), NaN where there is no value.
-
-    Returns:
-        Their indices.
-    """
-    there = np.pad(~np.isnan(np.asarray(values, dtype=np.float64)), 1)
-    alone: list[int] = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
-    return alone
-
-
-def points(values: Any) -> dict[str, Any]:
-    """Look of a line that marks its `isolated` values."""
-    return {"marker": "o", "markersize": 4, "markevery": isolated(values)}
 
 
 def panels(figure: Any, count: int) -> Any:

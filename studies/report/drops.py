@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wirelessfl.border import gate
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.rng import Streams
@@ -22,10 +23,10 @@ def has_drops(experiment: Experiment) -> bool:
     """
     channel, scenario = experiment.channel, experiment.scenario
     first, *others = drop_seeds(experiment.run.seed, _LOOKED_AT)
-    gain = channel.mean_gain(scenario, Streams(first, _MOVED))
+    gain = gate.mean_gain(channel, scenario, Streams(first, _MOVED))
     try:
         return any(
-            not np.array_equal(gain, channel.mean_gain(scenario, Streams(seed, _MOVED)))
+            not np.array_equal(gain, gate.mean_gain(channel, scenario, Streams(seed, _MOVED)))
             for seed in others
         )
     except InputError:  # The drop of another seed is refused, so it differs.

@@ -63,11 +63,15 @@ def _cell(item: Any) -> Any:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure of `width` by `height` inches that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """An empty matplotlib figure of `width` by `height` inches that needs no display.
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    A notebook shows it as a picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from studies.report.shown_figure import ShownFigure
+
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -1,18 +1,22 @@
-"""The trained model of a run folder: its last checkpoint as a PyTorch model or a file."""
+"""The trained model of a run: its last or best checkpoint as a PyTorch model or a file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from studies.report.output import check_output
 from studies.report.scores import score_label
 from wirelessfl import __version__
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.errors import InputError
-from wirelessfl.experiment import Experiment
+from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.records import strict_json
-from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS
+from wirelessfl.records.run_store import RunStore
 from wirelessfl.values import Backlog
 
 SUFFIXES = (".safetensors",)
@@ -27,6 +31,7 @@ class TrainedModel:
         client: Index of the client; None for the global model.
         round: Rounds done.
         accuracy: Score recorded in that round, see `score_label`; None without an evaluation.
+        client_accuracy: Score of each client in that round, (K,); None where it is not recorded.
         module: The `torch.nn.Module`, in evaluation mode.
     """
 
@@ -34,24 +39,27 @@ class TrainedModel:
     client: int | None
     round: int
     accuracy: float | None
+    client_accuracy: NDArray[np.float64] | None
     module: Any
 
     @classmethod
     def read(
         cls,
-        folder: RunFolder,
+        folder: RunStore,
         experiment: Experiment,
         client: int | None,
         *,
+        best: bool = False,
         data_root: Path | None,
         notify: Callable[[str], None],
     ) -> "TrainedModel":
-        """Read the model from the last checkpoint of a run folder.
+        """Read the model from the last or the best checkpoint of a run.
 
         Args:
-            folder: The run folder.
+            folder: The run folder, or the memory of this process.
             experiment: Its experiment.
             client: Index of the client; None for the global model.
+            best: Whether to read the model of the best round (`run.keep_best`).
             data_root: Folder of the data sets.
             notify: Receives messages for the user, one line each.
 
@@ -65,18 +73,17 @@ class TrainedModel:
         settings = experiment.run
         clients = experiment.scenario.clients
         if not settings.train:
-            raise InputError(f"{folder.path} has no model: run.train must be true, got false")
-        checkpoint = folder.last_checkpoint(notify)
+            raise InputError(f"{folder.label} has no model: run.train must be true, got false")
+        checkpoint = folder.best_checkpoint() if best else folder.last_checkpoint(notify)
         if checkpoint is None:
-            raise InputError(
-                f"{folder.path} has no model: it holds no checkpoint of the run; the first one is "
-                f"written after round {min(settings.checkpoint_every, settings.rounds)}"
-            )
+            raise InputError(f"{folder.label} has no {_missing(settings, best)}")
         folder.check_experiment(checkpoint, experiment_hash(experiment, with_rounds=False))
         from training.export import trained_model
 
         arrays = dict(checkpoint.arrays)
         Backlog.unpack(arrays, clients)  # leaves the arrays of the trainer
+        scores = arrays.pop(BEST_CLIENTS, None)
+        accuracy = arrays.pop(BEST, None)
         module = trained_model(
             experiment.algorithm,
             arrays,
@@ -85,8 +92,19 @@ class TrainedModel:
             client=client,
             data_root=data_root,
         )
-        scores = {record["round"]: record["accuracy"] for record in folder.each_record()}
-        return cls(experiment, client, checkpoint.round, scores.get(checkpoint.round), module)
+        if accuracy is None:
+            found = {record["round"]: record["accuracy"] for record in folder.each_record()}
+            accuracy = found.get(checkpoint.round)
+            rows = {row["round"]: row["accuracy"] for row in folder.rows("accuracy")}
+            scores = rows.get(checkpoint.round)
+        return cls(
+            experiment,
+            client,
+            checkpoint.round,
+            None if accuracy is None else float(accuracy),
+            None if scores is None else np.asarray(scores, dtype=np.float64),
+            module,
+        )
 
     def description(self, data_root: Path | None) -> dict[str, Any]:
         """Origin of the model and everything needed to use it.
@@ -109,6 +127,9 @@ class TrainedModel:
             "round": self.round,
             "score": None if self.accuracy is None else score_label(training),
             "accuracy": self.accuracy,
+            "client_accuracy": None
+            if self.client_accuracy is None or self.client is None
+            else float(self.client_accuracy[self.client]),
             **description(
                 algorithm.task,
                 self.module,
@@ -143,3 +164,12 @@ class TrainedModel:
         }
         write_safetensors(file, self.module, texts)
         return values
+
+
+def _missing(settings: RunSettings, best: bool) -> str:
+    """Reason for a missing checkpoint, for a message."""
+    if best:
+        kept = "no round has been evaluated yet" if settings.keep_best else "got false"
+        return f"model of its best round: run.keep_best must be true during the run, {kept}"
+    first = min(settings.checkpoint_every, settings.rounds)
+    return f"model: it holds no checkpoint of the run; the first one is written after round {first}"

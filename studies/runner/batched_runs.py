@@ -12,6 +12,7 @@ from typing import Any, cast
 from studies.runner.single_run import finish, is_complete, opened, run_lock, runtime_of
 from studies.views.run.figures import draw_run
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
+from wirelessfl.border import gate
 from wirelessfl.cell.vectorised import beyond_formula
 from wirelessfl.config.scenario_file import experiment_hash, from_tables, input_contents
 from wirelessfl.errors import InputError
@@ -28,7 +29,8 @@ def stack_key(experiment: Experiment) -> Hashable | None:
     """Key of experiments that may be trained in one batch.
 
     The algorithm decides, provided that the cell delivers every update in its round: all clients
-    participate, the server waits for them, and no update is lost.
+    participate, the server waits for them, and no update is lost. Runs with a limit besides
+    `run.rounds`, or with a kept best round, need the round loop.
 
     Args:
         experiment: An experiment.
@@ -40,6 +42,8 @@ def stack_key(experiment: Experiment) -> Hashable | None:
     run = experiment.run
     scenario = experiment.scenario
     if not isinstance(algorithm, Stackable) or not run.train or run.participants is not None:
+        return None
+    if run.ends_early or run.keep_best or run.max_wall_s is not None:
         return None
     if scenario.deadline_policy != "wait" or beyond_formula(scenario) is not None:
         return None
@@ -116,7 +120,9 @@ def _trained(experiments: Sequence[Experiment], data_root: Path | None) -> Any:
     if not experiments:
         return ()
     for experiment in experiments:
-        check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+        check_feasible(
+            experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients)
+        )
     runs = [
         StackedRun(
             algorithm=experiment.algorithm,

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.views.run.figures import draw_run
+from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import (
+    LENGTH,
     WITHOUT_EFFECT,
     Tables,
     experiment_hash,
@@ -24,6 +26,7 @@ from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_feasible
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.stopping import RunProgress
 from wirelessfl.rounds import run_rounds
 
 CHUNK = 1 << 20
@@ -74,8 +77,14 @@ def recorded(path: Path) -> int:
 
 
 def is_complete(path: Path, experiment: Experiment) -> bool:
-    """Check that all rounds are recorded and that the summary exists, which is written last."""
-    return RunFolder(path).summary_file.exists() and recorded(path) == experiment.run.rounds
+    """Check that the run has ended and that the summary exists, which is written last."""
+    folder = RunFolder(path)
+    if not folder.summary_file.exists():
+        return False
+    done = recorded(path)
+    if done >= experiment.run.rounds or not experiment.run.ends_early:
+        return done == experiment.run.rounds
+    return RunProgress.of(folder.each_record()).ended(experiment.run) is not None
 
 
 def run_to_end(
@@ -117,7 +126,7 @@ def check_same_experiment(experiment: Experiment, stored: Tables, where: str) ->
     asked = identity_tables(experiment)
     for section, table in identity_tables(found).items():
         for field in {**table, **asked[section]}:
-            ignored = section == "run" and field in (*WITHOUT_EFFECT, "rounds")
+            ignored = section == "run" and field in (*WITHOUT_EFFECT, *LENGTH)
             if asked[section].get(field) != table.get(field) and not ignored:
                 raise InputError(
                     f"{where}: the folder holds another experiment: {section}.{field} is "
@@ -143,7 +152,7 @@ def finish(
     inputs = input_contents(experiment, data_root)
     created = not path.exists()
     folder = opened(path, experiment, inputs)
-    check_feasible(experiment, experiment.algorithm.demand(experiment.scenario.clients))
+    check_feasible(experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients))
     try:
         trainer = _trainer(experiment, data_root, whole_machine)
         try:
@@ -208,10 +217,12 @@ def _trainer(
 ) -> Trainer | NoTraining:
     clients = experiment.scenario.clients
     if not experiment.run.train:
-        return NoTraining(experiment.algorithm.demand(clients))
+        return NoTraining(gate.first_demand(experiment.algorithm, clients))
     own = experiment.run.runtime(data_root)
     runtime = own if whole_machine else runtime_of(experiment, data_root)
-    return experiment.algorithm.trainer(clients=clients, seed=experiment.run.seed, runtime=runtime)
+    return gate.trainer(
+        experiment.algorithm, clients=clients, seed=experiment.run.seed, runtime=runtime
+    )
 
 
 @contextmanager

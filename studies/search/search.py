@@ -14,6 +14,7 @@ from studies.report.results import Experiments
 from studies.runner.budget import within_steps
 from studies.runner.single_run import folder_of
 from studies.search.ranges import Range
+from wirelessfl.border.budget import check_budget
 from wirelessfl.config.scenario_file import (
     SECTIONS,
     Tables,
@@ -97,6 +98,9 @@ class Search:
             raise InputError("--over must name at least one section.field, got none")
         check_count("--trials", self.trials)
         check_count("--second-trials", self.second_trials, at_least=0)
+        runs = self.trials + self.second_trials
+        asked = f"--trials {self.trials} with --second-trials {self.second_trials}"
+        check_budget(asked, "runs", runs)
         check_number("--shrink", self.shrink, above=0, at_most=1)
         check_count("--seed", self.seed, at_least=0)
         check_choice("--metric", self.metric, METRICS)

@@ -1,8 +1,8 @@
 """Base of algorithms with control variates: demand, training and batched runs from `method`."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 from training.control_variates.batched_runs import train_stacked
 from training.control_variates.local_descent import LocalDescent, rounds_within
@@ -22,6 +22,10 @@ class ControlVariateBased(MethodBased[ControlVariateMethod]):
     """
 
     trainer_type = ControlVariateTrainer
+    runs_with: ClassVar[Mapping[str, str]] = {
+        "allocation.method": "min-latency",
+        "scenario.deadline_s": "100ms",  # ten steps in the mean
+    }
 
     descent: LocalDescent = field(default_factory=LocalDescent)
 

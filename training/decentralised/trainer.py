@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -224,5 +225,6 @@ class PeerBased(MethodBased[PeerMethod]):
     """
 
     trainer_type = PeerTrainer
+    runs_with: ClassVar[Mapping[str, str]] = {"allocation.method": "min-latency"}
 
     graph: Graph = field(default_factory=Graph)

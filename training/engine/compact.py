@@ -83,7 +83,7 @@ class CompactNetworks:
             layout: Its layout.
             personal: Names of its personal sub-modules.
             device: Device of the networks.
-            precision: "float32" or "bfloat16".
+            precision: "float32", "tf32" or "bfloat16".
         """
         self._model = model
         self._layout = layout

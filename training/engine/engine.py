@@ -31,7 +31,7 @@ from training.engine.update import KeptState
 from training.structure.build import Form, build
 from training.structure.layout import Layout
 from training.structure.personal import Personal, personal_parts
-from training.torch_settings import deterministic, keep_freed_memory, one_thread
+from training.torch_settings import deterministic, keep_freed_memory, one_thread, tf32
 from wirelessfl.errors import InputError
 
 
@@ -69,7 +69,8 @@ class EngineSpec:
             personal part is empty.
         batch_size: Samples of a mini-batch.
         device: Name of the torch device, such as "cpu" or "cuda:0".
-        precision: "float32", or "bfloat16" for forward and backward passes under autocast.
+        precision: "float32", "tf32" (products on CUDA with 10 bits of the fraction), or "bfloat16"
+            for forward and backward passes under autocast.
         deterministic: Whether CUDA uses deterministic algorithms only.
         form: Form in which the model is made: that of the data.
         personal: Parts that stay with the clients if `personalised`; the model's own if None.
@@ -190,7 +191,7 @@ class Engine:
             batch_size: Samples of a full mini-batch.
             device: Device of model and data.
             personal: Names of the personal sub-modules.
-            precision: "float32" or "bfloat16".
+            precision: "float32", "tf32" or "bfloat16".
             deterministic: Whether CUDA uses deterministic algorithms only.
 
         Raises:
@@ -198,6 +199,7 @@ class Engine:
         """
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
+        self._tf32 = precision == "tf32"
         self._network = Network(model, layout, device, precision)
         self.batches = Batches(
             data,
@@ -354,8 +356,8 @@ class Engine:
         run.neighbour_mask = joined(lambda work: work.neighbour_mask)
         optimizer = kept_optimizer(works[0].program)
         if optimizer is not None:
-            first = joined(lambda work: work.moments and work.moments.first)
-            second = joined(lambda work: work.moments and work.moments.second)
+            first = joined(lambda work: None if work.moments is None else work.moments.first)
+            second = joined(lambda work: None if work.moments is None else work.moments.second)
             run.kept = KeptState(
                 first=torch.zeros_like(network.gradient) if first is None else first.clone(),
                 second=None,
@@ -431,7 +433,7 @@ class Engine:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        with one_thread(), deterministic(self._deterministic):
+        with one_thread(), deterministic(self._deterministic), tf32(self._tf32):
             yield
 
     def _tensor(self, vector: Vector) -> Tensor:

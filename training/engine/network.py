@@ -123,7 +123,7 @@ class Network:
             model: The model; its parameters and buffers become views.
             layout: Its layout.
             device: Device of the vectors.
-            precision: "float32" or "bfloat16".
+            precision: "float32", "tf32" or "bfloat16".
             vector: Storage for weights and buffers, (size,), such as a row of a stack; new if None.
             gradient: Storage for the gradient, (parameter_size,); new if None.
 

@@ -13,6 +13,7 @@ from training.executors.graph import GraphExecutor
 from training.executors.loop import LoopExecutor
 from training.executors.stacked import StackedExecutor
 from training.executors.workers import WorkersExecutor
+from wirelessfl import plugins
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 
@@ -44,7 +45,8 @@ def make_executor(
 
     Raises:
         InputError: Unknown executor, a number of workers or clients below 0, workers on a device
-            other than the CPU, or graph on one other than CUDA.
+            other than the CPU or with a model that only this process knows, or graph on a device
+            other than CUDA.
     """
     check_choice("run.executor", runtime.executor, EXECUTORS)
     check_count("run.workers", runtime.workers, at_least=0)
@@ -54,8 +56,16 @@ def make_executor(
         raise InputError(f"run.executor workers needs run.device cpu, got {spec.device}")
     if runtime.executor == "graph" and on_cpu:
         raise InputError(f"run.executor graph needs run.device cuda, got {spec.device}")
+    local = plugins.is_local("models", spec.model)
+    if runtime.executor == "workers" and local:
+        raise InputError(
+            f"run.executor must not be 'workers' with model {spec.model!r}, a class that other "
+            "processes do not know: put it into a plug-in file"
+        )
     workers = min(runtime.workers or _cores(), len(data.train_index))
-    use_workers = workers > 1 and round_flops >= LEAST_WORKERS_FLOPS and processes() == 1
+    use_workers = (
+        workers > 1 and not local and round_flops >= LEAST_WORKERS_FLOPS and processes() == 1
+    )
     name = runtime.executor
     if name == "auto":
         name = ("workers" if use_workers else "loop") if on_cpu else _for_cuda(spec)

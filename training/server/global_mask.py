@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -352,3 +352,4 @@ class GlobalMaskBased(MethodBased[GlobalMaskMethod]):
     """Base of algorithm plug-ins that are described by a `GlobalMaskMethod`."""
 
     trainer_type = GlobalMaskTrainer
+    runs_with: ClassVar[Mapping[str, str]] = {"allocation.method": "min-latency"}

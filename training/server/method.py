@@ -88,12 +88,17 @@ class ServerMethod:
         _, layout = self.spec().build_model()
         if epoch_steps is None:
             epoch_steps = self.task.epoch_steps(clients, self.program)
-        work = np.array(
-            [
-                self._mean_updates(client, streams, steps, layout.personal_size, layout.shared_size)
-                for client, steps in enumerate(epoch_steps)
-            ]
-        )
+        sizes = layout.personal_size, layout.shared_size
+        if streams is None:  # clients with equally many steps have the same expectation
+            each = {steps: self._mean_updates(0, None, steps, *sizes) for steps in set(epoch_steps)}
+            work = np.array([each[steps] for steps in epoch_steps])
+        else:
+            work = np.array(
+                [
+                    self._mean_updates(client, streams, steps, *sizes)
+                    for client, steps in enumerate(epoch_steps)
+                ]
+            )
         bitmap = layout.shared_size if self.count_mask_bits else 0
         weights = self.upload.bits_per_weight * layout.shared_size
         scales = self.upload.overhead_bits(len(layout.shared_tensors))

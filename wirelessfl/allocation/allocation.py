@@ -1,18 +1,21 @@
 """Answer to an allocation problem."""
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.allocation import rendering
 from wirelessfl.allocation.interface import Array, Problem, kept_fraction
+from wirelessfl.text import html_table
 from wirelessfl.values import ON_TIME
 
 _LOST = 1e-6  # below it 1 - ratio has lost more than the last 6 of 16 digits
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Allocation:
     """Answer to an `AllocationProblem`: band and pruning ratio of each client.
 
@@ -38,6 +41,15 @@ class Allocation:
     deadline_price: Array
     left_out: NDArray[np.bool_] | None = None
     exact_kept: Array | None = None
+
+    def __repr__(self) -> str:
+        """Outcome in one line, and one row per client of a single problem."""
+        return rendering.as_text(self)
+
+    def _repr_html_(self) -> str:
+        """The same as HTML, for notebooks."""
+        table = html_table(rendering.HEADINGS, rendering.cells(self))
+        return f"<p>{escape(rendering.headline(self))}</p>{table}"
 
     @property
     def kept_fraction(self) -> Array:

@@ -19,9 +19,11 @@ class Band:
     An event is the start or end of an upload or the start of a coherence block. Between two events
     nothing has to be computed: the bits of a client are counted when its own rate, fraction or loss
     changes, and one alarm is set for the next moment at which an upload or a packet ends or the
-    gain changes. The gain of coherence block b = `channel.block_gain(b)` holds in [b, b + 1)
-    `coherence_s` from the start of the round on; that of block 10 000 stays. A rate of 0 that no
-    event will change raises no alarm: such an upload never ends.
+    gain changes. A lost packet changes no rate, and at fixed noise power a rate is that of the
+    whole band times the fraction: links are evaluated once per gain, not once per event. The gain
+    of coherence block b = `channel.block_gain(b)` holds in [b, b + 1) `coherence_s` from the start
+    of the round on; that of block 10 000 stays. A rate of 0 that no event will change raises no
+    alarm: such an upload never ends.
 
     Args:
         env: SimPy environment of the round.
@@ -67,7 +69,9 @@ class Band:
         self._left_bits = np.zeros(clients)  # bits of the run still to send
         self._ends_s = np.full(clients, np.inf)
         self._alarm: simpy.Event | None = None
-        self._planned = self._rates(self._weight)
+        self._whole = np.ones(clients)
+        self._whole_rates = self._planned = self._loss, self._loss
+        self._evaluate()
         self.air_s = np.zeros(clients)
         self.band_s = np.zeros(clients)
 
@@ -116,7 +120,7 @@ class Band:
 
     def settle(self) -> None:
         """Count all bits and seconds of transmission up to now."""
-        self._count_off(self._sending)
+        self._count_off(np.flatnonzero(self._sending))
 
     def open_bits(self, client: int) -> float:
         """Bits of the client's upload that have not arrived; valid after `settle`.
@@ -135,24 +139,35 @@ class Band:
     def _refresh(self, started: int | None = None) -> None:
         """Update fraction, rate and loss of all transmitting clients, and set the alarm."""
         if self._follow_gain():
-            self._planned = self._rates(self._weight)
+            self._evaluate()
         fraction, rate, loss = self._given()
         new_loss = self._sending & (loss != self._loss)
         # Bits are counted at the old rate before a new one holds.
         changed = self._sending & ((rate != self._rate) | (fraction != self._fraction)) | new_loss
         if started is not None:
             changed[started] = new_loss[started] = True
-        self._count_off(changed)
+        clients = np.flatnonzero(changed)
+        self._count_off(clients)
         self._fraction = fraction
         self._rate = rate
         self._loss = loss
         if self._packets is not None:
             for client in np.flatnonzero(new_loss):
                 self._aim(int(client))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ends_s = self._since_s + np.where(self._left_bits > 0, self._left_bits / rate, 0.0)
-        self._ends_s = np.where(changed, ends_s, self._ends_s)
+        left_bits, bps = self._left_bits[clients], rate[clients]
+        seconds = np.where(left_bits > 0, np.inf, 0.0)
+        np.divide(left_bits, bps, out=seconds, where=bps > 0)
+        self._ends_s[clients] = self._since_s[clients] + seconds
         self._set_alarm()
+
+    def _evaluate(self) -> None:
+        """Evaluate the link at the current gain: over the whole band and at the plan's fractions.
+
+        Only a noise density makes the efficiency depend on the fraction.
+        """
+        if self._scenario.noise_density_w_per_hz is None:
+            self._whole_rates = self._at(self._whole)
+        self._planned = self._rates(self._weight)
 
     def _given(self) -> tuple[Array, Array, Array]:
         """Current fractions, rates and losses.
@@ -173,6 +188,13 @@ class Band:
         return fraction, rate, loss
 
     def _rates(self, fraction: Array) -> tuple[Array, Array]:
+        """Rate and loss of each client at its fraction of the band."""
+        if self._scenario.noise_density_w_per_hz is not None:
+            return self._at(fraction)
+        rate, loss = self._whole_rates
+        return fraction * rate, loss
+
+    def _at(self, fraction: Array) -> tuple[Array, Array]:
         rate = sending_rate_bps(self._scenario, self._channel, self._gain, fraction)
         if self._packets is None:
             return rate, self._loss
@@ -206,13 +228,14 @@ class Band:
         self._gain = self._channel.block_gain(self._block)
         return True
 
-    def _count_off(self, clients: NDArray[np.bool_]) -> None:
-        seconds = np.where(clients, self._env.now - self._since_s, 0.0)
-        transmit_s = np.where(self._rate > 0, seconds, 0.0)
-        self._left_bits = np.maximum(self._left_bits - transmit_s * self._rate, 0.0)
-        self.air_s = self.air_s + transmit_s
-        self.band_s = self.band_s + transmit_s * self._fraction
-        self._since_s = np.where(clients, self._env.now, self._since_s)
+    def _count_off(self, clients: NDArray[np.intp]) -> None:
+        """Count bits and seconds of some transmitting clients up to now, at their old rates."""
+        rate = self._rate[clients]
+        transmit_s = np.where(rate > 0, self._env.now - self._since_s[clients], 0.0)
+        self._left_bits[clients] = np.maximum(self._left_bits[clients] - transmit_s * rate, 0.0)
+        self.air_s[clients] += transmit_s
+        self.band_s[clients] += transmit_s * self._fraction[clients]
+        self._since_s[clients] = self._env.now
 
     def _aim(self, client: int) -> None:
         """Compute the bits to the client's next loss, from within the packet in transit."""
@@ -223,7 +246,9 @@ class Band:
         self._left_bits[client] = max(self._run_bits[client] - sent_bits, 0.0)
 
     def _set_alarm(self) -> None:
-        next_s = min(float(self._ends_s.min()), self._border_s if self._sending.any() else np.inf)
+        next_s = float(self._ends_s.min())
+        if self._border_s < next_s and self._sending.any():
+            next_s = self._border_s
         self._alarm = None
         if next_s < np.inf:
             self._alarm = self._env.timeout(next_s - self._env.now)
@@ -232,13 +257,16 @@ class Band:
     def _wake(self, alarm: simpy.Event) -> None:
         if alarm is not self._alarm:  # an outdated alarm: a later event has set another one
             return
-        ended = self._sending & (self._ends_s <= self._env.now)
+        ended = np.flatnonzero(self._sending & (self._ends_s <= self._env.now))
         self._count_off(ended)
-        for client in np.flatnonzero(ended):
-            self._end_run(int(client))
-        self._refresh()
+        left = [self._end_run(int(client)) for client in ended]
+        if any(left) or self._env.now >= self._border_s:
+            self._refresh()
+        else:
+            self._set_alarm()
 
-    def _end_run(self, client: int) -> None:
+    def _end_run(self, client: int) -> bool:
+        """End a client's run of packets; True if its upload has ended too."""
         outcome = "uploaded" if self._packets is None else self._packets[client].end_run()
         if outcome in ("block lost", "under way"):
             if outcome == "block lost":
@@ -246,11 +274,12 @@ class Band:
             self._run_bits[client] = self._left_bits[client] = 0.0
             self._aim(client)
             self._ends_s[client] = self._env.now + self._left_bits[client] / self._rate[client]
-            return
+            return False
         through = self._through[client]
         self._remove(client)
         assert through is not None
         through.succeed(outcome == "uploaded")
+        return True
 
     def _remove(self, client: int) -> None:
         self._sending[client] = False

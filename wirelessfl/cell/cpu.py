@@ -47,11 +47,12 @@ def work(
 ) -> Generator[Any, Any, None]:
     """CPU time of a client, as a part of its SimPy process by `yield from`.
 
-    When `loaded`, background jobs occupy the CPU first, in the order of their arrival, and training
-    gets the remaining time: it takes seconds / (1 - utilisation) on average. The plan does not
-    include the load. The CPU is idle at the start and at the end: training ends only when no job is
-    present, and Poisson arrivals have no memory, so that two pieces of work in sequence are
-    equivalent to one.
+    When `loaded`, background jobs with Poisson arrivals occupy the CPU first, in the order of their
+    arrival, and training gets the remaining time: it takes seconds / (1 - utilisation) on average.
+    The plan does not include the load. The CPU is idle at the start and at the end: training ends
+    only when no job is present, and Poisson arrivals have no memory, so that two pieces of work in
+    sequence are equivalent to one. A busy period is one event, whatever the number of its jobs; gap
+    and service of each job are drawn in turn.
 
     Args:
         env: SimPy environment of the round.
@@ -66,23 +67,23 @@ def work(
     if processor.cpu != "loaded" or processor.background_rate_hz == 0:
         yield env.timeout(seconds)
         return
-    # Deferred import: reading a scenario needs no SimPy.
-    import simpy
 
-    from wirelessfl.cell.queueing import giving_way, poisson_jobs
+    def gap_s() -> float:
+        return float(rng.exponential(1.0 / processor.background_rate_hz))
 
-    cpu = simpy.PreemptiveResource(env)
-    jobs = env.process(
-        poisson_jobs(
-            env,
-            cpu,
-            rate_hz=processor.background_rate_hz,
-            service_s=processor.background_s,
-            rng=rng,
-        )
-    )
-    try:
-        yield from giving_way(env, cpu, seconds, note)
-    finally:
-        if jobs.is_alive:
-            jobs.interrupt()
+    left_s = seconds
+    arrival_s = env.now + gap_s()
+    while env.now + left_s > arrival_s:
+        started_s = env.now
+        yield env.timeout(arrival_s - env.now)
+        left_s = max(left_s - (env.now - started_s), 0.0)
+        note("interrupted")
+        # Jobs that arrive before the processor is free are served without a gap.
+        free_s = arrival_s + float(processor.background_s(rng))
+        arrival_s += gap_s()
+        while arrival_s < free_s:
+            free_s += float(processor.background_s(rng))
+            arrival_s += gap_s()
+        yield env.timeout(free_s - env.now)
+        note("resumed")
+    yield env.timeout(left_s)

@@ -18,6 +18,7 @@ from wirelessfl.cell.client import PHASES, SERVER, Client, Line, Update, Work
 from wirelessfl.cell.closed_form import compute_s, energy_j, phases, upload_bits
 from wirelessfl.cell.cpu import cpu_hz, work
 from wirelessfl.cell.packets import Packets
+from wirelessfl.cell.work import run_to_end
 from wirelessfl.rng import Streams
 from wirelessfl.values import ON_TIME, Array, Backlog, ChannelState, Demand, RoundTiming, Scenario
 
@@ -96,7 +97,7 @@ def disturbed(
     _drop_out(env, scenario, streams, processes)
     look = partial(_look, clients, band, packets, allocation.kept_fraction > 0.0)
     server = env.process(_server(env, processes, scenario, trace, look))
-    env.run()
+    run_to_end(env)
     # A server that is still waiting when no event is left has an upload that never ends.
     ended: Any = (np.inf, look()) if server.is_alive else server.value
     round_s, at_end = ended
@@ -246,7 +247,7 @@ def _look(
             phase: np.array([client.spent_s[phase] for client in clients]) for phase in PHASES
         },
         cpu_s=np.array([client.cpu_s for client in clients]),
-        air_s=band.air_s,
+        air_s=band.air_s.copy(),
         lost=np.array([client.lost for client in clients]),
         retransmissions=np.array(again, dtype=np.int64),
         keeps=keeps,

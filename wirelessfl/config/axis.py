@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wirelessfl.config import toml
 from wirelessfl.config.scenario_file import SECTIONS, Tables, merge
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.units import parse_quantity
@@ -143,7 +144,7 @@ def _item(name: str, text: str) -> Any:
     if quantity is not None:
         return quantity
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return toml.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if not text:
             raise InputError(f"{name} must be a list without empty items") from None

@@ -7,6 +7,7 @@ holds may have `input_files(data_root)`, which gives the files that training rea
 import dataclasses
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,6 +48,8 @@ class FileContent:
         """
         try:
             about = os.stat(path)
+            if not stat.S_ISREG(about.st_mode):
+                raise InputError(f"{name} {path} must be a file")
             return _content(os.fspath(path), about.st_mtime_ns, about.st_size)
         except OSError as error:
             raise InputError(f"{name} {path} cannot be read: {error.strerror or error}") from None

@@ -19,6 +19,8 @@ from typing import Any
 import tomli_w
 
 from wirelessfl import plugins
+from wirelessfl.border.gate import inside
+from wirelessfl.config import toml
 from wirelessfl.config.fields import (
     build,
     check_key,
@@ -38,6 +40,7 @@ from wirelessfl.values import Scenario
 Tables = dict[str, dict[str, Any]]
 SECTIONS = ("scenario", "channel", "allocation", "training", "run")
 INPUTS = "inputs"
+MOST_BYTES = 1 << 28  # of a scenario file: a million clients with values of their own
 SELECTORS = {
     "channel": ("model", "channels"),
     "allocation": ("method", "allocators"),
@@ -46,7 +49,9 @@ SELECTORS = {
 MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
 # Fields of section run that do not change the records and are not part of an experiment's hash.
-WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack")
+WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack", "keep_best", "max_wall_s")
+# Fields of section run that decide how many rounds are recorded, and nothing else.
+LENGTH = ("rounds", "stop_at_accuracy", "patience", "max_simulated_s")
 
 
 def read_tables(path: Path) -> Tables:
@@ -62,7 +67,11 @@ def read_tables(path: Path) -> Tables:
         InputError: The file cannot be read or is not TOML, or a section is unknown.
     """
     try:
-        tables = check_sections(tomllib.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"scenario file {path} must have at most {MOST_BYTES} bytes")
+        tables = check_sections(toml.loads(content.decode()))
     except OSError as error:
         raise InputError(f"scenario file {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -128,7 +137,7 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
     if section not in SECTIONS:
         raise InputError(f"section [{section}] is not known{hint_at(section, SECTIONS)}")
     try:
-        return section, field, tomllib.loads(f"value = {value.strip()}")["value"]
+        return section, field, toml.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return section, field, value.strip()
 
@@ -332,8 +341,8 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 
     Args:
         experiment: The experiment.
-        with_rounds: Include the number of rounds; False names the runs that may be resumed as this
-            one, which differ in the number of rounds only.
+        with_rounds: Include the fields that decide the number of rounds; False names the runs that
+            may be resumed as this one, which differ in these fields only.
 
     Returns:
         Twelve hex digits.
@@ -344,7 +353,7 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     defaults = to_tables(
         from_tables({section: {key: tables[section][key]} for section, key in selectors})
     )
-    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, "rounds")
+    ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, *LENGTH)
     canonical = {
         section: {
             field: value
@@ -360,7 +369,9 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
 def _plugin(section: str, table: dict[str, Any]) -> Any:
     key = SELECTORS[section][0]
     fields = {field: value for field, value in table.items() if field != key}
-    return build(plugin_class(section, table.get(key, DEFAULTS[section])), section, fields)
+    plugin = plugin_class(section, table.get(key, DEFAULTS[section]))
+    with inside(SELECTORS[section][1].removesuffix("s"), plugin):
+        return build(plugin, section, fields)
 
 
 def plugin_class(section: str, name: Any) -> Any:

@@ -2,46 +2,35 @@
 
 experiment.toml    the resolved experiment: enough to run it again
 rounds.jsonl       one `RoundRecord` per line
+accuracy.jsonl     accuracy of each client in the rounds with an evaluation
+wall.jsonl         wall-clock seconds of each round's phases
 checkpoint-N.npz   the complete state after round N (plain arrays, no pickle; the last two stay)
+best.npz           the state after the round with the best accuracy (`run.keep_best`)
 summary.json       written when the run is complete
 plots/             pictures
 """
 
 import dataclasses
-import io
 import json
 import os
 import re
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from wirelessfl.config.input_files import Contents, FileContent
 from wirelessfl.errors import InputError
-from wirelessfl.records import strict_json
+from wirelessfl.records import row_files, strict_json
+from wirelessfl.records.checkpoint import DAMAGE, Checkpoint
 from wirelessfl.values import RoundRecord
 
-Arrays = dict[str, NDArray[Any]]
 KEPT_CHECKPOINTS = 2
+ROWS = ("accuracy", "wall")
 TEMPORARY = ".part"  # ending of files that are being written
 _FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
-_DAMAGE = (  # errors that reading a damaged checkpoint raises
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    RuntimeError,  # of zipfile, for damaged flags
-    AttributeError,  # for a table of input files that is none
-    zipfile.BadZipFile,
-)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -94,25 +83,6 @@ def check_folder(option: str, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """State of a run after a round.
-
-    Attributes:
-        round: Number of completed rounds.
-        clock_s: Simulated time in s.
-        arrays: Packed state of the trainer, by name.
-        experiment: Identity of the experiment, so that no other one continues from it.
-        inputs: Content of the files that the run reads, by name.
-    """
-
-    round: int
-    clock_s: float
-    arrays: Arrays
-    experiment: str = ""
-    inputs: Contents = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class RunFolder:
     """Folder of one run.
 
@@ -136,6 +106,16 @@ class RunFolder:
     def summary_file(self) -> Path:
         """File of the summary of a complete run."""
         return self.path / "summary.json"
+
+    @property
+    def best_file(self) -> Path:
+        """File of the checkpoint of the best round."""
+        return self.path / "best.npz"
+
+    @property
+    def label(self) -> str:
+        """Name of the run in messages: its path."""
+        return str(self.path)
 
     @property
     def plots(self) -> Path:
@@ -221,7 +201,8 @@ class RunFolder:
         """
         if self.records():
             return
-        for file in (self.summary_file, self.rounds_file, self.experiment_file):
+        rows = [self._rows_file(name) for name in ROWS]
+        for file in (self.summary_file, *rows, self.rounds_file, self.experiment_file):
             file.unlink(missing_ok=True)
         for folder in (self.plots, self.path):
             with suppress(OSError):  # not empty: files of others
@@ -334,6 +315,9 @@ class RunFolder:
         if kept and not evaluated_last:
             kept[-1] = {**kept[-1], "accuracy": None}
         write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
+        lengths = {"accuracy": count if evaluated_last else count - 1, "wall": count}
+        for name, most in lengths.items():
+            row_files.keep_rows(self._rows_file(name), most, write_atomically)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint atomically, after its rounds, and drop all but the last two.
@@ -344,18 +328,7 @@ class RunFolder:
         with self.rounds_file.open("rb") as file:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
-        archive: dict[str, Any] = {
-            **checkpoint.arrays,
-            "__clock_s": np.float64(checkpoint.clock_s),
-            "__round": np.int64(checkpoint.round),
-            "__experiment": np.str_(checkpoint.experiment),
-        }
-        if checkpoint.inputs:
-            files = {name: content.as_table() for name, content in checkpoint.inputs.items()}
-            archive["__inputs"] = np.str_(strict_json.dumps(files))
-        buffer = io.BytesIO()
-        np.savez(buffer, **archive)
-        write_atomically(target, buffer.getvalue())
+        write_atomically(target, checkpoint.to_bytes())
         for old in self.checkpoint_files()[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
@@ -372,22 +345,67 @@ class RunFolder:
         while files:
             file = files.pop()
             try:
-                # NumPy leaves a file open when it fails to read one, but not from bytes.
-                with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
-                clock_s = float(arrays.pop("__clock_s"))
-                number = int(arrays.pop("__round"))
-                experiment = str(arrays.pop("__experiment"))
-                tables = json.loads(str(arrays.pop("__inputs", "{}")))
-                inputs = {name: FileContent.from_table(name, of) for name, of in tables.items()}
-                if file.stem != f"checkpoint-{number:06d}":
-                    raise ValueError(f"it is that of round {number}")
-            except _DAMAGE:
+                checkpoint = Checkpoint.read(file)
+                if file.stem != f"checkpoint-{checkpoint.round:06d}":
+                    raise ValueError(f"it is that of round {checkpoint.round}")
+            except DAMAGE:
                 instead = "the one before it is used" if files else "the run starts over"
                 notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return Checkpoint(number, clock_s, arrays, experiment, inputs)
+            return checkpoint
         return None
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of the best round atomically, over that of an earlier one.
+
+        Args:
+            checkpoint: State after the best round.
+        """
+        write_atomically(self.best_file, checkpoint.to_bytes())
+
+    def best_checkpoint(self) -> Checkpoint | None:
+        """Checkpoint of the best round.
+
+        Returns:
+            The checkpoint; None where the run keeps none (`run.keep_best`).
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        if not self.best_file.is_file():
+            return None
+        try:
+            return Checkpoint.read(self.best_file)
+        except DAMAGE:
+            raise InputError(
+                f"checkpoint {self.best_file} is damaged; remove it to go on"
+            ) from None
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Rows outside the records, in the order of the rounds.
+
+        Args:
+            name: One of `ROWS`.
+
+        Returns:
+            The rows; empty where none were recorded.
+
+        Raises:
+            InputError: A line is damaged.
+        """
+        return row_files.read_rows(self._rows_file(name))
+
+    def append_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows outside the records.
+
+        Args:
+            name: One of `ROWS`.
+            rows: Rows with their rounds, in order.
+        """
+        row_files.append_rows(self._rows_file(name), rows)
+
+    def _rows_file(self, name: str) -> Path:
+        return self.path / f"{name}.jsonl"
 
     def check_experiment(self, checkpoint: Checkpoint, identity: str) -> None:
         """Check that a checkpoint belongs to the experiment of the folder.
@@ -412,6 +430,10 @@ class RunFolder:
             file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
         )
         return sorted(files, key=lambda file: int(file.stem.partition("-")[2]))
+
+    def clear_summary(self) -> None:
+        """Remove the summary, before a run goes on."""
+        self.summary_file.unlink(missing_ok=True)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json` atomically.

@@ -31,8 +31,8 @@ _OF_LEVELS = {":": "log:", "uniform": "log-uniform", "choice": "choice"}
 
 # Kind -> values of K clients from the ends (or choices) and, for a distribution, a generator.
 _VALUES: dict[str, Callable[[tuple[float, ...], int, np.random.Generator], Array]] = {
-    ":": lambda ends, count, rng: np.linspace(*ends, count),
-    "log:": lambda ends, count, rng: np.geomspace(*ends, count),
+    ":": lambda ends, count, rng: np.linspace(ends[0], ends[1], count),
+    "log:": lambda ends, count, rng: np.geomspace(ends[0], ends[1], count),
     "uniform": lambda ends, count, rng: ends[0] + (ends[1] - ends[0]) * rng.random(count),
     "log-uniform": lambda ends, count, rng: ends[0] * (ends[1] / ends[0]) ** rng.random(count),
     "choice": lambda ends, count, rng: np.asarray(ends)[

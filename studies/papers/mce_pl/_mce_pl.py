@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.curves import COLOURS, LINES, points
+from studies.report.curves import COLOURS, LINES
+from studies.report.isolated import points
 from studies.report.results import Run, Runs, Sample, Table, over_seeds
 from studies.report.summaries import first_index
 from wirelessfl.config.scenario_file import Tables, from_tables, merge

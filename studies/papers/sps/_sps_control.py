@@ -6,7 +6,8 @@ Two keep the sum of the control variates at 0, two do not.
 from typing import Any
 
 from studies.papers.sps._sps import ASP, AT, SPARSE_PROXSKIP, fixed
-from studies.report.curves import COLOURS, LINES, Array, points
+from studies.report.curves import COLOURS, LINES, Array
+from studies.report.isolated import points
 from studies.report.results import Run, Runs
 from wirelessfl.experiment import Experiment
 

@@ -24,7 +24,8 @@ from studies.papers.sps._sps import (
     upload_mbits,
 )
 from studies.report.claims import compare
-from studies.report.curves import COLOURS, LINES, SeedCurve, points
+from studies.report.curves import COLOURS, LINES, SeedCurve
+from studies.report.isolated import points
 from studies.report.results import Run, Runs, Sample, Table, Verdict, over_seeds
 from studies.search.ranges import LogUniform
 from studies.search.search import Search

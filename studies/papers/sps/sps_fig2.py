@@ -16,7 +16,8 @@ from studies.papers.sps._sps import (
 )
 from studies.papers.sps.sps_table2 import experiments, searches
 from studies.report.claims import Check, highest, lowest
-from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels, points
+from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels
+from studies.report.isolated import points
 from studies.report.results import Claim, Run, Runs, Table, over_seeds
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "searches", "table"]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizers import Certificate, Repair, Sensitivities, certify, repair, sensitivities
+from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import PlannedRound, participants, plan, problem_of
@@ -100,11 +101,12 @@ def plans(tables: Tables, methods: Sequence[str]) -> dict[str, Scheme]:
 def _scheme(tables: Tables) -> Scheme:
     experiment = from_tables(tables)
     participates = participants(experiment, 0)
-    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    demand = gate.first_demand(experiment.algorithm, experiment.scenario.clients)
     planned = plan(experiment, demand.restricted_to(participates), participates=participates)
     if not participates.all():
         problem = problem_of(planned.problem, participates)
-        planned = replace(planned, problem=problem, allocation=experiment.allocator.solve(problem))
+        solved = gate.solve(experiment.allocator, problem)
+        planned = replace(planned, problem=problem, allocation=solved)
     return Scheme(experiment, np.flatnonzero(participates), planned)
 
 

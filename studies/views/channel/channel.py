@@ -3,22 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.presets import preset_files, scenario_tables
 from wirelessfl import plugins
+from wirelessfl.border import gate
+from wirelessfl.border.budget import check_budget
 from wirelessfl.cell.closed_form import full_band_snr
-from wirelessfl.config.fields import build
-from wirelessfl.config.scenario_file import parse_setting
+from wirelessfl.config.fields import build, hint_at
+from wirelessfl.config.scenario_file import (
+    DEFAULTS,
+    Tables,
+    merge,
+    parse_setting,
+    plugin_class,
+)
 from wirelessfl.errors import InputError
+from wirelessfl.experiment import RunSettings
 from wirelessfl.protocols import ChannelModel
 from wirelessfl.rng import Streams
 from wirelessfl.units import linear_to_db
 from wirelessfl.values import Array, ChannelState, Scenario
 
 PERCENTILES = (5, 50, 95)
+_ROUND_EVENTS = 100  # work of a round next to that of a client in it
 NO_LINK_DB = 2000.0  # beyond any link; the smallest float has -3,077 dB
 SECTIONS = ("channel", "scenario")
 
@@ -152,14 +164,14 @@ def in_db(ratio: Array) -> Array:
     return linear_to_db(np.maximum(ratio, np.finfo(np.float64).tiny))
 
 
-def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> ChannelView:
-    """Sample a channel plug-in.
+def view(name: str, settings: Sequence[str], *, rounds: int, seed: int | None) -> ChannelView:
+    """Sample the channel of a scenario.
 
     Args:
-        name: Name of the plug-in.
+        name: Name of a channel model, with the default scenario; of a preset; or a TOML file.
         settings: Texts `section.field=value` for the channel and the scenario.
         rounds: Number of rounds.
-        seed: Seed of the draws.
+        seed: Seed of the draws; that of the scenario's run if None.
 
     Returns:
         The gains and positions.
@@ -167,16 +179,25 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> Chann
     Raises:
         InputError: A name or field is unknown, or a value is invalid.
     """
-    model, scenario = _built(name, settings)
+    tables = _tables(name, settings)
+    if seed is None:
+        seed = build(RunSettings, "run", tables.get("run", {})).seed
+    # Channel and scenario alone, as a whole experiment would import the training packages.
+    scenario: Scenario = build(Scenario, "scenario", tables.get("scenario", {})).seeded(seed)
+    fields = dict(tables.get("channel", {}))
+    model_name = fields.pop("model", DEFAULTS["channel"])
+    model = build(plugin_class("channel", model_name), "channel", fields)
+    cause = f"--rounds {rounds} of {scenario.clients} clients"
+    check_budget(cause, "events", rounds * (_ROUND_EVENTS + scenario.clients))
     start = Streams(seed)
-    states = [model.sample(scenario, start.at(number)) for number in range(rounds)]
-    means = [model.mean_gain(scenario, start.at(number)) for number in range(rounds)]
+    states = [gate.sample(model, scenario, start.at(number)) for number in range(rounds)]
+    means = [gate.mean_gain(model, scenario, start.at(number)) for number in range(rounds)]
     known = {
         method: getattr(model, method)(scenario, start) if hasattr(model, method) else None
         for method in ("positions_m", "line_of_sight", "adjacency")
     }
     return ChannelView(
-        name=name,
+        name=model_name,
         model=model,
         scenario=scenario,
         seed=seed,
@@ -189,15 +210,31 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int) -> Chann
     )
 
 
-def _built(name: str, settings: Sequence[str]) -> tuple[Any, Scenario]:
-    """Channel and scenario alone, as a whole experiment would import the training packages."""
-    tables: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+def _tables(name: str, settings: Sequence[str]) -> Tables:
+    """The tables of a channel model or scenario with all settings."""
+    is_model = name in plugins.names("channels")
+    tables = {"channel": {"model": name}} if is_model else _scenario(name)
+    changes: Tables = {section: {} for section in SECTIONS}
     for text in settings:
         section, field, value = parse_setting(text)
         if section not in SECTIONS:
             raise InputError(f"--set must change {' or '.join(SECTIONS)}, got {text!r}")
-        if (section, field) == ("channel", "model"):
-            raise InputError(f"--set channel.model must not be given: NAME says it, got {text!r}")
-        tables[section][field] = value
-    scenario = build(Scenario, "scenario", tables["scenario"])
-    return build(plugins.load("channels", name), "channel", tables["channel"]), scenario
+        if is_model and (section, field) == ("channel", "model"):
+            raise InputError(
+                f"--set channel.model must not be given: SCENARIO {name!r} says it, got {text!r}"
+            )
+        changes[section][field] = value
+    return merge(tables, changes)
+
+
+def _scenario(name: str) -> Tables:
+    try:
+        return scenario_tables(name)
+    except InputError:
+        if name.endswith(".toml") or Path(name).exists():
+            raise
+    known = [*plugins.names("channels"), *preset_files()]
+    raise InputError(
+        f"SCENARIO must be a TOML file, a preset or a channel model, got {name!r}"
+        f"{hint_at(name, known)}"
+    )

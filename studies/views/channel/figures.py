@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.curves import COLOURS, LINES, points
+from studies.report.curves import COLOURS, LINES
+from studies.report.isolated import points
 from studies.report.output import new_figure
 from studies.views.channel.channel import PERCENTILES, ChannelView, in_db
 from wirelessfl.units import db_to_linear

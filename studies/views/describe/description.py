@@ -1,6 +1,7 @@
 """A section, plug-in, preset or study in words, with its fields."""
 
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from studies.presets import preset_description, preset_files, scenario_tables
@@ -79,9 +80,20 @@ def _of_plugin(kind: str, name: str) -> Description:
     section = SECTION_OF.get(kind, "training")
     key = SELECTORS[section][0] if kind in SECTION_OF else TASK_KEYS[kind]
     found = _of_class(name, kind, f"--set {section}.{key}={name}", plugins.load(kind, name))
+    if kind == "algorithms":
+        return replace(
+            found, use=_command(name, getattr(plugins.load(kind, name), "runs_with", {}))
+        )
     if kind in TASK_KEYS:  # their fields are not keys of a scenario file
         return Description(found.name, kind, found.use, found.text, found.details, ())
     return found
+
+
+def _command(algorithm: str, changes: Mapping[str, str]) -> str:
+    """The command that trains with an algorithm on the preset `digits`."""
+    settings = {"training.algorithm": algorithm, **changes}
+    options = (f" --set {field}={value}" for field, value in settings.items())
+    return "wirelessfl run digits" + "".join(options)
 
 
 def _of_preset(name: str) -> Description:

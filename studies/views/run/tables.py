@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from studies.report.one_run.fairness import Fairness
 from studies.report.scores import score_label
 from studies.report.terminal import terminal
 from wirelessfl.records.run_folder import RunFolder
@@ -21,7 +22,7 @@ def print_run(path: Path, deadline_s: float) -> None:
     summary = json.loads(folder.summary_file.read_text())
     console = terminal()
     training = tomllib.loads(folder.experiment_file.read_text()).get("training", {})
-    console.print(_summary_table(summary, deadline_s, score_label(training)))
+    console.print(_summary_table(summary, deadline_s, score_label(training), _spread(folder)))
     last = folder.records()[-1]
     console.print(_round_table(last))
     if (more := len(last["clients"]) - MOST_ROWS) > 0:
@@ -31,10 +32,28 @@ def print_run(path: Path, deadline_s: float) -> None:
         console.print(f"plot:       {printable(str(plot))}", soft_wrap=True)
 
 
-def _summary_table(summary: dict[str, Any], deadline_s: float, score: str) -> Table:
+def _spread(folder: RunFolder) -> dict[str, str]:
+    """Rows on the spread of the last evaluation over the clients, where it is recorded."""
+    rows = folder.rows("accuracy")
+    if not rows:
+        return {}
+    last = Fairness.of(rows[-1]["accuracy"])
+    return {
+        "worst 10 % of clients / deviation": (
+            f"{last.worst_tenth:.2%} / {last.standard_deviation:.2%}"
+        )
+    }
+
+
+def _summary_table(
+    summary: dict[str, Any], deadline_s: float, score: str, spread: dict[str, str]
+) -> Table:
     table = Table("quantity", "value", title=f"{summary['rounds']} rounds")
+    ends = {name: summary[name] for name in ("stopped", "interrupted") if name in summary}
     rows = {
+        **ends,
         f"{score}, last / best": _pair(summary["final_accuracy"], summary["best_accuracy"]),
+        **spread,
         "training loss, last round": _number(summary["final_loss"]),
         "simulated time": f"{summary['clock_s']:.3f} s",
         "mean round": f"{1e3 * summary['mean_round_s']:.3f} ms",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.drops import has_drops, period
+from wirelessfl.border import gate
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
@@ -96,7 +97,7 @@ def simulate(
     Raises:
         InputError: The experiment cannot start, or a client never finishes.
     """
-    demand = experiment.algorithm.demand(experiment.scenario.clients)
+    demand = gate.first_demand(experiment.algorithm, experiment.scenario.clients)
     check_before_start(experiment, demand)
     on_start()
     trainer = NoTraining(demand)

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from math import prod
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures, solve
+from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures
 from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.whatif.vary import Vary
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import Problem
+from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.experiment import Experiment
@@ -158,7 +159,7 @@ class Sweep:
         for rows in self._batches(points):
             problem = _problem(self.experiment, self.axes, points[rows], cell)
             allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
-            for name, values in measures(solve(problem, allocator)).items():
+            for name, values in measures(gate.solve(allocator, problem)).items():
                 measured.setdefault(name, np.empty((len(points), self.sampled)))[rows] = values
         return WhatIf(
             axes={axis.name: axis.values for axis in self.axes},
@@ -266,7 +267,7 @@ def _first(experiment: Experiment) -> Draws:
 def _sampled(experiment: Experiment, seeds: Sequence[int], rounds: int) -> Draws:
     """Rounds 0 to `rounds` - 1 of the experiment under each seed."""
     states = [
-        experiment.channel.sample(experiment.scenario, Streams(seed, round))
+        gate.sample(experiment.channel, experiment.scenario, Streams(seed, round))
         for seed in seeds
         for round in range(rounds)
     ]
@@ -317,7 +318,7 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
     """A function that maps an experiment to its problems, with one demand per number of clients."""
-    demand = cache(experiment.algorithm.demand)
+    demand = cache(partial(gate.first_demand, experiment.algorithm))
 
     def cell(here: Experiment) -> Problem:
         asked = demand(here.scenario.clients)
@@ -330,7 +331,8 @@ def _cells(experiment: Experiment, states: States) -> Cells:
 
 def _mean(experiment: Experiment) -> Draws:
     """The mean channel and the participants of the first round as the only draw."""
-    gain = experiment.channel.mean_gain(experiment.scenario, Streams(experiment.run.seed))[None, :]
+    streams = Streams(experiment.run.seed)
+    gain = gate.mean_gain(experiment.channel, experiment.scenario, streams)[None, :]
     first = _first(experiment)
     channel = replace(first.channel, gain=gain, believed_gain=gain)
     return replace(first, channel=channel)

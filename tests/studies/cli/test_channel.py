@@ -132,11 +132,27 @@ def test_rounds_and_seed_change_what_is_drawn_and_nothing_else():
     np.testing.assert_array_equal(one.gain, view("rayleigh", [], rounds=6, seed=4).gain[:3])
 
 
+def test_a_scenario_is_taken_as_by_the_other_commands(wirelessfl, tmp_path):
+    from_preset = wirelessfl("channel", "physical", "--rounds", 2, "--json").json()
+    assert from_preset["channel"] == "tr38901-umi"
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[scenario]\nclients = 3\ndistance_m = "100:300"\n[channel]\nmodel = "static"\n[run]\nseed = 7\n'
+    )
+    found = wirelessfl("channel", file, "--rounds", 2, "--json").json()
+    assert (found["channel"], found["seed"]) == ("static", 7)
+    assert [row["distance_m"] for row in found["clients"]] == [100, 200, 300]
+    changed = wirelessfl("channel", file, "--set", "channel.model=rayleigh", "--json").json()
+    assert changed["channel"] == "rayleigh"
+    usual = wirelessfl("channel", "--rounds", 2, "--json").json()
+    assert usual == wirelessfl("channel", "digits", "--rounds", 2, "--json").json()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["nowhere.toml"], ["nowhere.toml", "cannot be read"]),
         (["raileigh"], ["raileigh", "rayleigh"]),
-        ([], ["NAME"]),
         (["rayleigh", "--rounds", "0"], ["--rounds", "at least 1", "0"]),
         (["rayleigh", "--seed", "-1"], ["--seed", "at least 0", "-1"]),
         (["rayleigh", "--plot", "c.txt"], ["--plot", ".png", "c.txt"]),
@@ -150,7 +166,7 @@ def test_rounds_and_seed_change_what_is_drawn_and_nothing_else():
             ["rayleigh", "--set", "training.local_steps=2"],
             ["--set", "channel or scenario", "training"],
         ),
-        (["rayleigh", "--set", "channel.model=static"], ["channel.model", "NAME"]),
+        (["rayleigh", "--set", "channel.model=static"], ["channel.model", "SCENARIO"]),
         (
             ["static", "--set", "channel.path_loss=tr38901-inh", "--plot", "c.png"],
             ["distance_m", "1 and 150", "160"],

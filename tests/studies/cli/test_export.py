@@ -209,3 +209,24 @@ def test_a_model_of_full_gradients_reproduces_the_recorded_accuracy(tmp_path):
     assert {tensor.dtype for tensor in run.state_dict().values()} == {torch.float32}
     assert right.float().mean().item() == pytest.approx(run.final_accuracy, abs=1e-6)
     assert run.final_accuracy > 0.15
+
+
+def test_the_best_round_comes_out_with_the_accuracy_of_its_clients(export, tmp_path):
+    experiment = experiment_of(TABLES["fedalt"], rounds=4, eval_every=1, keep_best=True)
+    run = trained(tmp_path / "run", experiment)
+    scores = run.series("accuracy")
+    best = int(scores.argmax()) + 1
+    data = experiment.algorithm.task.load(clients=CLIENTS, seed=3, data_root=None)
+    for client, rows in enumerate(data.test_index):
+        found = export(
+            "run", "--client", client, "--best", "-o", "best.safetensors", "--json"
+        ).json()
+        assert (found["round"], found["accuracy"]) == (best, scores.max())
+        weights, _ = read("best.safetensors")
+        images = (data.test_images[rows].float() - found["pixel_mean"]) / found["pixel_std"]
+        right = logits(weights, images).argmax(1) == data.test_labels[rows]
+        assert right.float().mean().item() == pytest.approx(found["client_accuracy"], abs=1e-6)
+    (tmp_path / "run" / "best.npz").unlink()
+    done = export("run", "--client", 0, "--best", "-o", "x.safetensors")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "no model of its best round: run.keep_best must be true" in done.err

@@ -7,6 +7,7 @@ import pytest
 from helpers.studies import synthetic_record
 
 from studies.report.results import Run
+from wirelessfl.errors import InputError
 from wirelessfl.records.run_folder import RunFolder
 
 
@@ -31,8 +32,12 @@ def test_series_are_what_the_records_hold():
         assert found.flags.c_contiguous  # sums are taken in the same order, to the last bit
     np.testing.assert_array_equal(run.series("extra.norm"), [0.0, 0.5, 1.0, 1.5])
     assert math.isnan(run.series("accuracy")[0])
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match=r"^series 'speed' is not known; there are round, clock_s"):
         run.series("speed")
+    with pytest.raises(
+        InputError, match=r"^series 'acuracy' is not known \(did you mean accuracy\?\)$"
+    ):
+        run.series("acuracy")
 
 
 def test_a_run_is_read_back_and_keeps_only_what_is_small(tmp_path):

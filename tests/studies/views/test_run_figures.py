@@ -5,6 +5,7 @@ from helpers.studies import synthetic_record, synthetic_run
 from matplotlib.figure import Figure
 
 from studies.report import curves
+from studies.report.isolated import isolated
 from studies.report.results import Run
 from studies.runner.sweep import folder_of
 from studies.views.run import figures as run_figures
@@ -81,8 +82,8 @@ def test_a_single_round_and_a_value_between_nulls_have_a_marker(tmp_path, monkey
     loss, latency = drawn[0].axes[0].lines[0], drawn[1].axes[0].lines[0]
     for line in (loss, latency):
         assert (line.get_marker(), list(line.get_markevery())) == ("o", [0])
-    assert curves.isolated([1.0, 2.0, np.nan, 3.0, np.nan, 4.0, 5.0]) == [3]
-    assert curves.isolated([np.nan]) == curves.isolated([]) == []
+    assert isolated([1.0, 2.0, np.nan, 3.0, np.nan, 4.0, 5.0]) == [3]
+    assert isolated([np.nan]) == isolated([]) == []
 
 
 def test_a_curve_of_a_study_shows_its_only_evaluation_and_names_its_score(tmp_path):

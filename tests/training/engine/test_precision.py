@@ -103,8 +103,31 @@ def test_deterministic_operations_are_asked_for_while_it_computes_only(monkeypat
     assert np.array_equal(plainly.vector, repeatably.vector)
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_tf32_is_allowed_while_it_computes_and_only_when_asked_for(monkeypatch, precision):
+    """Float32 means float32: torch allows TF32 in convolutions unless it is told otherwise."""
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    seen = []
+    plain = torch.randperm
+    monkeypatch.setattr(
+        torch,
+        "randperm",
+        lambda *a, **b: seen.append([s.allow_tf32 for s in switches]) or plain(*a, **b),
+    )
+    engine(replace(SPEC, precision=precision)).train(work((replace(TRAIN, steps=1),), spec=SPEC))
+    assert seen == [[precision == "tf32"] * 2]
+    assert [switch.allow_tf32 for switch in switches] == before
+
+
+def test_tf32_is_a_precision_of_cuda():
+    assert RunSettings(precision="tf32", device="cuda").precision == "tf32"
+    with pytest.raises(InputError, match=r"^run\.precision must not be 'tf32' with run\.device"):
+        RunSettings(precision="tf32")
+
+
 def test_precision_is_a_choice():
     with pytest.raises(
-        InputError, match=r"^run\.precision must be one of float32, bfloat16; got 'half'$"
+        InputError, match=r"^run\.precision must be one of float32, tf32, bfloat16; got 'half'$"
     ):
         RunSettings(precision="half")

@@ -1,12 +1,14 @@
-"""Queues of the cell against M/M/1, M/D/1 and Little's law."""
+"""The reference queue against M/M/1, M/D/1 and Little's law, and the CPU against it."""
 
 import itertools
 
 import numpy as np
 import pytest
 import simpy
+from helpers.queueing import giving_way, poisson_jobs
 
-from wirelessfl.cell.queueing import giving_way, poisson_jobs
+from wirelessfl.cell.cpu import work
+from wirelessfl.scenario.processor import BACKGROUNDS, Processor
 
 RATE_HZ, SERVICE_S = 50.0, 0.01  # rho = 0.5
 RHO = RATE_HZ * SERVICE_S
@@ -131,3 +133,55 @@ def test_an_interrupt_from_outside_goes_through():
     env.run()
     assert process.value == (4, "gone")
     assert server.count == 0
+
+
+def on_a_server(env, seconds, processor, rng, note):
+    """The work as a user of a SimPy server that background jobs pre-empt."""
+    cpu = simpy.PreemptiveResource(env)
+    rate_hz, service_s = processor.background_rate_hz, processor.background_s
+    jobs = env.process(poisson_jobs(env, cpu, rate_hz=rate_hz, service_s=service_s, rng=rng))
+    try:
+        yield from giving_way(env, cpu, seconds, note)
+    finally:
+        jobs.interrupt()
+
+
+@pytest.mark.parametrize("service", BACKGROUNDS)
+def test_the_cpu_is_the_server_that_background_jobs_pre_empt(service):
+    """Two pieces of work from the same draws, some of them cut off by an interrupt."""
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        job_s = float(rng.uniform(1e-3, 2e-2))
+        processor = Processor(
+            cpu="loaded",
+            background_rate_hz=float(rng.uniform(0.05, 0.9)) / job_s,
+            background_job_s=job_s,
+            background=service,
+        )
+        pieces_s, cut_s = rng.uniform(0.0, 0.1, 2), rng.uniform(0.0, 0.4)
+
+        def lived(work, processor=processor, pieces_s=pieces_s, cut_s=cut_s, seed=seed):
+            env, events, draws = simpy.Environment(), [], np.random.default_rng([seed, 1])
+
+            def client():
+                try:
+                    for piece_s in pieces_s:
+                        yield from work(
+                            env, piece_s, processor, draws, lambda e: events.append((env.now, e))
+                        )
+                        events.append((env.now, "done"))
+                except simpy.Interrupt:
+                    events.append((env.now, "cut off"))
+
+            process = env.process(client())
+            env.timeout(cut_s).callbacks.append(
+                lambda _: process.interrupt() if process.is_alive else None
+            )
+            env.run(until=50.0)
+            return events
+
+        found, expected = lived(work), lived(on_a_server)
+        assert [event for _, event in found] == [event for _, event in expected]
+        np.testing.assert_allclose(
+            [moment for moment, _ in found], [moment for moment, _ in expected], rtol=1e-12
+        )

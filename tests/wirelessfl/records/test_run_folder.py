@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from wirelessfl.errors import InputError
-from wirelessfl.records.run_folder import Checkpoint, RunFolder, write_atomically
+from wirelessfl.records.checkpoint import Checkpoint
+from wirelessfl.records.run_folder import RunFolder, write_atomically
 from wirelessfl.values import RoundRecord
 
 ARRAYS = {"w": np.arange(20.0), "n": np.int64(3), "mask": np.ones((2, 3), dtype=bool)}

@@ -1,5 +1,6 @@
 """Federated averaging of the whole model (McMahan et al. 2017)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ class FedAvg(LocalSgd, ServerBased):
     """
 
     carries_state: ClassVar[bool] = True
+    runs_with: ClassVar[Mapping[str, str]] = {"allocation.method": "min-latency"}
 
     weighted: bool = True
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
-from wirelessfl.values import Array, Delivery, Demand, StepMetrics
+from wirelessfl.values import Array, Delivery, Demand, MeanScore, StepMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class CountingTrainer:
 
     def evaluate(self, state: CountingState) -> float:
         self.evaluated.append(state.round)
-        return float(1.0 - state.values.mean() / 2)
+        return MeanScore(float(1.0 - state.values.mean() / 2), 1.0 - state.values / 2)
 
     def pack(self, state: CountingState) -> dict[str, NDArray[Any]]:
         return {"round": np.array(state.round), "values": state.values}

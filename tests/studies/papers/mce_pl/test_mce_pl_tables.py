@@ -20,7 +20,8 @@ from wirelessfl.cell.closed_form import fixed_s
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.planning import plan
-from wirelessfl.records.run_folder import Checkpoint, RunFolder
+from wirelessfl.records.checkpoint import Checkpoint
+from wirelessfl.records.run_folder import RunFolder
 
 GRAPH = ("graph", "edge_probability")
 

@@ -1,4 +1,4 @@
-"""Queues of the simulated cell: Poisson jobs at a server, and work that yields to them."""
+"""Poisson jobs at a SimPy server and work that yields to them: the reference of `cpu.work`."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

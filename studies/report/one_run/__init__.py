@@ -1,0 +1,1 @@
+"""One run: frames, overview, fairness and figure."""

@@ -1,0 +1,1 @@
+"""Callbacks that pass the records of a run to experiment trackers."""
