@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow coverage check format lint types contract clean
+.PHONY: demo test test-slow coverage check format lint types contract reference clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
@@ -30,6 +30,10 @@ types: .venv/installed
 
 contract: .venv/installed
 	$(BIN)/lint-imports
+
+reference: .venv/installed  ## the generated reference pages and costs of studies
+	$(BIN)/python -m studies.study.costs
+	$(BIN)/wirelessfl describe --pages docs/reference
 
 clean:
 	rm -rf .venv runs/demo

@@ -136,7 +136,7 @@ def _progress(
 
     def on_progress(tracker: Any, done: Any) -> None:
         note = "" if done.accuracy is None else f"accuracy {done.accuracy:.1%}"
-        changed = complete and done.runs != complete[-1]
+        changed = done.runs > max(complete, default=0)
         complete.append(done.runs)
         detail = f"{done.runs} of {len(runs)} runs complete, {note}".rstrip(", ")
         tracker.update(done.rounds, note, detail if changed else "")
