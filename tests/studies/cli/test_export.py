@@ -57,7 +57,7 @@ def experiment_of(tables, **run):
 
 def trained(path, experiment):
     """The run of an experiment in a folder, without pictures."""
-    run_to_end(path, to_toml(experiment), None, pictures=False)
+    run_to_end(path, to_toml(experiment), None)
     return Run.read(path)
 
 
