@@ -85,7 +85,6 @@ def all_with_progress(
             every,
             out,
             data_root=data_root,
-            pictures=False,
             on_failure=lambda path, error: failures.append(f"run {path}: {error}"),
             **options,
         )
