@@ -11,6 +11,7 @@ from studies.report.terminal import print_table, print_text
 from studies.views.whatif.units import label_of, shown
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
+from wirelessfl.arrays import Array
 
 MOST_ROWS = 100
 FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
@@ -21,7 +22,7 @@ COLUMNS = {  # measure -> heading, factor from the measure to what is shown, for
     "infeasible": ("infeas.", 1.0, ".1f"),
     "left_out": ("left out", 1.0, ".1f"),
     "late": ("late", 1.0, ".1f"),
-    "bandwidth_price": ("per band", 1.0, ".2f"),
+    "bandwidth_price": ("per MHz", 1.0, ".3f"),
     "deadline_price": ("per ms", 1e-3, ".2f"),
 }
 
@@ -36,10 +37,10 @@ def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None
     title = f"{first * inner} points, {sweep.sampled} channel draws each" + (
         f"; 1 in {step} shown" if step > 1 else ""
     )
-    _print_points(sweep.axes, table, rows, title)
+    _print_points(sweep, table, rows, title)
     print_text(
-        f"± one standard error over {sweep.varies}; per band and per ms: prices in clients' whole "
-        "models"
+        f"± one standard error over {sweep.varies}; per MHz and per ms: whole models kept, all "
+        "clients together, for one more of it"
     )
     if "pareto" in table:
         print_text(
@@ -79,15 +80,23 @@ def columns(result: WhatIf, axes: Sequence[Vary]) -> dict[str, list[Any]]:
     return table | {axis.name: axis.column(table[axis.name]) for axis in axes}
 
 
-def _print_points(
-    axes: Sequence[Vary], table: dict[str, Any], rows: Sequence[int], title: str
-) -> None:
+def _megahertz(sweep: Sweep, table: Mapping[str, Any]) -> Array:
+    """The band of every point in MHz, (points,)."""
+    points = len(table["mean_ratio"])
+    own = np.full(points, sweep.experiment.scenario.bandwidth_hz)
+    return 1e-6 * np.asarray(table.get("scenario.bandwidth_hz", own), dtype=np.float64)
+
+
+def _print_points(sweep: Sweep, table: dict[str, Any], rows: Sequence[int], title: str) -> None:
+    axes = sweep.axes
+    megahertz = _megahertz(sweep, table)
     front = ("",) if "pareto" in table else ()
     headings = [heading for heading, _, _ in COLUMNS.values()]
     printed = []
     for row in rows:
         cells = [axis.text(table[axis.name][row]) for axis in axes]
-        for measure, (_, factor, form) in COLUMNS.items():
+        for measure, (_, scale, form) in COLUMNS.items():
+            factor = scale / megahertz[row] if measure == "bandwidth_price" else scale
             mean, error = (
                 factor * table[measure][row],
                 factor * table[f"{measure}_standard_error"][row],
