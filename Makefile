@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow coverage check format lint types contract docs docs-serve clean
+.PHONY: demo test test-slow coverage check format lint types contract reference docs docs-serve clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
@@ -36,6 +36,10 @@ docs: .venv/installed  ## the documentation site in build/site; broken links and
 
 docs-serve: .venv/installed  ## the site at http://127.0.0.1:8000, rebuilt when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
+
+reference: .venv/installed  ## the generated reference pages and costs of studies
+	$(BIN)/python -m studies.study.costs
+	$(BIN)/wirelessfl describe --pages docs/reference
 
 clean:
 	rm -rf .venv runs/demo build/site

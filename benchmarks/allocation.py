@@ -1,12 +1,15 @@
-"""Speed and objective errors of the exact allocation and of common alternatives.
+"""Speed and objective errors of the public allocation calls and of common alternatives.
 
     python benchmarks/allocation.py [--quick] [--out benchmarks/results]
 
-Peers run interleaved, problem by problem, on the same random instances: c ~ U(0.5, 1.5), a ~ U(0.1,
-2) and s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation
-that a peer does once (DPP, numba) is not counted. Times of batches that a peer solves one by one
-are extrapolated from the stated number of problems. Errors are the worst shortfall of sum x per
-total weight, of bands scaled to be feasible; values below 0 are rounding.
+"fresh problem + solve" builds an `AllocationProblem` and solves it; "solve" solves the same one
+again. Peers run interleaved on the same random instances: c ~ U(0.5, 1.5), a ~ U(0.1, 2) and
+s ~ U(0.02, 2) 10 / K seconds, weights 1. Times are medians over the repeats; compilation that a
+peer does once (DPP, numba) is not counted. `dpp_ratio` and `passes` are medians of the ratios
+within a repeat: of CVXPY's DPP re-solve with Clarabel to the call, and of the call to one pass over
+memory that reads four arrays and writes two. Times of batches that a peer solves one by one are
+extrapolated from the stated number of problems. Errors are the worst shortfall of sum x per total
+weight, of bands scaled to be feasible; values below 0 are rounding.
 """
 
 import argparse
@@ -14,7 +17,6 @@ import csv
 import importlib.metadata
 import os
 import platform
-import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -29,10 +31,17 @@ import numpy as np
 import peers
 from numba import njit
 
-import optimizers
-from optimizers import AllocationProblem, Exact, waterfill
-from optimizers._waterfilling.compiled import fill_rows
+from optimizers import (
+    AllocationProblem,
+    Exact,
+    JointProblem,
+    NoisePsdProblem,
+    solve,
+    solve_joint,
+    waterfill,
+)
 from optimizers.cvxpy import Cvxpy
+from wirelessfl.allocation import compiled
 
 LARGEST = {
     "DPP re-solve": 1_000,
@@ -56,7 +65,8 @@ class AllocationRow:
     median_s: float
     repeats: int
     extrapolated_from: int | None
-    ratio: float
+    dpp_ratio: float | None
+    passes: float | None
     error: float
 
 
@@ -77,25 +87,20 @@ def problem_of(c, a, s):
 
 
 @njit(cache=True)
-def _stream(c, a, s, band, ratio):
+def _stream(c, a, s, w, band, ratio):
     for row in range(c.shape[0]):
         for k in range(c.shape[1]):
-            band[row, k], ratio[row, k] = c[row, k] + a[row, k], s[row, k]
+            band[row, k], ratio[row, k] = c[row, k] + a[row, k], s[row, k] + w[row, k]
 
 
-def compiled_core(arrays, stream=False):
-    """A call of the compiled loop (or of one that only reads and writes) with its output ready."""
+def one_pass(arrays):
+    """A call that reads four arrays and writes two, once."""
     flat = [np.ascontiguousarray(array).reshape(-1, array.shape[-1]) for array in arrays]
     band, ratio = np.empty((2, *flat[0].shape))
-    price, deadline_price = np.empty((2, flat[0].shape[0]))
-    done = np.empty(flat[0].shape[0], dtype=bool)
     weight = np.ones_like(flat[0])
 
     def call():
-        if stream:
-            _stream(*flat, band, ratio)
-        else:
-            fill_rows(*flat, weight, band, ratio, price, deadline_price, done)
+        _stream(*flat, weight, band, ratio)
         return band.reshape(arrays[0].shape)
 
     return call
@@ -103,15 +108,25 @@ def compiled_core(arrays, stream=False):
 
 def methods(arrays):
     """Name -> a call that returns the bands, for arrays (K,) or (G, K)."""
+    c, a, s = arrays
     problem = problem_of(*arrays)
-    clients = arrays[0].shape[-1]
+    fixed_s, bits = 4.0 - c, s * 1e6
+    clients = c.shape[-1]
+
+    def fresh():
+        return solve(
+            AllocationProblem(
+                deadline_s=4.0, fixed_s=fixed_s, prunable_s=a, upload_bits=bits, rate_bps=1e6
+            )
+        ).bandwidth_fraction
+
     calls = {
-        "exact": lambda: waterfill(*arrays)[0],
-        "exact, solve(problem)": lambda: Exact(compiled=False).solve(problem).bandwidth_fraction,
-        "compiled": compiled_core(arrays),
-        "compiled, solve(problem)": lambda: Exact(compiled=True).solve(problem).bandwidth_fraction,
+        "fresh problem + solve": fresh,
+        "solve": lambda: solve(problem).bandwidth_fraction,
+        "solve, NumPy": lambda: Exact(compiled=False).solve(problem).bandwidth_fraction,
+        "waterfill, NumPy": lambda: waterfill(*arrays)[0],
         "bisection, 100 steps": lambda: peers.bisection(*arrays),
-        "read and write once": compiled_core(arrays, stream=True),
+        "one pass over memory": one_pass(arrays),
     }
     one_by_one = {
         "CVXPY from scratch": peers.cvxpy_from_scratch,
@@ -122,10 +137,10 @@ def methods(arrays):
         "SLSQP": peers.slsqp,
         "trust-constr": peers.trust_constr,
     }
-    for name, solve in one_by_one.items():
+    for name, peer in one_by_one.items():
         if clients <= LARGEST[name]:
             calls[name] = (
-                partial(_each, solve, arrays) if arrays[0].ndim > 1 else partial(solve, *arrays)
+                partial(_each, peer, arrays) if arrays[0].ndim > 1 else partial(peer, *arrays)
             )
     return calls
 
@@ -160,60 +175,114 @@ def compare(model, calls, shape, repeats, error_of, extrapolated_from=None):
             times[name].append(times[name][0] if slow else seconds(call))
     batch = shape[0] if len(shape) > 1 else 1
     few = extrapolated_from or {}
-    medians = {
-        name: statistics.median(spent) * batch / few.get(name, batch)
-        for name, spent in times.items()
-    }
-    rows = []
-    for name, median in medians.items():
-        count = 1 if times[name][0] > _SLOW_S else repeats
-        ratio = median / medians["exact"]
-        rows.append(
-            AllocationRow(
-                model, batch, shape[-1], name, median, count, few.get(name), ratio, errors[name]
-            )
+    whole = {name: np.array(spent) * batch / few.get(name, batch) for name, spent in times.items()}
+
+    def ratio(one, other):
+        if one not in whole or other not in whole:
+            return None
+        return float(np.median(whole[one] / whole[other]))
+
+    return [
+        AllocationRow(
+            model,
+            batch,
+            shape[-1],
+            name,
+            float(np.median(spent)),
+            1 if times[name][0] > _SLOW_S else repeats,
+            few.get(name),
+            ratio("DPP re-solve", name),
+            ratio(name, "one pass over memory"),
+            errors[name],
         )
-    return rows
+        for name, spent in whole.items()
+    ]
 
 
-def fixed_snr(shape, repeats, few):
+def fixed_snr(shape, repeats, few, identical=False):
     arrays = instance(shape[-1], shape)
+    if identical:
+        arrays = tuple(np.full(shape, array.mean()) for array in arrays)
     calls = methods(arrays)
     one_by_one = {name: few for name in calls if name in LARGEST} if len(shape) > 1 else {}
     for name in one_by_one:
         calls[name] = partial(calls[name], few)
-    best = peers.kept(*arrays, peers.scaled(calls["exact"]())).mean(axis=-1)
+    best = peers.kept(*arrays, peers.scaled(calls["solve, NumPy"]())).mean(axis=-1)
 
     def error_of(name, band):
-        if name == "read and write once":
+        if name == "one pass over memory":
             return float("nan")
         rows = slice(band.shape[0]) if len(shape) > 1 else slice(None)
         found = peers.kept(*(array[rows] for array in arrays), peers.scaled(band)).mean(axis=-1)
         return float(np.max(np.atleast_1d(best)[: np.size(found)] - found))
 
-    return compare("fixed SNR", calls, shape, repeats, error_of, one_by_one)
+    model = "identical clients" if identical else "fixed SNR"
+    return compare(model, calls, shape, repeats, error_of, one_by_one)
 
 
-def noise_psd(clients, repeats):
+def noise_problem(clients):
     c, a, s = instance(clients, (clients,))
     snr = np.random.default_rng(clients).uniform(1.0, 100.0, clients)
     bits = s * 1e6 * np.log1p(snr) / np.log(2.0)
-    problem = optimizers.NoisePsdProblem(
+    return NoisePsdProblem(
         deadline_s=4.0, fixed_s=4.0 - c, prunable_s=a, upload_bits=bits, snr=snr, bandwidth_hz=1e6
     )
-    solvers = {"exact": Exact(), "CVXPY from scratch": Cvxpy(), "DPP re-solve": Cvxpy(reuse=True)}
-    calls = {
-        name: partial(solver.solve, problem)
-        for name, solver in solvers.items()
-        if clients <= 1_000 or name == "exact"
-    }
-    best = float(np.mean(1.0 - calls["exact"]().pruning_ratio))
+
+
+def noise_psd(clients, repeats):
+    problem = noise_problem(clients)
+    calls = {"solve": partial(solve, problem)}
+    if clients <= 1_000:
+        calls["CVXPY from scratch"] = partial(Cvxpy().solve, problem)
+        calls["DPP re-solve"] = partial(Cvxpy(reuse=True).solve, problem)
+    best = float(np.mean(1.0 - calls["solve"]().pruning_ratio))
     return compare(
         "noise PSD",
         calls,
         (clients,),
         repeats,
         lambda _, a: best - float(np.mean(1.0 - a.pruning_ratio)),
+    )
+
+
+def fairness(clients, repeats):
+    """Proportional fairness where noise has a density; errors are of the mean of log x."""
+    problem = noise_problem(clients)
+    resolve = peers.FairnessResolve(problem)
+    calls = {
+        "solve": lambda: 1.0 - solve(problem, "proportional-fairness").pruning_ratio,
+        "DPP re-solve": resolve,
+    }
+    best = float(np.mean(np.log(calls["solve"]())))
+    return compare(
+        "noise PSD, proportional fairness",
+        calls,
+        (clients,),
+        repeats,
+        lambda _, kept: best - float(np.mean(np.log(np.minimum(kept, 1.0)))),
+    )
+
+
+def joint(shape, repeats):
+    """Band, ratios and CPU frequencies under energy budgets; errors are duality gaps."""
+    rng = np.random.default_rng(shape[-1])
+    problem = JointProblem(
+        deadline_s=0.025,
+        fixed_cycles=rng.uniform(5e6, 2e7, shape),
+        prunable_cycles=rng.uniform(1e7, 6e7, shape),
+        upload_bits=rng.uniform(2e6, 8e6, shape) / shape[-1],
+        rate_bps=rng.uniform(5e7, 2.5e8, shape),
+        power_w=rng.uniform(0.05, 0.7, shape),
+        cpu_min_hz=rng.uniform(2e8, 1e9, shape),
+        cpu_max_hz=rng.uniform(2e9, 4e9, shape),
+        energy_budget_j=rng.uniform(0.004, 0.03, shape),
+    )
+    return compare(
+        "joint",
+        {"solve_joint": partial(solve_joint, problem)},
+        shape,
+        repeats,
+        lambda _, a: float(np.max(a.duality_gap)) / shape[-1],
     )
 
 
@@ -253,9 +322,9 @@ def draw(rows, out):
         line = [(row.clients, 1e3 * row.median_s) for row in alone if row.method == name]
         style = (
             "-"
-            if name.startswith(("exact", "compiled"))
+            if name.startswith(("fresh", "solve", "waterfill"))
             else ":"
-            if name.startswith("read")
+            if name.startswith("one pass")
             else "--"
         )
         axes.plot(
@@ -275,10 +344,13 @@ def draw(rows, out):
 def show(row):
     few = f" (from {row.extrapolated_from})" if row.extrapolated_from else ""
     size = f"{row.problems} x {row.clients}" if row.problems > 1 else str(row.clients)
-    time_and_error = (
-        f"{1e3 * row.median_s:12.4f} ms {row.ratio:10.3f}x  error {row.error:9.1e}{few}"
+    dpp = "" if row.dpp_ratio is None else f" DPP {row.dpp_ratio:9.2f}x"
+    passes = "" if row.passes is None else f" passes {row.passes:8.2f}"
+    print(
+        f"{row.model:9} {size:>12}  {row.method:22} {1e3 * row.median_s:12.4f} ms{dpp}{passes}"
+        f"  error {row.error:9.1e}{few}",
+        flush=True,
     )
-    print(f"{row.model:9} {size:>12}  {row.method:26} {time_and_error}", flush=True)
 
 
 def main(arguments):
@@ -297,8 +369,11 @@ def main(arguments):
     repeats, few = (3, 5) if options.quick else (15, 100)
     parts = [partial(fixed_snr, (clients,), repeats, few) for clients in sizes]
     parts += [partial(fixed_snr, (1_000, clients), repeats, few) for clients in (10, 1_000)]
-    if hasattr(optimizers, "NoisePsdProblem"):
-        parts += [partial(noise_psd, clients, repeats) for clients in sizes if clients <= 100_000]
+    parts += [partial(fixed_snr, (100_000,), repeats, few, identical=True)]
+    parts += [partial(noise_psd, clients, repeats) for clients in sizes if clients <= 100_000]
+    parts += [partial(fairness, clients, repeats) for clients in (10, 100)]
+    parts += [partial(joint, shape, repeats) for shape in ((10,), (1_000, 10))]
+    compiled.PAYS_AFTER = 0  # compiled code from the first call, as in a long run
     rows = []
     for part in parts:
         rows += (found := part())

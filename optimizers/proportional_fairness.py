@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from optimizers._waterfilling.curve import allocation_of
 from optimizers._waterfilling.fixed_snr import Reduced
 from optimizers._waterfilling.log_utility import log_sum
-from optimizers._waterfilling.noise_psd import NoisePsdCurve
-from optimizers._waterfilling.pieces import fill_pieces
+from optimizers._waterfilling.noise_psd import NoisePsdCurve, fill_log
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.problem import Array, Problem
@@ -50,8 +49,8 @@ class ProportionalFairness:
         curve = curve_of(problem)
         if isinstance(curve, Reduced):
             band, price = _closed_form(curve)
-        elif isinstance(curve, NoisePsdCurve) and not curve.problem.is_shannon:
-            band, price = fill_pieces(curve, log_utility=True)
+        elif isinstance(curve, NoisePsdCurve):
+            band, price = fill_log(curve)
         else:
             band, price = log_sum(curve)
         kept = curve.kept(band)

@@ -52,6 +52,40 @@ class CvxpyResolve:
         return s / c * (self.x.value + a * self.v.value)
 
 
+class FairnessResolve:
+    """max sum log x where noise has a density, with parameters (DPP); band in equal shares."""
+
+    def __init__(self, problem):
+        clients = problem.shape[-1]
+        self.given = problem
+        self.snr, self.pace, self.load, self.excess = (
+            cp.Parameter(clients, nonneg=True) for _ in range(4)
+        )
+        self.x, v, band, signal = (cp.Variable(clients) for _ in range(4))
+        y = 1 - cp.multiply(self.pace, self.x)
+        needed = cp.multiply(self.load, self.x) + cp.multiply(self.excess, v)
+        limits = [
+            cp.SOC(v + y, cp.vstack([2 * self.x, v - y]), axis=0),
+            needed <= -cp.rel_entr(band, signal),
+            signal == band + self.snr,
+            cp.sum(band) <= clients,
+            self.x <= 1,
+        ]
+        self.problem = cp.Problem(cp.Maximize(cp.sum(cp.log(self.x))), limits)
+
+    def __call__(self):
+        given = self.given
+        clients = given.shape[-1]
+        snr = np.asarray(given.snr)
+        load = clients * np.log1p(snr) * given.upload_s / given.slack_s
+        self.snr.value = clients * snr
+        self.pace.value = np.asarray(given.prunable_s) / given.slack_s
+        self.load.value = load
+        self.excess.value = load * self.pace.value
+        self.problem.solve(solver=cp.CLARABEL)
+        return self.x.value
+
+
 def cvxpy_qp(c, a, s):
     """The minimiser of sum b^2 / (2 beta) + lo b over sum b = 1, 0 <= b <= b_max.
 

@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 
 from optimizers._joint.problem import JointProblem
 from optimizers._waterfilling.root_finding import bracket
+from wirelessfl.allocation.compiled import Compiled, numba_is_there
 from wirelessfl.allocation.problem import Array
 
+_MOST_KEPT = Compiled("optimizers._joint.compiled", "most_kept")
 _MAX_STEPS = 60  # Newton's method needs about 6
 
 
@@ -73,10 +75,36 @@ class JointCurve:
         scale = np.where(blocked, 0.0, 1.0)
         loaded = ~blocked & (self.whole_band_s > entry_s)
         scale = np.where(loaded, entry_s / np.where(loaded, self.whole_band_s, 1.0), scale)
+        if numba_is_there():
+            most = np.empty_like(scale)
+            _MOST_KEPT.load()(self.clients.reshape(-1, 11), scale.reshape(-1), most.reshape(-1))
+            return most
         share, _ = bracket(
             lambda z: self._room_s(z * scale), np.zeros_like(scale), np.ones_like(scale)
         )
         return share * scale
+
+    @cached_property
+    def clients(self) -> Array:
+        """Coefficients that compiled code reads, one client in each row; (..., K, 11)."""
+        p = self.problem
+        weight = np.asarray(p.weight)
+        return np.stack(
+            [
+                np.asarray(p.deadline_s) - np.asarray(p.fixed_s),
+                p.prunable_s,
+                p.fixed_cycles,
+                p.prunable_cycles,
+                p.cpu_min_hz,
+                p.cpu_max_hz,
+                p.capacitance,
+                p.energy_budget_j,
+                p.power_w,
+                self.whole_band_s,
+                np.where(weight > 0, weight, 1.0),
+            ],
+            axis=-1,
+        )
 
     def _room_s(self, kept: Array) -> Array:
         return self.upload(kept).time_s - self.whole_band_s * kept

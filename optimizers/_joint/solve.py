@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from optimizers._joint.curve import JointCurve
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._waterfilling.root_finding import bracket, mix, share_band
+from wirelessfl.allocation.compiled import Compiled, numba_is_there
 from wirelessfl.allocation.problem import Array
 
+_SHARE_KEPT = Compiled("optimizers._joint.compiled", "share_kept")
 _FITTING = 1e-13  # excess of summed bands that is rounding
 _ASIDE = 1e-8  # relative step to either side of a kept fraction, where b' and tau* may have a kink
 
@@ -51,11 +53,11 @@ def solve_joint(problem: JointProblem) -> JointAllocation:
         ['unpruned', 'active']
     """
     choice = PricedChoice(JointCurve(problem))
-    kept, level = share_band(choice.kept, choice.curve.band, choice.levels, choice.uses_band)
+    kept, best, level = choice.shared()
     enough = choice.enough[..., None]
     price = np.where(enough, 0.0, np.exp(level))
     kept = np.where(enough, choice.top, kept)
-    best = np.where(enough, choice.top, choice.kept(level))
+    best = np.where(enough, choice.top, best)
     curve = choice.curve
     weight = np.where(choice.curve.excluded, 0.0, np.asarray(problem.weight))
     gap = (weight * (best - kept) - price * curve.band(best)).sum(axis=-1) + price[..., 0]
@@ -108,6 +110,30 @@ class PricedChoice:
         limited = self.uses_band & (self.curve.most < 1.0)
         least_price = np.max(at_top, axis=-1, keepdims=True, where=limited, initial=-np.inf)
         return np.stack([np.maximum(at_top, least_price), self._worth(self.least)])
+
+    def shared(self) -> tuple[Array, Array, Array]:
+        """Kept fractions whose bands sum to 1, the best at their price, and its logarithm.
+
+        The price and the kept fractions at it are searched by Newton's method in compiled code, or
+        by nested bracketing without numba.
+        """
+        if not numba_is_there():
+            kept, level = share_band(self.kept, self.curve.band, self.levels, self.uses_band)
+            return kept, self.kept(level), level
+        shape = self.top.shape
+        rows, size = self.top.reshape(-1, shape[-1]).shape
+        kept, best = np.empty((2, rows, size))
+        level = np.empty(rows)
+        _SHARE_KEPT.load()(
+            np.ascontiguousarray(self.curve.clients).reshape(rows, size, -1),
+            *(np.ascontiguousarray(a).reshape(rows, size) for a in (self.least, self.top)),
+            np.ascontiguousarray(self.uses_band).reshape(rows, size),
+            np.ascontiguousarray(self.levels).reshape(2, rows, size),
+            kept,
+            best,
+            level,
+        )
+        return kept.reshape(shape), best.reshape(shape), level.reshape(*shape[:-1], 1)
 
     def kept(self, level: Array) -> Array:
         """Kept fractions at a price of the band.

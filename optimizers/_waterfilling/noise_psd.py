@@ -19,7 +19,7 @@ Newton's method on ln(sum b) = 0 for theta. Both are kept inside a bracket, beca
 convex nor concave.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -83,6 +83,17 @@ class NoisePsdCurve:
     def gains(self) -> Gains:
         """The marginal gains in logarithms."""
         return _gains(self)
+
+    @cached_property
+    def log_gains(self) -> Gains:
+        """The marginal gains of w log x in logarithms."""
+        line = self.by_speed
+        return replace(
+            self.gains,
+            log_utility=True,
+            slack_s=np.where(self.uses_band, line.slack_s, 1.0),
+            fixed_upload_s=np.where(self.uses_band, line.fixed_upload_s, 0.0),
+        )
 
     @cached_property
     def branches(self) -> Branches:
@@ -158,13 +169,30 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     """
     if not curve.problem.is_shannon:
         return fill_pieces(curve)
+    return _fill(curve, curve.gains)
+
+
+def fill_log(curve: NoisePsdCurve) -> tuple[Array, Array]:
+    """Find the bands that maximise sum w log x.
+
+    Args:
+        curve: The problem in band fractions, arrays (..., K).
+
+    Returns:
+        Bands, (..., K), and the price of the whole band, (...,).
+    """
+    if not curve.problem.is_shannon:
+        return fill_pieces(curve, log_utility=True)
+    return _fill(curve, curve.log_gains)
+
+
+def _fill(curve: NoisePsdCurve, gains: Gains) -> tuple[Array, Array]:
     uses = curve.uses_band
     spare = ((curve.ceiling <= 1.0) | ~uses).all(axis=-1) & (
         curve.top.sum(axis=-1) <= 1.0
     ) | ~uses.any(axis=-1)
-    gains = curve.gains
     done = spare[..., None]
-    low, high = _price_bounds(curve)
+    low, high = _price_bounds(curve, gains)
     theta, depth = _first_guess(gains)
     theta = np.where(done, 0.0, np.clip(theta, low, high))
     for _ in range(STEPS):
@@ -194,9 +222,9 @@ def fill(curve: NoisePsdCurve) -> tuple[Array, Array]:
     )
 
 
-def _price_bounds(curve: NoisePsdCurve) -> tuple[Array, Array]:
+def _price_bounds(curve: NoisePsdCurve, gains: Gains) -> tuple[Array, Array]:
     """ln(price) at which the bands are at least, and at most, the whole band; (..., 1)."""
-    top, floor = curve.gains.ends
+    top, floor = gains.ends
     # A client whose ceiling lies above the whole band keeps the price at or above its gain there.
     alone = np.max(
         top, axis=-1, keepdims=True, where=curve.uses_band & (curve.ceiling > 1.0), initial=-np.inf

@@ -14,6 +14,8 @@ from wirelessfl.radio.snr_and_rate import log_noise_psd_slope
 
 STEPS = 100  # more than bisection needs; Newton's method takes about 5
 CLOSE = 4e-16  # relative distance of two floats that rounding cannot tell apart
+_STEEPEST = 600.0  # logarithm of a slope beyond which a step of Newton's method is none
+_LEAST = 1e-300  # where the logarithm of a kept fraction begins
 NEAR = 1e-8  # length of a Newton step after which the next would be lost in rounding
 
 
@@ -33,6 +35,9 @@ class Gains:
         top: Largest useful band.
         low: u at the top.
         high: u at the floor.
+        log_utility: Whether the objective is w log x in place of w x, so that ln x is subtracted.
+        slack_s: c, seconds; only the logarithm needs it.
+        fixed_upload_s: e, seconds; only the logarithm needs it.
     """
 
     uses: NDArray[np.bool_]
@@ -44,6 +49,9 @@ class Gains:
     top: Array
     low: Array
     high: Array
+    log_utility: bool = False
+    slack_s: Array | float = 1.0
+    fixed_upload_s: Array | float = 0.0
 
     def at(self, depth: Array) -> tuple[Array, Array]:
         """Evaluate H(u) and H'(u).
@@ -58,15 +66,33 @@ class Gains:
         part = t / (1.0 + t)
         log_slope = log_noise_psd_slope(t)
         slope = np.exp(log_slope)
-        full = np.log1p(self.snr)
+        full = self._full
         band = self.snr / t
-        work_s = self.prunable_s * (band * np.log1p(t) / full) + self.upload_s
+        speed = band * np.log1p(t) / full
+        work_s = self.prunable_s * speed + self.upload_s
         value = self.log_leverage + log_slope - 2.0 * np.log(work_s)
         rise = (
             np.exp(2.0 * np.log(part) - log_slope)
             + 2.0 * self.prunable_s * band * (slope / full) / work_s
         )
+        if self.log_utility:
+            # Next to its floor a client keeps nothing, to the last digit.
+            kept = np.maximum((self.slack_s * speed - self.fixed_upload_s) / work_s, _LEAST)
+            value = value - np.log(kept)
+            gain = np.log(self._leverage_s2) + log_slope - np.log(full) - 2.0 * np.log(work_s)
+            rise = rise + np.exp(
+                np.minimum(gain + np.log(self.snr) - depth - np.log(kept), _STEEPEST)
+            )
         return value, rise
+
+    @cached_property
+    def _full(self) -> Array:
+        return np.log1p(self.snr)
+
+    @cached_property
+    def _leverage_s2(self) -> Array:
+        """The numerator c s + a e of x'(b)."""
+        return self.slack_s * self.upload_s + self.prunable_s * self.fixed_upload_s
 
     @cached_property
     def ends(self) -> tuple[Array, Array]:

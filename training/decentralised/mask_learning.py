@@ -25,9 +25,9 @@ from training.decentralised.retention import (
     retention_fractions,
 )
 from training.decentralised.state import AgentValues, PeerState
-from training.engine.accounting import steps_of
 from training.engine.program import LocalResult, LocalWork, Program, TrainMask
 from training.engine.straight_through import mask_of
+from training.engine.updates import steps_of
 from training.sparsity.payload import most_bits, payload_bits, retained_counts
 from training.structure.layout import Entry
 from training.task import Task

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
+from training.engine.spec import EngineSpec
 from training.executors.distributed import DistributedExecutor, own_device, processes
 from training.executors.executor import Executor
 from training.executors.graph import GraphExecutor

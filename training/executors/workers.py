@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork, LocalResult, LocalWork
+from training.engine.spec import EngineSpec
 from training.executors._messages import Messages, shared_file
 from training.torch_settings import keep_freed_memory
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
-from training.engine.accounting import updates
-from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Program
+from training.engine.spec import EngineSpec
+from training.engine.updates import updates
 from training.method_based import MethodBased
 from training.server.reconfiguration import Reconfigure
 from training.server.state import ServerState

@@ -1,13 +1,14 @@
 """Interface of all allocation problems, whatever their rate model, and checks of their fields."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import Field, fields
-from typing import Any, ClassVar, Protocol
+from functools import cache
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wirelessfl.allocation.ranges import values_within_range
+from wirelessfl.allocation.ranges import few_values, values_within_range
 from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
@@ -182,21 +183,41 @@ def client_fields(problem: Any) -> list[str]:
     Returns:
         Names of the fields.
     """
-    return [field.name for field in fields(problem) if field.name not in ("bandwidth_hz", "link")]
+    return list(_client_fields(cast(Hashable, type(problem))))
 
 
-def broadcast_fields(problem: Any) -> None:
+@cache
+def _client_fields(kind: Hashable) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in fields(cast(Any, kind))
+        if field.name not in ("bandwidth_hz", "link")
+    )
+
+
+def broadcast_fields(problem: Any) -> Array | None:
     """Replace each of `client_fields` by a read-only float64 array of the common shape (..., K).
+
+    The fields of at most `FEW` values are copied into one table, which is checked at once.
 
     Args:
         problem: A problem under construction.
 
+    Returns:
+        The table, one field in each row, (F, ..., K); None of a larger problem.
+
     Raises:
         InputError: A field is outside its range, or shapes do not broadcast.
     """
-    arrays = {}
-    for name in client_fields(problem):
-        arrays[name] = values_within_range(name, getattr(problem, name))
+    names = _client_fields(cast(Hashable, type(problem)))
+    given = problem.__dict__
+    table = few_values(names, [given[name] for name in names])
+    if table is not None:
+        shown = table.view()
+        shown.setflags(write=False)
+        given.update(zip(names, shown, strict=True))
+        return table
+    arrays = {name: values_within_range(name, given[name]) for name in names}
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))
     except ValueError:
@@ -204,8 +225,8 @@ def broadcast_fields(problem: Any) -> None:
         raise InputError(f"shapes must broadcast to (..., K), got {shapes}") from None
     if shape[-1] == 0:
         raise InputError("the problem must have at least 1 client, got 0")
-    for name, array in arrays.items():
-        object.__setattr__(problem, name, _read_only(array, shape))
+    given.update({name: _read_only(array, shape) for name, array in arrays.items()})
+    return None
 
 
 def check_band(bandwidth_hz: Any) -> None:

@@ -63,7 +63,7 @@ class AllocationProblem:
     bandwidth_hz: float | None = None
 
     def __post_init__(self) -> None:
-        broadcast_fields(self)
+        self.__dict__["_table"] = broadcast_fields(self)
         if self.bandwidth_hz is not None:
             check_band(self.bandwidth_hz)
 
@@ -71,6 +71,15 @@ class AllocationProblem:
     def shape(self) -> tuple[int, ...]:
         """Shape (..., K) of every field."""
         return np.shape(self.fixed_s)
+
+    @property
+    def few(self) -> Array | None:
+        """Fields of one problem of few clients as rows of a table, (8, K); None for other ones.
+
+        The rows are in the order of the fields. Compiled code reads them, and must not write.
+        """
+        table: Array | None = self.__dict__["_table"]
+        return table if table is not None and table.ndim == 2 else None
 
     @cached_property
     def slack_s(self) -> Array:

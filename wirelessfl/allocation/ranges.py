@@ -5,11 +5,14 @@ beyond these limits, far outside any network, would overflow there, or lose ever
 fraction without a word.
 """
 
+import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.allocation.compiled import Compiled
 from wirelessfl.errors import InputError
 from wirelessfl.text import in_full
 
@@ -40,6 +43,51 @@ _AT_MOST = {**dict.fromkeys(_RAISED, _MOST_RAISED), "max_pruning_ratio": 1.0}
 _MAY_BE_INFINITE = ("energy_budget_j",)
 
 
+TABLE_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "table_within")
+FEW = 4095  # values per field up to which the fields of a problem are copied into one table
+
+
+def few_values(names: tuple[str, ...], values: list[Any]) -> NDArray[np.float64] | None:
+    """Table of the values of all fields of a small problem.
+
+    Args:
+        names: The fields.
+        values: A number or an array of numbers of each.
+
+    Returns:
+        The table, one field in each row, (F, ..., K); None where the problem is not small, or where
+        a value may be outside its range or have a shape that does not fit.
+    """
+    shape = (1,)
+    try:
+        for value in values:
+            if type(value) is not float and type(value) is not int:
+                of_value = value.shape if type(value) is np.ndarray else np.shape(value)
+                if of_value not in (shape, ()):
+                    shape = of_value if shape == (1,) else np.broadcast_shapes(shape, of_value)
+        if not 0 < math.prod(shape) <= FEW:
+            return None
+        table = np.empty((len(values), *shape))
+        for row, value in enumerate(values):
+            table[row] = value
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    least, most = _limits(names)
+    flat = table.reshape(len(values), -1)
+    if TABLE_WITHIN.function is not None:
+        within = TABLE_WITHIN.function(flat, least, most)
+    else:
+        within = bool(np.all((flat.min(axis=1) >= least) & (flat.max(axis=1) <= most)))
+    return table if within else None
+
+
+@cache
+def _limits(names: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Limits within which a value is surely in the range of each field."""
+    least = [SMALLEST if name == "weight" else _ABOVE_ZERO.get(name, 0.0) for name in names]
+    return np.array(least), np.array([_AT_MOST.get(name, LARGEST) for name in names])
+
+
 def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
     """Values of a field of a problem as float64.
 
@@ -67,6 +115,13 @@ def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
 
 
 def _check_range(name: str, array: NDArray[np.float64]) -> None:
+    within = TABLE_WITHIN.function
+    if (
+        within is not None
+        and array.flags.c_contiguous
+        and within(array.reshape(1, -1), *_limits((name,)))
+    ):
+        return
     low, high = array.min(), array.max()  # both NaN where one value is
     may_be_infinite = name in _MAY_BE_INFINITE
     if np.isnan(low) or low == -np.inf or (high == np.inf and not may_be_infinite):

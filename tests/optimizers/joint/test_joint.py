@@ -323,3 +323,25 @@ def test_a_noise_density_is_refused():
         InputError, match="noise_psd_w_per_hz must not be given for a joint problem, got 1e-20"
     ):
         JointProblem.of(scenario, ChannelState.perfect_csi(np.ones(1)), demand, cpu_min_hz=1e9)
+
+
+def test_newtons_method_finds_what_nested_bracketing_finds(monkeypatch):
+    rng = np.random.default_rng(9)
+    kinds = [
+        {},
+        {"max_pruning_ratio": 0.7},
+        {"prunable_cycles": 0.0, "fixed_s": 0.001, "prunable_s": 0.002},
+    ]
+    for number in range(30):
+        p = joint_problem(rng, int(rng.integers(1, 12)), **kinds[number % 3])
+        fast = solve_joint(p)
+        with monkeypatch.context() as patch:
+            for module in ("solve", "curve"):
+                patch.setattr(f"optimizers._joint.{module}.numba_is_there", lambda: False)
+            slow = solve_joint(p)
+        scale = p.weight.sum()
+        assert abs(kept_weight(p, fast.pruning_ratio) - kept_weight(p, slow.pruning_ratio)) <= (
+            1e-12 * scale
+        )
+        assert fast.bandwidth_price == pytest.approx(slow.bandwidth_price, rel=1e-9)
+        assert fast.duality_gap <= 1e-12 * scale
