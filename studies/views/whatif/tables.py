@@ -17,13 +17,16 @@ FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
 COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
+    "energy_j": ("J", 1.0, ".2f"),
+    "throughput_bps": ("Mbit/s", 1e-6, ".0f"),
     "starved": ("starved", 1.0, ".1f"),
     "infeasible": ("infeas.", 1.0, ".1f"),
     "left_out": ("left out", 1.0, ".1f"),
     "late": ("late", 1.0, ".1f"),
-    "bandwidth_price": ("per band", 1.0, ".2f"),
+    "price_per_mhz": ("per MHz", 1.0, ".2f"),
     "deadline_price": ("per ms", 1e-3, ".2f"),
 }
+PRICES = ("price_per_mhz", "deadline_price")  # without their errors, for a table of 80 columns
 
 
 def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None:
@@ -38,8 +41,8 @@ def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None
     )
     _print_points(sweep.axes, table, rows, title)
     print_text(
-        f"± one standard error over {sweep.varies}; per band and per ms: prices in clients' whole "
-        "models"
+        f"± one standard error over {sweep.varies}; per MHz and per ms: prices in clients' whole "
+        "models; J: energy of all clients in a round"
     )
     if "pareto" in table:
         print_text(
@@ -92,9 +95,8 @@ def _print_points(
                 factor * table[measure][row],
                 factor * table[f"{measure}_standard_error"][row],
             )
-            cells.append(
-                f"{mean:{form}}" + (f"±{error:{form}}" if float(f"{error:{form}}") > 0 else "")
-            )
+            shown_error = measure not in PRICES and float(f"{error:{form}}") > 0
+            cells.append(f"{mean:{form}}" + (f"±{error:{form}}" if shown_error else ""))
         printed.append([*cells, *(["*" if table["pareto"][row] else ""] if front else [])])
     labels = [label_of(axis.name) for axis in axes]
     print_table([*labels, *headings, *front], printed, title=title, keys=len(axes))
