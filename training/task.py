@@ -386,6 +386,11 @@ class Task:
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the data set's classes in the order of the labels; empty without names."""
+        return () if self._card is None else self._card.class_names
+
+    @property
     def _card(self) -> Card | None:
         return getattr(plugins.load("datasets", self.dataset), "card", None)
 

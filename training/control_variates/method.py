@@ -280,7 +280,7 @@ class ControlVariateMethod:
             bits = fixed
         steps = self.descent.expected_steps if steps is None else steps
         return Demand(
-            fixed_updates=np.full(clients, steps * size),
+            fixed_updates=np.full(clients, float(steps * size)),
             prunable_updates=np.zeros(clients),
             fixed_upload_bits=bits,
             prunable_upload_bits=prunable,

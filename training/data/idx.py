@@ -23,13 +23,17 @@ BYTES, INTEGERS = 0x08, 0x0C  # third byte of a file: the type of its values
 _TYPES = {BYTES: "u1", INTEGERS: ">i4"}
 
 
-def card(name: str, *, folder: str, classes: int) -> Card:
+DIGITS = tuple("0123456789")
+
+
+def card(name: str, *, folder: str, classes: int, class_names: tuple[str, ...] = DIGITS) -> Card:
     """The card of a data set with as many images as MNIST in `<root>/<folder>/raw`.
 
     Args:
         name: Name of the data set.
         folder: Folder below the folder of data sets.
         classes: Number of classes.
+        class_names: Name of each class.
 
     Returns:
         The card.
@@ -43,6 +47,7 @@ def card(name: str, *, folder: str, classes: int) -> Card:
         classes=classes,
         places=(place,),
         origin=fetched(name),
+        class_names=class_names,
     )
 
 
