@@ -13,7 +13,7 @@ from helpers.idx import write_mnist_like
 
 from studies.grid.points import grid
 from wirelessfl.config.axis import Axis
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.config.scenario_file import from_tables, to_tables
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial-threshold.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_one_file_of_at_most_25_lines_describes_the_cell_of_the_page():
     experiment = from_tables(tomllib.loads(TOML))
     scenario, algorithm = experiment.scenario, experiment.algorithm
     assert (scenario.clients, scenario.bandwidth_hz) == (20, 10e6)
-    assert experiment.channel.large_scale.carrier_hz == 3.5e9
+    assert to_tables(experiment)["channel"]["carrier_hz"] == 3.5e9
     assert scenario.cpu_hz == "uniform(1e+09, 3e+09)"
     shared_bits = algorithm.demand(20).prunable_upload_bits
     personal = (5 * 5 + 1) * 32 + (5 * 5 * 32 + 1) * 64
@@ -56,15 +56,15 @@ def test_the_command_gives_table_csv_and_pdf(capsys, monkeypatch, tmp_path):
     (tmp_path / "threshold.toml").write_text(TOML)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WIRELESSFL_DATA", raising=False)
-    little = ("--rounds", 2, "--seeds", 2, "--jobs", 1, "--data-root", "data")
-    sizes = ("train_samples=40", "test_samples=20", "batch_size=1")
+    little = ("--rounds", 2, "--seeds", 1, "--jobs", 1, "--data-root", "data")
+    sizes = ("train_samples=40", "test_samples=20", "batch_size=1", "width=0.1")
     fields = [word for size in sizes for word in ("--set", f"training.{size}")]
     ended = call(capsys, monkeypatch, *WORDS, *little, *fields)
     assert ended.status == 0, ended.err
-    for heading in ("accuracy %", "to an accuracy of", "kept model", "infeasible", "late"):
+    for heading in ("training", "to an accuracy of 0.7", "per round", "infeasible", "late"):
         assert heading in " ".join(ended.out.split())
     with (tmp_path / "threshold.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 4 * 3 * 2
+    assert len(rows) == 4 * 3
     assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
     assert (tmp_path / "threshold.pdf").read_bytes().startswith(b"%PDF")
