@@ -24,7 +24,7 @@ from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
 from wirelessfl.records.stopping import RunProgress, evaluation_due
-from wirelessfl.records.summary import summarise
+from wirelessfl.records.summary import SUMMARISED, summarise
 from wirelessfl.rng import Streams
 from wirelessfl.values import (
     Array,
@@ -87,7 +87,7 @@ def run_rounds(
     keeper = _Keeper(
         folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
     )
-    progress = RunProgress.of(folder.each_record())
+    progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
     ended = progress.ended(settings)
     interrupted: str | None = None
     began = time.perf_counter()
@@ -103,7 +103,9 @@ def run_rounds(
         keeper.keep(done, last=progress.rounds == settings.rounds or bool(ended or interrupted))
         on_round(done.record)
     reasons = {"stopped": ended, "interrupted": interrupted}
-    summary = summarise(folder.records()) | {name: why for name, why in reasons.items() if why}
+    summary = summarise(folder.each_record(SUMMARISED)) | {
+        name: why for name, why in reasons.items() if why
+    }
     folder.write_summary(summary)
     return summary
 
@@ -333,7 +335,7 @@ def record_trained(
         folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
     if rounds < experiment.run.rounds:
         raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
-    folder.write_summary(summarise(folder.records()))
+    folder.write_summary(summarise(folder.each_record(SUMMARISED)))
     return True
 
 
@@ -473,21 +475,35 @@ def _restore(
     Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
-    checkpoint = folder.last_checkpoint(notify)
-    if checkpoint is None:
-        if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
-            notify(f"{folder.label} has lost its checkpoints: the run starts over")
-        folder.keep_rounds(0)
-        return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
-    check_same_files(folder.label, checkpoint.inputs, inputs)
-    folder.check_experiment(checkpoint, identity)
-    if checkpoint.round > settings.rounds:
-        raise InputError(
-            f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
-            f"got {settings.rounds}"
-        )
-    due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
-    folder.keep_rounds(checkpoint.round, evaluated_last=due)
-    arrays = dict(checkpoint.arrays)
-    backlog = Backlog.unpack(arrays, experiment.scenario.clients)
-    return checkpoint.round, checkpoint.clock_s, trainer.unpack(arrays), backlog
+    clients = experiment.scenario.clients
+    recorded = folder.count()
+    for checkpoint in folder.checkpoints(notify):
+        check_same_files(folder.label, checkpoint.inputs, inputs)
+        folder.check_experiment(checkpoint, identity)
+        if checkpoint.round > settings.rounds:
+            raise InputError(
+                f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
+                f"got {settings.rounds}"
+            )
+        if checkpoint.round > recorded:
+            notify(
+                f"{folder.label} holds {recorded} rounds, fewer than its checkpoint of round "
+                f"{checkpoint.round}: an earlier state is used"
+            )
+            continue
+        try:
+            arrays = dict(checkpoint.arrays)
+            backlog = Backlog.unpack(arrays, clients)
+            state = trainer.unpack(arrays)
+        except Exception as error:  # of any algorithm, for arrays that are not its own
+            notify(
+                f"the checkpoint of round {checkpoint.round} does not fit its experiment: {error}"
+            )
+            continue
+        due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
+        folder.keep_rounds(checkpoint.round, evaluated_last=due)
+        return checkpoint.round, checkpoint.clock_s, state, backlog
+    if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
+        notify(f"{folder.label} has lost its checkpoints: the run starts over")
+    folder.keep_rounds(0)
+    return 0, 0.0, trainer.init(settings.seed), Backlog.none(clients)

@@ -5,10 +5,11 @@ All processes compute; only the first one writes to the run folder and to the te
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from wirelessfl.records.temporary import temporary_folder
 
 
 def is_first() -> bool:
@@ -33,8 +34,8 @@ def own_folder(path: Path) -> Iterator[Path]:
     if is_first():
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="wirelessfl-") as folder:
-        copy = Path(folder) / path.name
+    with temporary_folder() as folder:
+        copy = folder / path.name
         if path.is_dir():
             shutil.copytree(path, copy, ignore=shutil.ignore_patterns("plots"))
         yield copy

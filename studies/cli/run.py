@@ -177,7 +177,7 @@ def _finish(
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
-    done = len(folder.records())
+    done = folder.count()
     rounds = experiment.run.rounds
     if done > rounds:
         raise InputError(

@@ -83,7 +83,10 @@ def is_complete(path: Path, experiment: Experiment) -> bool:
     done = recorded(path)
     if done >= experiment.run.rounds or not experiment.run.ends_early:
         return done == experiment.run.rounds
-    return RunProgress.of(folder.each_record()).ended(experiment.run) is not None
+    return (
+        RunProgress.of(folder.each_record(("accuracy", "clock_s"))).ended(experiment.run)
+        is not None
+    )
 
 
 def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) -> list[str]:
