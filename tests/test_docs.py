@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -37,6 +38,11 @@ def commands(file: Path) -> list[str]:
     return re.findall(r"^ *(wirelessfl .*?)(?: +#.*)?$", code, re.MULTILINE)
 
 
+def page_file(stem: str) -> Path:
+    """The page of this name."""
+    return next(file for file in PAGES if file.stem == stem)
+
+
 COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file)})
 
 
@@ -67,7 +73,13 @@ def test_the_commands_are_understood(page, text):
     if name == "study":
         plugins.load("studies", given["name"])
     elif "settings" in given:
-        base = scenario_tables(given.get("scenario") or DEFAULT_PRESET)
+        scenario = given.get("scenario") or DEFAULT_PRESET
+        is_model = name == "channel" and scenario in plugins.names("channels")
+        (own,) = blocks(page_file(page), "toml") if scenario.endswith(".toml") else ("",)
+        if own:  # the file that the page shows
+            base = tomllib.loads(own)
+        else:
+            base = {"channel": {"model": scenario}} if is_model else scenario_tables(scenario)
         method = given.get("method")
         from_tables(changed(base, given["settings"], allocation__method=method))
 
