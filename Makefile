@@ -32,7 +32,7 @@ contract: .venv/installed
 	$(BIN)/lint-imports
 
 docs: .venv/installed  ## the documentation site in build/site; broken links and missing pages are errors
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --site-dir build/site
 
 docs-serve: .venv/installed  ## the site at http://127.0.0.1:8000, rebuilt when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
