@@ -1,7 +1,6 @@
 """Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border import gate
+from wirelessfl.border.processes import processes
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
@@ -76,7 +76,7 @@ def run_rounds(
             time, which each of them would measure.
     """
     settings = experiment.run
-    if settings.max_wall_s is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if settings.max_wall_s is not None and processes() > 1:
         raise InputError(
             f"run.max_wall_s must not be set under torchrun, got {settings.max_wall_s}"
         )
@@ -505,5 +505,7 @@ def _restore(
         return checkpoint.round, checkpoint.clock_s, state, backlog
     if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
         notify(f"{folder.label} has lost its checkpoints: the run starts over")
+    for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
+        pass
     folder.keep_rounds(0)
     return 0, 0.0, trainer.init(settings.seed), Backlog.none(clients)

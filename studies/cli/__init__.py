@@ -22,6 +22,7 @@ from studies.cli.sweep import sweep
 from studies.cli.whatif import whatif
 from wirelessfl import __version__
 from wirelessfl.border.interrupt import STATUS, Stopped, stoppable
+from wirelessfl.border.processes import speaks
 
 EXAMPLES = """\b
 Examples:
@@ -109,5 +110,6 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _fail(message: str, status: int) -> None:
-    echo(f"error: {message}", err=True)
+    if speaks():
+        echo(f"error: {message}", err=True)
     sys.exit(status)
