@@ -18,6 +18,7 @@ from training.structure.personal import NONE, Personal
 from training.structure.shapes import check_known, known_form, known_shapes
 from wirelessfl import plugins
 from wirelessfl.border.budget import check_budget
+from wirelessfl.border.gate import PluginError, inside
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -286,11 +287,17 @@ class Task:
         Raises:
             InputError: Data are missing or damaged, or cannot be divided.
         """
+        from training.data.dataset import Dataset
         from training.data.federated import FederatedData
         from training.data.subset import first_fraction, subset
 
         check_count("clients", clients)
-        dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        with inside("dataset", self.dataset):
+            dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        if not isinstance(dataset, Dataset):
+            raise PluginError(
+                f"dataset {self.dataset!r}: load must return a Dataset, got {dataset!r}"
+            )
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
         self._check_division(dataset)
