@@ -4,9 +4,7 @@ export OMP_NUM_THREADS ?= 1
 SECONDS ?= 60
 SEED ?= 0
 
-.PHONY: demo test test-slow fuzz faults coverage check format lint types contract reference clean
-
-.PHONY: demo test test-slow coverage check format lint types contract reference docs docs-serve clean
+.PHONY: demo test test-slow fuzz faults coverage check format lint types contract reference docs docs-serve clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo

@@ -16,7 +16,7 @@ import numpy as np
 from campaign.cli import Case, campaign
 from campaign.forks import Outcome, run
 from wirelessfl import plugins
-from wirelessfl.config.fields import known_fields
+from wirelessfl.config.fields import flat, known_fields
 from wirelessfl.config.scenario_file import SELECTORS, plugin_class
 from wirelessfl.experiment import RunSettings
 from wirelessfl.values import Scenario
@@ -56,20 +56,29 @@ WORDS = (
 SAFE_RUN = ("run.train=false", "run.rounds=2")
 
 
-def fields_of(section: str, chance: random.Random) -> tuple[str, list[str]]:
-    """A plug-in of a section and the names of its fields."""
-    if section == "scenario":
-        return "", list(known_fields(Scenario))
-    if section == "run":
-        return "", list(known_fields(RunSettings))
+def fields_of(section: str, chance: random.Random) -> tuple[str, list[tuple[str, Any]]]:
+    """A plug-in of a section and the names of its fields with their defaults."""
+    if section in ("scenario", "run"):
+        return "", _defaults(Scenario if section == "scenario" else RunSettings)
     kind = SELECTORS[section][1]
     names = [name for name in plugins.names(kind) if name != "sionna-tdl"]
     name = chance.choice(names)
-    return name, list(known_fields(plugin_class(section, name)))
+    return name, _defaults(plugin_class(section, name))
 
 
-def value_of(chance: random.Random) -> str:
-    """A value as text."""
+def _defaults(cls: Any) -> list[tuple[str, Any]]:
+    try:
+        values = flat(cls())
+    except TypeError:  # fields without a default
+        values = {}
+    return [(name, values.get(name)) for name in known_fields(cls)]
+
+
+def value_of(chance: random.Random, usual: Any = None) -> str:
+    """A value as text, near the usual one in some of the cases."""
+    if isinstance(usual, float | int) and not isinstance(usual, bool) and chance.random() < 0.6:
+        near = usual * 10 ** chance.uniform(-2, 2)
+        return str(round(near)) if isinstance(usual, int) else f"{near:.6g}"
     draw = chance.random()
     if draw < 0.55:
         return repr(chance.choice(NUMBERS))
@@ -89,7 +98,8 @@ def settings_of(chance: random.Random) -> list[str]:
         if name:
             found.append(f"{section}.{SELECTORS[section][0]}={name}")
         if fields:
-            found.append(f"{section}.{chance.choice(fields)}={value_of(chance)}")
+            field, usual = chance.choice(fields)
+            found.append(f"{section}.{field}={value_of(chance, usual)}")
     return found
 
 
