@@ -88,7 +88,9 @@ def run_rounds(
     keeper = _Keeper(
         folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
     )
-    progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
+    progress = RunProgress(rounds=int(totals.rounds), clock_s=clock_s)
+    if settings.ends_early:
+        progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
     ended = progress.ended(settings)
     interrupted: str | None = None
     began = time.perf_counter()
@@ -523,7 +525,9 @@ def _restore(
             continue
         due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
         folder.keep_rounds(checkpoint.round, evaluated_last=due)
-        totals = checkpoint.totals if due else None
+        folder.check_records()
+        # Without an evaluation due, that of the last record is dropped, and the totals change.
+        totals = checkpoint.totals if due or not settings.train else None
         if totals is None:
             totals = RunTotals.of(folder.each_record(SUMMARISED))
         return _Start(checkpoint.clock_s, state, backlog, totals)

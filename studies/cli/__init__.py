@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import warnings
+from typing import Any
 
 import click
 
@@ -74,7 +76,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names and signs beyond the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
-    with stoppable():
+    with stoppable(), warnings.catch_warnings():
+        warnings.showwarning = _note
         _main()
 
 
@@ -102,6 +105,11 @@ def _main() -> None:
         _fail(f"stopped; {error}" if str(error) else "stopped", STATUS)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", STATUS)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning, such as one of the solver or of arithmetic in a plug-in, as one line."""
+    echo(f"note: {' '.join(str(message).split())}", err=True)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -67,7 +67,7 @@ def arguments_of(chance: random.Random) -> tuple[list[object], str]:
     if executor == "workers":
         settings |= {"run.workers": 2}
     options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    return ["run", *COMMON, *SMALL, *options], f"{family}/{executor}/{policy}"
+    return ["run", "digits", *COMMON, *SMALL, *options], f"{family}/{executor}/{policy}"
 
 
 def whole_run(arguments: list[object], folder: Path) -> bytes:
