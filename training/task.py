@@ -420,6 +420,7 @@ class Task:
         labelled = not data.train_labels.is_floating_point()
         form = Form(input_shape=shape, classes=data.classes)
         check_fit(self.model, form, f"data set {self.dataset!r}")
+        self._check_tokens(model, data)
         if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
                 f"data set {self.dataset!r} must have a card with its shape and classes for "
@@ -430,6 +431,26 @@ class Task:
             raise InputError(
                 f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}"
             )
+
+    def _check_tokens(self, model: Any, data: "FederatedData") -> None:
+        """Refuse tokens for a model of numbers, numbers for one of tokens, and unknown tokens."""
+        vocabulary: int | None = getattr(model, "vocabulary", None)
+        images = data.train_images
+        tokens = not images.is_floating_point() and images.ndim == 2
+        if tokens != (vocabulary is not None):
+            kinds = ("tokens", "numbers") if tokens else ("numbers", "tokens")
+            raise InputError(
+                f"training.model {self.model!r} must take {kinds[0]} for data set "
+                f"{self.dataset!r}, got a model for {kinds[1]} (its class has "
+                f"{'no' if tokens else 'a'} vocabulary)"
+            )
+        if vocabulary is not None:
+            most = max(int(images.max()), int(data.test_images.max()))
+            if most >= vocabulary:
+                raise InputError(
+                    f"training.model {self.model!r} must have a vocabulary above {most}, the "
+                    f"largest token of data set {self.dataset!r}, got {vocabulary}"
+                )
 
     def _check_division(self, dataset: "Dataset") -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:
