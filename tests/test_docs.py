@@ -4,6 +4,7 @@ import csv
 import re
 import shlex
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -153,3 +154,16 @@ def test_paths_of_the_repository_exist(file):
     roots = "wirelessfl|channel_models|optimizers|training|studies|tests|benchmarks|docs"
     paths = set(re.findall(rf"`((?:{roots})/[\w/.-]*)`", text))
     assert {path for path in paths if "/my_" not in path and not (ROOT / path).exists()} == set()
+
+
+def test_the_page_of_results_counts_the_committed_verdicts():
+    counts = Counter(
+        row["verdict"]
+        for file in (ROOT / "studies" / "results").glob("*/claims.csv")
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    )
+    text = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    assert (
+        f"Of {counts.total()} claims {counts['holds']} hold, {counts['refuted']} are refuted and "
+        f"{counts['undecided']} are undecided" in text
+    )

@@ -18,6 +18,7 @@ from training.structure.personal import NONE, Personal
 from training.structure.shapes import check_known, known_form, known_shapes
 from wirelessfl import plugins
 from wirelessfl.border.budget import check_budget
+from wirelessfl.border.gate import PluginError, inside
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -286,11 +287,17 @@ class Task:
         Raises:
             InputError: Data are missing or damaged, or cannot be divided.
         """
+        from training.data.dataset import Dataset
         from training.data.federated import FederatedData
         from training.data.subset import first_fraction, subset
 
         check_count("clients", clients)
-        dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        with inside("dataset", self.dataset):
+            dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        if not isinstance(dataset, Dataset):
+            raise PluginError(
+                f"dataset {self.dataset!r}: load must return a Dataset, got {dataset!r}"
+            )
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
         self._check_division(dataset)
@@ -413,6 +420,7 @@ class Task:
         labelled = not data.train_labels.is_floating_point()
         form = Form(input_shape=shape, classes=data.classes)
         check_fit(self.model, form, f"data set {self.dataset!r}")
+        self._check_tokens(model, data)
         if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
                 f"data set {self.dataset!r} must have a card with its shape and classes for "
@@ -423,6 +431,26 @@ class Task:
             raise InputError(
                 f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}"
             )
+
+    def _check_tokens(self, model: Any, data: "FederatedData") -> None:
+        """Refuse tokens for a model of numbers, numbers for one of tokens, and unknown tokens."""
+        vocabulary: int | None = getattr(model, "vocabulary", None)
+        images = data.train_images
+        tokens = not images.is_floating_point() and images.ndim == 2
+        if tokens != (vocabulary is not None):
+            kinds = ("tokens", "numbers") if tokens else ("numbers", "tokens")
+            raise InputError(
+                f"training.model {self.model!r} must take {kinds[0]} for data set "
+                f"{self.dataset!r}, got a model for {kinds[1]} (its class has "
+                f"{'no' if tokens else 'a'} vocabulary)"
+            )
+        if vocabulary is not None:
+            most = max(int(images.max()), int(data.test_images.max()))
+            if most >= vocabulary:
+                raise InputError(
+                    f"training.model {self.model!r} must have a vocabulary above {most}, the "
+                    f"largest token of data set {self.dataset!r}, got {vocabulary}"
+                )
 
     def _check_division(self, dataset: "Dataset") -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:

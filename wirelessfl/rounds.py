@@ -1,7 +1,6 @@
 """Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border import gate
+from wirelessfl.border.processes import processes
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
@@ -24,7 +24,7 @@ from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
 from wirelessfl.records.stopping import RunProgress, evaluation_due
-from wirelessfl.records.summary import SUMMARISED, summarise
+from wirelessfl.records.summary import SUMMARISED, RunTotals, summarise
 from wirelessfl.rng import Streams
 from wirelessfl.values import (
     Array,
@@ -76,18 +76,21 @@ def run_rounds(
             time, which each of them would measure.
     """
     settings = experiment.run
-    if settings.max_wall_s is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if settings.max_wall_s is not None and processes() > 1:
         raise InputError(
             f"run.max_wall_s must not be set under torchrun, got {settings.max_wall_s}"
         )
     files = inputs or {}
-    _, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
+    start = _restore(experiment, identity, files, trainer, folder, notify)
+    clock_s, state, backlog, totals = start.clock_s, start.state, start.backlog, start.totals
     on_start()
     folder.clear_summary()
     keeper = _Keeper(
         folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
     )
-    progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
+    progress = RunProgress(rounds=int(totals.rounds), clock_s=clock_s)
+    if settings.ends_early:
+        progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
     ended = progress.ended(settings)
     interrupted: str | None = None
     began = time.perf_counter()
@@ -95,6 +98,8 @@ def run_rounds(
         done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s)
         state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
         folder.append(done.record)
+        totals = totals.after(done.record.as_dict())
+        done = replace(done, totals=totals)
         progress = progress.after(done.record.accuracy, clock_s)
         ended = progress.ended(settings)
         stopped = stop(done.record)
@@ -103,9 +108,7 @@ def run_rounds(
         keeper.keep(done, last=progress.rounds == settings.rounds or bool(ended or interrupted))
         on_round(done.record)
     reasons = {"stopped": ended, "interrupted": interrupted}
-    summary = summarise(folder.each_record(SUMMARISED)) | {
-        name: why for name, why in reasons.items() if why
-    }
+    summary = totals.summary() | {name: why for name, why in reasons.items() if why}
     folder.write_summary(summary)
     return summary
 
@@ -119,7 +122,8 @@ def _checkpoint(
 ) -> Checkpoint:
     """The complete state after a round."""
     arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
-    return Checkpoint(done.record.round, done.record.clock_s, arrays, identity, inputs)
+    record = done.record
+    return Checkpoint(record.round, record.clock_s, arrays, identity, inputs, done.totals)
 
 
 class _Keeper:
@@ -197,6 +201,7 @@ class _RoundDone:
         scores: Accuracy of each client; (K,); None without an evaluation.
         began: Reading of the performance counter at its start in s.
         wall_s: Wall-clock seconds of its phases by name.
+        totals: Totals of the run with it; None before they are known.
     """
 
     state: Any
@@ -205,6 +210,7 @@ class _RoundDone:
     scores: Array | None
     began: float
     wall_s: Mapping[str, float]
+    totals: RunTotals | None = None
 
 
 def run_round(
@@ -462,6 +468,23 @@ def _finite(second: float) -> float | None:
     return float(second) if np.isfinite(second) else None
 
 
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """Start of a run, new or resumed.
+
+    Attributes:
+        clock_s: Simulated time in s.
+        state: State of the trainer.
+        backlog: Open work of late updates; (K,).
+        totals: Totals of the rounds so far.
+    """
+
+    clock_s: float
+    state: Any
+    backlog: Backlog
+    totals: RunTotals
+
+
 def _restore(
     experiment: Experiment,
     identity: str,
@@ -469,8 +492,8 @@ def _restore(
     trainer: Trainer | NoTraining,
     folder: RunStore,
     notify: Callable[[str], None],
-) -> tuple[int, float, Any, Backlog]:
-    """Index of the first round, clock, state and backlog: those of the last good checkpoint.
+) -> "_Start":
+    """Clock, state, backlog and totals: those of the last good checkpoint.
 
     Without a checkpoint they are those of the beginning.
     """
@@ -502,8 +525,15 @@ def _restore(
             continue
         due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
         folder.keep_rounds(checkpoint.round, evaluated_last=due)
-        return checkpoint.round, checkpoint.clock_s, state, backlog
+        folder.check_records()
+        # Without an evaluation due, that of the last record is dropped, and the totals change.
+        totals = checkpoint.totals if due or not settings.train else None
+        if totals is None:
+            totals = RunTotals.of(folder.each_record(SUMMARISED))
+        return _Start(checkpoint.clock_s, state, backlog, totals)
     if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
         notify(f"{folder.label} has lost its checkpoints: the run starts over")
+    for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
+        pass
     folder.keep_rounds(0)
-    return 0, 0.0, trainer.init(settings.seed), Backlog.none(clients)
+    return _Start(0.0, trainer.init(settings.seed), Backlog.none(clients), RunTotals())

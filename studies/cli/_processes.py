@@ -3,18 +3,13 @@
 All processes compute; only the first one writes to the run folder and to the terminal.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wirelessfl.border.processes import is_first
 from wirelessfl.records.temporary import temporary_folder
-
-
-def is_first() -> bool:
-    """True if this process is the only one or the first."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager

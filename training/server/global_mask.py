@@ -336,7 +336,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
                 name = entry.name.removesuffix(".weight")
                 # Forward and two backward passes; the first layer needs no gradient at its input.
                 passes = 2 if name == first_layer else 3
-                per_weight[entry.slice] = 2.0 * passes * macs[name] / entry.size
+                per_weight[entry.slice] = 2.0 * passes * macs.get(name, 0) / entry.size
         dense = np.ones(layout.upload_size, dtype=np.bool_)
         flops = np.array([pool.flops(k, self._method.program, dense) for k in range(pool.clients)])
         bits = np.full(pool.clients, 2.0 * BITS_PER_WEIGHT * layout.upload_size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from training.structure.form import Form
 from training.structure.groups import Group
 from wirelessfl import plugins
+from wirelessfl.border.gate import inside
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.text import in_full
 
@@ -129,7 +130,8 @@ def _made(
         keywords["widths"] = dict(widths)
     if without:
         keywords["without"] = without
-    model: nn.Module = plugin(**keywords)
+    with inside("model", plugin):
+        model: nn.Module = plugin(**keywords)
     return model
 
 

@@ -52,5 +52,6 @@ def layer_positions(model: nn.Module) -> dict[str, int]:
             layer.register_forward_hook(count(name))
     input_shape: Any = model.input_shape
     with torch.no_grad():
-        shadow(torch.zeros(1, *input_shape))
+        tokens = getattr(model, "vocabulary", None) is not None
+        shadow(torch.zeros(1, *input_shape, dtype=torch.int64 if tokens else torch.float32))
     return positions

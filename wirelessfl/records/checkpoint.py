@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.config.input_files import Contents, FileContent
 from wirelessfl.records import strict_json
+from wirelessfl.records.summary import RunTotals
 
 Arrays = dict[str, NDArray[Any]]
 _HASH = "__sha256"
@@ -35,6 +36,7 @@ class Checkpoint:
         arrays: Packed state of the trainer, by name.
         experiment: Identity of the experiment, so that no other one continues from it.
         inputs: Content of the files that the run reads, by name.
+        totals: Totals of the rounds so far; None where they are not known.
     """
 
     round: int
@@ -42,6 +44,7 @@ class Checkpoint:
     arrays: Arrays
     experiment: str = ""
     inputs: Contents = field(default_factory=dict)
+    totals: RunTotals | None = None
 
     def to_bytes(self) -> bytes:
         """Content of the checkpoint's file, in the format npz."""
@@ -54,6 +57,8 @@ class Checkpoint:
         if self.inputs:
             files = {name: content.as_table() for name, content in self.inputs.items()}
             archive["__inputs"] = np.str_(strict_json.dumps(files))
+        if self.totals is not None:
+            archive["__totals"] = self.totals.pack()
         archive = {name: np.asarray(value) for name, value in archive.items()}
         archive[_HASH] = np.asarray(_hash(archive))
         buffer = io.BytesIO()
@@ -91,7 +96,9 @@ class Checkpoint:
         inputs = {name: FileContent.from_table(name, of) for name, of in tables.items()}
         if not 0 <= clock_s < math.inf or number < 0:
             raise ValueError(f"its clock is at {clock_s} s after {number} rounds")
-        return cls(number, clock_s, arrays, experiment, inputs)
+        packed = arrays.pop("__totals", None)
+        totals = None if packed is None else RunTotals.unpack(packed)
+        return cls(number, clock_s, arrays, experiment, inputs, totals)
 
 
 def _arrays_in(content: bytes) -> Arrays:

@@ -288,6 +288,17 @@ class RunFolder:
                     return
                 yield self._decoded(read, number, line)
 
+    def check_records(self) -> None:
+        """Refuse lines that do not start and end as a record, without reading them.
+
+        Raises:
+            InputError: A line is damaged.
+        """
+        with self.rounds_file.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not (line.startswith(b'{"round": %d, ' % number) and line.endswith(b"}\n")):
+                    self._decoded(decode, number, line)
+
     def last_record(self) -> dict[str, Any] | None:
         """Record of the last round; None before the first.
 

@@ -33,6 +33,10 @@ class RunStore(Protocol):
         """Number of recorded rounds."""
         ...
 
+    def check_records(self) -> None:
+        """Refuse lines that cannot be records, quickly."""
+        ...
+
     def append(self, record: RoundRecord) -> None:
         """Append one record."""
         ...

@@ -94,9 +94,13 @@ def draw_allocation(axes: Any, run: RunSeries, deadline_s: float) -> None:
 
 def _draw_quantiles(axes: Any, run: RunSeries) -> None:
     """Quartiles and range as bands over the clients, where boxes would touch and take minutes."""
-    low, first, middle, third, high = np.array(
-        [np.quantile(ratios, QUARTILES) for ratios in run.ratios.values()]
-    ).T
+    ratios = list(run.ratios.values())
+    lengths = {len(values) for values in ratios}
+    if len(lengths) == 1:  # all clients took part equally often: much faster
+        found = np.quantile(np.array(ratios), QUARTILES, axis=1)
+    else:
+        found = np.array([np.quantile(values, QUARTILES) for values in ratios]).T
+    low, first, middle, third, high = found
     places = np.arange(1, len(low) + 1)
     axes.fill_between(places, low, high, alpha=0.2, label="range")
     axes.fill_between(places, first, third, alpha=0.4, label="quartiles")

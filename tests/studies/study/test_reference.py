@@ -17,7 +17,7 @@ HINT = "run: wirelessfl describe --pages docs/reference"
 def test_the_reference_pages_are_current(monkeypatch):
     monkeypatch.delenv("WIRELESSFL_PLUGINS", raising=False)
     found = pages()
-    assert {file.name for file in REFERENCE.iterdir()} == set(found), HINT
+    assert {file.name for file in REFERENCE.iterdir()} == {*found, "support.md"}, HINT
     for name, text in found.items():
         assert (REFERENCE / name).read_text(encoding="utf-8") == text, f"{name}: {HINT}"
 
@@ -35,8 +35,11 @@ def test_a_field_stands_on_its_page_with_default_and_unit():
 
 def test_the_command_writes_the_pages(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    # Some seconds; tests/studies/study/test_support.py compares that page.
+    monkeypatch.setattr("studies.study.reference.support_page", lambda: iter(["combinations"]))
     done = call(capsys, monkeypatch, "describe", "--pages", "pages")
     assert done.status == 0
+    assert "combinations" in (tmp_path / "pages" / "support.md").read_text()
     assert (tmp_path / "pages" / "channels.md").read_text().startswith("# Channel models\n")
 
 
