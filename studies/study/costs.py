@@ -8,7 +8,6 @@ from typing import Any
 import tomli_w
 
 from studies.presets import scenario_tables
-from studies.search.search import Search
 from studies.study.study import scales_of
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import from_tables
@@ -57,7 +56,7 @@ def computed_costs(name: str) -> dict[str, str]:
     found = {}
     for scale in scales_of(study):
         planned = study.experiments(scale)
-        searches: Mapping[str, Search] = getattr(study, "searches", lambda scale: {})(scale)
+        searches: Mapping[str, Any] = getattr(study, "searches", lambda scale: {})(scale)
         trials = sum(one.trials + one.second_trials for one in searches.values())
         cost = cost_of(experiment for seeds in planned.values() for experiment in seeds)
         found[scale] = cost + (f", {trials} trials before them" if trials else "")

@@ -27,7 +27,7 @@ def completions(line: str, shell: str = "zsh") -> list[str]:
         ("wirelessfl swe", ["sweep"]),
         ("wirelessfl run wfl", ["wfl-fmnist", "wfl-mnist"]),
         ("wirelessfl study wfl-fig", ["wfl-fig2", "wfl-fig3", "wfl-fig4", "wfl-fig5"]),
-        ("wirelessfl channel ric", ["rician"]),
+        ("wirelessfl channel ric", ["rician", "ric"]),  # or a file
         ("wirelessfl describe max", ["max-min"]),
         ("wirelessfl list st", ["studies"]),
         ("wirelessfl allocate --method equal", ["equal", "equal-common"]),
