@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.allocation.history import History
 from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border import gate
 from wirelessfl.cell import cell
@@ -81,7 +82,9 @@ def run_rounds(
             f"run.max_wall_s must not be set under torchrun, got {settings.max_wall_s}"
         )
     files = inputs or {}
-    _, clock_s, state, backlog = _restore(experiment, identity, files, trainer, folder, notify)
+    _, clock_s, state, backlog, history = _restore(
+        experiment, identity, files, trainer, folder, notify
+    )
     on_start()
     folder.clear_summary()
     keeper = _Keeper(
@@ -92,8 +95,9 @@ def run_rounds(
     interrupted: str | None = None
     began = time.perf_counter()
     while progress.rounds < settings.rounds and ended is None and interrupted is None:
-        done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s)
+        done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s, history)
         state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
+        history = done.history
         folder.append(done.record)
         progress = progress.after(done.record.accuracy, clock_s)
         ended = progress.ended(settings)
@@ -117,6 +121,8 @@ def _checkpoint(
 ) -> Checkpoint:
     """The complete state after a round."""
     arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
+    if done.history is not None:
+        arrays |= done.history.pack()
     return Checkpoint(done.record.round, done.record.clock_s, arrays, identity, inputs)
 
 
@@ -195,6 +201,7 @@ class _RoundDone:
         scores: Accuracy of each client; (K,); None without an evaluation.
         began: Reading of the performance counter at its start in s.
         wall_s: Wall-clock seconds of its phases by name.
+        history: Course of the run after it; None where no round depends on those before.
     """
 
     state: Any
@@ -203,6 +210,7 @@ class _RoundDone:
     scores: Array | None
     began: float
     wall_s: Mapping[str, float]
+    history: History | None
 
 
 def run_round(
@@ -212,6 +220,7 @@ def run_round(
     backlog: Backlog,
     round_index: int,
     clock_s: float,
+    history: History | None = None,
 ) -> tuple[Any, Backlog, RoundRecord]:
     """Run one round.
 
@@ -222,6 +231,7 @@ def run_round(
         backlog: Open work of late updates; (K,).
         round_index: Index of the round, from 0.
         clock_s: Simulated time at the start of the round in s.
+        history: Course of the run; None: no round yet, or none is asked for.
 
     Returns:
         State and backlog after the round, and its record.
@@ -229,7 +239,7 @@ def run_round(
     Raises:
         InputError: A client can never finish the round.
     """
-    done = _round(experiment, trainer, state, backlog, round_index, clock_s)
+    done = _round(experiment, trainer, state, backlog, round_index, clock_s, history)
     return done.state, done.backlog, done.record
 
 
@@ -240,6 +250,7 @@ def _round(
     backlog: Backlog,
     round_index: int,
     clock_s: float,
+    history: History | None,
 ) -> _RoundDone:
     """Run one round, see `run_round`."""
     scenario = experiment.scenario
@@ -250,16 +261,12 @@ def _round(
         gate.demand(algorithm, trainer, state, scenario.clients),
         backlog,
         round_index,
+        history,
     )
     _check_finishes(scenario, planned, timing, round_index)
     simulated = time.perf_counter()
-    state, metrics = gate.step(
-        algorithm,
-        trainer,
-        state,
-        planned.allocation.pruning_ratio,
-        delivery(scenario, timing, participates),
-    )
+    told = delivery(scenario, timing, participates)
+    state, metrics = gate.step(algorithm, trainer, state, planned.allocation.pruning_ratio, told)
     trained = time.perf_counter()
     due = evaluation_due(experiment.run, round_index + 1, clock_s + timing.round_s)
     accuracy = gate.accuracy(algorithm, trainer, state) if due else None
@@ -268,14 +275,57 @@ def _round(
         "training_s": trained - simulated,
         "evaluation_s": time.perf_counter() - trained,
     }
+    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
     return _RoundDone(
         state,
         timing.backlog.where(backlog, participates),
-        _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy),
+        record,
         accuracy.clients if isinstance(accuracy, MeanScore) else None,
         began,
         wall_s,
+        None if history is None else after_record(history, scenario, record),
     )
+
+
+def first_history(
+    experiment: Experiment, trainer: Trainer | NoTraining | None = None
+) -> History | None:
+    """History before the first round, None where no allocation depends on the run.
+
+    Args:
+        experiment: Experiment with allocator and weights.
+        trainer: Training, which tells the numbers of training samples where it knows them.
+
+    Returns:
+        The history.
+    """
+    if not experiment.has_memory:
+        return None
+    samples = getattr(trainer, "samples", None)
+    return History.none(
+        experiment.scenario.clients,
+        None if samples is None else np.asarray(samples, dtype=np.float64),
+    )
+
+
+def after_record(history: History, scenario: Scenario, record: RoundRecord) -> History:
+    """History after a recorded round.
+
+    Args:
+        history: Course of the run before the round.
+        scenario: Cell and clients, with the policy on late updates.
+        record: Record of the round.
+
+    Returns:
+        The history.
+    """
+    kept, energy_j = np.zeros((2, scenario.clients))
+    arrived = ~np.array(record.lost, dtype=np.bool_)
+    if scenario.deadline_policy != "wait":
+        arrived &= np.array(record.delivered, dtype=np.bool_)
+    kept[record.clients] = np.where(arrived, 1.0 - np.array(record.pruning_ratio), 0.0)
+    energy_j[record.clients] = record.energy_j
+    return history.after(kept, energy_j)
 
 
 def record_trained(
@@ -308,11 +358,12 @@ def record_trained(
     folder.keep_rounds(0)
     folder.clear_summary()
     backlog = Backlog.none(experiment.scenario.clients)
+    history = first_history(experiment)
     clock_s = 0.0
     scores: list[Row] = []
     for round_index, done in enumerate(trained.rounds):
         participates, planned, timing = simulate_round(
-            experiment, done.demand, backlog, round_index
+            experiment, done.demand, backlog, round_index, history
         )
         _check_finishes(experiment.scenario, planned, timing, round_index)
         told = delivery(experiment.scenario, timing, participates)
@@ -323,12 +374,16 @@ def record_trained(
             round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
         )
         clock_s = record.clock_s
+        if history is not None:
+            history = after_record(history, experiment.scenario, record)
         folder.append(record)
         if isinstance(done.accuracy, MeanScore):
             scores.append({"round": record.round, "accuracy": done.accuracy.clients.tolist()})
     rounds = len(trained.rounds)
     if rounds:
         arrays = {**trained.state, **backlog.pack()}
+        if history is not None:
+            arrays |= history.pack()
         folder.append_rows("accuracy", scores)
         folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
     if rounds < experiment.run.rounds:
@@ -354,7 +409,11 @@ def _check_finishes(
 
 
 def simulate_round(
-    experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
+    experiment: Experiment,
+    demand: Demand,
+    backlog: Backlog,
+    round_index: int,
+    history: History | None = None,
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
     """Plan and simulate one round.
 
@@ -363,6 +422,7 @@ def simulate_round(
         demand: Weight updates and bits of all clients; (K,).
         backlog: Open work of late updates; (K,).
         round_index: Index of the round, from 0.
+        history: Course of the run; None: no round yet, or none is asked for.
 
     Returns:
         Mask of the participants (K,), the plan, and the timing of the round.
@@ -370,7 +430,7 @@ def simulate_round(
     participates = participants(experiment, round_index)
     demand = demand.restricted_to(participates)
     owed = backlog.restricted_to(participates)
-    planned = plan(experiment, owed.added_to(demand), round_index, participates)
+    planned = plan(experiment, owed.added_to(demand), round_index, participates, history)
     streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
         experiment.scenario,
@@ -467,8 +527,8 @@ def _restore(
     trainer: Trainer | NoTraining,
     folder: RunStore,
     notify: Callable[[str], None],
-) -> tuple[int, float, Any, Backlog]:
-    """Index of the first round, clock, state and backlog: those of the last good checkpoint.
+) -> tuple[int, float, Any, Backlog, History | None]:
+    """Round index, clock, state, backlog and history of the last good checkpoint.
 
     Without a checkpoint they are those of the beginning.
     """
@@ -478,7 +538,8 @@ def _restore(
         if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
             notify(f"{folder.label} has lost its checkpoints: the run starts over")
         folder.keep_rounds(0)
-        return 0, 0.0, trainer.init(settings.seed), Backlog.none(experiment.scenario.clients)
+        backlog = Backlog.none(experiment.scenario.clients)
+        return 0, 0.0, trainer.init(settings.seed), backlog, first_history(experiment, trainer)
     check_same_files(folder.label, checkpoint.inputs, inputs)
     folder.check_experiment(checkpoint, identity)
     if checkpoint.round > settings.rounds:
@@ -490,4 +551,7 @@ def _restore(
     folder.keep_rounds(checkpoint.round, evaluated_last=due)
     arrays = dict(checkpoint.arrays)
     backlog = Backlog.unpack(arrays, experiment.scenario.clients)
-    return checkpoint.round, checkpoint.clock_s, trainer.unpack(arrays), backlog
+    history = first_history(experiment, trainer)
+    if history is not None:
+        history = history.resumed(arrays)
+    return checkpoint.round, checkpoint.clock_s, trainer.unpack(arrays), backlog, history
