@@ -1,8 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
+SECONDS ?= 60
+SEED ?= 0
 
-.PHONY: demo test test-slow coverage check format lint types contract clean
+.PHONY: demo test test-slow fuzz faults coverage check format lint types contract reference docs docs-serve clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
@@ -14,10 +16,16 @@ test: .venv/installed  ## the test suite without the tests that are marked slow
 test-slow: .venv/installed  ## the tests that are marked slow: kills, several processes
 	$(BIN)/python -m pytest -q -n auto -m slow
 
+fuzz: .venv/installed  ## fuzzed input for SECONDS seconds; a failure is replayed by its SEED and case
+	cd tests && PYTHONPATH=.:.. ../$(BIN)/python -m campaign.fuzz --seconds $(SECONDS) --seed $(SEED)
+
+faults: .venv/installed  ## killed runs, full disks, dying workers and ranks for SECONDS seconds
+	cd tests && PYTHONPATH=.:.. ../$(BIN)/python -m campaign.faults --seconds $(SECONDS) --seed $(SEED)
+
 coverage: .venv/installed  ## the test suite, with the lines and branches that no test runs
 	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term-missing
 
-check: format lint types contract test-slow test  ## everything that must hold before a change lands
+check: format lint types contract docs test-slow test  ## everything that must hold before a change lands
 
 format: .venv/installed
 	$(BIN)/ruff format --check .
@@ -31,10 +39,20 @@ types: .venv/installed
 contract: .venv/installed
 	$(BIN)/lint-imports
 
+docs: .venv/installed  ## the documentation site in build/site; broken links and missing pages are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --site-dir build/site
+
+docs-serve: .venv/installed  ## the site at http://127.0.0.1:8000, rebuilt when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
+
+reference: .venv/installed  ## the generated reference pages and costs of studies
+	$(BIN)/python -m studies.study.costs
+	$(BIN)/wirelessfl describe --pages docs/reference
+
 clean:
-	rm -rf .venv runs/demo
+	rm -rf .venv runs/demo build/site
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	touch $@

@@ -3,9 +3,7 @@
 import csv
 import math
 import stat
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel_models._trace_units import AUTO, MOST_REFERENCE_DBM, UNITS, guess_at, unit_in
+from wirelessfl.border.npz import read_npz
 from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.values import Array
 
@@ -121,7 +120,7 @@ def stamp(file: str) -> tuple[int, int]:
         Time of change, nanoseconds, and size, bytes.
     """
     about = Path(file).stat()
-    if not stat.S_ISREG(about.st_mode):
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
         raise InputError(f"channel.file {file} must be a file")
     return about.st_mtime_ns, about.st_size
 
@@ -137,22 +136,14 @@ def _read(file: str, changed_ns: int, size: int, form: Format) -> Levels:
 def _from_npz(file: str, form: Format) -> Levels:
     wanted = tuple(UNITS) if form.unit == AUTO else (form.unit,)
     try:
-        with open(file, "rb") as opened:
-            arrays = np.load(opened)
-            there = (
-                [name for name in wanted if name in arrays] if isinstance(arrays, Mapping) else []
-            )
-            values = arrays[there[0]] if len(there) == 1 else None
-            time_s = arrays[TIME] if there and TIME in arrays else None
-    except (
-        ValueError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:  # all that damage can make
-        reason = (str(error).splitlines() or ["it is damaged"])[0]
-        raise InputError(f"channel.file {file} is not an NPZ file: {reason}") from None
+        arrays = read_npz(Path(file), (*wanted, TIME))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"channel.file {file} is not an NPZ file: {error}") from None
+    there = [name for name in wanted if name in arrays]
+    values = arrays[there[0]] if len(there) == 1 else None
+    time_s = arrays.get(TIME)
     if values is None or values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiu":
         found = "none" if values is None else f"{values.dtype} of shape {values.shape}"
         names = form.unit if form.unit != AUTO else "of one unit"

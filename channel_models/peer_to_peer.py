@@ -30,7 +30,7 @@ class PeerToPeer:
     Attributes:
         graph: Neighbours of the agents.
         drop: Positions of the agents.
-        min_peer_distance_m: Least distance of a pair, metres.
+        min_peer_distance_m: Least distance of a pair, metres; from 1e-3 to 1e9.
         large_scale: Path loss.
         csi: Channel state information of the planner.
     """
@@ -46,7 +46,9 @@ class PeerToPeer:
     csi: Csi = field(default_factory=Csi)
 
     def __post_init__(self) -> None:
-        check_number("channel.min_peer_distance_m", self.min_peer_distance_m, above=0)
+        check_number(
+            "channel.min_peer_distance_m", self.min_peer_distance_m, at_least=1e-3, at_most=1e9
+        )
 
     def sample(self, scenario: Scenario, streams: Streams) -> ChannelState:
         """Sample the channel of one round.

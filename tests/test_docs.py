@@ -3,6 +3,8 @@
 import csv
 import re
 import shlex
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -16,7 +18,7 @@ from wirelessfl.config.scenario_file import from_tables
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(file: Path, language: str) -> list[str]:
@@ -34,6 +36,11 @@ def commands(file: Path) -> list[str]:
     )
     code = "\n".join([*blocks(file, ""), *indented]).replace("\\\n", " ")
     return re.findall(r"^ *(wirelessfl .*?)(?: +#.*)?$", code, re.MULTILINE)
+
+
+def page_file(stem: str) -> Path:
+    """The page of this name."""
+    return next(file for file in PAGES if file.stem == stem)
 
 
 COMMANDS = sorted({(file.stem, text) for file in PAGES for text in commands(file)})
@@ -66,7 +73,13 @@ def test_the_commands_are_understood(page, text):
     if name == "study":
         plugins.load("studies", given["name"])
     elif "settings" in given:
-        base = scenario_tables(given.get("scenario") or DEFAULT_PRESET)
+        scenario = given.get("scenario") or DEFAULT_PRESET
+        is_model = name == "channel" and scenario in plugins.names("channels")
+        (own,) = blocks(page_file(page), "toml") if scenario.endswith(".toml") else ("",)
+        if own:  # the file that the page shows
+            base = tomllib.loads(own)
+        else:
+            base = {"channel": {"model": scenario}} if is_model else scenario_tables(scenario)
         method = given.get("method")
         from_tables(changed(base, given["settings"], allocation__method=method))
 
@@ -86,7 +99,9 @@ def test_the_readme_shows_what_the_what_if_prints(capsys, monkeypatch):
     (command,) = [text for text in commands(README) if " whatif " in text]
     ended = call(capsys, monkeypatch, *shlex.split(command)[1:])
     printed = [line.split() for line in ended.out.splitlines()]
-    for row in shown(README, "bandwidth (MHz)"):
+    rows = shown(README, "bandwidth")
+    assert len(rows) == 3
+    for row in rows:
         assert row in printed
 
 
@@ -139,3 +154,16 @@ def test_paths_of_the_repository_exist(file):
     roots = "wirelessfl|channel_models|optimizers|training|studies|tests|benchmarks|docs"
     paths = set(re.findall(rf"`((?:{roots})/[\w/.-]*)`", text))
     assert {path for path in paths if "/my_" not in path and not (ROOT / path).exists()} == set()
+
+
+def test_the_page_of_results_counts_the_committed_verdicts():
+    counts = Counter(
+        row["verdict"]
+        for file in (ROOT / "studies" / "results").glob("*/claims.csv")
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    )
+    text = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    assert (
+        f"Of {counts.total()} claims {counts['holds']} hold, {counts['refuted']} are refuted and "
+        f"{counts['undecided']} are undecided" in text
+    )

@@ -91,6 +91,20 @@ def test_listing_plugins_is_light(tmp_path):
     assert python(code, tmp_path) == []
 
 
+@pytest.mark.parametrize("preset", ["digits", "wfl-fmnist"])
+def test_a_plan_needs_no_torch(tmp_path, preset):
+    code = (
+        "import json, sys; from studies.cli import cli\n"
+        "from studies.presets import scenario_tables\n"
+        "from wirelessfl.config.scenario_file import experiment_hash, from_tables\n"
+        f"experiment = from_tables(scenario_tables({preset!r}))\n"
+        "demand = experiment.algorithm.demand(10).prunable_upload_bits.tolist()\n"
+        "heavy = {'torch', 'sklearn', 'torchvision'} & set(sys.modules)\n"
+        "print(json.dumps([len(experiment_hash(experiment)), min(demand) > 0, sorted(heavy)]))"
+    )
+    assert python(code, tmp_path) == [12, True, []]
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in PROTOCOLS for name in plugins.names(kind)]
 )

@@ -14,7 +14,7 @@ _HOMES = {
     "training.engine.local_sgd": ("LocalSgd", "LocalSteps"),
     "training.engine.program": ("Accumulate", "Prune", "Train", "TrainMask", "TrainPruned"),
     "training.server.method": ("ServerMethod",),
-    "training.server.trainer": ("ServerBased",),
+    "training.server.algorithm": ("ServerBased",),
     "training.server.global_mask": ("GlobalMaskBased", "GlobalMaskMethod"),
     "training.submodels.method": ("SubModelMethod",),
     "training.submodels.trainer": ("SubModelBased",),

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from training.arrays import Mask, Vector
 from training.engine.accounting import Accounting
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork, Program, epoch_batches
+from training.engine.spec import EngineSpec
 from training.executors import check_device, make_executor
 from training.task import Task
 from wirelessfl.errors import InputError, check_number

@@ -76,7 +76,7 @@ def description(
     Returns:
         Names of the model's and the data set's plug-ins; form of the model; mean and standard
         deviation of the pixels, to normalise them as (x - mean) / std; fraction of weights that
-        are 0.
+        are 0; names of the classes, None where the data set has none.
     """
     data = task.divide(clients=clients, seed=seed, data_root=data_root)
     weights = [parameter.detach() for parameter in model.parameters()]
@@ -87,6 +87,7 @@ def description(
         "dataset": task.dataset,
         "input_shape": list(shape),
         "classes": model.classes,
+        "class_names": list(task.class_names) or None,
         "width": task.width,
         "without": list(task.without),
         "pixel_mean": data.mean,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from training.engine.engine import EngineSpec
+from training.engine.spec import EngineSpec
 from training.task import Task
 from wirelessfl.protocols import Runtime, Trainer
 from wirelessfl.values import Demand

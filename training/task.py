@@ -3,26 +3,31 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
 
 from training.data import partition as _partition
 from training.data.card import Card
 from training.data.counts import MOST_SIZE_SIGMA, Index
-from training.data.dataset import Dataset
-from training.data.federated import FederatedData
 from training.data.frame import framed, framed_shape
-from training.data.subset import first_fraction, subset
 from training.engine.program import Program, in_epochs
-from training.structure.build import Form, check_fit, check_without
+from training.structure.build import check_fit, check_without
+from training.structure.form import Form
 from training.structure.personal import NONE, Personal
+from training.structure.shapes import check_known, known_form, known_shapes
 from wirelessfl import plugins
 from wirelessfl.border.budget import check_budget
+from wirelessfl.border.gate import PluginError, inside
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
+
+if TYPE_CHECKING:  # torch takes a second, and a plan needs shapes only
+    import torch
+
+    from training.data.dataset import Dataset
+    from training.data.federated import FederatedData
 
 Partition = Literal["iid", "shards", "labels", "dirichlet", "natural"]
 Augmentation = Literal["none", "crop-flip"]
@@ -123,7 +128,7 @@ class Task:
     def __post_init__(self) -> None:
         for kind, field in (("datasets", "dataset"), ("models", "model")):
             name = plugins.named(kind, getattr(self, field))  # a class is given a name
-            plugins.load(kind, name)
+            check_known(kind, name)
             object.__setattr__(self, field, name)
         check_choice("training.partition", self.partition, get_args(Partition))
         for name in ("labels_per_client", "shards_per_client", "batch_size"):
@@ -165,12 +170,14 @@ class Task:
         Raises:
             InputError: The model cannot be made in this form.
         """
-        if self._card is None:
-            return Form(width=self.width, without=self.without)
-        shape, classes = self._framed(self._card.shape), self._card.classes
-        self._check_size(shape)
-        form = Form(input_shape=shape, classes=classes, width=self.width, without=self.without)
-        check_fit(self.model, form, f"data set {self.dataset!r}")
+        data = known_form(self.dataset) or self._card_form
+        form = replace(data, width=self.width, without=self.without)
+        if data.input_shape is not None:
+            shape = self._framed(data.input_shape)
+            form = replace(form, input_shape=shape)
+            if known_shapes(self.model, form) is None:
+                self._check_size(shape)
+                check_fit(self.model, form, f"data set {self.dataset!r}")
         return form
 
     def _check_size(self, shape: tuple[int, ...]) -> None:
@@ -241,7 +248,7 @@ class Task:
         steps = self.nominal_epoch(clients) if in_epochs(program) else 0
         return [steps] * clients
 
-    def load(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
+    def load(self, *, clients: int, seed: int, data_root: Path | None) -> "FederatedData":
         """The data set divided over clients, the same for the same seed.
 
         Args:
@@ -266,7 +273,7 @@ class Task:
         self._check_model(data)
         return data
 
-    def divide(self, *, clients: int, seed: int, data_root: Path | None) -> FederatedData:
+    def divide(self, *, clients: int, seed: int, data_root: Path | None) -> "FederatedData":
         """The data set divided over clients, as `load` but for any model.
 
         Args:
@@ -280,8 +287,17 @@ class Task:
         Raises:
             InputError: Data are missing or damaged, or cannot be divided.
         """
+        from training.data.dataset import Dataset
+        from training.data.federated import FederatedData
+        from training.data.subset import first_fraction, subset
+
         check_count("clients", clients)
-        dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        with inside("dataset", self.dataset):
+            dataset: Dataset = plugins.load("datasets", self.dataset)().load(data_root)
+        if not isinstance(dataset, Dataset):
+            raise PluginError(
+                f"dataset {self.dataset!r}: load must return a Dataset, got {dataset!r}"
+            )
         if self.evaluate_on == "validation":
             dataset = self._validating(dataset)
         self._check_division(dataset)
@@ -309,7 +325,7 @@ class Task:
         )
 
     def _divide(
-        self, dataset: Dataset, clients: int, rng: np.random.Generator
+        self, dataset: "Dataset", clients: int, rng: np.random.Generator
     ) -> tuple[list[Index], list[Index]]:
         """Training and test rows of each client."""
         labels = dataset.train_labels.numpy()
@@ -350,7 +366,7 @@ class Task:
                 return self._natural(dataset, clients, rng)
 
     def _natural(
-        self, dataset: Dataset, clients: int, rng: np.random.Generator
+        self, dataset: "Dataset", clients: int, rng: np.random.Generator
     ) -> tuple[list[Index], list[Index]]:
         """Training and test rows of natural clients."""
         owner = dataset.train_client
@@ -366,7 +382,7 @@ class Task:
             return train, _partition.whole_test_sets(dataset.test_labels.numpy(), clients)
         return train, _partition.rows_of(test_owner.numpy(), chosen)
 
-    def _validating(self, dataset: Dataset) -> Dataset:
+    def _validating(self, dataset: "Dataset") -> "Dataset":
         """The data set with its validation rows as the test set."""
         if dataset.validation is None:
             raise InputError(
@@ -377,8 +393,19 @@ class Task:
         return replace(dataset, test_images=images, test_labels=labels, test_client=None)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the data set's classes in the order of the labels; empty without names."""
+        return () if self._card is None else self._card.class_names
+
+    @property
     def _card(self) -> Card | None:
         return getattr(plugins.load("datasets", self.dataset), "card", None)
+
+    @property
+    def _card_form(self) -> Form:
+        """Input shape and classes by the data set's card; unknown without one."""
+        card = self._card
+        return Form() if card is None else Form(input_shape=card.shape, classes=card.classes)
 
     def _framed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.image_size is None and self.image_channels is None:
@@ -387,12 +414,13 @@ class Task:
             shape, self.image_size, self.image_channels, f"data set {self.dataset!r}"
         )
 
-    def _check_model(self, data: FederatedData) -> None:
+    def _check_model(self, data: "FederatedData") -> None:
         model: Any = plugins.load("models", self.model)
         shape = tuple(data.train_images.shape[1:])
         labelled = not data.train_labels.is_floating_point()
         form = Form(input_shape=shape, classes=data.classes)
         check_fit(self.model, form, f"data set {self.dataset!r}")
+        self._check_tokens(model, data)
         if self._card is None and (model.input_shape, model.classes) != (shape, data.classes):
             raise InputError(
                 f"data set {self.dataset!r} must have a card with its shape and classes for "
@@ -404,7 +432,27 @@ class Task:
                 f"training.model {self.model!r} must predict {kind} for data set {self.dataset!r}"
             )
 
-    def _check_division(self, dataset: Dataset) -> None:
+    def _check_tokens(self, model: Any, data: "FederatedData") -> None:
+        """Refuse tokens for a model of numbers, numbers for one of tokens, and unknown tokens."""
+        vocabulary: int | None = getattr(model, "vocabulary", None)
+        images = data.train_images
+        tokens = not images.is_floating_point() and images.ndim == 2
+        if tokens != (vocabulary is not None):
+            kinds = ("tokens", "numbers") if tokens else ("numbers", "tokens")
+            raise InputError(
+                f"training.model {self.model!r} must take {kinds[0]} for data set "
+                f"{self.dataset!r}, got a model for {kinds[1]} (its class has "
+                f"{'no' if tokens else 'a'} vocabulary)"
+            )
+        if vocabulary is not None:
+            most = max(int(images.max()), int(data.test_images.max()))
+            if most >= vocabulary:
+                raise InputError(
+                    f"training.model {self.model!r} must have a vocabulary above {most}, the "
+                    f"largest token of data set {self.dataset!r}, got {vocabulary}"
+                )
+
+    def _check_division(self, dataset: "Dataset") -> None:
         if not dataset.is_labelled and self.partition not in UNLABELLED:
             raise InputError(
                 f"training.partition must be {' or '.join(UNLABELLED)} for data set "
@@ -418,13 +466,15 @@ class Task:
                 )
 
 
-def _symmetric(dataset: Dataset) -> Dataset:
+def _symmetric(dataset: "Dataset") -> "Dataset":
     """The data set normalised so that its training pixels range from -1 to 1."""
     least, most = (float(end) for end in dataset.train_images.aminmax())
     return replace(dataset, mean=(least + most) / 2.0, std=(most - least) / 2.0)
 
 
-def _tensors(index: list[Index]) -> tuple[torch.Tensor, ...]:
+def _tensors(index: list[Index]) -> "tuple[torch.Tensor, ...]":
     """One tensor for each array; arrays that clients share stay shared."""
+    import torch
+
     tensors = {id(rows): torch.from_numpy(rows) for rows in index}
     return tuple(tensors[id(rows)] for rows in index)

@@ -1,7 +1,6 @@
 """Round loop: channel -> allocation -> cell -> training -> record, one direction, every round."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from wirelessfl.allocation.history import History
 from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border import gate
+from wirelessfl.border.processes import processes
 from wirelessfl.cell import cell
 from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import DivergenceError, InputError
@@ -25,7 +25,7 @@ from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
 from wirelessfl.records.stopping import RunProgress, evaluation_due
-from wirelessfl.records.summary import summarise
+from wirelessfl.records.summary import SUMMARISED, RunTotals, summarise
 from wirelessfl.rng import Streams
 from wirelessfl.values import (
     Array,
@@ -77,20 +77,22 @@ def run_rounds(
             time, which each of them would measure.
     """
     settings = experiment.run
-    if settings.max_wall_s is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if settings.max_wall_s is not None and processes() > 1:
         raise InputError(
             f"run.max_wall_s must not be set under torchrun, got {settings.max_wall_s}"
         )
     files = inputs or {}
-    _, clock_s, state, backlog, history = _restore(
-        experiment, identity, files, trainer, folder, notify
-    )
+    start = _restore(experiment, identity, files, trainer, folder, notify)
+    clock_s, state, backlog, totals = start.clock_s, start.state, start.backlog, start.totals
+    history = start.history
     on_start()
     folder.clear_summary()
     keeper = _Keeper(
         folder, settings, partial(_checkpoint, experiment.algorithm, trainer, identity, files)
     )
-    progress = RunProgress.of(folder.each_record())
+    progress = RunProgress(rounds=int(totals.rounds), clock_s=clock_s)
+    if settings.ends_early:
+        progress = RunProgress.of(folder.each_record(("accuracy", "clock_s")))
     ended = progress.ended(settings)
     interrupted: str | None = None
     began = time.perf_counter()
@@ -99,6 +101,8 @@ def run_rounds(
         state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
         history = done.history
         folder.append(done.record)
+        totals = totals.after(done.record.as_dict())
+        done = replace(done, totals=totals)
         progress = progress.after(done.record.accuracy, clock_s)
         ended = progress.ended(settings)
         stopped = stop(done.record)
@@ -107,7 +111,7 @@ def run_rounds(
         keeper.keep(done, last=progress.rounds == settings.rounds or bool(ended or interrupted))
         on_round(done.record)
     reasons = {"stopped": ended, "interrupted": interrupted}
-    summary = summarise(folder.records()) | {name: why for name, why in reasons.items() if why}
+    summary = totals.summary() | {name: why for name, why in reasons.items() if why}
     folder.write_summary(summary)
     return summary
 
@@ -123,7 +127,8 @@ def _checkpoint(
     arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
     if done.history is not None:
         arrays |= done.history.pack()
-    return Checkpoint(done.record.round, done.record.clock_s, arrays, identity, inputs)
+    record = done.record
+    return Checkpoint(record.round, record.clock_s, arrays, identity, inputs, done.totals)
 
 
 class _Keeper:
@@ -201,6 +206,7 @@ class _RoundDone:
         scores: Accuracy of each client; (K,); None without an evaluation.
         began: Reading of the performance counter at its start in s.
         wall_s: Wall-clock seconds of its phases by name.
+        totals: Totals of the run with it; None before they are known.
         history: Course of the run after it; None where no round depends on those before.
     """
 
@@ -210,7 +216,8 @@ class _RoundDone:
     scores: Array | None
     began: float
     wall_s: Mapping[str, float]
-    history: History | None
+    totals: RunTotals | None = None
+    history: History | None = None
 
 
 def run_round(
@@ -283,7 +290,7 @@ def _round(
         accuracy.clients if isinstance(accuracy, MeanScore) else None,
         began,
         wall_s,
-        None if history is None else after_record(history, scenario, record),
+        history=None if history is None else after_record(history, scenario, record),
     )
 
 
@@ -388,7 +395,7 @@ def record_trained(
         folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
     if rounds < experiment.run.rounds:
         raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
-    folder.write_summary(summarise(folder.records()))
+    folder.write_summary(summarise(folder.each_record(SUMMARISED)))
     return True
 
 
@@ -520,6 +527,25 @@ def _finite(second: float) -> float | None:
     return float(second) if np.isfinite(second) else None
 
 
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """Start of a run, new or resumed.
+
+    Attributes:
+        clock_s: Simulated time in s.
+        state: State of the trainer.
+        backlog: Open work of late updates; (K,).
+        totals: Totals of the rounds so far.
+        history: Course of the run so far; None where no round depends on those before.
+    """
+
+    clock_s: float
+    state: Any
+    backlog: Backlog
+    totals: RunTotals
+    history: History | None = None
+
+
 def _restore(
     experiment: Experiment,
     identity: str,
@@ -527,31 +553,50 @@ def _restore(
     trainer: Trainer | NoTraining,
     folder: RunStore,
     notify: Callable[[str], None],
-) -> tuple[int, float, Any, Backlog, History | None]:
-    """Round index, clock, state, backlog and history of the last good checkpoint.
+) -> "_Start":
+    """Clock, state, backlog, totals and history: those of the last good checkpoint.
 
     Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
-    checkpoint = folder.last_checkpoint(notify)
-    if checkpoint is None:
-        if len(folder.records()) > settings.checkpoint_every and not folder.checkpoint_files():
-            notify(f"{folder.label} has lost its checkpoints: the run starts over")
-        folder.keep_rounds(0)
-        backlog = Backlog.none(experiment.scenario.clients)
-        return 0, 0.0, trainer.init(settings.seed), backlog, first_history(experiment, trainer)
-    check_same_files(folder.label, checkpoint.inputs, inputs)
-    folder.check_experiment(checkpoint, identity)
-    if checkpoint.round > settings.rounds:
-        raise InputError(
-            f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
-            f"got {settings.rounds}"
-        )
-    due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
-    folder.keep_rounds(checkpoint.round, evaluated_last=due)
-    arrays = dict(checkpoint.arrays)
-    backlog = Backlog.unpack(arrays, experiment.scenario.clients)
-    history = first_history(experiment, trainer)
-    if history is not None:
-        history = history.resumed(arrays)
-    return checkpoint.round, checkpoint.clock_s, trainer.unpack(arrays), backlog, history
+    clients = experiment.scenario.clients
+    first = first_history(experiment, trainer)
+    recorded = folder.count()
+    for checkpoint in folder.checkpoints(notify):
+        check_same_files(folder.label, checkpoint.inputs, inputs)
+        folder.check_experiment(checkpoint, identity)
+        if checkpoint.round > settings.rounds:
+            raise InputError(
+                f"run.rounds must be at least {checkpoint.round}, the rounds already done, "
+                f"got {settings.rounds}"
+            )
+        if checkpoint.round > recorded:
+            notify(
+                f"{folder.label} holds {recorded} rounds, fewer than its checkpoint of round "
+                f"{checkpoint.round}: an earlier state is used"
+            )
+            continue
+        try:
+            arrays = dict(checkpoint.arrays)
+            backlog = Backlog.unpack(arrays, clients)
+            history = None if first is None else first.resumed(arrays)
+            state = trainer.unpack(arrays)
+        except Exception as error:  # of any algorithm, for arrays that are not its own
+            notify(
+                f"the checkpoint of round {checkpoint.round} does not fit its experiment: {error}"
+            )
+            continue
+        due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
+        folder.keep_rounds(checkpoint.round, evaluated_last=due)
+        folder.check_records()
+        # Without an evaluation due, that of the last record is dropped, and the totals change.
+        totals = checkpoint.totals if due or not settings.train else None
+        if totals is None:
+            totals = RunTotals.of(folder.each_record(SUMMARISED))
+        return _Start(checkpoint.clock_s, state, backlog, totals, history)
+    if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
+        notify(f"{folder.label} has lost its checkpoints: the run starts over")
+    for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
+        pass
+    folder.keep_rounds(0)
+    return _Start(0.0, trainer.init(settings.seed), Backlog.none(clients), RunTotals(), first)

@@ -16,11 +16,12 @@ from sparse import in_turn, rows_of
 from torch import nn
 from work import Work, WorkItem, normalised, rows
 
-from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, TrainMask
+from training.engine.spec import EngineSpec
 from training.engine.straight_through import mask_of
 from training.executors import make_executor
-from training.structure.build import Form, build
+from training.structure.build import build
+from training.structure.form import Form
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 

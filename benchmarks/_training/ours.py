@@ -13,7 +13,7 @@ from training.data.federated import FederatedData
 from training.engine.program import Train
 from training.server.method import ServerMethod
 from training.server.trainer import ServerTrainer
-from training.structure.build import Form
+from training.structure.form import Form
 from training.task import Task
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.protocols import Runtime

@@ -13,8 +13,8 @@ from prepare import prepare
 from report import TrainingRow
 from work import Work, WorkItem
 
-from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Train
+from training.engine.spec import EngineSpec
 from training.sparsity.counts import keep_count
 from training.sparsity.top_k import top_k
 from training.structure.structure import Structure

@@ -13,6 +13,8 @@ from wirelessfl.values import Array, Scenario
 
 KINDS = ("still", "velocity", "random-waypoint")
 MOST_SPEED_M_S = 1e3  # beyond any client, and few enough legs of a walk
+MOST_PAUSE_S = 1e9  # about thirty years
+MOST_DEG = 1e6
 _LEGS = 16  # how many legs of a walk are drawn at first
 _MOST_POINTS = 2**22  # of all clients' walks: what fits into memory
 _GRAZING = 1e-6  # chords shorter than this share of the radius are a walk along the rim
@@ -45,7 +47,7 @@ class Motion:
         round_interval_s: Seconds between the starts of two rounds; None: the deadline.
         roam_radius_m: Outer radius of the area, metres.
         roam_min_m: Inner radius of the area, metres.
-        pause_s: Pause at a way point, seconds.
+        pause_s: Pause at a way point, seconds; from 0 to 1e9.
     """
 
     motion: Literal["still", "velocity", "random-waypoint"] = "still"
@@ -60,14 +62,21 @@ class Motion:
         check_choice("channel.motion", self.motion, KINDS)
         check_number("channel.speed_m_s", self.speed_m_s, above=0, at_most=MOST_SPEED_M_S)
         if self.heading_deg is not None:
-            check_number("channel.heading_deg", self.heading_deg)
+            check_number(
+                "channel.heading_deg", self.heading_deg, at_least=-MOST_DEG, at_most=MOST_DEG
+            )
         if self.round_interval_s is not None:
-            check_number("channel.round_interval_s", self.round_interval_s, above=0)
+            check_number(
+                "channel.round_interval_s",
+                self.round_interval_s,
+                at_least=1e-9,
+                at_most=MOST_PAUSE_S,
+            )
         check_number("channel.roam_min_m", self.roam_min_m, above=0)
         check_number(
             "channel.roam_radius_m", self.roam_radius_m, above=self.roam_min_m, at_most=FARTHEST_M
         )
-        check_number("channel.pause_s", self.pause_s, at_least=0)
+        check_number("channel.pause_s", self.pause_s, at_least=0, at_most=MOST_PAUSE_S)
 
     def positions(
         self, start_m: Array, scenario: Scenario, streams: Streams, *, later_s: float = 0.0

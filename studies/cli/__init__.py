@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import warnings
+from typing import Any
 
 import click
 
@@ -22,6 +24,7 @@ from studies.cli.sweep import sweep
 from studies.cli.whatif import whatif
 from wirelessfl import __version__
 from wirelessfl.border.interrupt import STATUS, Stopped, stoppable
+from wirelessfl.border.processes import speaks
 
 EXAMPLES = """\b
 Examples:
@@ -73,7 +76,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names and signs beyond the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
-    with stoppable():
+    with stoppable(), warnings.catch_warnings():
+        warnings.showwarning = _note
         _main()
 
 
@@ -103,11 +107,17 @@ def _main() -> None:
         _fail("stopped", STATUS)
 
 
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning, such as one of the solver or of arithmetic in a plug-in, as one line."""
+    echo(f"note: {' '.join(str(message).split())}", err=True)
+
+
 def _is_out_of_memory(error: RuntimeError) -> bool:
     """True for torch's errors, which have no type of their own on a CPU."""
     return any(words in str(error) for words in ("not enough memory", "out of memory"))
 
 
 def _fail(message: str, status: int) -> None:
-    echo(f"error: {message}", err=True)
+    if speaks():
+        echo(f"error: {message}", err=True)
     sys.exit(status)

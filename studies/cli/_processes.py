@@ -3,17 +3,13 @@
 All processes compute; only the first one writes to the run folder and to the terminal.
 """
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-def is_first() -> bool:
-    """True if this process is the only one or the first."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
+from wirelessfl.border.processes import is_first
+from wirelessfl.records.temporary import temporary_folder
 
 
 @contextmanager
@@ -33,8 +29,8 @@ def own_folder(path: Path) -> Iterator[Path]:
     if is_first():
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="wirelessfl-") as folder:
-        copy = Path(folder) / path.name
+    with temporary_folder() as folder:
+        copy = folder / path.name
         if path.is_dir():
             shutil.copytree(path, copy, ignore=shutil.ignore_patterns("plots"))
         yield copy

@@ -17,48 +17,33 @@ Examples:
 @click.argument("kind", required=False, shell_complete=complete_kind)
 @json_option
 def list_plugins(kind: str | None, as_json: bool) -> None:
-    """List the plug-ins by kind, or those of one KIND with a description each.
+    """List all plug-ins and presets, or those of one KIND, with a description each.
 
-    KIND is channels, allocators, algorithms, models, datasets, studies or presets.
+    KIND is channels, allocators, algorithms, models, datasets, studies or presets; the latter two
+    have their cost too. As JSON all kinds have names alone.
     """
-    from wirelessfl import plugins
-
-    if kind is not None:
-        _list_kind(kind, as_json)
-        return
-    found = {one: plugins.names(one) for one in plugins.KINDS}
-    if as_json:
-        print_json(found)
-        return
-    from rich.table import Table
-
-    from studies.report.terminal import terminal
-
-    table = Table("kind", "plug-ins")
-    for one, names in found.items():
-        table.add_row(one, ", ".join(names))
-    terminal().print(table)
-    click.echo("wirelessfl list KIND has a line for each, wirelessfl describe NAME all fields")
-
-
-def _list_kind(kind: str, as_json: bool) -> None:
-    from studies.presets import preset_description, preset_files
+    from studies.study.listing import KINDS, costs, descriptions
     from wirelessfl import plugins
     from wirelessfl.errors import check_choice
 
-    check_choice("KIND", kind, (*plugins.KINDS, "presets"))
-    if kind == "presets":
-        found = {name: preset_description(name) for name in preset_files()}
-    else:
-        found = {name: plugins.description(kind, name) for name in plugins.names(kind)}
-    if as_json:
-        print_json(found)
+    if kind is not None:
+        check_choice("KIND", kind, KINDS)
+    elif as_json:
+        print_json({one: plugins.names(one) for one in plugins.KINDS})
         return
-    from rich.table import Table
+    if as_json and kind is not None:
+        cost = costs(kind)
+        found = descriptions(kind)
+        print_json({name: _with_cost(text, cost.get(name)) for name, text in found.items()})
+        return
+    from studies.report.terminal import print_names, print_text
 
-    from studies.report.terminal import terminal
+    for one in KINDS if kind is None else (kind,):
+        cost = costs(one) if kind is not None else {}
+        rows = {name: _with_cost(text, cost.get(name)) for name, text in descriptions(one).items()}
+        print_names(one, rows)
+    print_text("wirelessfl list KIND has costs, wirelessfl describe NAME all fields")
 
-    table = Table(kind, "description")
-    for name, text in found.items():
-        table.add_row(name, text)
-    terminal().print(table)
+
+def _with_cost(text: str, cost: str | None) -> str:
+    return text if cost is None else f"{text.rstrip('.')}. Cost: {cost}."

@@ -119,6 +119,7 @@ def _run(
 ) -> dict[str, Any]:
     from wirelessfl.border import gate
     from wirelessfl.border.interrupt import Stopped, resumable
+    from wirelessfl.border.processes import processes
     from wirelessfl.config.input_files import check_contents
     from wirelessfl.config.scenario_file import input_contents, to_toml
     from wirelessfl.errors import InputError
@@ -128,6 +129,8 @@ def _run(
 
     settings = experiment.run
     clients = experiment.scenario.clients
+    if processes() > 1 and not settings.train:
+        raise InputError("run.train = false must run in one process, without torchrun")
     demand = gate.first_demand(experiment.algorithm, clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()
@@ -177,7 +180,7 @@ def _finish(
     from wirelessfl.records.run_folder import write_atomically
     from wirelessfl.rounds import run_rounds
 
-    done = len(folder.records())
+    done = folder.count()
     rounds = experiment.run.rounds
     if done > rounds:
         raise InputError(

@@ -40,7 +40,6 @@ def run_grid(
             executor=executor,
             jobs=jobs,
             data_root=data_root,
-            pictures=False,
             on_failure=lambda path, error: failures.append(f"{path}: {error}"),
         )
     return SweepResult.read(axes, points, out, to_accuracy), failures

@@ -1,6 +1,7 @@
 """Checks of claims that several studies share."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,13 +9,14 @@ import numpy as np
 from studies.report.results import Sample, Table, Verdict
 
 Check = Callable[[Table], Verdict]
+TEN_CLASSES = 0.1  # accuracy of a guess among ten classes
 
 
 def compare(larger: Sample, smaller: Sample) -> Verdict:
     """Check that `larger` is above `smaller` in the mean over seeds.
 
-    The figures give the difference paired by seed, with a note where its 95 % interval contains 0,
-    as it may then be due to chance.
+    The figures give the difference paired by seed; where its 95 % interval contains 0 the verdict
+    is undecided.
 
     Args:
         larger: The sample that is claimed to be larger.
@@ -24,14 +26,7 @@ def compare(larger: Sample, smaller: Sample) -> Verdict:
         The verdict with its figures.
     """
     difference = larger - smaller
-    note = ", may be chance (95 % interval)" if _may_be_chance(difference) else ""
-    return Verdict(
-        difference.mean > 0, f"{larger} against {smaller}, difference {difference}{note}"
-    )
-
-
-def _may_be_chance(difference: Sample) -> bool:
-    return abs(difference.mean) <= difference.margin
+    return Verdict.of([difference], f"{larger} against {smaller}, difference {difference}")
 
 
 def above(column: str, higher: str, lower: str) -> Check:
@@ -39,7 +34,7 @@ def above(column: str, higher: str, lower: str) -> Check:
 
     def check(table: Table) -> Verdict:
         verdict = compare(table.sample(higher, column), table.sample(lower, column))
-        return Verdict(verdict.holds, f"{higher} against {lower}: {verdict.figures}")
+        return verdict.with_figures(f"{higher} against {lower}: {verdict.figures}")
 
     return check
 
@@ -50,12 +45,10 @@ def increasing(column: str, labels: Sequence[str]) -> Check:
     def check(table: Table) -> Verdict:
         samples = [table.sample(label, column) for label in labels]
         steps = [later - earlier for earlier, later in pairwise(samples)]
-        noisy = sum(_may_be_chance(step) for step in steps)
-        note = f" ({noisy} of {len(steps)} steps may be chance, 95 % interval)" if noisy else ""
         figures = ", ".join(
             f"{label}: {sample}" for label, sample in zip(labels, samples, strict=True)
         )
-        return Verdict(all(step.mean > 0 for step in steps), figures + note)
+        return Verdict.of(steps, figures)
 
     return check
 
@@ -78,12 +71,49 @@ def difference_within(column: str, label: str, reference: str, low: float, high:
 
 
 def _between(sample: Sample, low: float, high: float, prefix: str) -> Verdict:
-    """The verdict on a range, with a note where the 95 % interval crosses one of its ends."""
-    holds = low <= sample.mean <= high
+    """The verdict on a range, undecided where the 95 % interval crosses one of its ends."""
     inside = sample.mean - low, high - sample.mean
-    unsure = any(abs(distance) < sample.margin for distance in inside)
-    note = ", may be chance (95 % interval)" if unsure else ""
-    return Verdict(holds, f"{prefix}{sample}, expected {low:g} to {high:g}{note}")
+    decided = all(abs(distance) >= sample.margin for distance in inside)
+    note = "" if decided else ", may be chance (95 % interval)"
+    return Verdict(
+        min(inside) >= 0, f"{prefix}{sample}, expected {low:g} to {high:g}{note}", decided
+    )
+
+
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on several claims at once: refuted by one, undecided by one of the rest."""
+    holds = all(verdict.holds for verdict in verdicts)
+    decided = (
+        all(verdict.decided for verdict in verdicts)
+        if holds
+        else any(verdict.outcome == "refuted" for verdict in verdicts)
+    )
+    return Verdict(holds, "; ".join(verdict.figures for verdict in verdicts), decided)
+
+
+def beyond_chance(check: Check, column: str, labels: Iterable[str], chance: float) -> Check:
+    """A check that is undecided where no row is above the level of chance.
+
+    Args:
+        check: The check.
+        column: The column of accuracies.
+        labels: The rows that the claim compares.
+        chance: Accuracy of a guess.
+
+    Returns:
+        The check, undecided unless the 95 % interval of some row lies above `chance`.
+    """
+
+    def guarded(table: Table) -> Verdict:
+        verdict = check(table)
+        samples = [table.sample(label, column) for label in labels]
+        if any(sample.mean - sample.margin > chance for sample in samples):
+            return verdict
+        return Verdict(
+            verdict.holds, f"{verdict.figures}; no row is above chance, {chance:g}", decided=False
+        )
+
+    return guarded
 
 
 def averaged(table: Table, column: str, labels: Iterable[str]) -> Sample:
@@ -138,4 +168,7 @@ def _first(table: Table, column: str, label: str, others: Iterable[str], sign: f
     larger, smaller = (label, rival) if sign > 0 else (rival, label)
     verdict = compare(table.sample(larger, column), table.sample(smaller, column))
     rest = ", ".join(f"{name}: {sample}" for name, sample in samples.items() if name != rival)
-    return Verdict(verdict.holds, f"{larger} against {smaller}: {verdict.figures}; {rest}")
+    mine = table.sample(label, column)
+    leads = [mine - sample if sign > 0 else sample - mine for sample in samples.values()]
+    figures = f"{larger} against {smaller}: {verdict.figures}; {rest}"
+    return replace(Verdict.of(leads, ""), figures=figures)

@@ -1,11 +1,11 @@
 """Measurements and claims of a study: samples over seeds, its table, its claims and its runs."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,10 @@ class Sample:
             tuple(mine - theirs for mine, theirs in zip(self.values, other.values, strict=True))
         )
 
+    def scaled(self, factor: float, offset: float = 0.0) -> "Sample":
+        """The sample of `factor` times the quantity plus `offset`."""
+        return Sample(tuple(factor * value + offset for value in self.values))
+
     def __str__(self) -> str:
         # Nine digits, so that rounding errors of sums do not show as figures.
         mean, error = round(self.mean, 9), round(self.standard_error, 9)
@@ -74,6 +78,7 @@ class Sample:
 
 
 Cell = str | float | None | Sample
+Outcome = Literal["holds", "refuted", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -117,15 +122,52 @@ class Verdict:
     """The outcome of a check.
 
     Attributes:
-        holds: True if the claim holds.
+        holds: True if the claim holds in the means over seeds.
         figures: The figures that support the outcome.
+        decided: False where the 95 % intervals over seeds leave it open.
     """
 
     holds: bool
     figures: str
+    decided: bool = True
+
+    @classmethod
+    def of(cls, margins: Iterable[Sample], figures: str) -> "Verdict":
+        """The verdict on a claim that holds where every margin is above 0.
+
+        It is decided where the 95 % interval of every margin lies above 0, or that of any below it.
+
+        Args:
+            margins: Quantities, each over the same seeds.
+            figures: The figures that support the outcome.
+
+        Returns:
+            The verdict; a note in its figures marks one that may be chance.
+        """
+        margins = tuple(margins)
+        holds = all(margin.mean > 0 for margin in margins)
+        decided = (
+            all(margin.mean > margin.margin for margin in margins)
+            if holds
+            else any(margin.mean < -margin.margin for margin in margins)
+        )
+        return cls(
+            holds, figures if decided else f"{figures}, may be chance (95 % interval)", decided
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """The claim holds, is refuted, or remains undecided."""
+        if not self.decided:
+            return "undecided"
+        return "holds" if self.holds else "refuted"
+
+    def with_figures(self, figures: str) -> "Verdict":
+        """The same verdict, with other figures."""
+        return replace(self, figures=figures)
 
     def __str__(self) -> str:
-        return f"{'holds' if self.holds else 'does not hold'}: {self.figures}"
+        return f"{self.outcome}: {self.figures}"
 
 
 @dataclass(frozen=True)
@@ -382,6 +424,11 @@ class Run:
         if field not in self._columns.names:
             raise InputError(f"series {field!r} is not known{hint_at(field, self._columns.names)}")
         return read_column(self.records, field)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that `series` takes, in the order of the records."""
+        return self._columns.names
 
     @cached_property
     def _columns(self) -> Columns:

@@ -5,12 +5,13 @@ The width is that of the terminal, or 80 columns in a file or pipe.
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -77,7 +78,9 @@ def print_table(
     cells = [max((cell_len(row[at]) for row in rows), default=0) for at in range(len(headings))]
     wide = [max(cell_len(head), width) for head, width in zip(headings, cells, strict=True)]
     narrow = [max(_word(head), width) for head, width in zip(headings, cells, strict=True)]
-    most = max(2 * console.width // (5 * keys), 1)  # of a key column, so that others have room
+    word = max((_word(row[at]) for row in rows for at in range(keys)), default=0)
+    share = console.width // keys  # a key column has two fifths of it, or half for a long word
+    most = max(2 * share // 5, min(word, share // 2), 1)
     for widths in (wide, narrow):
         widths[:keys] = [min(width, most) for width in widths[:keys]]
     fits = {gap: _total(wide, gap) <= console.width for gap in (2, 1)}
@@ -97,6 +100,23 @@ def print_table(
             style = "bold" if number in bold else None
             table.add_row(*(row[at] for at in part), style=style)
         console.print(table, highlight=False)
+
+
+def print_names(heading: str, descriptions: Mapping[str, str]) -> None:
+    """Print names with descriptions, which are wrapped.
+
+    Args:
+        heading: Line above them.
+        descriptions: Name -> description.
+    """
+    console = terminal()
+    console.print(heading, style="bold", highlight=False)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, width=max(map(cell_len, descriptions), default=0))
+    table.add_column()
+    for name, text in descriptions.items():
+        table.add_row(name, text)
+    console.print(Padding(table, (0, 0, 1, 2)), highlight=False)
 
 
 def _numbers(cells: Iterable[str]) -> bool:

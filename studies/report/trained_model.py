@@ -93,7 +93,9 @@ class TrainedModel:
             data_root=data_root,
         )
         if accuracy is None:
-            found = {record["round"]: record["accuracy"] for record in folder.each_record()}
+            found = {
+                record["round"]: record["accuracy"] for record in folder.each_record(("accuracy",))
+            }
             accuracy = found.get(checkpoint.round)
             rows = {row["round"]: row["accuracy"] for row in folder.rows("accuracy")}
             scores = rows.get(checkpoint.round)

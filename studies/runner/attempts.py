@@ -27,7 +27,7 @@ def try_all(
 ) -> dict[str, str]:
     """A `sweep` whose runs may diverge.
 
-    A divergence is written to `FILE` at once and the run is not repeated. No pictures are drawn.
+    A divergence is written to `FILE` at once and the run is not repeated.
 
     Args:
         experiments: The experiments.
@@ -63,7 +63,6 @@ def try_all(
         executor=executor,
         jobs=jobs,
         data_root=data_root,
-        pictures=False,
         on_progress=on_progress,
         on_failure=failed,
         notify=notify,

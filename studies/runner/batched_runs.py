@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from studies.runner.single_run import finish, is_complete, opened, run_lock, runtime_of
-from studies.views.run.figures import draw_run
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
 from wirelessfl.border import gate
 from wirelessfl.cell.vectorised import beyond_formula
@@ -80,7 +79,7 @@ def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]
 
 
 def run_stacked(
-    tomls: Mapping[Path, str], data_root: Path | None = None, *, pictures: bool = True
+    tomls: Mapping[Path, str], data_root: Path | None = None
 ) -> tuple[list[str], dict[Path, InputError | None]]:
     """Train experiments as one batch and record each as the ordinary loop does.
 
@@ -91,7 +90,6 @@ def run_stacked(
     Args:
         tomls: Run folder -> experiment as TOML.
         data_root: The folder of the data sets.
-        pictures: Whether to draw each run.
 
     Returns:
         Messages for the user, and for every run that was not complete None or its error.
@@ -109,7 +107,7 @@ def run_stacked(
         ended: dict[Path, InputError | None] = {}
         for path, run in zip(todo, _trained(list(todo.values()), data_root), strict=True):
             try:
-                notes += _record(path, tomls[path], todo[path], run, data_root, pictures)
+                notes += _record(path, tomls[path], todo[path], run, data_root)
                 ended[path] = None
             except InputError as error:
                 ended[path] = error
@@ -143,13 +141,12 @@ def _record(
     experiment: Experiment,
     run: TrainedRun,
     data_root: Path | None,
-    pictures: bool,
 ) -> list[str]:
     inputs = input_contents(experiment, data_root)
     created = not path.exists()
     folder = opened(path, experiment, inputs)
     if folder.checkpoint_files():  # the ordinary loop has started this run meanwhile
-        return finish(path, toml, data_root, pictures=pictures)
+        return finish(path, toml, data_root)
     try:
         identity = experiment_hash(experiment, with_rounds=False)
         with folder.in_use():
@@ -159,7 +156,5 @@ def _record(
             folder.discard()
         raise
     if not as_trained:
-        return finish(path, toml, data_root, pictures=pictures)
-    if pictures:
-        draw_run(folder)
+        return finish(path, toml, data_root)
     return []

@@ -137,7 +137,7 @@ def _rounds(
     """Drive the round loop and call the callbacks."""
 
     def on_start() -> None:
-        rounds = sum(1 for _ in store.each_record())
+        rounds = store.count()
         for callback in callbacks:
             callback.on_start(experiment, rounds)
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studies.views.run.figures import draw_run
 from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
 from wirelessfl.config.scenario_file import (
@@ -84,19 +83,19 @@ def is_complete(path: Path, experiment: Experiment) -> bool:
     done = recorded(path)
     if done >= experiment.run.rounds or not experiment.run.ends_early:
         return done == experiment.run.rounds
-    return RunProgress.of(folder.each_record()).ended(experiment.run) is not None
+    return (
+        RunProgress.of(folder.each_record(("accuracy", "clock_s"))).ended(experiment.run)
+        is not None
+    )
 
 
-def run_to_end(
-    path: Path, experiment_toml: str, data_root: Path | None = None, *, pictures: bool = True
-) -> list[str]:
+def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) -> list[str]:
     """Run an experiment until it is complete.
 
     Args:
         path: The run folder, created if necessary.
         experiment_toml: The experiment as TOML.
         data_root: The folder of the data sets.
-        pictures: Whether to draw the run.
 
     Returns:
         Messages for the user.
@@ -105,7 +104,7 @@ def run_to_end(
         InputError: The experiment cannot be run.
     """
     with run_lock(path):
-        return finish(path, experiment_toml, data_root, pictures=pictures)
+        return finish(path, experiment_toml, data_root)
 
 
 def check_same_experiment(experiment: Experiment, stored: Tables, where: str) -> None:
@@ -139,7 +138,6 @@ def finish(
     experiment_toml: str,
     data_root: Path | None,
     *,
-    pictures: bool,
     whole_machine: bool = False,
 ) -> list[str]:
     """Complete a run like `run_to_end`, for a caller that holds the lock of its folder.
@@ -156,7 +154,7 @@ def finish(
     try:
         trainer = _trainer(experiment, data_root, whole_machine)
         try:
-            return record(experiment, trainer, folder, inputs, pictures=pictures)
+            return record(experiment, trainer, folder, inputs)
         finally:
             trainer.close()
     except InputError:
@@ -177,17 +175,14 @@ def record(
     trainer: Trainer | NoTraining,
     folder: RunFolder,
     inputs: Contents,
-    *,
-    pictures: bool,
 ) -> list[str]:
-    """Drive the round loop to its end and draw the run.
+    """Drive the round loop to its end.
 
     Args:
         experiment: The experiment.
         trainer: Trains it.
         folder: The run folder.
         inputs: Digests of the experiment's input files.
-        pictures: Whether to draw the run.
 
     Returns:
         Messages for the user.
@@ -198,8 +193,6 @@ def record(
         run_rounds(
             experiment, trainer, folder, identity=identity, inputs=inputs, notify=notes.append
         )
-    if pictures:
-        draw_run(folder)
     return notes
 
 

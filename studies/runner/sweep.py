@@ -102,7 +102,6 @@ def run_all(
     on_failure: Callable[[Path, BaseException], None],
     jobs: int = 1,
     data_root: Path | None = None,
-    pictures: bool = True,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -115,7 +114,6 @@ def run_all(
         on_failure: Called with the run folder and the error of each run that fails.
         jobs: Number of its processes.
         data_root: The folder of the data sets.
-        pictures: Whether to draw the runs, which can take longer than a short run.
         on_progress: Called with the progress.
         notify: Called with each message for the user.
     """
@@ -125,7 +123,7 @@ def run_all(
     todo = {
         path: experiment for path, experiment in wanted.items() if not is_complete(path, experiment)
     }
-    futures = _submit(todo, executor, jobs, data_root, pictures)
+    futures = _submit(todo, executor, jobs, data_root)
     for future in _watch(futures, counters, on_progress):
         error = future.exception()
         notes, ended = ([], dict.fromkeys(futures[future], error)) if error else future.result()
@@ -141,7 +139,6 @@ def _submit(
     executor: Executor,
     jobs: int,
     data_root: Path | None,
-    pictures: bool,
 ) -> _Futures:
     """Submit all runs, alone or batched; returns the run folders of each future."""
     together = stacks(todo, jobs)
@@ -150,15 +147,15 @@ def _submit(
     futures: _Futures = {}
     for stack in together:
         asked = {path: tomls[path] for path in stack}
-        futures[executor.submit(run_stacked, asked, data_root, pictures=pictures)] = tuple(stack)
+        futures[executor.submit(run_stacked, asked, data_root)] = tuple(stack)
     for path in tomls:
         if path in single:
-            futures[executor.submit(_run_alone, path, tomls[path], data_root, pictures)] = (path,)
+            futures[executor.submit(_run_alone, path, tomls[path], data_root)] = (path,)
     return futures
 
 
-def _run_alone(path: Path, experiment_toml: str, data_root: Path | None, pictures: bool) -> Ended:
-    return run_to_end(path, experiment_toml, data_root, pictures=pictures), {path: None}
+def _run_alone(path: Path, experiment_toml: str, data_root: Path | None) -> Ended:
+    return run_to_end(path, experiment_toml, data_root), {path: None}
 
 
 def _one_line(text: str) -> str:

@@ -73,7 +73,7 @@ def print_best(report: Mapping[str, Any]) -> None:
     rows = f" on the {again['evaluate_on']} rows" if again["evaluate_on"] else ""
     score = f"{report['metric']} {_text(report['score'])}"
     line = f"best: {values}; {score}, repeated with {len(sample.values)} seeds{rows}"
-    several = " (± one standard error)" if len(sample.values) > 1 else ""
+    several = " (± one standard error)" if "±" in str(sample) else ""
     print_text(f"{line}: {sample}{several}")
 
 

@@ -9,6 +9,8 @@ from studies.report.results import Cell, Sample, Table
 from studies.report.terminal import print_table, terminal
 from wirelessfl.text import printable
 
+COLOURS = {"holds": "green", "refuted": "red", "undecided": "yellow"}
+
 
 def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> None:
     """Print the results, mean ± standard error over seeds, and every claim with its verdict."""
@@ -20,8 +22,7 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
     if any(isinstance(cell, Sample) and len(cell.values) > 1 for cell in cells):
         console.print("± one standard error over seeds", highlight=False)
     for claim in claims:
-        holds = claim["holds"]
-        line = Text("holds" if holds else "does not hold", style="green" if holds else "red")
+        line = Text(claim["verdict"], style=COLOURS[claim["verdict"]])
         line.append(printable(f": {claim['claim']} ({claim['figures']})"), style="default")
         console.print(line)
 

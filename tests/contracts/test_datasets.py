@@ -50,6 +50,16 @@ def test_inputs_are_bytes_or_features_and_targets_classes_or_numbers(dataset):
             assert (labels.dtype, dataset.classes) == (torch.float32, 1)
 
 
+def test_classes_have_their_names(plugin):
+    card = getattr(plugin, "card", None)
+    if card is None or not card.class_names:
+        assert plugins.name_of(plugin) in ("blogfeedback", "cifar100")
+        return
+    assert len(set(card.class_names)) == card.classes
+    with pytest.raises(InputError, match=r"must name all of its \d+ classes, got 1 names$"):
+        dataclasses.replace(card, class_names=("one",))
+
+
 def test_normalised_training_pixels_have_mean_0_and_deviation_1(dataset):
     if dataset.train_images.dtype != torch.uint8:
         assert (dataset.mean, dataset.std) == (0.0, 1.0)

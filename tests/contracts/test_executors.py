@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork, LocalWork, Train
+from training.engine.spec import EngineSpec
 from training.executors.graph import GraphExecutor
 from training.executors.loop import LoopExecutor
 from training.executors.stacked import StackedExecutor
 from training.executors.workers import WorkersExecutor
-from training.structure.build import Form
+from training.structure.form import Form
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
 from wirelessfl import plugins

@@ -9,7 +9,10 @@ import torch
 from torch import nn
 
 from training.engine.network import LOSSES, Network
-from training.structure.build import Form, build, build_like
+from training.engine.spec import EngineSpec
+from training.structure import shapes
+from training.structure.build import build, build_like
+from training.structure.form import Form
 from training.structure.layout import Layout
 from training.structure.macs import layer_macs
 from training.task import Task
@@ -276,3 +279,34 @@ class TestShrinking:
                 InputError, match=rf"widths.{group.name} must be within 1 and {group.width}, got"
             ):
                 type(model)(widths={group.name: width})
+
+
+def test_the_shapes_on_file_are_those_of_the_models_and_data_sets():
+    """`python -m training.structure.shapes` writes the file."""
+    assert shapes.FILE.read_text(encoding="utf-8") == shapes.as_text(shapes.catalogue())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("personal", [None, "none", "head", "features"])
+def test_a_layout_by_shapes_is_that_of_the_model(name, personal):
+    spec = EngineSpec(
+        model=name,
+        personalised=personal not in (None, "none"),
+        batch_size=8,
+        device="cpu",
+        personal=personal,
+    )
+    if name in ("linear", "logistic") and spec.personalised:
+        for build in (spec.layout, spec.build_model):
+            with pytest.raises(InputError, match="must have a personal and a shared part"):
+                build()
+    else:
+        assert spec.layout() == spec.build_model()[1]
+
+
+def test_another_form_is_made():
+    spec = EngineSpec(
+        model="cnn", personalised=False, batch_size=8, device="cpu", form=Form(width=0.5)
+    )
+    assert shapes.known_shapes("cnn", spec.form) is None
+    assert spec.layout() == spec.build_model()[1]

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from training.data.federated import FederatedData
-from training.engine.engine import Engine, EngineSpec
+from training.engine.engine import Engine
 from training.engine.program import LocalWork, Program, Prune, Train
+from training.engine.spec import EngineSpec
 from training.structure.layout import Layout, Part
 from wirelessfl.rng import Streams
 

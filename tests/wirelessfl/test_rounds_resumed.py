@@ -183,13 +183,43 @@ def test_without_a_good_checkpoint_the_run_starts_over(folder, whole):
     assert contents(folder) == whole
 
 
-def test_rounds_lost_below_the_checkpoint_are_an_error(folder):
+@pytest.mark.parametrize(("left", "first", "notes"), [(6, 6, 1), (5, 0, 2)])
+def test_with_fewer_rounds_than_the_newest_checkpoint_an_earlier_state_is_used(
+    folder, whole, left, first, notes
+):
     run(experiment(rounds=7), folder)
-    folder.keep_rounds(5)
-    with pytest.raises(
-        InputError, match=r"rounds.jsonl holds 5 rounds, its checkpoint 7: the folder is damaged$"
-    ):
-        run(experiment(), folder)
+    folder.keep_rounds(left)
+    lines = []
+    trainer = run(experiment(), folder, notify=lines.append)
+    assert len(trainer.seen) == 10 - first
+    assert len(lines) == notes
+    assert f"holds {left} rounds, fewer than its checkpoint of round 7" in lines[0]
+    assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("change", [{"values": None}, {"round": np.zeros(3)}])
+def test_a_checkpoint_that_does_not_fit_is_named_and_the_one_before_it_used(folder, whole, change):
+    run(experiment(rounds=7), folder)
+    newest = folder.last_checkpoint(pytest.fail)
+    changed = {**newest.arrays, **change}
+    arrays = {name: array for name, array in changed.items() if array is not None}
+    folder.save_checkpoint(replace(newest, arrays=arrays))
+    lines = []
+    trainer = run(experiment(), folder, notify=lines.append)
+    assert len(trainer.seen) == 4
+    assert lines[0].startswith("the checkpoint of round 7 does not fit its experiment: ")
+    assert contents(folder) == whole
+
+
+def test_a_stray_checkpoint_takes_no_slot(folder, whole):
+    run(experiment(rounds=6), folder)
+    stray = folder.path / "checkpoint-000099.npz"
+    stray.write_bytes(b"")
+    lines = []
+    run(experiment(), folder, notify=lines.append)
+    assert lines == [f"checkpoint {stray} is damaged; the one before it is used"]
+    assert contents(folder) == whole
+    assert [file.stem[-2:] for file in folder.checkpoint_files()] == ["09", "10"]
 
 
 def test_a_summary_of_an_unfinished_run_does_not_survive(folder):

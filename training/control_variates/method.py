@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.arrays import Floats
 from training.control_variates.local_descent import LocalDescent
-from training.engine.engine import EngineSpec
+from training.engine.spec import EngineSpec
 from training.sparsity.counts import keep_count
 from training.sparsity.payload import BITS_PER_WEIGHT, SparseEncoding, sparse_bits
 from training.sparsity.prox import Prox, SoftThreshold, TopK
@@ -280,7 +280,7 @@ class ControlVariateMethod:
             bits = fixed
         steps = self.descent.expected_steps if steps is None else steps
         return Demand(
-            fixed_updates=np.full(clients, steps * size),
+            fixed_updates=np.full(clients, float(steps * size)),
             prunable_updates=np.zeros(clients),
             fixed_upload_bits=bits,
             prunable_upload_bits=prunable,

@@ -1,7 +1,22 @@
 """A data set divided over clients: reading, partition, augmentation; plug-ins in `datasets`."""
 
-from training.data.card import Card
-from training.data.dataset import Dataset
-from training.data.federated import FederatedData
+from importlib import import_module
+from typing import Any
 
-__all__ = ["Card", "Dataset", "FederatedData"]
+_HOMES = {
+    "training.data.card": ("Card",),
+    "training.data.dataset": ("Dataset",),
+    "training.data.federated": ("FederatedData",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use (PEP 562): torch takes a second."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -24,6 +24,7 @@ class Card:
             embedded data set.
         origin: Source of the files.
         client_train: Mean number of training rows of its natural clients; None without any.
+        class_names: Name of each class in the order of the labels; empty without names.
     """
 
     name: str
@@ -34,6 +35,14 @@ class Card:
     places: tuple[FileNames, ...] = ()
     origin: str = ""
     client_train: int | None = None
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.class_names and len(self.class_names) != self.classes:
+            raise InputError(
+                f"data set {self.name!r} must name all of its {self.classes} classes, "
+                f"got {len(self.class_names)} names"
+            )
 
     def root(self, data_root: Path | None) -> Path:
         """The folder of data sets.

@@ -16,7 +16,7 @@ class Dataset:
 
     Attributes:
         train_images: Images (N, C, H, W) uint8, normalised to (x - mean) / std in training; or
-            features (N, d) float32, used unchanged.
+            features (N, d) float32 or tokens (N, length) int64, used unchanged.
         train_labels: Labels (N,) int64 in 0 .. classes - 1; or numbers (N,) float32.
         test_images: Test inputs, as `train_images`.
         test_labels: Test targets, as `train_labels`.
@@ -110,7 +110,7 @@ class Dataset:
 
 def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> None:
     """Raise `InputError` unless inputs and targets are valid."""
-    input_kinds = ((torch.uint8, 4), (torch.float32, 2))
+    input_kinds = ((torch.uint8, 4), (torch.float32, 2), (torch.int64, 2))
     target_kinds = ((torch.int64, 1), (torch.float32, 1))
     if (images.dtype, images.ndim) not in input_kinds or (
         labels.dtype,
@@ -118,8 +118,8 @@ def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> Non
     ) not in target_kinds:
         got = f"{images.dtype} {tuple(images.shape)} and {labels.dtype} {tuple(labels.shape)}"
         raise InputError(
-            f"{where}: must be uint8 images (N, C, H, W) or float32 features (N, d), "
-            f"and int64 labels or float32 targets (N,), got {got}"
+            f"{where}: must be uint8 images (N, C, H, W), float32 features (N, d) or int64 tokens "
+            f"(N, length), and int64 labels or float32 targets (N,), got {got}"
         )
     if len(images) != len(labels) or len(images) == 0:
         raise InputError(
@@ -127,6 +127,8 @@ def _check_part(where: str, images: Tensor, labels: Tensor, classes: int) -> Non
         )
     if images.numel() == 0:
         raise InputError(f"{where}: images must have pixels, got {tuple(images.shape)}")
+    if images.dtype == torch.int64 and int(images.min()) < 0:
+        raise InputError(f"{where}: tokens must be at least 0, got {int(images.min())}")
     for what, values in (("features", images), ("targets", labels)):
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise InputError(

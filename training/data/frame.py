@@ -1,9 +1,11 @@
 """Images framed in black, for models of another image size."""
 
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from wirelessfl.errors import InputError
+
+if TYPE_CHECKING:  # torch takes a second
+    from torch import Tensor
 
 Shape = tuple[int, ...]
 
@@ -37,7 +39,7 @@ def framed_shape(shape: Shape, size: int | None, channels: int | None, where: st
     return channels or shape[0], height, width
 
 
-def framed(images: Tensor, shape: Shape) -> Tensor:
+def framed(images: "Tensor", shape: Shape) -> "Tensor":
     """Images in the centre of black ones; a grey channel is repeated.
 
     Where the margin is odd, the larger half is below or on the right.
@@ -49,6 +51,8 @@ def framed(images: Tensor, shape: Shape) -> Tensor:
     Returns:
         Images (N, *shape).
     """
+    import torch.nn.functional as F
+
     channels, height, width = shape
     down = height - images.shape[2]
     across = width - images.shape[3]

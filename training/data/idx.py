@@ -19,17 +19,28 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+# Sources over https; torchvision checks the published MD5 of every file.
+MIRRORS = {
+    "MNIST": ["https://ossci-datasets.s3.amazonaws.com/mnist/"],
+    "FashionMNIST": [
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+    ],
+}
 BYTES, INTEGERS = 0x08, 0x0C  # third byte of a file: the type of its values
 _TYPES = {BYTES: "u1", INTEGERS: ">i4"}
 
 
-def card(name: str, *, folder: str, classes: int) -> Card:
+DIGITS = tuple("0123456789")
+
+
+def card(name: str, *, folder: str, classes: int, class_names: tuple[str, ...] = DIGITS) -> Card:
     """The card of a data set with as many images as MNIST in `<root>/<folder>/raw`.
 
     Args:
         name: Name of the data set.
         folder: Folder below the folder of data sets.
         classes: Number of classes.
+        class_names: Name of each class.
 
     Returns:
         The card.
@@ -43,6 +54,7 @@ def card(name: str, *, folder: str, classes: int) -> Card:
         classes=classes,
         places=(place,),
         origin=fetched(name),
+        class_names=class_names,
     )
 
 
@@ -134,4 +146,7 @@ def fetch(data_root: Path, *, folder: str) -> None:
         data_root: Folder of data sets.
         folder: Name of torchvision's class, which is that of the folder.
     """
-    getattr(torchvision().datasets, folder)(data_root, download=True)
+    source = getattr(torchvision().datasets, folder)
+    # A class of the same name, from which torchvision takes that of the folder.
+    secure = type(folder, (source,), {"mirrors": MIRRORS[folder]})
+    secure(data_root, download=True)

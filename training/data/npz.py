@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from training.data.card import one_line
+from wirelessfl.border.npz import read_npz
 from wirelessfl.errors import InputError
 
 Wanted = tuple[str, tuple[int | None, ...]]
@@ -28,10 +28,10 @@ def read(name: str, file: Path, wanted: Mapping[str, Wanted]) -> dict[str, NDArr
         InputError: The file is no npz file, or an array is missing or has another type or shape.
     """
     try:
-        # Opened here: np.load does not close a file that it cannot read.
-        with file.open("rb") as source, np.load(source, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in wanted if key in stored}
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged files
+        arrays = read_npz(file, wanted)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         raise InputError(
             f"data set {name!r}: {file} must be a whole npz file, got {one_line(error)}"
         ) from error

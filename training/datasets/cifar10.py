@@ -10,6 +10,19 @@ from training.data.dataset import Dataset
 
 FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
+CLASS_NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+
 
 @dataclass(frozen=True)
 class Cifar10:
@@ -27,6 +40,7 @@ class Cifar10:
         classes=10,
         places=(tuple(f"cifar-10-batches-py/{file}" for file in FILES),),
         origin=fetched("cifar10"),
+        class_names=CLASS_NAMES,
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:

@@ -36,6 +36,7 @@ class Digits:
         shape=(1, 8, 8),
         classes=10,
         origin="embedded: it comes with scikit-learn",
+        class_names=tuple("0123456789"),
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:

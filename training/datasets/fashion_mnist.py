@@ -8,6 +8,19 @@ from training.data import idx as _idx
 from training.data.card import Card
 from training.data.dataset import Dataset
 
+CLASS_NAMES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+
 
 @dataclass(frozen=True)
 class FashionMnist:
@@ -19,7 +32,9 @@ class FashionMnist:
         card: Size, files and origin of the data set.
     """
 
-    card: ClassVar[Card] = _idx.card("fashion-mnist", folder="FashionMNIST", classes=10)
+    card: ClassVar[Card] = _idx.card(
+        "fashion-mnist", folder="FashionMNIST", classes=10, class_names=CLASS_NAMES
+    )
 
     def load(self, data_root: Path | None = None) -> Dataset:
         """Read `FashionMNIST/raw`.

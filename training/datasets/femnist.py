@@ -1,6 +1,7 @@
 """FEMNIST: handwritten digits and letters by writer, from LEAF's files."""
 
 import json
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +39,7 @@ class Femnist:
         classes=CLASSES,
         places=(FOLDERS,),
         origin="made by LEAF's data/femnist/preprocess.sh; put its data/train and data/test there",
+        class_names=tuple(string.digits + string.ascii_uppercase + string.ascii_lowercase),
         client_train=204,  # LEAF's 805,263 images by 3,550 users, 9 of 10 for training
     )
 

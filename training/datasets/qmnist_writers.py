@@ -36,6 +36,7 @@ class QmnistWriters:
         places=((*_idx.card("", folder="MNIST", classes=10).places[0], LABELS),),
         origin=fetched("qmnist-writers"),
         client_train=111,  # 60,000 / 539
+        class_names=_idx.DIGITS,
     )
 
     def load(self, data_root: Path | None = None) -> Dataset:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.decentralised.method import PeerMethod
-from training.engine.accounting import updates
+from training.engine.updates import updates
 from training.sparsity.payload import BITS_PER_WEIGHT
 from wirelessfl.values import Demand
 

@@ -25,12 +25,13 @@ from training.decentralised.retention import (
     retention_fractions,
 )
 from training.decentralised.state import AgentValues, PeerState
-from training.engine.accounting import steps_of
 from training.engine.program import LocalResult, LocalWork, Program, TrainMask
 from training.engine.straight_through import mask_of
+from training.engine.updates import steps_of
 from training.sparsity.payload import most_bits, payload_bits, retained_counts
 from training.structure.layout import Entry
 from training.task import Task
+from wirelessfl.errors import InputError
 from wirelessfl.graph import Graph
 from wirelessfl.values import Array, Demand
 
@@ -105,7 +106,15 @@ class MaskLearning(PeerMethod):
         state: PeerState | None = None,
     ) -> Demand:
         """Updates of the scores that are kept, and the largest payload of one mask, all fixed."""
-        _, layout = self.spec().build_model()
+        model, layout = self.spec().build_model()
+        weights = layout.flatten(model)
+        if self.weight_init == "fan-in" and not any(
+            weights[entry.slice].any() for entry in maskable_entries(layout)
+        ):
+            raise InputError(
+                f"training.weight_init must not be 'fan-in' for model {self.task.model!r}, whose "
+                "weights begin at 0: a mask of them learns nothing"
+            )
         steps = nominal_steps(self, clients, epoch_steps)
         fixed, prunable = self.keep.kept(layout, clients)
         taken = np.array([steps_of(self.train, each) for each in steps], dtype=np.float64)

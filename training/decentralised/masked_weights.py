@@ -11,8 +11,8 @@ from training.decentralised.demand import nominal_steps
 from training.decentralised.method import AgentContext, PeerMethod
 from training.decentralised.retention import maskable_entries
 from training.decentralised.state import AgentValues
-from training.engine.accounting import updates
 from training.engine.program import LocalWork, Program
+from training.engine.updates import updates
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.structure.layout import Layout
 from wirelessfl.values import Demand

@@ -11,8 +11,8 @@ from training.arrays import Vector
 from training.clients import ClientPool, require_no_pruning
 from training.decentralised.neighbours import Peers
 from training.decentralised.state import AgentValues, PeerState
-from training.engine.engine import EngineSpec
 from training.engine.program import LocalResult, LocalWork, Program
+from training.engine.spec import EngineSpec
 from training.task import Task
 from wirelessfl.graph import Graph
 from wirelessfl.rng import Streams

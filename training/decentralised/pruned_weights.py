@@ -17,9 +17,9 @@ from training.decentralised.method import AgentContext, Inbox, LocalOutcome, Pee
 from training.decentralised.neighbours import Peers
 from training.decentralised.retention import Retention, mask_density, retention_fractions
 from training.decentralised.state import AgentValues, PeerState
-from training.engine.accounting import steps_of
 from training.engine.program import LocalResult, LocalWork, Program, TrainPruned
 from training.engine.straight_through import mask_of
+from training.engine.updates import steps_of
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.structure.layout import Layout
 from training.task import Task

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,135 +27,9 @@ from training.engine.program import (
 from training.engine.sgd import LocalRun, accumulate, descend, prune
 from training.engine.straight_through import train_mask, train_pruned
 from training.engine.update import KeptState
-from training.structure.build import Form, build
 from training.structure.layout import Layout
-from training.structure.personal import Personal, personal_parts
 from training.torch_settings import deterministic, keep_freed_memory, one_thread, tf32
 from wirelessfl.errors import InputError
-
-
-class ModelTask(Protocol):
-    """The part of a learning task that an engine is made for: `training.task.Task` has it."""
-
-    @property
-    def model(self) -> str:
-        """Name of the model's plug-in."""
-        ...
-
-    @property
-    def form(self) -> Form:
-        """Shape of the inputs, number of classes and width that the model is made for."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """Samples of a mini-batch."""
-        ...
-
-    @property
-    def personal(self) -> Personal:
-        """Parts that stay with the clients, see `training.structure.personal`."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineSpec:
-    """Settings of an engine besides its data, small enough to be sent to another process.
-
-    Attributes:
-        model: Name of the model's plug-in.
-        personalised: Whether the model's personal sub-modules stay with the clients; else the
-            personal part is empty.
-        batch_size: Samples of a mini-batch.
-        device: Name of the torch device, such as "cpu" or "cuda:0".
-        precision: "float32", "tf32" (products on CUDA with 10 bits of the fraction), or "bfloat16"
-            for forward and backward passes under autocast.
-        deterministic: Whether CUDA uses deterministic algorithms only.
-        form: Form in which the model is made: that of the data.
-        personal: Parts that stay with the clients if `personalised`; the model's own if None.
-    """
-
-    model: str
-    personalised: bool
-    batch_size: int
-    device: str
-    precision: str = "float32"
-    deterministic: bool = False
-    form: Form = field(default_factory=Form)
-    personal: Personal = None
-
-    @classmethod
-    def of(
-        cls, task: ModelTask, *, personalised: bool = False, device: str = "cpu"
-    ) -> "EngineSpec":
-        """The engine for the model and the mini-batches of a task.
-
-        Args:
-            task: The learning task, such as a `training.task.Task`.
-            personalised: Whether the model's personal sub-modules stay with the clients.
-            device: Name of the torch device.
-
-        Returns:
-            A specification in float32, not deterministic on CUDA.
-
-        Raises:
-            InputError: The model cannot be made for the task's data set.
-        """
-        return cls(
-            model=task.model,
-            form=task.form,
-            personalised=personalised,
-            batch_size=task.batch_size,
-            device=device,
-            personal=task.personal,
-        )
-
-    def build_model(self) -> tuple[nn.Module, Layout]:
-        """A new model and its layout.
-
-        Returns:
-            The model in `form`, and the layout of its flat vector.
-
-        Raises:
-            InputError: `personalised` and the model has no personal or no shared part.
-        """
-        model = build(self.model, self.form)
-        layout = Layout.of(model, self._personal(model))
-        if self.personalised and not 0 < layout.personal_size < layout.parameter_size:
-            part = "personal" if layout.personal_size == 0 else "shared"
-            raise InputError(
-                f"training.model {self.model!r} must have a personal and a shared part, got no "
-                f"{part} one: choose its parts by training.personal, or 'none'"
-            )
-        return model, layout
-
-    def build(self, data: FederatedData) -> "Engine":
-        """The engine on a data set.
-
-        Args:
-            data: Training and test data of all clients.
-
-        Returns:
-            An engine with a model of its own.
-
-        Raises:
-            InputError: The model does not fit the specification or the data.
-        """
-        model, layout = self.build_model()
-        device = torch.device(self.device)
-        return Engine(
-            model,
-            layout,
-            data,
-            batch_size=self.batch_size,
-            device=device,
-            personal=self._personal(model),
-            precision=self.precision,
-            deterministic=self.deterministic,
-        )
-
-    def _personal(self, model: nn.Module) -> tuple[str, ...]:
-        return personal_parts(model, self.personal, self.model) if self.personalised else ()
 
 
 class Engine:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from training.arrays import Mask, Vector
 from training.engine.optimizer import Moments, Optimizer, Schedule
-from training.sparsity.prox import Prox
 from training.structure.layout import Part
 from training.structure.submodel import SubModel
 from wirelessfl.errors import InputError
 from wirelessfl.rng import Streams
+
+if TYPE_CHECKING:  # torch takes a second
+    from training.sparsity.prox import Prox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Train:
     proximal: float = 0.0
     feature_penalty: float = 0.0
     sum_gradients: bool = False
-    prox: Prox | None = None
+    prox: "Prox | None" = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
 

@@ -6,14 +6,15 @@ import torch
 from torch import nn
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
-from training.executors.distributed import DistributedExecutor, own_device, processes
+from training.engine.spec import EngineSpec
+from training.executors.distributed import DistributedExecutor, own_device
 from training.executors.executor import Executor
 from training.executors.graph import GraphExecutor
 from training.executors.loop import LoopExecutor
 from training.executors.stacked import StackedExecutor
 from training.executors.workers import WorkersExecutor
 from wirelessfl import plugins
+from wirelessfl.border.processes import processes
 from wirelessfl.errors import InputError, check_choice, check_count
 from wirelessfl.protocols import Runtime
 

@@ -3,6 +3,7 @@
 import atexit
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -10,16 +11,8 @@ import torch.distributed as dist
 
 from training.engine.program import EvaluationWork, LocalResult, LocalWork
 from training.executors.executor import Executor
+from wirelessfl.border.processes import processes
 from wirelessfl.errors import InputError
-
-
-def processes() -> int:
-    """Number of processes that torchrun has started for this run.
-
-    Returns:
-        The world size; 1 without torchrun.
-    """
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def own_device(name: str) -> str:
@@ -55,13 +48,15 @@ class DistributedExecutor:
             inner: Executor of this process.
         """
         if not dist.is_initialized():
-            dist.init_process_group("gloo")
+            with _other_processes():
+                dist.init_process_group("gloo")
             atexit.register(dist.destroy_process_group)
         self._inner = inner
         self._rank = dist.get_rank()
         self._count = dist.get_world_size()
         self.ahead = inner.ahead * self._count
-        dist.barrier()
+        with _other_processes():
+            dist.barrier()
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
         """Train clients.
@@ -97,12 +92,28 @@ class DistributedExecutor:
         works = iter(works)
         while window := list(islice(works, self.ahead)):
             gathered: list[Any] = [None] * self._count
-            dist.all_gather_object(gathered, _results(run(window[self._rank :: self._count])))
+            results = _results(run(window[self._rank :: self._count]))
+            with _other_processes():
+                dist.all_gather_object(gathered, results)
             for position in range(len(window)):
                 result = gathered[position % self._count][position // self._count]
                 if isinstance(result, InputError):
                     raise result
                 yield result
+
+
+@contextmanager
+def _other_processes() -> Iterator[None]:
+    """One line for the errors of the process group: another process has ended."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"process {os.environ.get('RANK', '0')} of torchrun has lost the others: {reason}"
+        ) from error
 
 
 def _results(produced: Iterator[Any]) -> list[Any]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.network import Network
+from training.engine.spec import EngineSpec
 from training.executors.stacked import StackedExecutor
 from training.structure.layout import Part
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork, LocalResult, LocalWork
+from training.engine.spec import EngineSpec
 
 
 class LoopExecutor:

@@ -5,9 +5,9 @@ from itertools import islice
 
 from training.data.federated import FederatedData
 from training.engine.compact import Placement
-from training.engine.engine import EngineSpec
 from training.engine.network import Network, Trainable
 from training.engine.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
+from training.engine.spec import EngineSpec
 from training.engine.stacked_network import StackedNetwork
 
 _BYTES = 2**30  # of weights, gradients, momentum and mask of one stack

@@ -10,23 +10,24 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork, LocalResult, LocalWork
+from training.engine.spec import EngineSpec
 from training.executors._messages import Messages, shared_file
 from training.torch_settings import keep_freed_memory
+from wirelessfl.errors import InputError
+from wirelessfl.records.temporary import temporary_folder
 
 # Works per process in progress or finished: enough that no process waits while the client next in
 # order is slow.
 _AHEAD = 3
 
 
-class WorkerError(RuntimeError):
+class WorkerError(InputError):
     """A worker process ended by itself; the message has its status and last line of output."""
 
 
@@ -58,8 +59,8 @@ class WorkersExecutor:
         self.ahead = _AHEAD * count
         self._workers = [_Worker(number) for number in range(count)]
         try:
-            with tempfile.TemporaryDirectory(prefix="wirelessfl-") as folder:
-                file = Path(folder) / "data.pt"
+            with temporary_folder() as folder:
+                file = folder / "data.pt"
                 torch.save(vars(data), file)
                 for worker in self._workers:
                     worker.send((spec, str(file)))

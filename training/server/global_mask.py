@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
-from training.engine.accounting import updates
-from training.engine.engine import EngineSpec
 from training.engine.program import LocalWork, Program
+from training.engine.spec import EngineSpec
+from training.engine.updates import updates
 from training.method_based import MethodBased
 from training.server.reconfiguration import Reconfigure
 from training.server.state import ServerState
@@ -336,7 +336,7 @@ class GlobalMaskTrainer(StateTrainer[GlobalMaskState]):
                 name = entry.name.removesuffix(".weight")
                 # Forward and two backward passes; the first layer needs no gradient at its input.
                 passes = 2 if name == first_layer else 3
-                per_weight[entry.slice] = 2.0 * passes * macs[name] / entry.size
+                per_weight[entry.slice] = 2.0 * passes * macs.get(name, 0) / entry.size
         dense = np.ones(layout.upload_size, dtype=np.bool_)
         flops = np.array([pool.flops(k, self._method.program, dense) for k in range(pool.clients)])
         bits = np.full(pool.clients, 2.0 * BITS_PER_WEIGHT * layout.upload_size)

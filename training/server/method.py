@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from training.engine.accounting import steps_of, updates
-from training.engine.engine import EngineSpec
 from training.engine.program import Program, Train
+from training.engine.spec import EngineSpec
+from training.engine.updates import steps_of, updates
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.sparsity.quantise import UploadPrecision
 from training.task import Task
@@ -85,7 +85,7 @@ class ServerMethod:
         Returns:
             Demand with arrays (K,).
         """
-        _, layout = self.spec().build_model()
+        layout = self.spec().layout()
         if epoch_steps is None:
             epoch_steps = self.task.epoch_steps(clients, self.program)
         sizes = layout.personal_size, layout.shared_size

@@ -1,7 +1,6 @@
 """Server-based training: a shared vector averaged over clients, and personal vectors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,10 @@ from training.engine.program import (
     personal_only,
     prunes,
 )
-from training.method_based import MethodBased
 from training.server.method import ServerMethod
 from training.server.state import KeptMoments, ServerState
 from training.sparsity.counts import prune_count
 from training.sparsity.payload import BITS_PER_WEIGHT, upload_bits
-from training.sparsity.quantise import UploadPrecision
 from training.state import StateTrainer
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
@@ -261,16 +258,3 @@ class ServerTrainer(StateTrainer[ServerState]):
                 f"{ratios[between][0]:g}, got 0"
             )
         return ratios
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerBased(MethodBased[ServerMethod]):
-    """Base of algorithm plug-ins that are described by a `ServerMethod`.
-
-    Attributes:
-        upload: Bits of a weight in the uploads.
-    """
-
-    trainer_type = ServerTrainer
-
-    upload: UploadPrecision = field(default_factory=UploadPrecision)

@@ -2,36 +2,20 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
+from training.structure.form import Form
 from training.structure.groups import Group
 from wirelessfl import plugins
+from wirelessfl.border.gate import inside
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.text import in_full
 
-
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """The form in which a model is made.
-
-    Attributes:
-        input_shape: Shape of an input without the batch axis; the model's own if None.
-        classes: Number of classes; the model's own if None.
-        width: Fraction within (0, 1] of the channels of each declared group, at least one:
-            max(1, round(`width` x channels)). Layers in no group stay whole.
-        without: Names of `optional` parts of the model that are omitted.
-    """
-
-    input_shape: tuple[int, ...] | None = None
-    classes: int | None = None
-    width: float = 1.0
-    without: tuple[str, ...] = ()
+if TYPE_CHECKING:  # torch takes a second
+    from torch import nn
 
 
-def build(name: str, form: Form) -> nn.Module:
+def build(name: str, form: Form) -> "nn.Module":
     """A new model in a given form, which shows in its `input_shape` and `classes`.
 
     Args:
@@ -52,7 +36,7 @@ def build(name: str, form: Form) -> nn.Module:
     )
 
 
-def build_like(model: nn.Module, widths: Mapping[str, int]) -> nn.Module:
+def build_like(model: "nn.Module", widths: Mapping[str, int]) -> "nn.Module":
     """A new model in the form of another one, with fewer channels.
 
     Args:
@@ -118,6 +102,8 @@ def check_without(name: str, without: tuple[str, ...]) -> None:
     Raises:
         InputError: A part is not optional or is given twice.
     """
+    if not without:
+        return
     optional: tuple[str, ...] = getattr(plugins.load("models", name), "optional", ())
     for number, part in enumerate(without):
         if part not in optional or part in without[:number]:
@@ -133,7 +119,7 @@ def _made(
     classes: int | None,
     widths: Mapping[str, int],
     without: tuple[str, ...],
-) -> nn.Module:
+) -> "nn.Module":
     """The model; only arguments that differ from its defaults are passed, as plug-ins vary."""
     keywords: dict[str, Any] = {}
     if input_shape is not None and input_shape != plugin.input_shape:
@@ -144,7 +130,8 @@ def _made(
         keywords["widths"] = dict(widths)
     if without:
         keywords["without"] = without
-    model: nn.Module = plugin(**keywords)
+    with inside("model", plugin):
+        model: nn.Module = plugin(**keywords)
     return model
 
 

@@ -1,14 +1,15 @@
 """The flat vector of a model: personal weights, shared weights, buffers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
-
+from training.structure.shapes import Named, Shapes, belongs, float_buffers
 from wirelessfl.errors import InputError
+
+if TYPE_CHECKING:  # torch takes a second, and a plan needs shapes only
+    from torch import Tensor, nn
 
 Part = Literal["personal", "shared", "all"]
 
@@ -62,7 +63,7 @@ class Layout:
     size: int
 
     @classmethod
-    def of(cls, model: nn.Module, personal: Sequence[str] = ()) -> "Layout":
+    def of(cls, model: "nn.Module", personal: Sequence[str] = ()) -> "Layout":
         """The layout of a model.
 
         Args:
@@ -78,6 +79,8 @@ class Layout:
                 norm whose running mean counts batches (`momentum=None`): the count is not in the
                 vector.
         """
+        from torch import nn
+
         for module in model.modules():
             if isinstance(module, nn.modules.dropout._DropoutNd):
                 raise InputError(f"training.model {type(model).__name__} must have no dropout")
@@ -85,19 +88,30 @@ class Layout:
                 raise InputError(
                     f"training.model {type(model).__name__} must fix the momentum of batch norm"
                 )
-        weights = list(model.named_parameters())
-        buffers = list(_float_buffers(model))
-        personal_weights, shared_weights = _divide(weights, personal)
-        personal_buffers, shared_buffers = _divide(buffers, personal)
+        return cls.of_shapes(Shapes.of(model), personal)
+
+    @classmethod
+    def of_shapes(cls, shapes: Shapes, personal: Sequence[str] = ()) -> "Layout":
+        """The layout of a model with these shapes.
+
+        Args:
+            shapes: Names and shapes of its tensors.
+            personal: Names of the modules and tensors that form the personal part.
+
+        Returns:
+            The layout.
+        """
+        personal_weights, shared_weights = _divide(shapes.parameters, personal)
+        personal_buffers, shared_buffers = _divide(shapes.buffers, personal)
         entries = []
         offset = 0
-        for name, tensor in personal_weights + shared_weights + shared_buffers + personal_buffers:
-            entries.append(Entry(name, tuple(tensor.shape), offset))
-            offset += tensor.numel()
+        for name, shape in personal_weights + shared_weights + shared_buffers + personal_buffers:
+            entries.append(Entry(name, shape, offset))
+            offset += math.prod(shape)
         return cls(
             entries=tuple(entries),
             personal_size=_count(personal_weights),
-            parameter_size=_count(weights),
+            parameter_size=_count(shapes.parameters),
             personal_buffer_size=_count(personal_buffers),
             size=offset,
         )
@@ -177,7 +191,7 @@ class Layout:
             "all": slice(0, self.parameter_size),
         }[part]
 
-    def flatten(self, model: nn.Module) -> Tensor:
+    def flatten(self, model: "nn.Module") -> "Tensor":
         """A copy of the values of a model as one vector.
 
         Args:
@@ -186,10 +200,12 @@ class Layout:
         Returns:
             Parameters and buffers, (size,) float32.
         """
+        import torch
+
         tensors = _tensors(model)
         return torch.cat([tensors[entry.name].detach().reshape(-1) for entry in self.entries])
 
-    def fill(self, model: nn.Module, vector: Tensor) -> None:
+    def fill(self, model: "nn.Module", vector: "Tensor") -> None:
         """Copy the values of a vector into a model: the inverse of `flatten`.
 
         Args:
@@ -200,7 +216,7 @@ class Layout:
         for entry in self.entries:
             tensors[entry.name].data.copy_(vector[entry.slice].view(entry.shape))
 
-    def bind(self, model: nn.Module, vector: Tensor, gradient: Tensor) -> None:
+    def bind(self, model: "nn.Module", vector: "Tensor", gradient: "Tensor") -> None:
         """Make the tensors of a model views of flat vectors.
 
         Args:
@@ -208,6 +224,8 @@ class Layout:
             vector: Storage of parameters and buffers, (size,).
             gradient: Storage of the gradients, (parameter_size,).
         """
+        from torch import nn
+
         tensors = _tensors(model)
         for entry in self.entries:
             tensors[entry.name].data = vector[entry.slice].view(entry.shape)
@@ -219,34 +237,15 @@ class Layout:
                 module.num_batches_tracked = None
 
 
-def _float_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return ((name, buffer) for name, buffer in model.named_buffers() if buffer.is_floating_point())
+def _tensors(model: "nn.Module") -> "dict[str, Tensor]":
+    return dict(model.named_parameters()) | dict(float_buffers(model))
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return dict(model.named_parameters()) | dict(_float_buffers(model))
-
-
-def _divide(
-    named: Sequence[tuple[str, Tensor]], modules: Sequence[str]
-) -> tuple[list[tuple[str, Tensor]], list[tuple[str, Tensor]]]:
+def _divide(named: Sequence[Named], modules: Sequence[str]) -> tuple[list[Named], list[Named]]:
     """The tensors that belong to one of `modules`, and the others."""
     belonging = [item for item in named if belongs(item[0], modules)]
     return belonging, [item for item in named if not belongs(item[0], modules)]
 
 
-def _count(named: Sequence[tuple[str, Tensor]]) -> int:
-    return sum(tensor.numel() for _, tensor in named)
-
-
-def belongs(name: str, modules: Sequence[str]) -> bool:
-    """Test if a tensor is one of the named ones, or in one of the named modules.
-
-    Args:
-        name: Name of a parameter or buffer.
-        modules: Names of modules, parameters or buffers.
-
-    Returns:
-        True if it is.
-    """
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
+def _count(named: Sequence[Named]) -> int:
+    return sum(math.prod(shape) for _, shape in named)

@@ -14,7 +14,7 @@ def layer_macs(model: nn.Module) -> dict[str, int]:
     activations are not counted.
 
     Args:
-        model: A model with `input_shape`; it is neither run nor changed.
+        model: A model with `input_shape`; a copy of it is run on zeros.
 
     Returns:
         The count for each convolution and linear layer by name, in order of use.
@@ -32,12 +32,13 @@ def layer_positions(model: nn.Module) -> dict[str, int]:
     """Number of positions (pixels; 1 without an image) at which a forward pass uses each layer.
 
     Args:
-        model: A model with `input_shape`; it is neither run nor changed.
+        model: A model with `input_shape`; a copy of it is run on zeros.
 
     Returns:
         The number for each convolution, linear layer and batch norm by name, in order of use.
     """
-    shadow = copy.deepcopy(model).to("meta", torch.float32).eval()  # shapes without values
+    # On the CPU, not on `meta`, where a first forward pass imports torch._dynamo: two seconds.
+    shadow = copy.deepcopy(model).to("cpu", torch.float32).eval()
     positions: dict[str, int] = {}
 
     def count(name: str) -> Any:
@@ -50,5 +51,7 @@ def layer_positions(model: nn.Module) -> dict[str, int]:
         if isinstance(layer, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)):
             layer.register_forward_hook(count(name))
     input_shape: Any = model.input_shape
-    shadow(torch.zeros(1, *input_shape, device="meta"))
+    with torch.no_grad():
+        tokens = getattr(model, "vocabulary", None) is not None
+        shadow(torch.zeros(1, *input_shape, dtype=torch.int64 if tokens else torch.float32))
     return positions

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.arrays import Vector
-from training.engine.accounting import steps_of
 from training.engine.program import Program, Train
+from training.engine.updates import steps_of
 from wirelessfl.errors import check_number
 
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from training.engine.accounting import updates
-from training.engine.engine import EngineSpec
 from training.engine.program import Program, Train
+from training.engine.spec import EngineSpec
+from training.engine.updates import updates
 from training.server.time_model import TimeModel
 from training.sparsity.payload import BITS_PER_WEIGHT
 from training.structure.structure import Structure

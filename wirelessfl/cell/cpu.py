@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.cell.closed_form import Shares
 from wirelessfl.scenario.processor import Array, Processor
 from wirelessfl.scenario.scenario import Scenario
 from wirelessfl.values import Demand
 
 
-def cpu_hz(scenario: Scenario, demand: Demand, allocation: Allocation, planned_s: Array) -> Array:
+def cpu_hz(scenario: Scenario, demand: Demand, allocation: Shares, planned_s: Array) -> Array:
     """CPU frequency of each client in a round.
 
     Under `dvfs` it is the lowest one in [min_cpu_hz, cpu_hz] with which the client finishes at the
@@ -21,12 +21,12 @@ def cpu_hz(scenario: Scenario, demand: Demand, allocation: Allocation, planned_s
     Args:
         scenario: Cell and clients.
         demand: Demand that the server planned with; (K,).
-        allocation: Bandwidth fractions and pruning ratios; (K,).
+        allocation: Kept fractions; (..., K).
         planned_s: Moment T at which the client would finish at `cpu_hz` (the allocation's
-            `latency_s`), in s; (K,).
+            `latency_s`), in s; (..., K).
 
     Returns:
-        Frequency in Hz; (K,).
+        Frequency in Hz; (..., K).
     """
     highest_hz = scenario.per_client("cpu_hz")
     if scenario.processor.cpu != "dvfs":

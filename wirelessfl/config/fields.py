@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from wirelessfl.config.input_files import INPUT_FILE
-from wirelessfl.errors import InputError, check_number
+from wirelessfl.errors import InputError, check_number, closest
 from wirelessfl.scenario.spread import FORMS, Spread
 from wirelessfl.units import dbm_to_watt, parse_quantity
 
@@ -237,7 +237,9 @@ def typed(field: str, annotation: Any, value: Any) -> Any:
     try:
         return _adapter(annotation).validate_json(json.dumps(value), strict=True)
     except (TypeError, ValidationError):
-        raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}") from None
+        choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+        hint = closest(value, choices)
+        raise InputError(f"{field} must be {type_name(annotation)}, got {value!r}{hint}") from None
 
 
 # Type hints of a class never change, and a study reads hundreds of experiments.

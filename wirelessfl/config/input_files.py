@@ -48,7 +48,7 @@ class FileContent:
         """
         try:
             about = os.stat(path)
-            if not stat.S_ISREG(about.st_mode):
+            if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
                 raise InputError(f"{name} {path} must be a file")
             return _content(os.fspath(path), about.st_mtime_ns, about.st_size)
         except OSError as error:

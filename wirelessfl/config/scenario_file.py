@@ -40,7 +40,8 @@ from wirelessfl.values import Scenario
 Tables = dict[str, dict[str, Any]]
 SECTIONS = ("scenario", "channel", "allocation", "training", "run")
 INPUTS = "inputs"
-MOST_BYTES = 1 << 28  # of a scenario file: a million clients with values of their own
+MOST_BYTES = 1 << 26  # of a scenario file: a million clients with values of their own
+_CHUNK = 1 << 20
 SELECTORS = {
     "channel": ("model", "channels"),
     "allocation": ("method", "allocators"),
@@ -77,7 +78,9 @@ def read_tables(path: Path) -> Tables:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = bytearray()
+            while len(content) <= MOST_BYTES and (chunk := file.read(_CHUNK)):
+                content += chunk
         if len(content) > MOST_BYTES:
             raise InputError(f"scenario file {path} must have at most {MOST_BYTES} bytes")
         tables = check_sections(toml.loads(content.decode()))

@@ -1,12 +1,15 @@
 """Files of rows outside the records: one JSON object per line, each with its round."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from wirelessfl.errors import InputError
 from wirelessfl.records import strict_json
+
+_TAIL = 1 << 20  # bytes in which the last line is looked for
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -30,7 +33,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             break
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict) or not isinstance(row.get("round"), int):
             raise InputError(f"{path} line {number} is damaged: it must be a row with its round")
@@ -59,11 +62,26 @@ def keep_rows(path: Path, rounds: int, write: Callable[[Path, bytes], None]) -> 
         rounds: Number of rounds whose rows stay.
         write: Writes a file as a whole.
     """
-    if not path.is_file():
+    if not path.is_file() or _all_stay(path, rounds):
         return
-    kept = lines(row for row in read_rows(path) if row["round"] <= rounds).encode()
-    if kept != path.read_bytes():
-        write(path, kept)
+    write(path, lines(row for row in read_rows(path) if row["round"] <= rounds).encode())
+
+
+def _all_stay(path: Path, rounds: int) -> bool:
+    """True where the last line is whole and of one of the first rounds, or there is none."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    if not tail:
+        return True
+    last = tail[:-1].rpartition(b"\n")[2]
+    if not tail.endswith(b"\n") or len(last) + 1 == len(tail) < size:
+        return False
+    try:
+        return bool(json.loads(last)["round"] <= rounds)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> str:

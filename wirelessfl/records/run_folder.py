@@ -10,30 +10,32 @@ summary.json       written when the run is complete
 plots/             pictures
 """
 
-import dataclasses
-import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from wirelessfl.errors import InputError
 from wirelessfl.records import row_files, strict_json
-from wirelessfl.records.checkpoint import DAMAGE, Checkpoint
+from wirelessfl.records.checkpoint import Checkpoint, DamagedCheckpointError
+from wirelessfl.records.record_lines import DamagedLineError, decode, decoder
+from wirelessfl.records.temporary import sweep
 from wirelessfl.values import RoundRecord
 
 KEPT_CHECKPOINTS = 2
 ROWS = ("accuracy", "wall")
+HALF_MADE = ".wirelessfl-new-"  # start of folders that are being made
 TEMPORARY = ".part"  # ending of files that are being written
-_FIELDS = {field.name for field in dataclasses.fields(RoundRecord)}
+_CHUNK = 1 << 20
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a whole file or nothing: a temporary file in the same folder, renamed over it.
 
     The temporary file has a name of its own and is created exclusively, so that neither another
@@ -41,23 +43,34 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Args:
         path: The file.
-        data: Its content, which is on the disk when the function returns.
+        data: Its content, whole or in parts, which is on the disk when the function returns.
 
     Raises:
-        OSError: The file cannot be written; nothing is left behind and an old file stays.
+        OSError: The file cannot be written; nothing is left behind and an old file stays. The error
+            names the file.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
-    temporary = Path(name)
+    with _naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines((data,) if isinstance(data, bytes) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name a file in the errors of writing to it, which name none or a temporary one."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _umask() -> int:
@@ -155,7 +168,8 @@ class RunFolder:
         check_folder("--out", path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+            sweep(path.parent, HALF_MADE)
+            half_made = Path(tempfile.mkdtemp(dir=path.parent, prefix=HALF_MADE))
         except OSError as error:
             raise InputError(f"--out {path} cannot be made: {error.strerror}") from None
         try:
@@ -199,7 +213,7 @@ class RunFolder:
 
         Files of others in the folder stay, and then the folder stays too.
         """
-        if self.records():
+        if self.count():
             return
         rows = [self._rows_file(name) for name in ROWS]
         for file in (self.summary_file, *rows, self.rounds_file, self.experiment_file):
@@ -255,35 +269,75 @@ class RunFolder:
         """
         return list(self.each_record())
 
-    def each_record(self) -> Iterator[dict[str, Any]]:
+    def each_record(self, fields: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
         """Records of all rounds one by one, since those of many clients can exceed the memory.
 
+        Args:
+            fields: Fields that are read, which is faster; None: all.
+
         Yields:
-            The records in order, as `records`.
+            The records in order, as `records`; lists of some `fields` must not be changed.
+
+        Raises:
+            InputError: A line is damaged.
+        """
+        read = decode if fields is None else decoder(fields)
+        with self.rounds_file.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):  # torn
+                    return
+                yield self._decoded(read, number, line)
+
+    def check_records(self) -> None:
+        """Refuse lines that do not start and end as a record, without reading them.
 
         Raises:
             InputError: A line is damaged.
         """
         with self.rounds_file.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):  # torn
-                    return
-                yield self._record(number, line.removesuffix(b"\n"))
+                if not (line.startswith(b'{"round": %d, ' % number) and line.endswith(b"}\n")):
+                    self._decoded(decode, number, line)
 
-    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+    def last_record(self) -> dict[str, Any] | None:
+        """Record of the last round; None before the first.
+
+        Raises:
+            InputError: Its line is damaged.
+        """
+        lines = self._lines()
+        return self._record_of(lines) if lines.count else None
+
+    def count(self) -> int:
+        """Number of recorded rounds, counted without reading the records."""
+        return self._lines().count
+
+    def _decoded(
+        self, read: Callable[[bytes, int], dict[str, Any]], number: int, line: bytes
+    ) -> dict[str, Any]:
         try:
-            record = json.loads(line)
-        except ValueError:
-            raise InputError(
-                f"{self.rounds_file} line {number} is damaged: {line[:60]!r}"
-            ) from None
-        whole = isinstance(record, dict) and record.keys() >= _FIELDS
-        if not whole or record["round"] != number:
-            raise InputError(
-                f"{self.rounds_file} line {number} is damaged: "
-                f"it must be the record of round {number}"
-            )
-        return cast(dict[str, Any], record)
+            return read(line[:-1], number)
+        except DamagedLineError as error:
+            raise InputError(f"{self.rounds_file} line {number} is damaged: {error}") from None
+
+    def _record_of(self, lines: "_Lines") -> dict[str, Any]:
+        """Record of the last of some lines."""
+        with self.rounds_file.open("rb") as file:
+            file.seek(lines.start)
+            return self._decoded(decode, lines.count, file.read(lines.end - lines.start))
+
+    def _lines(self, most: int | None = None) -> "_Lines":
+        """The complete lines, at most the first `most`, of which none is read."""
+        count = start = end = done = 0
+        with self.rounds_file.open("rb") as file:
+            while count != most and (chunk := file.read(_CHUNK)):
+                place = chunk.find(b"\n")
+                while place >= 0 and count != most:
+                    count += 1
+                    start, end = end, done + place + 1
+                    place = chunk.find(b"\n", place + 1)
+                done += len(chunk)
+        return _Lines(count, start, end)
 
     def append(self, record: RoundRecord) -> None:
         """Append the line of one round.
@@ -291,7 +345,7 @@ class RunFolder:
         Args:
             record: Record of the round.
         """
-        with self.rounds_file.open("a", encoding="utf-8") as file:
+        with _naming(self.rounds_file), self.rounds_file.open("ab") as file:
             file.write(_line(record.as_dict()))
 
     def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
@@ -305,22 +359,35 @@ class RunFolder:
         Raises:
             InputError: There are fewer records.
         """
-        records = self.records()
-        if len(records) < count:
+        lines = self._lines(count)
+        if lines.count < count:
             raise InputError(
-                f"{self.rounds_file} holds {len(records)} rounds, "
+                f"{self.rounds_file} holds {lines.count} rounds, "
                 f"its checkpoint {count}: the folder is damaged"
             )
-        kept = records[:count]
-        if kept and not evaluated_last:
-            kept[-1] = {**kept[-1], "accuracy": None}
-        write_atomically(self.rounds_file, "".join(_line(record) for record in kept).encode())
+        last = self._record_of(lines) if count else {}
+        if count and not evaluated_last and last["accuracy"] is not None:
+            changed = _line({**last, "accuracy": None})
+            write_atomically(self.rounds_file, chain(self._bytes(lines.start), (changed,)))
+        elif lines.end < self.rounds_file.stat().st_size:
+            with _naming(self.rounds_file), self.rounds_file.open("r+b") as file:
+                file.truncate(lines.end)
+                os.fsync(file.fileno())
         lengths = {"accuracy": count if evaluated_last else count - 1, "wall": count}
         for name, most in lengths.items():
             row_files.keep_rows(self._rows_file(name), most, write_atomically)
 
+    def _bytes(self, end: int) -> Iterator[bytes]:
+        """The first bytes of the records, in parts."""
+        with self.rounds_file.open("rb") as file:
+            while end and (chunk := file.read(min(end, _CHUNK))):
+                end -= len(chunk)
+                yield chunk
+
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint atomically, after its rounds, and drop all but the last two.
+        """Write a checkpoint atomically, after its rounds, and drop all but the last two up to it.
+
+        Checkpoints of later rounds are those of a run that was not continued.
 
         Args:
             checkpoint: State after the last recorded round.
@@ -329,7 +396,9 @@ class RunFolder:
             os.fsync(file.fileno())
         target = self.path / f"checkpoint-{checkpoint.round:06d}.npz"
         write_atomically(target, checkpoint.to_bytes())
-        for old in self.checkpoint_files()[:-KEPT_CHECKPOINTS]:
+        files = self.checkpoint_files()
+        done = [file for file in files if _round_of(file) <= checkpoint.round]
+        for old in {*files} - {*done[-KEPT_CHECKPOINTS:]}:
             old.unlink()
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
@@ -341,19 +410,30 @@ class RunFolder:
         Returns:
             The checkpoint, or None where none is readable.
         """
+        return next(self.checkpoints(notify), None)
+
+    def checkpoints(self, notify: Callable[[str], None]) -> Iterator[Checkpoint]:
+        """Readable checkpoints, the newest first.
+
+        Args:
+            notify: Function that receives one line about each damaged checkpoint, when the next one
+                is requested.
+
+        Yields:
+            The checkpoints.
+        """
         files = self.checkpoint_files()
         while files:
             file = files.pop()
+            instead = "the one before it is used" if files else "the run starts over"
             try:
                 checkpoint = Checkpoint.read(file)
-                if file.stem != f"checkpoint-{checkpoint.round:06d}":
-                    raise ValueError(f"it is that of round {checkpoint.round}")
-            except DAMAGE:
-                instead = "the one before it is used" if files else "the run starts over"
+                if _round_of(file) != checkpoint.round:
+                    raise DamagedCheckpointError(f"it is that of round {checkpoint.round}")
+            except DamagedCheckpointError:
                 notify(f"checkpoint {file} is damaged; {instead}")
                 continue
-            return checkpoint
-        return None
+            yield checkpoint
 
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint of the best round atomically, over that of an earlier one.
@@ -376,7 +456,7 @@ class RunFolder:
             return None
         try:
             return Checkpoint.read(self.best_file)
-        except DAMAGE:
+        except DamagedCheckpointError:
             raise InputError(
                 f"checkpoint {self.best_file} is damaged; remove it to go on"
             ) from None
@@ -429,7 +509,7 @@ class RunFolder:
         files = (
             file for file in self.path.iterdir() if re.fullmatch(r"checkpoint-\d+\.npz", file.name)
         )
-        return sorted(files, key=lambda file: int(file.stem.partition("-")[2]))
+        return sorted(files, key=_round_of)
 
     def clear_summary(self) -> None:
         """Remove the summary, before a run goes on."""
@@ -444,5 +524,19 @@ class RunFolder:
         write_atomically(self.summary_file, (strict_json.dumps(summary, indent=2) + "\n").encode())
 
 
-def _line(record: dict[str, Any]) -> str:
-    return strict_json.dumps(record) + "\n"
+@dataclass(frozen=True)
+class _Lines:
+    """Complete lines at the start of the records: their number, start and end of the last one."""
+
+    count: int
+    start: int
+    end: int
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return (strict_json.dumps(record) + "\n").encode()
+
+
+def _round_of(file: Path) -> int:
+    """Round of a checkpoint's file."""
+    return int(file.stem.partition("-")[2])

@@ -1,7 +1,7 @@
 """Runs in the memory of this process: the same records and checkpoints as in a folder."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from wirelessfl.records import strict_json
@@ -30,9 +30,23 @@ class RunMemory:
         """Records of all rounds in order."""
         return list(self.each_record())
 
-    def each_record(self) -> Iterator[dict[str, Any]]:
-        """Records of all rounds one by one."""
+    def each_record(self, fields: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Records of all rounds one by one.
+
+        Args:
+            fields: Without effect: all fields are read.
+
+        Returns:
+            The records in order.
+        """
         return (json.loads(line) for line in self.lines)
+
+    def count(self) -> int:
+        """Number of recorded rounds."""
+        return len(self.lines)
+
+    def check_records(self) -> None:
+        """Accept all records, which only this process has written."""
 
     def append(self, record: RoundRecord) -> None:
         """Append one record.
@@ -99,6 +113,17 @@ class RunMemory:
             The checkpoint; None before the first one.
         """
         return self._last
+
+    def checkpoints(self, notify: Callable[[str], None]) -> Iterator[Checkpoint]:
+        """The last checkpoint, if there is one.
+
+        Args:
+            notify: Without effect.
+
+        Returns:
+            The checkpoint alone.
+        """
+        return iter(() if self._last is None else (self._last,))
 
     def best_checkpoint(self) -> Checkpoint | None:
         """The checkpoint of the best round; None without `run.keep_best`."""

@@ -1,6 +1,6 @@
 """Interface of the places that keep a run: a folder, or the memory of this process."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from wirelessfl.records.checkpoint import Checkpoint
@@ -25,8 +25,16 @@ class RunStore(Protocol):
         """Records of all rounds in order."""
         ...
 
-    def each_record(self) -> Iterator[dict[str, Any]]:
-        """Records of all rounds one by one."""
+    def each_record(self, fields: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Records of all rounds one by one, with at least these fields; None: all."""
+        ...
+
+    def count(self) -> int:
+        """Number of recorded rounds."""
+        ...
+
+    def check_records(self) -> None:
+        """Refuse lines that cannot be records, quickly."""
         ...
 
     def append(self, record: RoundRecord) -> None:
@@ -55,6 +63,10 @@ class RunStore(Protocol):
 
     def last_checkpoint(self, notify: Callable[[str], None]) -> Checkpoint | None:
         """The newest readable checkpoint, or None."""
+        ...
+
+    def checkpoints(self, notify: Callable[[str], None]) -> Iterator[Checkpoint]:
+        """The readable checkpoints, the newest first."""
         ...
 
     def best_checkpoint(self) -> Checkpoint | None:

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 # Limit per packet: in an outage every transmission is lost, and each one is an event.
 MOST_TRANSMISSIONS = 1000
+MOST_DB = 300.0  # beyond any radio, within any float
 RATE_MODELS = ("shannon", "cqi", "mcs")
 PACKET_ERRORS = ("none", "outage", "waterfall")
 POWER_CONTROLS = ("fixed", "open-loop")
@@ -38,15 +39,16 @@ class Link:
         rate_model: Efficiency at an SNR. shannon: log2(1 + SNR / gap); cqi, mcs: the largest
             efficiency of the NR table (3GPP TS 38.214, tables 5.2.2.1-2 and 5.1.3.1-1) that is at
             most this, 0 below the smallest.
-        snr_gap_db: Gap to Shannon's rate in dB; at least 0; 0 is Shannon's rate itself.
-        max_bps_hz: Largest efficiency in (bit/s)/Hz of any rate model; above 0. Not set: no limit.
+        snr_gap_db: Gap to Shannon's rate in dB; from 0 to 300; 0 is Shannon's rate itself.
+        max_bps_hz: Largest efficiency in (bit/s)/Hz of any rate model; from 1e-3 to 1e3. Not set:
+            no limit.
         subcarrier_spacing_hz: Sub-carrier spacing in Hz, which sets the width of a resource block;
             15e3, 30e3 or 60e3.
         packet_error: Loss of packets. none: no loss; outage: the client transmits at the rate of
             the believed gain and a packet is lost when the actual gain supports less; waterfall: a
             packet is lost with probability 1 - exp(-m / SNR).
-        waterfall_threshold: m of the waterfall, a linear SNR; above 0.
-        packet_bits: Size of a packet in bits; at least 1; the last packet of an upload may be
+        waterfall_threshold: m of the waterfall, a linear SNR; from 1e-30 to 1e30.
+        packet_bits: Size of a packet in bits; from 1 to 1e30; the last packet of an upload may be
             shorter.
         max_transmissions: Transmissions of a packet, the first included, after which the client
             gives up and its update is lost; from 1 to 1000.
@@ -55,7 +57,7 @@ class Link:
             of `power_class`.
         power_class: Largest power of the device class. none: no limit; pc3: 23 dBm; pc2: 26 dBm.
         p0_dbm: Target power p0 at the receiver per resource block in dBm, of open-loop power
-            control.
+            control; from -300 to 300.
         path_loss_compensation: Fraction alpha of the path loss that open-loop power control
             compensates; from 0 to 1.
 
@@ -78,20 +80,22 @@ class Link:
 
     def __post_init__(self) -> None:
         check_choice("scenario.rate_model", self.rate_model, RATE_MODELS)
-        check_number("scenario.snr_gap_db", self.snr_gap_db, at_least=0)
+        check_number("scenario.snr_gap_db", self.snr_gap_db, at_least=0, at_most=MOST_DB)
         if self.max_bps_hz is not None:
-            check_number("scenario.max_bps_hz", self.max_bps_hz, above=0)
+            check_number("scenario.max_bps_hz", self.max_bps_hz, at_least=1e-3, at_most=1e3)
         check_spacing("scenario.subcarrier_spacing_hz", self.subcarrier_spacing_hz)
         check_choice("scenario.packet_error", self.packet_error, PACKET_ERRORS)
-        check_number("scenario.waterfall_threshold", self.waterfall_threshold, above=0)
-        check_number("scenario.packet_bits", self.packet_bits, at_least=1)
+        check_number(
+            "scenario.waterfall_threshold", self.waterfall_threshold, at_least=1e-30, at_most=1e30
+        )
+        check_number("scenario.packet_bits", self.packet_bits, at_least=1, at_most=1e30)
         check_count("scenario.max_transmissions", self.max_transmissions)
         check_number(
             "scenario.max_transmissions", self.max_transmissions, at_most=MOST_TRANSMISSIONS
         )
         check_choice("scenario.power_control", self.power_control, POWER_CONTROLS)
         check_choice("scenario.power_class", self.power_class, POWER_CLASSES)
-        check_number("scenario.p0_dbm", self.p0_dbm)
+        check_number("scenario.p0_dbm", self.p0_dbm, at_least=-MOST_DB, at_most=MOST_DB)
         check_number(
             "scenario.path_loss_compensation", self.path_loss_compensation, at_least=0, at_most=1
         )

@@ -134,7 +134,7 @@ class Scenario:
         )
         check_choice("scenario.deadline_policy", self.deadline_policy, DEADLINE_POLICIES)
         if self.noise_figure_db is not None:
-            check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0)
+            check_number("scenario.noise_figure_db", self.noise_figure_db, at_least=0, at_most=300)
             if self.noise_psd_w_per_hz is not None:
                 raise InputError(
                     "scenario.noise_figure_db and scenario.noise_psd_w_per_hz both say "

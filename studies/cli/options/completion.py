@@ -87,7 +87,7 @@ def complete_setting(
 
 def _fields(context: click.Context, section: str) -> list[str]:
     """Fields of a section of the scenario on the command line."""
-    from studies.presets import scenario_tables
+    from studies.presets import preset_files, scenario_tables
     from wirelessfl.config.fields import known_fields
     from wirelessfl.config.scenario_file import DEFAULTS, SELECTORS, plugin_class
     from wirelessfl.experiment import RunSettings
@@ -99,6 +99,8 @@ def _fields(context: click.Context, section: str) -> list[str]:
     if section not in SELECTORS:
         return []
     key = SELECTORS[section][0]
-    given = context.params.get("scenario")
+    # After an option without its value click leaves the positional words in `args`.
+    known = [word for word in context.args if word in preset_files() or word.endswith(".toml")]
+    given = context.params.get("scenario") or next(iter(known), None)
     table = scenario_tables(given).get(section, {}) if given else {}
     return [key, *known_fields(plugin_class(section, table.get(key, DEFAULTS[section])))]

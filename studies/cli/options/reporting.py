@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from studies.cli._processes import is_first
 from wirelessfl.border.interrupt import Stopped
+from wirelessfl.border.processes import is_first
 from wirelessfl.text import one_line
 
 EVERY_S = 30.0  # between two lines of progress

@@ -85,7 +85,6 @@ def all_with_progress(
             every,
             out,
             data_root=data_root,
-            pictures=False,
             on_failure=lambda path, error: failures.append(f"run {path}: {error}"),
             **options,
         )
@@ -136,7 +135,7 @@ def _progress(
 
     def on_progress(tracker: Any, done: Any) -> None:
         note = "" if done.accuracy is None else f"accuracy {done.accuracy:.1%}"
-        changed = complete and done.runs != complete[-1]
+        changed = done.runs > max(complete, default=0)
         complete.append(done.runs)
         detail = f"{done.runs} of {len(runs)} runs complete, {note}".rstrip(", ")
         tracker.update(done.rounds, note, detail if changed else "")

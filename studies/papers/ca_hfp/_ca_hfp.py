@@ -207,7 +207,7 @@ def kept_fraction(setting: LearningSetup, ratio: float) -> float:
 
 @cache
 def _kept_fraction(ratio: float, whole_groups: tuple[str, ...], **task: Any) -> float:
-    from training.engine.engine import EngineSpec
+    from training.engine.spec import EngineSpec
     from training.structure.structure import Structure
     from training.task import Task
 

@@ -47,12 +47,9 @@ def _over_ratios(table: Table, alpha: float, name: str) -> Sample:
 def _ahead(alpha: float, lower: str) -> Check:
     def check(table: Table) -> Verdict:
         verdict = compare(_over_ratios(table, alpha, CA_HFP), _over_ratios(table, alpha, lower))
-        leads = {ratio: _lead(table, alpha, ratio, lower).mean for ratio in RATIOS}
-        figures = ", ".join(f"{ratio:.0%}: {lead:+.3f}" for ratio, lead in leads.items())
-        return Verdict(
-            all(lead > 0 for lead in leads.values()),
-            f"leads {figures}; mean over ratios {verdict.figures}",
-        )
+        leads = {ratio: _lead(table, alpha, ratio, lower) for ratio in RATIOS}
+        figures = ", ".join(f"{ratio:.0%}: {lead.mean:+.3f}" for ratio, lead in leads.items())
+        return Verdict.of(leads.values(), f"leads {figures}; mean over ratios {verdict.figures}")
 
     return check
 
@@ -73,8 +70,8 @@ def _gap_grows(alpha: float) -> Check:
             for ratio in (RATIOS[-1], RATIOS[0])
         ]
         verdict = compare(*leads)
-        return Verdict(
-            verdict.holds, f"lead at {RATIOS[-1]:.0%} against {RATIOS[0]:.0%}: {verdict.figures}"
+        return verdict.with_figures(
+            f"lead at {RATIOS[-1]:.0%} against {RATIOS[0]:.0%}: {verdict.figures}"
         )
 
     return check

@@ -102,7 +102,7 @@ def _ahead(lower: str) -> Check:
             for setting in settings_of(table)
         ]
         ahead = f"ahead in {sum(lead > 0 for lead in leads)} of {len(leads)} settings"
-        return Verdict(verdict.holds, f"mean over settings {verdict.figures}; {ahead}")
+        return verdict.with_figures(f"mean over settings {verdict.figures}; {ahead}")
 
     return check
 
@@ -114,9 +114,8 @@ def _close_to_fedavg(table: Table) -> Verdict:
         for setting in settings_of(table)
     }
     figures = ", ".join(f"{setting}: {gap}" for setting, gap in gaps.items())
-    return Verdict(
-        all(gap.mean <= CLOSE for gap in gaps.values()), f"points below FedAvg / 100: {figures}"
-    )
+    margins = [gap.scaled(-1.0, CLOSE) for gap in gaps.values()]
+    return Verdict.of(margins, f"points below FedAvg / 100: {figures}")
 
 
 def _fraction(column: str) -> Check:

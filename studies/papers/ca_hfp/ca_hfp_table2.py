@@ -96,8 +96,7 @@ def _compared(better: tuple[str, str], worse: tuple[str, str]) -> Check:
             for variant in (better, worse)
         )
         verdict = compare(first, second)
-        return Verdict(
-            verdict.holds,
+        return verdict.with_figures(
             f"{' with '.join(better)} against {' with '.join(worse)}: {verdict.figures}",
         )
 

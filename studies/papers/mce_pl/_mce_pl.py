@@ -250,12 +250,12 @@ def sent_mb(run: Run, mode: str = "unicast") -> NDArray[np.float64]:
     Returns:
         Megabytes of all agents, (rounds,); with a server, the sum of uplink and downlink.
     """
-    try:
-        return run.series(f"extra.traffic_{mode}_mb")
-    except KeyError:  # with a server there is no graph, and no traffic between agents
-        bits = run.series("uplink_bits") + run.series("downlink_bits")
-        megabytes: NDArray[np.float64] = bits.sum(axis=1) / 8e6
-        return megabytes
+    between_agents = f"extra.traffic_{mode}_mb"
+    if between_agents in run.fields:
+        return run.series(between_agents)
+    bits = run.series("uplink_bits") + run.series("downlink_bits")
+    megabytes: NDArray[np.float64] = bits.sum(axis=1) / 8e6
+    return megabytes
 
 
 def sent_until(run: Run, target: float) -> float:

@@ -65,10 +65,11 @@ def _highest(mine: str, others: tuple[str, ...]) -> Check:
 
 def _far_less(table: Table) -> Verdict:
     least = min(SHOWN[:4], key=lambda name: table.sample(name, "total_unicast_mb").mean)
-    rival, mine = (table.sample(name, "total_unicast_mb").mean for name in (least, MCE_5))
-    return Verdict(
-        rival > LESS * mine,
-        f"{least}: {rival:.4g} MB, {MCE_5}: {mine:.4g} MB, {rival / mine:.1f} times",
+    rival, mine = (table.sample(name, "total_unicast_mb") for name in (least, MCE_5))
+    times = rival.mean / mine.mean
+    return Verdict.of(
+        [rival - mine.scaled(LESS)],
+        f"{least}: {rival.mean:.4g} MB, {MCE_5}: {mine.mean:.4g} MB, {times:.1f} times",
     )
 
 

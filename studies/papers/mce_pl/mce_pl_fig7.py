@@ -102,9 +102,10 @@ def _magnitude(column: str) -> Check:
 
     def check(table: Table) -> Verdict:
         least = min(OTHERS, key=lambda name: table.sample(name, column).mean)
-        mine, rival = (table.sample(name, column).mean for name in (MCE_PL, least))
-        figures = f"{least}: {rival:.4g} MB, {MCE_PL}: {mine:.4g} MB, {rival / mine:.1f} times"
-        return Verdict(rival >= MAGNITUDE * mine, figures)
+        mine, rival = (table.sample(name, column) for name in (MCE_PL, least))
+        times = rival.mean / mine.mean
+        figures = f"{least}: {rival.mean:.4g} MB, {MCE_PL}: {mine.mean:.4g} MB, {times:.1f} times"
+        return Verdict.of([rival - mine.scaled(MAGNITUDE)], figures)
 
     return check
 

@@ -19,7 +19,7 @@ from studies.papers.mce_pl._mce_pl import (
     planned,
     row,
 )
-from studies.report.claims import Check, compare, decreasing, highest
+from studies.report.claims import Check, all_of, compare, decreasing, highest
 from studies.report.curves import COLOURS, panels
 from studies.report.results import Claim, Runs, Table, Verdict
 from studies.report.summaries import accuracy_columns
@@ -94,10 +94,7 @@ def _first(keep: float) -> Check:
             )
             for labels in labels_of(table)
         ]
-        return Verdict(
-            all(verdict.holds for verdict in verdicts),
-            "; ".join(verdict.figures for verdict in verdicts),
-        )
+        return all_of(verdicts)
 
     return check
 
@@ -110,15 +107,13 @@ def _above(higher: str, lower: str) -> Check:
     """Check that one row is above another at every number of labels."""
 
     def check(table: Table) -> Verdict:
-        figures = []
-        holds = True
+        verdicts = []
         for labels in labels_of(table):
             verdict = compare(
                 *(table.sample(row(labels, name), "accuracy") for name in (higher, lower))
             )
-            holds &= verdict.holds
-            figures.append(f"{labels} labels: {verdict.figures}")
-        return Verdict(holds, "; ".join(figures))
+            verdicts.append(verdict.with_figures(f"{labels} labels: {verdict.figures}"))
+        return all_of(verdicts)
 
     return check
 

@@ -106,7 +106,7 @@ def _above(higher: str, lower: str) -> Check:
         each = ", ".join(
             f"{labels} labels: {_gap(table, labels, higher, lower)}" for labels in places
         )
-        return Verdict(verdict.holds, f"{verdict.figures}; {each}")
+        return verdict.with_figures(f"{verdict.figures}; {each}")
 
     return check
 

@@ -170,8 +170,7 @@ def lead(
     mine, ours = first(names)
     rival, theirs = first(others)
     verdict = compare(ours, theirs) if larger else compare(theirs, ours)
-    return Verdict(
-        verdict.holds,
+    return verdict.with_figures(
         f"{mine if larger else rival} against {rival if larger else mine}: {verdict.figures}",
     )
 

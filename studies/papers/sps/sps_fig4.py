@@ -24,7 +24,7 @@ from studies.papers.sps._sps import (
     total_mbits,
 )
 from studies.papers.sps._sps_writers import BASELINES, METHODS, draw_over_upload, lead
-from studies.report.claims import Check
+from studies.report.claims import TEN_CLASSES, Check, beyond_chance
 from studies.report.curves import COLOURS, LINES, draw_curves, legend_below, panels
 from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns
@@ -150,7 +150,7 @@ def table(runs: Runs) -> Table:
 
 def _explodes(table: Table) -> Verdict:
     ratio = table.sample(label_of(ASP, AT), "sum_by_mean")
-    return Verdict(ratio.mean > 1, f"norm of the sum by mean norm: {ratio}")
+    return Verdict.of([ratio.scaled(1.0, -1.0)], f"norm of the sum by mean norm: {ratio}")
 
 
 def _zero(table: Table) -> Verdict:
@@ -163,12 +163,18 @@ def _zero(table: Table) -> Verdict:
 def _rises(table: Table) -> Verdict:
     late, early = (table.sample(label_of(ASP, AT), column) for column in ("loss", "first_loss"))
     change: Sample = late - early
-    return Verdict(change.mean > 0, f"last rounds less first: {change}")
+    return Verdict.of([change], f"last rounds less first: {change}")
 
 
 def _most_accurate(others: tuple[str, ...]) -> Check:
     labels = [label_of(other, AT) for other in others]
-    return lambda table: lead(table, "accuracy", [label_of(SPARSE_PROXSKIP, AT)], labels)
+    mine = label_of(SPARSE_PROXSKIP, AT)
+    return beyond_chance(
+        lambda table: lead(table, "accuracy", [mine], labels),
+        "accuracy",
+        [mine, *labels],
+        TEN_CLASSES,
+    )
 
 
 CLAIMS = (

@@ -73,7 +73,7 @@ def _zero(name: str) -> Check:
 def _larger(name: str) -> Check:
     def check(table: Table) -> Verdict:
         ratio = table.sample(label_of(name, AT), "sum_by_mean")
-        return Verdict(ratio.mean > 1, f"norm of the sum by mean norm: {ratio}")
+        return Verdict.of([ratio.scaled(1.0, -1.0)], f"norm of the sum by mean norm: {ratio}")
 
     return check
 

@@ -46,8 +46,10 @@ def table(runs: Runs) -> Table:
 def _agree(table: Table) -> Verdict:
     kept, modified = (table.sample(name, "norm") for name in (SPARSE_PROXSKIP, ASP_MODIFIED))
     distance = abs(kept.mean - modified.mean) / kept.mean
-    return Verdict(
-        distance <= AGREE,
+    apart = kept - modified
+    margins = [kept.scaled(AGREE) - apart, kept.scaled(AGREE) - apart.scaled(-1.0)]
+    return Verdict.of(
+        margins,
         f"{SPARSE_PROXSKIP}: {kept}, {ASP_MODIFIED}: {modified}, {distance:.1%} apart",
     )
 

@@ -106,7 +106,7 @@ def _first(sparsity: float) -> Check:
 
     def check(table: Table) -> Verdict:
         if sparsity not in sparsities_of(table):
-            return Verdict(False, "not measured at this scale")
+            return Verdict(False, "not measured at this scale", decided=False)
         return highest(
             table,
             "r2",
@@ -124,9 +124,7 @@ def _both_first(table: Table) -> Verdict:
         for name in PROPOSED:
             leads[label_of(name, sparsity)] = table.sample(label_of(name, sparsity), "r2") - rival
     figures = ", ".join(f"{label}: {lead}" for label, lead in leads.items())
-    return Verdict(
-        all(lead.mean > 0 for lead in leads.values()), f"above the best baseline: {figures}"
-    )
+    return Verdict.of(leads.values(), f"above the best baseline: {figures}")
 
 
 def _grows(table: Table) -> Verdict:
@@ -136,8 +134,7 @@ def _grows(table: Table) -> Verdict:
         for sparsity in (sparsities_of(table)[0], sparsities_of(table)[-1])
     ]
     verdict = compare(leads[1], leads[0])
-    return Verdict(
-        verdict.holds,
+    return verdict.with_figures(
         f"lead over the best baseline at the highest and lowest sparsity: {verdict.figures}",
     )
 

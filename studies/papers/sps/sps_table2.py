@@ -98,11 +98,10 @@ def _cheapest(r2: float) -> Check:
         figures = ", ".join(
             f"{name}: {found or '-'}" for name, found in {SPARSE_PROXSKIP: mine, **others}.items()
         )
-        return Verdict(
-            mine is not None
-            and all(found is None or mine.mean < found.mean for found in others.values()),
-            figures,
-        )
+        reached = [found for found in others.values() if found is not None]
+        if mine is None or not reached:
+            return Verdict(mine is not None, f"{figures}; nothing to compare", decided=False)
+        return Verdict.of([found - mine for found in reached], figures)
 
     return check
 
@@ -110,18 +109,18 @@ def _cheapest(r2: float) -> Check:
 def _cheaper(rival: str, times: float) -> Check:
     """Check that at R^2 0.2 it needs at most 1 / `times` of the rival's bits.
 
-    The claim also holds if the rival never reaches the value.
+    Undecided if either never reaches the value.
     """
 
     def check(table: Table) -> Verdict:
         mine = cost(table, SPARSE_PROXSKIP, THRESHOLDS[0])
         theirs = cost(table, rival, THRESHOLDS[0])
         if mine is None or theirs is None:
-            return Verdict(
-                mine is not None, f"{SPARSE_PROXSKIP}: {mine or '-'}, {rival}: {theirs or '-'}"
-            )
+            figures = f"{SPARSE_PROXSKIP}: {mine or '-'}, {rival}: {theirs or '-'}"
+            return Verdict(mine is not None, figures, decided=False)
         ratio = theirs.mean / mine.mean
-        return Verdict(ratio >= times, f"{ratio:.3g} times: {theirs} against {mine}")
+        figures = f"{ratio:.3g} times: {theirs} against {mine}"
+        return Verdict.of([theirs - mine.scaled(times)], figures)
 
     return check
 

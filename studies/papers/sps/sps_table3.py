@@ -99,9 +99,10 @@ def _cheapest(accuracy: float) -> Check:
         figures = ", ".join(
             f"{name}: {found or '-'}" for name, found in zip(names, (mine, *others), strict=True)
         )
-        return Verdict(
-            mine is not None and all(it is None or mine.mean < it.mean for it in others), figures
-        )
+        reached = [found for found in others if found is not None]
+        if mine is None or not reached:
+            return Verdict(mine is not None, f"{figures}; nothing to compare", decided=False)
+        return Verdict.of([found - mine for found in reached], figures)
 
     return check
 
@@ -110,19 +111,19 @@ def _cheaper(rival: str, times: float) -> Check:
     """Check that it needs at most 1 / `times` of the rival's bits at every accuracy both reach."""
 
     def check(table: Table) -> Verdict:
-        ratios = {}
+        ratios, margins = {}, []
         for accuracy in THRESHOLDS:
             mine = cost(table, SPARSE_PROXSKIP, accuracy)
             theirs = cost(table, rival, accuracy)
             if mine is not None and theirs is not None:
                 ratios[accuracy] = theirs.mean / mine.mean
+                margins.append(theirs - mine.scaled(times))
         figures = ", ".join(
             f"to {accuracy:g} {ratio:.3g} times" for accuracy, ratio in ratios.items()
         )
-        return Verdict(
-            bool(ratios) and min(ratios.values()) >= times,
-            figures or f"{rival} gets to none of them",
-        )
+        if not margins:
+            return Verdict(False, f"{rival} gets to none of them", decided=False)
+        return Verdict.of(margins, figures)
 
     return check
 

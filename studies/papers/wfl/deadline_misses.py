@@ -83,9 +83,8 @@ def _accuracy_falls_with_misses(table: Table) -> Verdict:
     misses = np.array([table.sample(row, "miss_rate").values for row in rows])
     accuracy = np.array([table.sample(row, "accuracy").values for row in rows])
     slope = Sample(tuple(_slope(*pair) for pair in zip(misses.T, accuracy.T, strict=True)))
-    note = ", may be chance (95 % interval)" if abs(slope.mean) <= slope.margin else ""
-    return Verdict(
-        slope.mean < 0, f"accuracy per miss rate, least squares over the beliefs: {slope}{note}"
+    return Verdict.of(
+        [slope.scaled(-1.0)], f"accuracy per miss rate, least squares over the beliefs: {slope}"
     )
 
 

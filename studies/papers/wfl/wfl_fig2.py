@@ -3,7 +3,7 @@
 from typing import Any
 
 from studies.papers.wfl._wfl import learning_cells, over_schemes
-from studies.report.claims import decreasing, increasing
+from studies.report.claims import TEN_CLASSES, beyond_chance, decreasing, increasing
 from studies.report.curves import COLOURS, draw_curves, legend_below, panels
 from studies.report.results import Claim, Runs, Table, over_seeds
 from wirelessfl.config.scenario_file import Tables
@@ -48,7 +48,7 @@ def _claims(dataset: str) -> tuple[Claim, Claim]:
         ),
         Claim(
             f"{dataset}: the test accuracy falls as the pruning ratio rises",
-            decreasing("accuracy", labels),
+            beyond_chance(decreasing("accuracy", labels), "accuracy", labels, TEN_CLASSES),
         ),
     )
 

@@ -1,18 +1,21 @@
 """Panels of one run: loss, score, latency and pruning ratios, drawn from its records."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from studies.report.isolated import points
 from studies.report.one_run.recorded import Recorded
+from studies.report.one_run.run_series import RunSeries
 from studies.report.output import new_figure
 from studies.report.scores import score_label
 from wirelessfl.config.scenario_file import to_tables
 
 MOST_LABELS = 12  # client numbers that fit on an axis
+MOST_BOXES = 100  # boxes that can be told apart
+MOST_POINTS = 2000  # rounds of a line; of more rounds the extremes of equal parts are shown
+QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PANEL_INCHES = (4.5, 3.4)
 
 
@@ -26,35 +29,31 @@ def run_figure(run: Recorded) -> Any:
         A matplotlib figure: loss and score (where the run trained), latency and pruning ratios.
     """
     experiment = run.experiment
-    records = list(run.records)
+    series = RunSeries.of(run.records)
     trains = experiment.run.train
     width, height = PANEL_INCHES
     figure = new_figure(2 * width, height * (1 + trains))
     rows = figure.subplots(1 + trains, 2, squeeze=False)
     if trains:
-        draw_training(rows[0], records, score_label(to_tables(experiment)["training"]))
-    draw_allocation(rows[-1], records, experiment.scenario.deadline_s)
+        draw_training(rows[0], series, score_label(to_tables(experiment)["training"]))
+    draw_allocation(rows[-1], series, experiment.scenario.deadline_s)
     return figure
 
 
-def draw_training(axes: Any, records: Sequence[Mapping[str, Any]], score: str) -> None:
+def draw_training(axes: Any, run: RunSeries, score: str) -> None:
     """Draw training loss and test score over simulated time.
 
     Args:
         axes: Two axes.
-        records: Records of a run with training, in order.
+        run: Series of a run with training.
         score: Name of the score and of its mean, see `score_label`.
     """
     loss_axes, accuracy_axes = axes
-    losses = np.array([record["loss"] for record in records], dtype=np.float64)
-    loss_axes.plot([record["clock_s"] for record in records], losses, **points(losses))
+    loss_axes.plot(run.clock_s, run.loss, **points(run.loss))
     loss_axes.set(xlabel="simulated time (s)", ylabel="training loss", title="Loss")
-    evaluated = [record for record in records if record["accuracy"] is not None]
+    evaluated = ~np.isnan(run.accuracy)
     accuracy_axes.plot(
-        [record["clock_s"] for record in evaluated],
-        [100 * record["accuracy"] for record in evaluated],
-        marker="o",
-        markersize=3,
+        run.clock_s[evaluated], 100 * run.accuracy[evaluated], marker="o", markersize=3
     )
     name = score.partition(",")[0]
     title = f"{score[0].upper()}{score[1:]}"
@@ -65,49 +64,24 @@ def draw_training(axes: Any, records: Sequence[Mapping[str, Any]], score: str) -
         one.grid(alpha=0.3)
 
 
-def _latency_title(records: Sequence[Mapping[str, Any]]) -> str:
-    """The title of the latency panel, with the deadline-miss rate if there are misses."""
-    misses = 1.0 - np.mean([record["delivered"] for record in records])
-    return f"Latency: {misses:.1%} of client-rounds miss the deadline" if misses > 0 else "Latency"
-
-
-def draw_allocation(axes: Any, records: Sequence[Mapping[str, Any]], deadline_s: float) -> None:
+def draw_allocation(axes: Any, run: RunSeries, deadline_s: float) -> None:
     """Draw latency over rounds and the pruning ratios of each client.
 
     Args:
         axes: Two axes.
-        records: Records of a run in order.
+        run: Series of a run.
         deadline_s: Deadline in s.
     """
     latency_axes, ratio_axes = axes
-    rounds = [record["round"] for record in records]
-    # NaN for lost updates, which fmax and fmin ignore.
-    latency_ms = 1e3 * np.array([record["latency_s"] for record in records], dtype=np.float64)
-    slowest_ms, fastest_ms = np.fmax.reduce(latency_ms, axis=1), np.fmin.reduce(latency_ms, axis=1)
-    top_ms = float(np.fmax(np.fmax.reduce(slowest_ms), 1e3 * deadline_s))
-    latency_axes.fill_between(rounds, fastest_ms, slowest_ms, alpha=0.3, label="all clients")
-    latency_axes.plot(rounds, slowest_ms, label="slowest client", **points(slowest_ms))
-    latency_axes.axhline(
-        1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline"
-    )
-    latency_axes.set(
-        xlabel="round",
-        ylabel="latency (ms)",
-        title=_latency_title(records),
-        ylim=(0, 1.15 * top_ms),
-    )
-    latency_axes.xaxis.get_major_locator().set_params(integer=True)
-    latency_axes.legend(loc="best")
-    latency_axes.grid(alpha=0.3)
-    ratios: dict[int, list[float]] = {}
-    for record in records:
-        for client, ratio in zip(record["clients"], record["pruning_ratio"], strict=True):
-            ratios.setdefault(client, []).append(ratio)
-    there = sorted(ratios)
-    ratio_axes.boxplot([ratios[client] for client in there], whis=(0, 100))
-    step = math.ceil(len(there) / MOST_LABELS)
+    _draw_latency(latency_axes, run, deadline_s)
+    clients = list(run.ratios)
+    if len(clients) <= MOST_BOXES:
+        ratio_axes.boxplot(list(run.ratios.values()), whis=(0, 100))
+    else:
+        _draw_quantiles(ratio_axes, run)
+    step = math.ceil(len(clients) / MOST_LABELS)
     ratio_axes.set_xticks(
-        range(1, len(there) + 1, step), labels=[str(client) for client in there[::step]]
+        range(1, len(clients) + 1, step), labels=[str(client) for client in clients[::step]]
     )
     ratio_axes.set(
         xlabel="client",
@@ -116,3 +90,42 @@ def draw_allocation(axes: Any, records: Sequence[Mapping[str, Any]], deadline_s:
         ylim=(-0.03, 1.03),
     )
     ratio_axes.grid(alpha=0.3, axis="y")
+
+
+def _draw_quantiles(axes: Any, run: RunSeries) -> None:
+    """Quartiles and range as bands over the clients, where boxes would touch and take minutes."""
+    ratios = list(run.ratios.values())
+    lengths = {len(values) for values in ratios}
+    if len(lengths) == 1:  # all clients took part equally often: much faster
+        found = np.quantile(np.array(ratios), QUARTILES, axis=1)
+    else:
+        found = np.array([np.quantile(values, QUARTILES) for values in ratios]).T
+    low, first, middle, third, high = found
+    places = np.arange(1, len(low) + 1)
+    axes.fill_between(places, low, high, alpha=0.2, label="range")
+    axes.fill_between(places, first, third, alpha=0.4, label="quartiles")
+    axes.plot(places, middle, linewidth=1, label="median")
+    axes.legend(loc="best")
+
+
+def _draw_latency(axes: Any, run: RunSeries, deadline_s: float) -> None:
+    rounds = np.arange(1, len(run.slowest_s) + 1)
+    bins = np.arange(0, len(rounds), math.ceil(len(rounds) / MOST_POINTS))
+    # NaN for lost updates, which fmax and fmin ignore.
+    slowest_ms = 1e3 * np.fmax.reduceat(run.slowest_s, bins)
+    fastest_ms = 1e3 * np.fmin.reduceat(run.fastest_s, bins)
+    top_ms = float(np.fmax(np.fmax.reduce(slowest_ms), 1e3 * deadline_s))
+    shown = rounds[bins]
+    axes.fill_between(shown, fastest_ms, slowest_ms, alpha=0.3, label="all clients")
+    axes.plot(shown, slowest_ms, label="slowest client", **points(slowest_ms))
+    axes.axhline(1e3 * deadline_s, color="black", linestyle="--", linewidth=1, label="deadline")
+    missed = f": {run.miss_rate:.1%} of client-rounds miss the deadline"
+    axes.set(
+        xlabel="round",
+        ylabel="latency (ms)",
+        title=f"Latency{missed if run.miss_rate > 0 else ''}",
+        ylim=(0, 1.15 * top_ms),
+    )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="best")
+    axes.grid(alpha=0.3)

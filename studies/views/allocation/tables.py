@@ -18,8 +18,10 @@ def print_allocation(scheme: Scheme) -> None:
     print_text(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
     optimal = getattr(scheme.experiment.allocator, "optimal", False)
     unit = "clients' models" if optimal else "of the method's own objective"
+    price = float(allocation.bandwidth_price)
+    bandwidth_hz = scheme.experiment.scenario.bandwidth_hz
     print_text(
-        f"prices: {float(allocation.bandwidth_price):.4g} {unit} per band, "
+        f"prices: {price:.4g} {unit} per band, {1e6 * price / bandwidth_hz:.4g} per MHz, "
         f"{float(allocation.deadline_price) / 1e3:.4g} per millisecond of deadline"
     )
     certificate = scheme.certificate

@@ -47,6 +47,8 @@ class ChannelView:
         model: The channel model.
         scenario: The scenario.
         seed: Seed of the draws.
+        participants: Number of clients among which open-loop power control divides the band; None:
+            all.
         gain: Power gains, linear, (R, K).
         mean_gain: Mean power gains of each round, linear, (R, K).
         path_gain: Gains of the first round without antennas and small-scale fading, linear, (K,).
@@ -59,6 +61,7 @@ class ChannelView:
     model: ChannelModel
     scenario: Scenario
     seed: int
+    participants: int | None
     gain: Array
     mean_gain: Array
     path_gain: Array
@@ -106,7 +109,9 @@ class ChannelView:
         Returns:
             The ratio in dB, (..., K).
         """
-        state = ChannelState(gain=gain, believed_gain=gain, path_gain=path_gain)
+        state = ChannelState(
+            gain=gain, believed_gain=gain, path_gain=path_gain, participants=self.participants
+        )
         return in_db(full_band_snr(self.scenario, state, gain))
 
     def loss_curves_db(self, distance_m: Array) -> dict[str, Array]:
@@ -180,8 +185,8 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int | None) -
         InputError: A name or field is unknown, or a value is invalid.
     """
     tables = _tables(name, settings)
-    if seed is None:
-        seed = build(RunSettings, "run", tables.get("run", {})).seed
+    run: RunSettings = build(RunSettings, "run", tables.get("run", {}))
+    seed = run.seed if seed is None else seed
     # Channel and scenario alone, as a whole experiment would import the training packages.
     scenario: Scenario = build(Scenario, "scenario", tables.get("scenario", {})).seeded(seed)
     fields = dict(tables.get("channel", {}))
@@ -201,6 +206,7 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int | None) -
         model=model,
         scenario=scenario,
         seed=seed,
+        participants=run.participants,
         gain=np.array([state.gain for state in states]),
         mean_gain=np.array(means),
         path_gain=means[0] if states[0].path_gain is None else states[0].path_gain,

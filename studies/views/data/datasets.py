@@ -1,6 +1,7 @@
 """List of data sets, with their location, and downloads."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,39 @@ def fetch(name: str, data_root: Path | None) -> Path:
         raise InputError(
             f"data set {name!r} needs a folder to go to: give --data-root or set WIRELESSFL_DATA"
         )
+    before = _contents(data_root)
     try:
         data_root.mkdir(parents=True, exist_ok=True)
+        _remove_damaged(plugin, data_root)
         download(data_root)
     except (OSError, RuntimeError, EOFError) as error:
+        _remove_new(data_root, before)
         # No network, a full disk, a wrong MD5 sum, or a truncated archive.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"data set {name!r} could not be fetched into {data_root}: {reason}"
         ) from error
     return data_root
+
+
+def _remove_damaged(plugin: Any, data_root: Path) -> None:
+    """Remove files that cannot be read, which a download would leave unchanged."""
+    card = getattr(plugin, "card", None)
+    if card is None or card.found(data_root) != card.places[0]:
+        return
+    try:
+        plugin().load(data_root)
+    except InputError:
+        for file in card.files(data_root).values():
+            file.unlink()
+
+
+def _contents(folder: Path) -> set[Path]:
+    return {folder, *folder.rglob("*")} if folder.exists() else set()
+
+
+def _remove_new(folder: Path, before: set[Path]) -> None:
+    """Remove parts of a failed download: torn files, and folders that it made."""
+    for path in sorted(_contents(folder) - before, reverse=True):
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()

@@ -26,9 +26,7 @@ def print_datasets(rows: list[dict[str, Any]], data_root: Path | None) -> None:
     )
     for row in rows:
         if not row["found"] and not row["embedded"]:
-            console.print(
-                f"{row['name']}: {row['origin'] or 'from outside'}", soft_wrap=True, highlight=False
-            )
+            print_text(f"{row['name']}: {row['origin'] or 'from outside'}")
 
 
 def print_partition(view: PartitionView) -> None:

@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
-from studies.report.terminal import terminal
+from studies.report.terminal import print_table, terminal
 from studies.views.describe.description import Description
-from wirelessfl.config.descriptions import REQUIRED
+from wirelessfl.config.descriptions import REQUIRED, FieldDescription
+from wirelessfl.text import printable
 
 
 def print_description(found: Description) -> None:
-    """Name, use, text and the table of fields."""
+    """Name, use, text, and each field with default, type and description."""
     console = terminal()
-    console.print(found.name, style="bold", end=" ")
-    console.print(f"({found.kind}): {found.text}")
+    line = Text(printable(found.name), style="bold")
+    line.append(printable(f" ({found.kind}): {found.text}"), style="not bold")
+    console.print(line)
     console.print(f"use: {found.use}")
     if found.details:
         console.print()
@@ -22,20 +24,22 @@ def print_description(found: Description) -> None:
             indented = any(line.startswith(" ") for line in paragraph.split("\n"))
             text = paragraph if indented else " ".join(paragraph.split())
             console.print(text, highlight=False)
-    if not found.fields:
-        return
-    table = Table("field", "type", "default", "description", box=SIMPLE_HEAD)
     if found.kind == "preset":
-        table = Table("field", "value", box=SIMPLE_HEAD)
+        rows = [[field.name, toml_value(field.default)] for field in found.fields]
+        print_table(("field", "value"), rows, left=("value",))
+        return
     for field in found.fields:
-        default = toml_value(field.default)
-        cells = (
-            [field.name, default]
-            if found.kind == "preset"
-            else [field.name, field.type, default, field.text]
-        )
-        table.add_row(*cells)
-    console.print(table)
+        console.print()
+        console.print(_heading(field), style="bold", highlight=False)
+        console.print(Padding(Text(printable(field.text)), (0, 0, 0, 4)))
+
+
+def _heading(field: FieldDescription) -> str:
+    """Name, default and type of a field."""
+    if field.default is REQUIRED:
+        return f"{field.name} ({field.type}, required)"
+    default = "" if field.default is None else f" = {toml_value(field.default)}"
+    return f"{field.name}{default} ({field.type})"
 
 
 def toml_value(value: Any) -> str:

@@ -23,7 +23,8 @@ def print_run(path: Path, deadline_s: float) -> None:
     console = terminal()
     training = tomllib.loads(folder.experiment_file.read_text()).get("training", {})
     console.print(_summary_table(summary, deadline_s, score_label(training), _spread(folder)))
-    last = folder.records()[-1]
+    last = folder.last_record()
+    assert last is not None  # of a complete run
     console.print(_round_table(last))
     if (more := len(last["clients"]) - MOST_ROWS) > 0:
         console.print(f"{more} more clients: {folder.rounds_file}", soft_wrap=True)

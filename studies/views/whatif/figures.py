@@ -15,6 +15,7 @@ from studies.views.whatif.vary import Vary
 
 Array = NDArray[np.float64]
 COUNTS = ("starved", "infeasible", "left_out", "late")
+SHARES = (*COUNTS, "miss_rate")  # axes that start at 0
 MOST_CURVES = len(COLOURS)
 PANELS: tuple[
     tuple[str, str, Callable[[Array], Array]], ...
@@ -22,7 +23,10 @@ PANELS: tuple[
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
     ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
     ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),
-    ("bandwidth_price", "kept models per band", lambda price: price),
+    ("price_per_mhz", "kept models per MHz", lambda price: price),
+    ("energy_j", "energy of a round (J)", lambda joules: joules),
+    ("throughput_bps", "throughput (Mbit/s)", lambda bps: 1e-6 * bps),
+    ("miss_rate", "missed deadlines (%)", lambda rate: 100.0 * rate),
     *(
         (measure, f"{measure.replace('_', ' ')} clients", lambda clients: clients)
         for measure in COUNTS
@@ -44,16 +48,19 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str, axes: Sequ
     Returns:
         A matplotlib figure.
     """
-    figure = new_figure(12.6, 5.6)
+    figure = new_figure(12.6, 8.2)
     note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
     figure.suptitle(title + note, fontsize="small", color="0.35")
     sizes = [values.size for values in result.axes.values()]
-    panels = figure.subplots(2, 4).ravel()
+    panels = figure.subplots(3, 4).ravel()
+    for unused in panels[len(PANELS) :]:
+        unused.set_axis_off()
+    panels = panels[: len(PANELS)]
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:
         _maps(figure, panels, result, axes)
     else:
         _curves(figure, panels, result, found, axes)
-    for letter, panel in zip("abcdefgh", panels, strict=True):
+    for letter, panel in zip("abcdefghijk", panels, strict=True):
         panel.set_title(f"({letter})", loc="left", fontsize="medium")
     return figure
 
@@ -117,7 +124,7 @@ def _curves(
 
 def _limits(measure: str, found: tuple[float, float]) -> tuple[float, float]:
     """Counts of clients start at 0, and the axis is not magnified where all are 0."""
-    return (-0.05, max(found[1], 1.0)) if measure in COUNTS else found
+    return (-0.05, max(found[1], 1.0)) if measure in SHARES else found
 
 
 def _name(other: Vary, curve: int) -> str:
@@ -139,7 +146,7 @@ def _maps(figure: Any, panels: Any, result: WhatIf, varied: Sequence[Vary]) -> N
     first, second = result.axes
     for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
         values = show(result.mean(measure))
-        limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in COUNTS else {}
+        limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in SHARES else {}
         colours = axes.pcolormesh(
             _places(varied[0]),
             _places(varied[1]),

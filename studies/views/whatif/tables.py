@@ -14,15 +14,22 @@ from studies.views.whatif.whatif import Sweep
 
 MOST_ROWS = 100
 FoundBreakpoints = Mapping[float | None, Sequence[Breakpoint]]
-COLUMNS = {  # measure -> heading, factor from the measure to what is shown, format
+FEW_ROWS = 20  # with the second table
+Columns = Mapping[str, tuple[str, float, str]]
+COLUMNS: Columns = {  # measure -> heading, factor from the measure to what is shown, format
     "mean_ratio": ("pruned %", 100.0, ".1f"),
     "latency_s": ("latency ms", 1e3, ".2f"),
     "starved": ("starved", 1.0, ".1f"),
     "infeasible": ("infeas.", 1.0, ".1f"),
     "left_out": ("left out", 1.0, ".1f"),
     "late": ("late", 1.0, ".1f"),
-    "bandwidth_price": ("per band", 1.0, ".2f"),
+    "price_per_mhz": ("per MHz", 1.0, ".3f"),
     "deadline_price": ("per ms", 1e-3, ".2f"),
+}
+OF_THE_CELL: Columns = {
+    "energy_j": ("energy J", 1.0, ".3f"),
+    "throughput_bps": ("throughput Mbit/s", 1e-6, ".1f"),
+    "miss_rate": ("missed %", 100.0, ".1f"),
 }
 
 
@@ -36,16 +43,18 @@ def print_what_if(result: WhatIf, found: FoundBreakpoints, sweep: Sweep) -> None
     title = f"{first * inner} points, {sweep.sampled} channel draws each" + (
         f"; 1 in {step} shown" if step > 1 else ""
     )
-    _print_points(sweep.axes, table, rows, title)
+    _print_points(sweep, table, rows, title, COLUMNS)
     print_text(
-        f"± one standard error over {sweep.varies}; per band and per ms: prices in clients' whole "
-        "models"
+        f"± one standard error over {sweep.varies}; per MHz and per ms: whole models kept, all "
+        "clients together, for one more of it"
     )
     if "pareto" in table:
         print_text(
             "* no client is late and no shorter deadline keeps as much (Pareto front of deadline "
             "against kept model)"
         )
+    if len(rows) <= FEW_ROWS:
+        _print_points(sweep, table, rows, "all clients in a round, up to its end", OF_THE_CELL)
     if any(found.values()):
         _print_changes(sweep.axes, found, sweep.has_drops)
 
@@ -80,14 +89,15 @@ def columns(result: WhatIf, axes: Sequence[Vary]) -> dict[str, list[Any]]:
 
 
 def _print_points(
-    axes: Sequence[Vary], table: dict[str, Any], rows: Sequence[int], title: str
+    sweep: Sweep, table: dict[str, Any], rows: Sequence[int], title: str, shown_columns: Columns
 ) -> None:
-    front = ("",) if "pareto" in table else ()
-    headings = [heading for heading, _, _ in COLUMNS.values()]
+    axes = sweep.axes
+    front = ("",) if "pareto" in table and shown_columns is COLUMNS else ()
+    headings = [heading for heading, _, _ in shown_columns.values()]
     printed = []
     for row in rows:
         cells = [axis.text(table[axis.name][row]) for axis in axes]
-        for measure, (_, factor, form) in COLUMNS.items():
+        for measure, (_, factor, form) in shown_columns.items():
             mean, error = (
                 factor * table[measure][row],
                 factor * table[f"{measure}_standard_error"][row],

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from optimizers import AllocationProblem, Breakpoint, WhatIf, breakpoints, measures
 from studies.report.drops import drop_seeds, has_drops, period
+from studies.views.whatif.planned import Plan, planned_measures
 from studies.views.whatif.vary import Vary
+from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import Problem
 from wirelessfl.border import gate
@@ -154,12 +156,15 @@ class Sweep:
         """The measures at every point of the grid, over all draws."""
         grid = np.meshgrid(*(axis.values for axis in self.axes), indexing="ij")
         points = np.stack([values.ravel() for values in grid], axis=-1)
-        cell = _cells(self.experiment, self._states())
+        states = self._states()
+        cell = _cells(self.experiment, states)
         measured = dict[str, Array]()
         for rows in self._batches(points):
             problem = _problem(self.experiment, self.axes, points[rows], cell)
             allocator = _at(self.experiment, self.axes, points[rows[0]]).allocator
-            for name, values in measures(gate.solve(allocator, problem)).items():
+            allocation = gate.solve(allocator, problem)
+            found = measures(allocation) | self._planned(points[rows], allocation, states)
+            for name, values in found.items():
                 measured.setdefault(name, np.empty((len(points), self.sampled)))[rows] = values
         return WhatIf(
             axes={axis.name: axis.values for axis in self.axes},
@@ -169,6 +174,31 @@ class Sweep:
             },
             consecutive=len(self.seeds) == 1,
         )
+
+    def _planned(self, points: Array, allocation: Allocation, states: States) -> dict[str, Array]:
+        """Measures of the cell at `points`, (P, draws) each."""
+        demand = cache(partial(gate.first_demand, self.experiment.algorithm))
+        batch: dict[str, Any] = {
+            name: np.asarray(getattr(allocation, name))
+            for name in (
+                "bandwidth_fraction",
+                "kept_fraction",
+                "latency_s",
+                "status",
+                "bandwidth_price",
+            )
+        }
+        found = []
+        for row, point in enumerate(points):
+            here = _at(self.experiment, self.axes, point)
+            draws = states(here)
+            rounds = {
+                name: _of_all(values[row], draws.participates) for name, values in batch.items()
+            }
+            plan = Plan(participates=draws.participates, **rounds)
+            asked = demand(here.scenario.clients)
+            found.append(planned_measures(here.scenario, draws.channel, asked, plan))
+        return {name: np.stack([each[name] for each in found]) for name in found[0]}
 
     def _per_drop(self, values: Array) -> Array:
         """The means of the drops, (*grid, drops); the rounds themselves of a single drop."""
@@ -226,6 +256,15 @@ class Sweep:
             return known[key]
 
         return states
+
+
+def _of_all(values: NDArray[Any], participates: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values of all clients, (D, K), from those of the participants, 0 or empty for the others."""
+    if values.ndim == 1 or values.shape == participates.shape:
+        return values
+    found = np.zeros(participates.shape, dtype=values.dtype)
+    found[participates] = values.ravel()
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,6 +132,20 @@ def test_rounds_and_seed_change_what_is_drawn_and_nothing_else():
     np.testing.assert_array_equal(one.gain, view("rayleigh", [], rounds=6, seed=4).gain[:3])
 
 
+def test_open_loop_power_is_that_of_the_participants(tmp_path):
+    """The SNR of a client does not depend on the number of idle ones."""
+    text = (
+        "[scenario]\nclients = {}\npower_control = 'open-loop'\np0_dbm = -100\n"
+        "distance_m = 80.0\n[channel]\nmodel = 'static'\nantennas = 1\n[run]\nparticipants = 2\n"
+    )
+    found = []
+    for clients in (2, 40):
+        file = tmp_path / f"{clients}.toml"
+        file.write_text(text.format(clients))
+        found.append(view(str(file), (), rounds=1, seed=0).rows()[0]["snr_db"])
+    assert found[0] == pytest.approx(found[1], abs=1e-12)
+
+
 def test_a_scenario_is_taken_as_by_the_other_commands(wirelessfl, tmp_path):
     from_preset = wirelessfl("channel", "physical", "--rounds", 2, "--json").json()
     assert from_preset["channel"] == "tr38901-umi"

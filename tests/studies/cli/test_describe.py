@@ -1,5 +1,7 @@
 """`wirelessfl describe`, `list KIND` and `init`: what a user reads about fields and plug-ins."""
 
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -69,3 +71,67 @@ def test_a_commented_file_is_the_same_experiment(wirelessfl, tmp_path, preset):
     again = wirelessfl("init", file)
     assert (again.status, again.out) == (2, "")
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize("kind", ["studies", "presets"])
+def test_studies_and_presets_are_listed_with_their_cost(wirelessfl, kind):
+    found = wirelessfl("list", kind, "--json").json()
+    assert all("Cost: " in text and " rounds" in text for text in found.values())
+    printed = " ".join(wirelessfl("list", kind).out.split())
+    for word in ("wfl-fig5", "2,400 rounds") if kind == "studies" else ("digits", "100 rounds"):
+        assert word in printed
+
+
+def test_the_list_has_a_description_of_every_name(wirelessfl):
+    printed = wirelessfl("list").out
+    lines = [line.split(maxsplit=1) for line in printed.splitlines()]
+    described = {words[0] for words in lines if len(words) == 2}
+    for kind in plugins.KINDS:
+        assert set(plugins.names(kind)) <= described
+    assert set(preset_files()) <= described
+
+
+MISSPELT = {
+    "--set scenario.deadlines=1": "did you mean deadline_s?",
+    "--set run.round=3": "did you mean rounds?",
+    "--set allocation.method=exakt": "did you mean 'exact'?",
+    "--set training.algorithm=fedlat": "did you mean 'fedalt'?",
+    "--set chanel.model=rician": "did you mean channel?",
+    "--vary scenario.bandwith_hz=1,2": "did you mean bandwidth_hz?",
+    "--vary channel.model=rician,rayleig": "did you mean 'rayleigh'?",
+}
+
+
+def test_a_misspelt_name_is_answered_before_anything_heavy_is_imported():
+    code = (
+        "import sys\n"
+        "from studies.cli import main\n"
+        "for words in sys.argv[1:]:\n"
+        "    sys.argv = ['wirelessfl', 'sweep', *words.split()]\n"
+        "    try:\n        main()\n    except SystemExit as stopped:\n        print(stopped)\n"
+        "print([name for name in ('torch', 'matplotlib', 'cvxpy') if name in sys.modules])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *MISSPELT], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines() == ["2"] * len(MISSPELT) + ["[]"]
+    for line, hint in zip(ended.stderr.splitlines(), MISSPELT.values(), strict=True):
+        assert hint in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("run", "digts"), "did you mean 'digits'?"),
+        (("run", "--set", "scenario.deadline_policy=dorp"), "did you mean 'drop'?"),
+        (("run", "--set", "training.partition=label"), "did you mean 'labels'?"),
+        (("run", "--set", "training.dataset=digit"), "did you mean 'digits'?"),
+        (("sweep", "--vary", "scenario.clients=4", "--measure", "acuracy"), "'accuracy'?"),
+        (("list", "algorithm"), "did you mean 'algorithms'?"),
+    ],
+)
+def test_the_closest_name_is_suggested(wirelessfl, tmp_path, monkeypatch, arguments, hint):
+    monkeypatch.chdir(tmp_path)
+    done = wirelessfl(*arguments)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert hint in done.err

@@ -96,7 +96,7 @@ def test_simulate_says_what_its_rounds_are_worth(wirelessfl, tmp_path):
     assert 0 < few["miss_rate"] < 1
     assert few["effective_rounds"] <= 20
     assert (many["period_rounds"], many["one_drop"]) == (20, False)
-    printed = wirelessfl("simulate", *options, "--rounds", 40).out
+    printed = " ".join(wirelessfl("simulate", *options, "--rounds", 40).out.split())
     assert "the channel starts over after 20" in printed
     assert "95 % interval over 5 rounds" in wirelessfl("simulate", "--rounds", 5).out
     assert "those of one drop" in wirelessfl("simulate", "physical", "--rounds", 2).out

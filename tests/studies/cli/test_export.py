@@ -57,7 +57,7 @@ def experiment_of(tables, **run):
 
 def trained(path, experiment):
     """The run of an experiment in a folder, without pictures."""
-    run_to_end(path, to_toml(experiment), None, pictures=False)
+    run_to_end(path, to_toml(experiment), None)
     return Run.read(path)
 
 
@@ -106,6 +106,7 @@ def test_plain_torch_reproduces_the_recorded_accuracy(export, tmp_path, name):
     assert json.loads(metadata["accuracy"]) == run.final_accuracy
     assert (metadata["algorithm"], metadata["experiment"]) == (name, experiment_hash(experiment))
     assert (metadata["model"], metadata["dataset"]) == ("digits-cnn", "digits")
+    assert json.loads(metadata["class_names"]) == list("0123456789")
     weights = models[len(models) - 1]
     size, nonzero = counts(weights)
     assert json.loads(metadata["pruned_fraction"]) == pytest.approx(1 - nonzero / size)

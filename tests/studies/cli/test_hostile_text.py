@@ -84,3 +84,22 @@ def test_ctrl_c_during_start_up_is_one_line(moment_s, tmp_path):
     assert b"Traceback" not in err
     assert out == b""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line(wirelessfl, tmp_path, monkeypatch):
+    monkeypatch.setenv("WIRELESSFL_PLUGINS", str(tmp_path))
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels/loud.py").write_text(
+        "import warnings\n"
+        "from dataclasses import dataclass\n"
+        "from channel_models import Static\n\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Loud:\n"
+        "    def sample(self, scenario, streams):\n"
+        "        warnings.warn('too\\nloud', stacklevel=1)\n"
+        "        return Static().sample(scenario, streams)\n"
+    )
+    ended = wirelessfl("allocate", "--set", "channel.model=loud", "--json")
+    assert ended.status == 0, ended.err
+    assert set(ended.err.splitlines()) == {"note: too loud"}

@@ -127,7 +127,7 @@ def test_a_sweep_keeps_runs_of_two_traces_apart(wirelessfl, tmp_path):
         experiment = from_tables(read_tables(tmp_path / "here/s.toml"))
         folders.append(folder_of(experiment, tmp_path / "runs"))
         folders[-1].parent.mkdir(exist_ok=True)
-        run_to_end(folders[-1], to_toml(experiment), pictures=False)
+        run_to_end(folders[-1], to_toml(experiment))
     assert gains(folders[0])[0] == [2e-11, 3e-11]
     assert gains(folders[1])[0] == [9e-11, 3e-11]
     assert from_tables(read_tables(folders[1] / "experiment.toml")) == experiment

@@ -257,7 +257,7 @@ def test_the_command_leaves_trials_and_the_best_scenario(wirelessfl, tmp_path):
     assert ended.status == 0, ended.err
     assert "7 trials" in ended.out
     assert "accuracy" in ended.out
-    assert "3 seeds on the test rows" in ended.out
+    assert "3 seeds on the test rows" in " ".join(ended.out.split())
     rows = rows_of(tmp_path / "found" / "trials.csv")
     assert [row["stage"] for row in rows] == ["1"] * 5 + ["2"] * 2
     (chosen,) = [row for row in rows if row["chosen"] == "True"]

@@ -11,7 +11,8 @@ from helpers.cli import call
 from studies.presets import scenario_tables
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
-from wirelessfl.config.scenario_file import from_tables
+from wirelessfl.cell.ideal import undisturbed
+from wirelessfl.config.scenario_file import from_tables, merge
 from wirelessfl.planning import participants, plan
 
 
@@ -350,3 +351,30 @@ def test_a_deadline_that_is_broken_has_a_late_client_and_no_star(wirelessfl):
     late, front = table["table"]["late"], table["table"]["pareto"]
     assert late[0] > 0 == late[1]
     assert front == [False, True]
+
+
+@pytest.mark.parametrize("cpu", ["fixed", "dvfs"])
+@pytest.mark.parametrize("policy", ["wait", "drop"])
+def test_energy_throughput_and_misses_are_those_of_the_cell(cpu, policy):
+    """Rounds of the cell without losses, under the same channel and the same plan."""
+    settings = {"cpu": cpu, "deadline_policy": policy, "min_cpu_hz": 5e8}
+    tables = merge(
+        scenario_tables("digits"), {"scenario": settings, "allocation": {"method": "equal"}}
+    )
+    what = Sweep(tables, [Vary.parse("scenario.deadline_s=0.012,0.025")], draws=3)
+    found = what.run()
+    for row, deadline_s in enumerate((0.012, 0.025)):
+        here = from_tables(merge(tables, {"scenario": {"deadline_s": deadline_s}}))
+        demand = here.algorithm.demand(10)
+        for draw in range(3):
+            planned = plan(here, demand, draw)
+            timing = undisturbed(here.scenario, planned.channel, demand, planned.allocation)
+            kept = 1 - planned.allocation.pruning_ratio
+            bits = (demand.prunable_upload_bits * kept)[timing.delivered].sum()
+            for name, value in (
+                ("energy_j", timing.energy_j.sum()),
+                ("throughput_bps", bits / timing.round_s),
+                ("miss_rate", np.mean(~timing.delivered)),
+                ("price_per_mhz", float(planned.allocation.bandwidth_price) / 4.5),
+            ):
+                assert found.measured[name][row, draw] == pytest.approx(value, rel=1e-9), name

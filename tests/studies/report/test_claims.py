@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from studies.report.claims import above, decreasing, difference_within, increasing, within
+from studies.report.claims import (
+    above,
+    all_of,
+    beyond_chance,
+    decreasing,
+    difference_within,
+    highest,
+    increasing,
+    within,
+)
 from studies.report.results import Sample, Table
 from studies.study.tables import print_study
 from wirelessfl.errors import InputError
@@ -40,7 +49,7 @@ def test_above_holds_and_does_not():
     verdict = above("x", "low", "high")(results)
     assert not verdict.holds
     assert str(verdict).startswith(
-        "does not hold: low against high: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1"
+        "refuted: low against high: 1.5 ± 0.5 against 2.5 ± 0.5, difference -1"
     )
 
 
@@ -54,6 +63,35 @@ def test_a_difference_that_may_be_chance_is_marked():
     assert "chance" not in sure.figures
     assert unsure.holds
     assert "may be chance" in unsure.figures
+
+
+def test_a_claim_is_decided_by_the_intervals_over_seeds():
+    """t(1) = 12.7 standard errors for two seeds, here 0.25 on differences of 1, 0.25 and -1."""
+    results = table(a=(2.0, 3.0), sure=(1.0, 2.0), unsure=(1.5, 3.0), higher=(3.0, 4.0))
+    outcomes = {
+        other: above("x", "a", other)(results).outcome for other in ("sure", "unsure", "higher")
+    }
+    assert outcomes == {"sure": "holds", "unsure": "undecided", "higher": "refuted"}
+    assert highest(results, "x", "a", ["sure", "unsure"]).outcome == "undecided"
+    assert highest(results, "x", "a", ["unsure", "higher"]).outcome == "refuted"
+    assert within("x", "a", -10.0, 100.0)(results).outcome == "holds"
+    assert within("x", "a", 2.4, 2.6)(results).outcome == "undecided"
+    assert within("x", "a", 90.0, 100.0)(results).outcome == "refuted"
+    both = [above("x", "a", other)(results) for other in ("sure", "unsure")]
+    assert all_of(both).outcome == "undecided"
+    assert all_of([*both, above("x", "a", "higher")(results)]).outcome == "refuted"
+
+
+def test_one_seed_decides_nothing():
+    assert above("x", "a", "b")(table(a=(2.0,), b=(1.0,))).outcome == "undecided"
+
+
+def test_rows_at_the_level_of_chance_decide_nothing():
+    results = table(a=(0.101, 0.105), b=(0.100, 0.104), c=(0.5, 0.51))
+    check = above("x", "a", "b")
+    assert check(results).outcome == "holds"
+    assert beyond_chance(check, "x", ("a", "b"), 0.1)(results).outcome == "undecided"
+    assert beyond_chance(check, "x", ("a", "c"), 0.1)(results).outcome == "holds"
 
 
 def test_increasing_and_decreasing_need_every_step():
@@ -85,7 +123,7 @@ def test_a_missing_row_is_named():
 
 
 def test_what_stands_in_brackets_is_printed(capsys):
-    claims = [{"claim": "above pruning only [14] [bold]", "holds": True, "figures": "[x]"}]
+    claims = [{"claim": "above pruning only [14] [bold]", "verdict": "holds", "figures": "[x]"}]
     print_study("study", table(**{"pruning only [14] [y]": (1.0, 2.0)}), claims)
     printed = capsys.readouterr().out
     for words in ("pruning only [14] [y]", "holds: above pruning only [14] [bold] ([x])"):

@@ -87,7 +87,7 @@ def test_a_sweep_counts_as_a_study_does(tmp_path):
         "allocation": {"method": "equal-common"},
         "run": {"rounds": 2, "train": False},
     }
-    run_to_end(tmp_path / "run", to_toml(from_tables(tables)), pictures=False)
+    run_to_end(tmp_path / "run", to_toml(from_tables(tables)))
     done = Run.read(tmp_path / "run")
     counts, measures = unserved(done.experiment, done), measured(done, None)
     assert (measures["late"], measures["infeasible"]) == (counts["late_per_round"], 0.0)

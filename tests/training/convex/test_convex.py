@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from training.convex.factory import full_gradients
 from training.convex.full_gradients import passes
 from training.data.federated import FederatedData
-from training.engine.engine import EngineSpec
 from training.engine.program import EvaluationWork
+from training.engine.spec import EngineSpec
 from training.sparsity.prox import SoftThreshold, TopK
-from training.structure.build import Form
+from training.structure.form import Form
 from training.task import Task
 from wirelessfl import plugins
 from wirelessfl.errors import InputError

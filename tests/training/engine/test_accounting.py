@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers.federation import ALGORITHM_1, PRUNE, train
 
-from training.engine.accounting import Accounting, steps_of, updates
+from training.engine.accounting import Accounting
 from training.engine.program import Accumulate, Train, TrainMask, TrainPruned
+from training.engine.updates import steps_of, updates
 from training.sparsity.payload import upload_bits
 from training.structure.layout import Layout
 from wirelessfl import plugins

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from helpers.federation import made_up_data
 
-from training.engine.engine import EngineSpec
-from training.structure.build import Form
+from training.engine.spec import EngineSpec
+from training.structure.form import Form
 
 BATCH, SEEDS = 16, 5
 MODELS = {"resnet20": 0.25, "vgg16": 0.125}

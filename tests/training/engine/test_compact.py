@@ -8,9 +8,9 @@ import torch
 from helpers.federation import made_up_data, work
 from helpers.small_models import NormCnn, SmallLogistic, engine_of, seeded
 
-from training.engine.engine import EngineSpec
 from training.engine.program import Accumulate, Prune, Train
-from training.structure.build import Form
+from training.engine.spec import EngineSpec
+from training.structure.form import Form
 from training.structure.layout import Layout
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel

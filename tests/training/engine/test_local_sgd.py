@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from training.engine.engine import EngineSpec
 from training.engine.local_sgd import LocalSgd, LocalSteps
 from training.engine.program import Prune, Train
+from training.engine.spec import EngineSpec
 from training.task import Task
 from wirelessfl.errors import InputError
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers.federation import engine, work
 
-from training.engine.engine import EngineSpec
 from training.engine.program import Train
+from training.engine.spec import EngineSpec
 from training.executors.loop import LoopExecutor
 from training.executors.stacked import StackedExecutor
 from training.task import Task

@@ -9,11 +9,12 @@ import torch.distributed as dist
 from helpers.cli import call
 from helpers.federation import SPEC, made_up_data, train, work
 
-from studies.cli._processes import is_first, own_folder
+from studies.cli._processes import own_folder
 from training.engine.program import EvaluationWork
 from training.executors import make_executor
 from training.executors.distributed import DistributedExecutor, own_device
 from training.executors.loop import LoopExecutor
+from wirelessfl.border.processes import is_first
 from wirelessfl.errors import InputError
 from wirelessfl.protocols import Runtime
 

@@ -6,7 +6,7 @@ import pytest
 from studies.presets import scenario_tables
 from training.algorithms.server.fedalt import FedAlt
 from training.algorithms.server.fedavg import FedAvg
-from training.engine.engine import EngineSpec
+from training.engine.spec import EngineSpec
 from training.sparsity.quantise import UploadPrecision
 from training.task import Task
 from wirelessfl.config.scenario_file import from_tables, merge

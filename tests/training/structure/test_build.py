@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from training.data.torchvision_shim import torchvision
 from training.models.digits_cnn import DigitsCnn
 from training.models.mnist_cnn import MnistCnn
-from training.structure.build import Form, build
+from training.structure.build import build
+from training.structure.form import Form
 from training.structure.layout import Layout
 from training.structure.macs import layer_macs
 from training.structure.structure import Structure

@@ -7,8 +7,8 @@ from helpers.cli import call
 from training.algorithms.server.fedalt import FedAlt
 from training.algorithms.server.fedavg import FedAvg
 from training.algorithms.server.fedsim import FedSim
-from training.engine.engine import EngineSpec
 from training.engine.program import Train
+from training.engine.spec import EngineSpec
 from training.task import Task
 from wirelessfl.config.scenario_file import experiment_hash, from_tables
 from wirelessfl.errors import InputError

@@ -14,7 +14,8 @@ from torch import nn
 
 from training.engine.accounting import Accounting
 from training.engine.program import Train
-from training.structure.build import Form, build, build_like
+from training.structure.build import build, build_like
+from training.structure.form import Form
 from training.structure.layout import Layout
 from training.structure.structure import Group, Structure
 from training.structure.submodel import SubModel

@@ -150,3 +150,47 @@ def test_metrics_of_a_round_are_checked(refused, changed, words):
     )
     assert "algorithm 'counting'" in line
     assert words in line
+
+
+DATASET = """\
+from training.data.card import Card
+
+class Odd:
+    card = Card(name="odd", train=10, test=5, shape=(1, 8, 8), classes=10)
+
+    def load(self, data_root=None):
+        {change}
+"""
+MODEL = """\
+from torch import nn
+
+class Odd(nn.Module):
+    input_shape = (1, 8, 8)
+    classes = 10
+
+    def __init__(self):
+        super().__init__()
+        {change}
+
+    def forward(self, images):
+        return images.nothing
+"""
+
+
+def test_data_sets_and_models_are_named(refused, tmp_path):
+    train = ("run.train=true", "training.partition=iid", "training.algorithm=fedavg")
+    train = (*train, "allocation.method=min-latency")
+    line = refused("datasets", DATASET.format(change="return 3"), "training.dataset=odd", *train)
+    assert "dataset 'odd': load must return a Dataset, got 3" in line
+    file = tmp_path / "plugins/models/odd.py"
+    line = refused("models", MODEL.format(change="1 / 0"), "training.model=odd", *train)
+    assert f"model 'odd' failed: ZeroDivisionError: division by zero ({file}, line 9)" in line
+
+
+def test_an_error_in_a_model_is_placed_in_its_file(refused, tmp_path):
+    train = ("run.train=true", "training.partition=iid", "training.algorithm=fedavg")
+    text = MODEL.format(change="self.layer = nn.Linear(64, 10)")
+    settings = ("training.model=odd", *train, "allocation.method=min-latency")
+    line = refused("models", text, *settings)
+    assert "AttributeError" in line
+    assert str(tmp_path / "plugins/models/odd.py") in line

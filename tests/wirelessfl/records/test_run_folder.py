@@ -25,7 +25,9 @@ def record(round, **changes):
         "loss": 1 / 3,
         "accuracy": 0.9,
     }
-    return RoundRecord(**{**values, **scalars, "delivered": [True, False], **changes})
+    whole = {"clients": [0, 3], "retransmissions": [0, 2], "band_utilisation": 0.5, "extra": {}}
+    flags = {name: [True, False] for name in ("delivered", "lost", "earlier")}
+    return RoundRecord(**{**values, **scalars, **whole, **flags, **changes})
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 from training.engine.local_sgd import check_optimizer, check_rate, check_sgd
 from training.engine.optimizer import Optimizer, Schedule
 from training.engine.program import Program, Prune, shared_only
+from training.server.algorithm import ServerBased
 from training.server.method import ServerMethod
-from training.server.trainer import ServerBased
 from wirelessfl.errors import check_count
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from training.engine.local_sgd import LocalSgd
+from training.server.algorithm import ServerBased
 from training.server.method import ServerMethod
-from training.server.trainer import ServerBased
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ def test_table1_keeps_its_claims_on_fading_rounds(tmp_path):
         catch_exceptions=False,
     )
     found = json.loads(result.stdout)
-    assert [claim["claim"] for claim in found["claims"] if not claim["holds"]] == []
+    assert [claim["claim"] for claim in found["claims"] if claim["verdict"] == "refuted"] == []
     rows = {row["scheme"]: row for row in found["table"]}
     proposed = rows[_wfl.PROPOSED]
     assert proposed["latency_ms"] == pytest.approx(25.0, rel=1e-9)

@@ -1,0 +1,1 @@
+"""Campaigns against the command line: fuzzed input, and faults of processes, disks and files."""

@@ -1,0 +1,105 @@
+"""Lines of `rounds.jsonl`: whole records, checked, or some of their fields, which is faster."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Collection
+from numbers import Real
+from typing import Any, cast
+
+from wirelessfl.values import RoundRecord
+
+FIELDS = tuple(field.name for field in dataclasses.fields(RoundRecord))
+_ITEMS: dict[str, tuple[type, ...]] = {  # types in a list, by that of its field
+    "list[int]": (int,),
+    "list[bool]": (bool,),
+    "list[float]": (float, int),
+    "list[float | None]": (float, int, type(None)),
+}
+_LISTS = {
+    field.name: _ITEMS[str(field.type)]
+    for field in dataclasses.fields(RoundRecord)
+    if str(field.type) in _ITEMS
+}
+_MAY_BE_NULL = ("loss", "accuracy")
+_SEPARATOR = b', "'
+_READER = json.JSONDecoder()
+
+
+class DamagedLineError(ValueError):
+    """A line that is not the record of its round; the message says why."""
+
+
+def decode(line: bytes, number: int) -> dict[str, Any]:
+    """Record of a line.
+
+    Args:
+        line: The line, without its end.
+        number: Number of its round.
+
+    Returns:
+        The record.
+
+    Raises:
+        DamagedLineError: The line is not the record of this round.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise DamagedLineError(repr(line[:60])) from None
+    whole = isinstance(record, dict) and record.keys() >= set(FIELDS)
+    if not whole or record["round"] != number or not _is_record(record):
+        raise DamagedLineError(f"it must be the record of round {number}")
+    return cast(dict[str, Any], record)
+
+
+def decoder(fields: Collection[str]) -> Callable[[bytes, int], dict[str, Any]]:
+    """Function that decodes some fields of a line.
+
+    Records are written with their fields in one order, so that the wanted fields are found by their
+    places and read as an object of their own; a line in another form is decoded as a whole.
+
+    Args:
+        fields: Names of fields; `extra` is not among them.
+
+    Returns:
+        A function of line and number of the round, as `decode`.
+    """
+    wanted = {"round", *fields}
+    places = sorted(FIELDS.index(name) for name in wanted)[1:]
+
+    def some(line: bytes, number: int) -> dict[str, Any]:
+        parts = line.split(_SEPARATOR)
+        if len(parts) < len(FIELDS) or not line.endswith(b"}"):
+            return decode(line, number)
+        chosen = _SEPARATOR.join([parts[0], *[parts[place] for place in places]])
+        try:
+            record: dict[str, Any] = _READER.decode(f"{chosen.decode('ascii')}}}")
+        except (ValueError, RecursionError):
+            return decode(line, number)
+        if record.keys() != wanted or record["round"] != number:
+            return decode(line, number)
+        return record
+
+    return some
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    """True if all fields have their types, and all lists one entry for each participant."""
+    clients = record["clients"]
+    count = len(clients) if isinstance(clients, list) else -1
+    for name in FIELDS:
+        value = record[name]
+        if name in _LISTS:
+            if not isinstance(value, list) or len(value) != count:
+                return False
+            if not all(type(item) in _LISTS[name] for item in value):
+                return False
+        elif name == "extra":
+            if not isinstance(value, dict):
+                return False
+        elif value is None:
+            if name not in _MAY_BE_NULL:
+                return False
+        elif not isinstance(value, Real) or isinstance(value, bool):
+            return False
+    return True
