@@ -32,7 +32,7 @@ class DriftPlusPenalty:
         e_k = fixed_j + x prunable_j + p (S_k - T_c,k x),
 
     so a round is the problem of `Exact` with the weights V w_k - Q_k (prunable_j - p T_c,k), and
-    the price Q_k p S_k of taking part. For it clients are left out one by one, and then exchanged
+    the price Q_k p S_k of taking part. For it clients are excluded one by one, and then exchanged
     one at a time while that helps. The mean energy
     exceeds the budget by at most Q_k / R after R rounds, and Q_k has a bound proportional to V; the
     kept weight falls short of the optimum over all rounds by a term of order 1 / V. Bands are

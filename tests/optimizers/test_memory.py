@@ -1,4 +1,4 @@
-"""Allocators with memory: queues by hand, budgets, all rounds at once by CVXPY, windows."""
+"""Allocators with memory: queues computed manually, budgets, all rounds at once by CVXPY, windows."""
 
 import itertools
 
@@ -63,7 +63,7 @@ def played(method, problems):
     return history
 
 
-def test_queue_and_age_by_hand():
+def test_queue_and_age_of_three_rounds():
     history = History.none(2)
     assert history.age.tolist() == [0, 0]
     assert history.queue_j(1.0).tolist() == [0.0, 0.0]

@@ -244,7 +244,7 @@ def test_lost_checkpoints_are_said(folder, whole):
 
 @pytest.mark.parametrize("method", ["drift-plus-penalty", "at-least-once", "weights by age"])
 def test_a_run_with_memory_is_resumed_to_the_byte(tmp_path, method):
-    """What was delivered and spent is in the checkpoint, and decides the rounds after it."""
+    """Deliveries and energy are in the checkpoint and decide the rounds after it."""
 
     def asked(rounds):
         fields = {"drift-plus-penalty": {"energy_budget_j": 0.5, "trade_off": 0.1}}
