@@ -1,7 +1,7 @@
 """Cost of presets and studies: runs, rounds and data sets."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def computed_costs(name: str) -> dict[str, str]:
     found = {}
     for scale in scales_of(study):
         planned = study.experiments(scale)
-        searches = getattr(study, "searches", lambda scale: {})(scale)
+        searches: Mapping[str, Any] = getattr(study, "searches", lambda scale: {})(scale)
         trials = sum(one.trials + one.second_trials for one in searches.values())
         cost = cost_of(experiment for seeds in planned.values() for experiment in seeds)
         found[scale] = cost + (f", {trials} trials before them" if trials else "")
