@@ -22,6 +22,7 @@ from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import PlannedRound, participants, plan
 from wirelessfl.protocols import Algorithm, Trainer
 from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
+from wirelessfl.records.record_lines import Checksum
 from wirelessfl.records.run_folder import RunFolder
 from wirelessfl.records.run_store import Row, RunStore
 from wirelessfl.records.stopping import RunProgress, evaluation_due
@@ -84,6 +85,7 @@ def run_rounds(
     files = inputs or {}
     start = _restore(experiment, identity, files, trainer, folder, notify)
     clock_s, state, backlog, totals = start.clock_s, start.state, start.backlog, start.totals
+    checksum = start.checksum
     history = start.history
     on_start()
     folder.clear_summary()
@@ -102,7 +104,8 @@ def run_rounds(
         history = done.history
         folder.append(done.record)
         totals = totals.after(done.record.as_dict())
-        done = replace(done, totals=totals)
+        checksum = checksum.after(done.record.as_dict())
+        done = replace(done, totals=totals, checksum=checksum)
         progress = progress.after(done.record.accuracy, clock_s)
         ended = progress.ended(settings)
         stopped = stop(done.record)
@@ -128,7 +131,9 @@ def _checkpoint(
     if done.history is not None:
         arrays |= done.history.pack()
     record = done.record
-    return Checkpoint(record.round, record.clock_s, arrays, identity, inputs, done.totals)
+    return Checkpoint(
+        record.round, record.clock_s, arrays, identity, inputs, done.totals, done.checksum
+    )
 
 
 class _Keeper:
@@ -207,6 +212,7 @@ class _RoundDone:
         began: Reading of the performance counter at its start in s.
         wall_s: Wall-clock seconds of its phases by name.
         totals: Totals of the run with it; None before they are known.
+        checksum: Checksum of the records with it; None before it is known.
         history: Course of the run after it; None where no round depends on those before.
     """
 
@@ -217,6 +223,7 @@ class _RoundDone:
     began: float
     wall_s: Mapping[str, float]
     totals: RunTotals | None = None
+    checksum: Checksum | None = None
     history: History | None = None
 
 
@@ -536,6 +543,7 @@ class _Start:
         state: State of the trainer.
         backlog: Open work of late updates; (K,).
         totals: Totals of the rounds so far.
+        checksum: Checksum of the records so far.
         history: Course of the run so far; None where no round depends on those before.
     """
 
@@ -543,6 +551,7 @@ class _Start:
     state: Any
     backlog: Backlog
     totals: RunTotals
+    checksum: Checksum
     history: History | None = None
 
 
@@ -576,6 +585,13 @@ def _restore(
                 f"{checkpoint.round}: an earlier state is used"
             )
             continue
+        written = checkpoint.checksum
+        if written is not None and not written.fits(folder.checksum(checkpoint.round)):
+            notify(
+                f"{folder.label}: the first {checkpoint.round} records are not those that were "
+                "written: an earlier state is used"
+            )
+            continue
         try:
             arrays = dict(checkpoint.arrays)
             backlog = Backlog.unpack(arrays, clients)
@@ -588,15 +604,16 @@ def _restore(
             continue
         due = evaluation_due(settings, checkpoint.round, checkpoint.clock_s)
         folder.keep_rounds(checkpoint.round, evaluated_last=due)
-        folder.check_records()
         # Without an evaluation due, that of the last record is dropped, and the totals change.
         totals = checkpoint.totals if due or not settings.train else None
         if totals is None:
             totals = RunTotals.of(folder.each_record(SUMMARISED))
-        return _Start(checkpoint.clock_s, state, backlog, totals, history)
+        sums = folder.checksum(checkpoint.round)
+        return _Start(checkpoint.clock_s, state, backlog, totals, sums, history)
     if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
         notify(f"{folder.label} has lost its checkpoints: the run starts over")
     for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
         pass
     folder.keep_rounds(0)
-    return _Start(0.0, trainer.init(settings.seed), Backlog.none(clients), RunTotals(), first)
+    state = trainer.init(settings.seed)
+    return _Start(0.0, state, Backlog.none(clients), RunTotals(), Checksum(), first)

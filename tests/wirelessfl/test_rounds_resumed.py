@@ -211,6 +211,21 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_the_one_before_it_used(fold
     assert contents(folder) == whole
 
 
+@pytest.mark.parametrize("line", [0, 4, 6])
+def test_a_changed_digit_in_the_records_is_not_silent(folder, whole, line):
+    run(experiment(rounds=7), folder)
+    lines = folder.rounds_file.read_bytes().splitlines(keepends=True)
+    place = lines[line].index(b'"gain": [') + 12
+    changed = bytes([lines[line][place] ^ 1])
+    lines[line] = lines[line][:place] + changed + lines[line][place + 1 :]
+    folder.rounds_file.write_bytes(b"".join(lines))
+    notes = []
+    trainer = run(experiment(), folder, notify=notes.append)
+    assert "records are not those that were written" in notes[0]
+    assert len(trainer.seen) == (4 if line == 6 else 10)
+    assert contents(folder) == whole
+
+
 def test_a_stray_checkpoint_takes_no_slot(folder, whole):
     run(experiment(rounds=6), folder)
     stray = folder.path / "checkpoint-000099.npz"

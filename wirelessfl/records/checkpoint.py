@@ -5,7 +5,7 @@ import io
 import json
 import math
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wirelessfl.config.input_files import Contents, FileContent
 from wirelessfl.records import strict_json
+from wirelessfl.records.record_lines import Checksum
 from wirelessfl.records.summary import RunTotals
 
 Arrays = dict[str, NDArray[Any]]
@@ -37,6 +38,7 @@ class Checkpoint:
         experiment: Identity of the experiment, so that no other one continues from it.
         inputs: Content of the files that the run reads, by name.
         totals: Totals of the rounds so far; None where they are not known.
+        checksum: Checksum of the records so far; None where it is not known.
     """
 
     round: int
@@ -45,6 +47,7 @@ class Checkpoint:
     experiment: str = ""
     inputs: Contents = field(default_factory=dict)
     totals: RunTotals | None = None
+    checksum: Checksum | None = None
 
     def to_bytes(self) -> bytes:
         """Content of the checkpoint's file, in the format npz."""
@@ -59,6 +62,8 @@ class Checkpoint:
             archive["__inputs"] = np.str_(strict_json.dumps(files))
         if self.totals is not None:
             archive["__totals"] = self.totals.pack()
+        if self.checksum is not None:
+            archive["__records"] = np.array(astuple(self.checksum), dtype=np.int64)
         archive = {name: np.asarray(value) for name, value in archive.items()}
         archive[_HASH] = np.asarray(_hash(archive))
         buffer = io.BytesIO()
@@ -98,7 +103,9 @@ class Checkpoint:
             raise ValueError(f"its clock is at {clock_s} s after {number} rounds")
         packed = arrays.pop("__totals", None)
         totals = None if packed is None else RunTotals.unpack(packed)
-        return cls(number, clock_s, arrays, experiment, inputs, totals)
+        sums = arrays.pop("__records", None)
+        checksum = None if sums is None else Checksum(*sums.tolist())
+        return cls(number, clock_s, arrays, experiment, inputs, totals, checksum)
 
 
 def _arrays_in(content: bytes) -> Arrays:

@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, cast
 
+from wirelessfl.records import strict_json
 from wirelessfl.values import RoundRecord
 
 FIELDS = tuple(field.name for field in dataclasses.fields(RoundRecord))
@@ -27,6 +30,55 @@ _READER = json.JSONDecoder()
 
 class DamagedLineError(ValueError):
     """A line that is not the record of its round; the message says why."""
+
+
+def encode(record: Mapping[str, Any]) -> bytes:
+    """Line of a record.
+
+    Args:
+        record: The record.
+
+    Returns:
+        The line with its end.
+    """
+    return (strict_json.dumps(dict(record)) + "\n").encode()
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """CRC-32 of the lines of a run, a fold over its records in order.
+
+    The last record may lose its accuracy when the run is extended, and counts without it.
+
+    Attributes:
+        before: Checksum of all lines but the last.
+        last: Checksum of the last line without its accuracy.
+        whole: Checksum of all lines.
+    """
+
+    before: int = 0
+    last: int = 0
+    whole: int = 0
+
+    def after(self, record: Mapping[str, Any]) -> "Checksum":
+        """Checksum with one more record.
+
+        Args:
+            record: The record.
+
+        Returns:
+            The new checksum.
+        """
+        last = zlib.crc32(encode({**record, "accuracy": None}))
+        return Checksum(self.whole, last, zlib.crc32(encode(record), self.whole))
+
+    def fits(self, found: "Checksum") -> bool:
+        """True if lines are those that were written.
+
+        Args:
+            found: Checksum of the lines.
+        """
+        return (self.before, self.last) == (found.before, found.last)
 
 
 def decode(line: bytes, number: int) -> dict[str, Any]:

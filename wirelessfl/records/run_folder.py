@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from typing import Any
 from wirelessfl.errors import InputError
 from wirelessfl.records import row_files, strict_json
 from wirelessfl.records.checkpoint import Checkpoint, DamagedCheckpointError
-from wirelessfl.records.record_lines import DamagedLineError, decode, decoder
+from wirelessfl.records.record_lines import Checksum, DamagedLineError, decode, decoder, encode
 from wirelessfl.records.temporary import sweep
 from wirelessfl.values import RoundRecord
 
@@ -288,16 +289,25 @@ class RunFolder:
                     return
                 yield self._decoded(read, number, line)
 
-    def check_records(self) -> None:
-        """Refuse lines that do not start and end as a record, without reading them.
+    def checksum(self, count: int) -> Checksum:
+        """Checksum of the first records, of which only the last is read.
+
+        Args:
+            count: Number of records.
+
+        Returns:
+            The checksum.
 
         Raises:
-            InputError: A line is damaged.
+            InputError: The last of them is damaged.
         """
-        with self.rounds_file.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not (line.startswith(b'{"round": %d, ' % number) and line.endswith(b"}\n")):
-                    self._decoded(decode, number, line)
+        lines = self._lines(count)
+        if not count or lines.count < count:
+            return Checksum()
+        before = 0
+        for part in self._bytes(lines.start):
+            before = zlib.crc32(part, before)
+        return Checksum(whole=before).after(self._record_of(lines))
 
     def last_record(self) -> dict[str, Any] | None:
         """Record of the last round; None before the first.
@@ -346,7 +356,7 @@ class RunFolder:
             record: Record of the round.
         """
         with _naming(self.rounds_file), self.rounds_file.open("ab") as file:
-            file.write(_line(record.as_dict()))
+            file.write(encode(record.as_dict()))
 
     def keep_rounds(self, count: int, *, evaluated_last: bool = True) -> None:
         """Keep the first records and drop the rest.
@@ -367,7 +377,7 @@ class RunFolder:
             )
         last = self._record_of(lines) if count else {}
         if count and not evaluated_last and last["accuracy"] is not None:
-            changed = _line({**last, "accuracy": None})
+            changed = encode({**last, "accuracy": None})
             write_atomically(self.rounds_file, chain(self._bytes(lines.start), (changed,)))
         elif lines.end < self.rounds_file.stat().st_size:
             with _naming(self.rounds_file), self.rounds_file.open("r+b") as file:
@@ -531,10 +541,6 @@ class _Lines:
     count: int
     start: int
     end: int
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return (strict_json.dumps(record) + "\n").encode()
 
 
 def _round_of(file: Path) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from wirelessfl.records import strict_json
 from wirelessfl.records.checkpoint import Checkpoint
+from wirelessfl.records.record_lines import Checksum
 from wirelessfl.values import RoundRecord
 
 
@@ -45,8 +46,19 @@ class RunMemory:
         """Number of recorded rounds."""
         return len(self.lines)
 
-    def check_records(self) -> None:
-        """Accept all records, which only this process has written."""
+    def checksum(self, count: int) -> Checksum:
+        """Checksum of the first records.
+
+        Args:
+            count: Number of records.
+
+        Returns:
+            The checksum.
+        """
+        found = Checksum()
+        for line in self.lines[:count]:
+            found = found.after(json.loads(line))
+        return found
 
     def append(self, record: RoundRecord) -> None:
         """Append one record.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Protocol
 
 from wirelessfl.records.checkpoint import Checkpoint
+from wirelessfl.records.record_lines import Checksum
 from wirelessfl.values import RoundRecord
 
 Row = Mapping[str, Any]
@@ -33,8 +34,8 @@ class RunStore(Protocol):
         """Number of recorded rounds."""
         ...
 
-    def check_records(self) -> None:
-        """Refuse lines that cannot be records, quickly."""
+    def checksum(self, count: int) -> Checksum:
+        """Checksum of the first records; raises `InputError` where the last of them is damaged."""
         ...
 
     def append(self, record: RoundRecord) -> None:

@@ -41,7 +41,7 @@ def test_records_are_taken_one_by_one(folder):
     for work in (
         lambda: folder.keep_rounds(ROUNDS - 1),
         lambda: folder.keep_rounds(ROUNDS - 2, evaluated_last=False),
-        folder.check_records,
+        lambda: folder.checksum(ROUNDS - 2),
         folder.last_record,
         lambda: RunTotals.of(folder.each_record(SUMMARISED)),
     ):
