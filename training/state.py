@@ -39,6 +39,12 @@ A = TypeVar("A", bound=np.generic)
 class StateTrainer(ABC, Generic[S]):
     """Trainer whose state packs itself: the common part of `wirelessfl.protocols.Trainer`s."""
 
+    @property
+    def samples(self) -> list[int] | None:
+        """Numbers of training samples of the clients, None where a trainer does not tell them."""
+        pool = getattr(self, "_pool", None)
+        return None if pool is None else list(pool.samples)
+
     @abstractmethod
     def init(self, seed: int) -> S:
         """The state before the first round.

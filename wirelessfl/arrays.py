@@ -9,4 +9,11 @@ PerClient = float | tuple[float, ...]
 Spreadable = float | tuple[float, ...] | str
 
 # The fields of a scenario of type `Spreadable`.
-PER_CLIENT = ("transmit_power_w", "cpu_hz", "cycles_per_weight", "distance_m", "downlink_rate_bps")
+PER_CLIENT = (
+    "transmit_power_w",
+    "cpu_hz",
+    "cycles_per_weight",
+    "distance_m",
+    "downlink_rate_bps",
+    "weight",
+)

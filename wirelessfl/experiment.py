@@ -5,9 +5,10 @@ from pathlib import Path
 
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.graph import Graph
-from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime
+from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime, has_memory
 from wirelessfl.values import Scenario
 
+WEIGHTS = ("equal", "samples", "age")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -120,6 +121,9 @@ class Experiment:
         channel: Channel model, a plug-in of kind `channels`.
         allocator: Allocator of bandwidth and pruning ratios, a plug-in of kind `allocators`.
         max_pruning_ratio: Largest pruning ratio of any client; from 0 to 1; 1 is no limit.
+        weights: Factor of `scenario.weight` in the objective of the allocation: `equal` is 1,
+            `samples` a client's training samples over their mean, `age` one more than the rounds
+            since its last delivered update.
         algorithm: Training algorithm, a plug-in of kind `algorithms`.
         run: Length, records and execution.
 
@@ -132,18 +136,25 @@ class Experiment:
     channel: ChannelModel
     allocator: Allocator
     max_pruning_ratio: float = 1.0
+    weights: str = "equal"
     algorithm: Algorithm
     run: RunSettings
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scenario", self.scenario.seeded(self.run.seed))
         check_number("allocation.max_pruning_ratio", self.max_pruning_ratio, at_least=0, at_most=1)
+        check_choice("allocation.weights", self.weights, WEIGHTS)
         if self.run.participants is not None and self.run.participants > self.scenario.clients:
             raise InputError(
                 f"run.participants must be at most {self.scenario.clients} (scenario.clients), "
                 f"got {self.run.participants}"
             )
         _check_same_graph(self.channel, self.algorithm)
+
+    @property
+    def has_memory(self) -> bool:
+        """True if the allocation of a round depends on the run: its rounds so far or its data."""
+        return self.weights != "equal" or has_memory(self.allocator)
 
 
 def _check_same_graph(channel: ChannelModel, algorithm: Algorithm) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.history import History
 from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import AllocationProblem, Problem
@@ -16,7 +17,7 @@ from wirelessfl.cell import closed_form as formula
 from wirelessfl.cell.work import check_work
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
-from wirelessfl.protocols import Allocator
+from wirelessfl.protocols import Allocator, has_memory
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
 from wirelessfl.values import Array, ChannelState, Demand, Scenario
@@ -42,7 +43,11 @@ class PlannedRound:
 
 
 def allocation_problem(
-    scenario: Scenario, channel: ChannelState, demand: Demand, max_pruning_ratio: float = 1.0
+    scenario: Scenario,
+    channel: ChannelState,
+    demand: Demand,
+    max_pruning_ratio: float = 1.0,
+    weight: Array | None = None,
 ) -> Problem:
     """Allocation problem of one round, in seconds and bits per client.
 
@@ -54,6 +59,7 @@ def allocation_problem(
         channel: Channel of the round, of which the believed gain counts; (..., K).
         demand: Weight updates and bits; (K,).
         max_pruning_ratio: Largest pruning ratio, from 0 to 1.
+        weight: Weights of the kept fractions; (K,); None: those of the scenario.
 
     Returns:
         The problem; (..., K).
@@ -64,6 +70,7 @@ def allocation_problem(
         "prunable_s": formula.prunable_s(scenario, demand),
         "upload_bits": demand.prunable_upload_bits,
         "fixed_upload_bits": demand.fixed_upload_bits,
+        "weight": scenario.per_client("weight") if weight is None else weight,
         "max_pruning_ratio": max_pruning_ratio,
         "bandwidth_hz": scenario.bandwidth_hz,
     }
@@ -74,6 +81,46 @@ def allocation_problem(
     if link.plans_shannon:
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
     return NoisePsdProblem(snr=snr, link=link, **common)
+
+
+def weights(experiment: Experiment, history: History | None = None) -> Array:
+    """Weights of the kept fractions in a round: those of the scenario times `experiment.weights`.
+
+    Args:
+        experiment: Experiment with the weights.
+        history: Course of the run, with ages and training samples; None: no round yet.
+
+    Returns:
+        Weights; (K,).
+
+    Raises:
+        InputError: The weights are those of the samples, and no data are read.
+    """
+    weight = experiment.scenario.per_client("weight")
+    if experiment.weights == "age" and history is not None:
+        return weight * (1.0 + history.age)
+    if experiment.weights == "samples":
+        if history is None or history.samples is None:
+            raise InputError(
+                "allocation.weights must be equal or age where the numbers of training samples "
+                "are not known, got 'samples'"
+            )
+        return np.asarray(weight * history.samples / history.samples.mean())
+    return weight
+
+
+def _with_costs(
+    history: History, scenario: Scenario, channel: ChannelState, demand: Demand
+) -> History:
+    """The history with the energy of the coming round at the highest CPU frequency."""
+    hz = scenario.per_client("cpu_hz")
+    joules = scenario.effective_capacitance * hz**2 * scenario.per_client("cycles_per_weight")
+    return replace(
+        history,
+        power_w=formula.transmit_power_w(scenario, channel),
+        fixed_j=joules * demand.fixed_updates,
+        prunable_j=joules * demand.prunable_updates,
+    )
 
 
 def participants(experiment: Experiment, round_index: int) -> NDArray[np.bool_]:
@@ -104,6 +151,7 @@ def plan(
     demand: Demand,
     round_index: int = 0,
     participates: NDArray[np.bool_] | None = None,
+    history: History | None = None,
 ) -> PlannedRound:
     """Sample the channel of a round and solve its allocation for the participants.
 
@@ -112,6 +160,7 @@ def plan(
         demand: Weight updates and bits, 0 for clients that do not participate; (K,).
         round_index: Index of the round, from 0.
         participates: Mask of the participants; (K,); None: all clients.
+        history: Course of the run; None: no round yet.
 
     Returns:
         The plan; clients that do not participate get no band and ratio 0.
@@ -124,8 +173,19 @@ def plan(
     )
     if participates is not None:
         channel = replace(channel, participants=int(participates.sum()))
-    problem = allocation_problem(experiment.scenario, channel, demand, experiment.max_pruning_ratio)
-    return PlannedRound(channel, problem, _solve(experiment.allocator, problem, participates))
+    scenario = experiment.scenario
+    problem = allocation_problem(
+        scenario,
+        channel,
+        demand,
+        experiment.max_pruning_ratio,
+        weights(experiment, history),
+    )
+    if has_memory(experiment.allocator):
+        past = History.none(scenario.clients) if history is None else history
+        history = _with_costs(past, scenario, channel, demand)
+    allocation = _solve(experiment.allocator, problem, participates, history)
+    return PlannedRound(channel, problem, allocation)
 
 
 def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
@@ -151,12 +211,16 @@ def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
 
 
 def _solve(
-    allocator: Allocator, problem: Problem, participates: NDArray[np.bool_] | None
+    allocator: Allocator,
+    problem: Problem,
+    participates: NDArray[np.bool_] | None,
+    history: History | None,
 ) -> Allocation:
     """Solve the problem of the participants alone, and expand the allocation to all clients."""
     if participates is None or participates.all():
-        return gate.solve(allocator, problem)
-    solved = gate.solve(allocator, problem_of(problem, participates))
+        return gate.solve(allocator, problem, history)
+    of_them = None if history is None else history.of(participates)
+    solved = gate.solve(allocator, problem_of(problem, participates), of_them)
     defaults = {
         "bandwidth_fraction": 0.0,
         "pruning_ratio": 0.0,
@@ -192,7 +256,10 @@ def check_before_start(experiment: Experiment, demand: Demand) -> PlannedRound:
     _check_records(experiment)
     participates = participants(experiment, 0)
     asked = demand.restricted_to(participates)
-    first = plan(experiment, asked, participates=participates)
+    # The data are read later: equal numbers stand for those of the training samples.
+    clients = experiment.scenario.clients
+    before = History.none(clients, np.ones(clients) if experiment.run.train else None)
+    first = plan(experiment, asked, participates=participates, history=before)
     check_work(
         experiment.scenario, first.channel, asked, first.allocation, first.allocation.latency_s
     )

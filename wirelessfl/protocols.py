@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.history import History
 from wirelessfl.allocation.problem import Problem
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState, Delivery, Demand, Scenario, StepMetrics
@@ -54,6 +55,36 @@ class Allocator(Protocol):
             an exception.
         """
         ...
+
+
+class AllocatorWithMemory(Protocol):
+    """An allocator whose answer depends on the rounds before; it says `memory = True`."""
+
+    memory: ClassVar[bool]
+
+    def solve(self, problem: Problem, history: History | None = None) -> Allocation:
+        """Allocate bandwidth and pruning ratios.
+
+        Args:
+            problem: Allocation problem of shape (K,), or (..., K) without a history.
+            history: Course of the run before the round, of the same clients; None: none.
+
+        Returns:
+            Bandwidth fractions and pruning ratios, as for `Allocator`.
+        """
+        ...
+
+
+def has_memory(allocator: object) -> bool:
+    """True if an allocator asks for the course of the run.
+
+    Args:
+        allocator: The allocator.
+
+    Returns:
+        Its `memory`, False unless it says so.
+    """
+    return bool(getattr(type(allocator), "memory", False))
 
 
 @dataclass(frozen=True, kw_only=True)

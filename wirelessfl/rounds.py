@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.allocation.history import History
 from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border import gate
 from wirelessfl.border.processes import processes
@@ -85,6 +86,7 @@ def run_rounds(
     start = _restore(experiment, identity, files, trainer, folder, notify)
     clock_s, state, backlog, totals = start.clock_s, start.state, start.backlog, start.totals
     checksum = start.checksum
+    history = start.history
     on_start()
     folder.clear_summary()
     keeper = _Keeper(
@@ -97,8 +99,9 @@ def run_rounds(
     interrupted: str | None = None
     began = time.perf_counter()
     while progress.rounds < settings.rounds and ended is None and interrupted is None:
-        done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s)
+        done = _round(experiment, trainer, state, backlog, progress.rounds, clock_s, history)
         state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
+        history = done.history
         folder.append(done.record)
         totals = totals.after(done.record.as_dict())
         checksum = checksum.after(done.record.as_dict())
@@ -125,6 +128,8 @@ def _checkpoint(
 ) -> Checkpoint:
     """The complete state after a round."""
     arrays = {**gate.packed(algorithm, trainer, done.state), **done.backlog.pack()}
+    if done.history is not None:
+        arrays |= done.history.pack()
     record = done.record
     return Checkpoint(
         record.round, record.clock_s, arrays, identity, inputs, done.totals, done.checksum
@@ -208,6 +213,7 @@ class _RoundDone:
         wall_s: Wall-clock seconds of its phases by name.
         totals: Totals of the run with it; None before they are known.
         checksum: Checksum of the records with it; None before it is known.
+        history: Course of the run after it; None where no round depends on those before.
     """
 
     state: Any
@@ -218,6 +224,7 @@ class _RoundDone:
     wall_s: Mapping[str, float]
     totals: RunTotals | None = None
     checksum: Checksum | None = None
+    history: History | None = None
 
 
 def run_round(
@@ -227,6 +234,7 @@ def run_round(
     backlog: Backlog,
     round_index: int,
     clock_s: float,
+    history: History | None = None,
 ) -> tuple[Any, Backlog, RoundRecord]:
     """Run one round.
 
@@ -237,6 +245,7 @@ def run_round(
         backlog: Open work of late updates; (K,).
         round_index: Index of the round, from 0.
         clock_s: Simulated time at the start of the round in s.
+        history: Course of the run; None: no round yet, or none is asked for.
 
     Returns:
         State and backlog after the round, and its record.
@@ -244,7 +253,7 @@ def run_round(
     Raises:
         InputError: A client can never finish the round.
     """
-    done = _round(experiment, trainer, state, backlog, round_index, clock_s)
+    done = _round(experiment, trainer, state, backlog, round_index, clock_s, history)
     return done.state, done.backlog, done.record
 
 
@@ -255,6 +264,7 @@ def _round(
     backlog: Backlog,
     round_index: int,
     clock_s: float,
+    history: History | None,
 ) -> _RoundDone:
     """Run one round, see `run_round`."""
     scenario = experiment.scenario
@@ -265,16 +275,12 @@ def _round(
         gate.demand(algorithm, trainer, state, scenario.clients),
         backlog,
         round_index,
+        history,
     )
     _check_finishes(scenario, planned, timing, round_index)
     simulated = time.perf_counter()
-    state, metrics = gate.step(
-        algorithm,
-        trainer,
-        state,
-        planned.allocation.pruning_ratio,
-        delivery(scenario, timing, participates),
-    )
+    told = delivery(scenario, timing, participates)
+    state, metrics = gate.step(algorithm, trainer, state, planned.allocation.pruning_ratio, told)
     trained = time.perf_counter()
     due = evaluation_due(experiment.run, round_index + 1, clock_s + timing.round_s)
     accuracy = gate.accuracy(algorithm, trainer, state) if due else None
@@ -283,14 +289,57 @@ def _round(
         "training_s": trained - simulated,
         "evaluation_s": time.perf_counter() - trained,
     }
+    record = _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy)
     return _RoundDone(
         state,
         timing.backlog.where(backlog, participates),
-        _record(round_index + 1, clock_s, participates, planned, timing, metrics, accuracy),
+        record,
         accuracy.clients if isinstance(accuracy, MeanScore) else None,
         began,
         wall_s,
+        history=None if history is None else after_record(history, scenario, record),
     )
+
+
+def first_history(
+    experiment: Experiment, trainer: Trainer | NoTraining | None = None
+) -> History | None:
+    """History before the first round, None where no allocation depends on the run.
+
+    Args:
+        experiment: Experiment with allocator and weights.
+        trainer: Training, which tells the numbers of training samples where it knows them.
+
+    Returns:
+        The history.
+    """
+    if not experiment.has_memory:
+        return None
+    samples = getattr(trainer, "samples", None)
+    return History.none(
+        experiment.scenario.clients,
+        None if samples is None else np.asarray(samples, dtype=np.float64),
+    )
+
+
+def after_record(history: History, scenario: Scenario, record: RoundRecord) -> History:
+    """History after a recorded round.
+
+    Args:
+        history: Course of the run before the round.
+        scenario: Cell and clients, with the policy on late updates.
+        record: Record of the round.
+
+    Returns:
+        The history.
+    """
+    kept, energy_j = np.zeros((2, scenario.clients))
+    arrived = ~np.array(record.lost, dtype=np.bool_)
+    if scenario.deadline_policy != "wait":
+        arrived &= np.array(record.delivered, dtype=np.bool_)
+    kept[record.clients] = np.where(arrived, 1.0 - np.array(record.pruning_ratio), 0.0)
+    energy_j[record.clients] = record.energy_j
+    return history.after(kept, energy_j)
 
 
 def record_trained(
@@ -323,11 +372,12 @@ def record_trained(
     folder.keep_rounds(0)
     folder.clear_summary()
     backlog = Backlog.none(experiment.scenario.clients)
+    history = first_history(experiment)
     clock_s = 0.0
     scores: list[Row] = []
     for round_index, done in enumerate(trained.rounds):
         participates, planned, timing = simulate_round(
-            experiment, done.demand, backlog, round_index
+            experiment, done.demand, backlog, round_index, history
         )
         _check_finishes(experiment.scenario, planned, timing, round_index)
         told = delivery(experiment.scenario, timing, participates)
@@ -338,12 +388,16 @@ def record_trained(
             round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
         )
         clock_s = record.clock_s
+        if history is not None:
+            history = after_record(history, experiment.scenario, record)
         folder.append(record)
         if isinstance(done.accuracy, MeanScore):
             scores.append({"round": record.round, "accuracy": done.accuracy.clients.tolist()})
     rounds = len(trained.rounds)
     if rounds:
         arrays = {**trained.state, **backlog.pack()}
+        if history is not None:
+            arrays |= history.pack()
         folder.append_rows("accuracy", scores)
         folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
     if rounds < experiment.run.rounds:
@@ -369,7 +423,11 @@ def _check_finishes(
 
 
 def simulate_round(
-    experiment: Experiment, demand: Demand, backlog: Backlog, round_index: int
+    experiment: Experiment,
+    demand: Demand,
+    backlog: Backlog,
+    round_index: int,
+    history: History | None = None,
 ) -> tuple[NDArray[np.bool_], PlannedRound, RoundTiming]:
     """Plan and simulate one round.
 
@@ -378,6 +436,7 @@ def simulate_round(
         demand: Weight updates and bits of all clients; (K,).
         backlog: Open work of late updates; (K,).
         round_index: Index of the round, from 0.
+        history: Course of the run; None: no round yet, or none is asked for.
 
     Returns:
         Mask of the participants (K,), the plan, and the timing of the round.
@@ -385,7 +444,7 @@ def simulate_round(
     participates = participants(experiment, round_index)
     demand = demand.restricted_to(participates)
     owed = backlog.restricted_to(participates)
-    planned = plan(experiment, owed.added_to(demand), round_index, participates)
+    planned = plan(experiment, owed.added_to(demand), round_index, participates, history)
     streams = Streams(experiment.run.seed, round_index)
     timing = cell.simulate(
         experiment.scenario,
@@ -485,6 +544,7 @@ class _Start:
         backlog: Open work of late updates; (K,).
         totals: Totals of the rounds so far.
         checksum: Checksum of the records so far.
+        history: Course of the run so far; None where no round depends on those before.
     """
 
     clock_s: float
@@ -492,6 +552,7 @@ class _Start:
     backlog: Backlog
     totals: RunTotals
     checksum: Checksum
+    history: History | None = None
 
 
 def _restore(
@@ -502,12 +563,13 @@ def _restore(
     folder: RunStore,
     notify: Callable[[str], None],
 ) -> "_Start":
-    """Clock, state, backlog and totals: those of the last good checkpoint.
+    """Clock, state, backlog, totals and history: those of the last good checkpoint.
 
     Without a checkpoint they are those of the beginning.
     """
     settings = experiment.run
     clients = experiment.scenario.clients
+    first = first_history(experiment, trainer)
     recorded = folder.count()
     ahead: list[int] = []
     for checkpoint in folder.checkpoints(notify):
@@ -538,6 +600,7 @@ def _restore(
         try:
             arrays = dict(checkpoint.arrays)
             backlog = Backlog.unpack(arrays, clients)
+            history = None if first is None else first.resumed(arrays)
             state = trainer.unpack(arrays)
         except Exception as error:  # of any algorithm, for arrays that are not its own
             notify(
@@ -551,7 +614,7 @@ def _restore(
         if totals is None:
             totals = RunTotals.of(folder.each_record(SUMMARISED))
         sums = folder.checksum(checkpoint.round)
-        return _Start(checkpoint.clock_s, state, backlog, totals, sums)
+        return _Start(checkpoint.clock_s, state, backlog, totals, sums, history)
     if ahead:
         raise InputError(
             f"{folder.label} holds {recorded} rounds, its checkpoint {ahead[-1]}: the folder is "
@@ -562,4 +625,5 @@ def _restore(
     for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
         pass
     folder.keep_rounds(0)
-    return _Start(0.0, trainer.init(settings.seed), Backlog.none(clients), RunTotals(), Checksum())
+    state = trainer.init(settings.seed)
+    return _Start(0.0, state, Backlog.none(clients), RunTotals(), Checksum(), first)

@@ -11,7 +11,7 @@ import pytest
 from helpers import plugin_folder
 from helpers.small_run import contents, experiment, run
 
-from wirelessfl import rounds
+from wirelessfl import plugins, rounds
 from wirelessfl.errors import InputError
 from wirelessfl.records.run_folder import RunFolder
 
@@ -264,3 +264,26 @@ def test_lost_checkpoints_are_said(folder, whole):
     lines = []
     run(experiment(), folder, notify=lines.append)
     assert lines == [f"{folder.path} has lost its checkpoints: the run starts over"]
+
+
+@pytest.mark.parametrize("method", ["drift-plus-penalty", "at-least-once", "weights by age"])
+def test_a_run_with_memory_is_resumed_to_the_byte(tmp_path, method):
+    """Deliveries and energy are in the checkpoint and decide the rounds after it."""
+
+    def asked(rounds):
+        fields = {"drift-plus-penalty": {"energy_budget_j": 0.5, "trade_off": 0.1}}
+        if method == "weights by age":
+            return replace(
+                experiment(rounds, allocator=plugins.load("allocators", "exact")()), weights="age"
+            )
+        allocator = plugins.load("allocators", method)(**fields.get(method, {}))
+        return experiment(rounds, allocator=allocator)
+
+    whole = RunFolder.create(tmp_path / "whole", "")
+    run(asked(8), whole)
+    folder = RunFolder.create(tmp_path / "run", "")
+    run(asked(5), folder)
+    run(asked(8), folder)
+    assert contents(folder) == contents(whole)
+    ratios = {tuple(record["pruning_ratio"]) for record in whole.records()}
+    assert len(ratios) > 1

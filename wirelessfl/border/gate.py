@@ -10,17 +10,26 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from wirelessfl import plugins
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.history import History
 from wirelessfl.allocation.problem import Problem
 from wirelessfl.arrays import Array
 from wirelessfl.errors import InputError
 from wirelessfl.no_training import NoTraining
-from wirelessfl.protocols import Algorithm, Allocator, ChannelModel, Runtime, Trainer
+from wirelessfl.protocols import (
+    Algorithm,
+    Allocator,
+    AllocatorWithMemory,
+    ChannelModel,
+    Runtime,
+    Trainer,
+    has_memory,
+)
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
 from wirelessfl.values import ChannelState, Delivery, Demand, Scenario, StepMetrics
@@ -111,12 +120,13 @@ def mean_gain(channel: ChannelModel, scenario: Scenario, streams: Streams) -> Ar
     return gain
 
 
-def solve(allocator: Allocator, problem: Problem) -> Allocation:
+def solve(allocator: Allocator, problem: Problem, history: History | None = None) -> Allocation:
     """Allocation from a plug-in, checked.
 
     Args:
         allocator: The allocator.
         problem: Allocation problem; (..., K).
+        history: Course of the run, for an allocator with memory; None: none.
 
     Returns:
         Fractions and ratios within [0, 1], in which rounding is clipped; (..., K).
@@ -125,7 +135,10 @@ def solve(allocator: Allocator, problem: Problem) -> Allocation:
         InputError: The plug-in refuses the problem, fails, or returns an invalid allocation.
     """
     with inside("allocator", allocator):
-        found = allocator.solve(problem)
+        if history is not None and has_memory(allocator):
+            found = cast(AllocatorWithMemory, allocator).solve(problem, history)
+        else:
+            found = allocator.solve(problem)
     title = _title("allocator", allocator)
     _check_type(title, "solve", found, Allocation)
     shape = problem.shape

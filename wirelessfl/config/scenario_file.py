@@ -47,7 +47,16 @@ SELECTORS = {
     "allocation": ("method", "allocators"),
     "training": ("algorithm", "algorithms"),
 }
-MAX_RATIO_TEXT = "Largest pruning ratio of any client, from 0 to 1."
+# Fields of section allocation that do not belong to the method: type, default, description.
+ALLOCATION_FIELDS: dict[str, tuple[Any, Any, str]] = {
+    "max_pruning_ratio": (float, 1.0, "Largest pruning ratio of any client, from 0 to 1."),
+    "weights": (
+        str,
+        "equal",
+        "Factor of scenario.weight in the objective: equal is 1, samples a client's training "
+        "samples over their mean, age one more than the rounds since its last delivered update.",
+    ),
+}
 DEFAULTS = {"channel": "rayleigh", "allocation": "exact", "training": "fedalt"}
 # Fields of section run that do not change the records and are not part of an experiment's hash.
 WITHOUT_EFFECT = ("checkpoint_every", "executor", "workers", "stack", "keep_best", "max_wall_s")
@@ -217,12 +226,15 @@ def from_tables(tables: Tables) -> Experiment:
     """
     tables = check_sections(tables)
     allocation = dict(tables.get("allocation", {}))
-    cap = typed("allocation.max_pruning_ratio", float, allocation.pop("max_pruning_ratio", 1.0))
+    of_section = {
+        name: typed(f"allocation.{name}", kind, allocation.pop(name, default))
+        for name, (kind, default, _) in ALLOCATION_FIELDS.items()
+    }
     experiment = Experiment(
         scenario=build(Scenario, "scenario", tables.get("scenario", {})),
         channel=_plugin("channel", tables.get("channel", {})),
         allocator=_plugin("allocation", allocation),
-        max_pruning_ratio=cap,
+        **of_section,
         algorithm=_plugin("training", tables.get("training", {})),
         run=build(RunSettings, "run", tables.get("run", {})),
     )
@@ -291,7 +303,7 @@ def to_tables(experiment: Experiment) -> Tables:
         "channel": _plugin_table("channel", experiment.channel),
         "allocation": {
             **_plugin_table("allocation", experiment.allocator),
-            "max_pruning_ratio": experiment.max_pruning_ratio,
+            **{name: getattr(experiment, name) for name in ALLOCATION_FIELDS},
         },
         "training": _plugin_table("training", experiment.algorithm),
         "run": flat(experiment.run),
@@ -406,5 +418,6 @@ def _plugin_table(section: str, plugin: Any) -> dict[str, Any]:
 
 
 def _section_fields(section: str, cls: type) -> dict[str, Any]:
-    extra = {"max_pruning_ratio": float} if section == "allocation" else {}
+    own = ALLOCATION_FIELDS if section == "allocation" else {}
+    extra = {name: kind for name, (kind, _, _) in own.items()}
     return {**known_fields(cls), **extra}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class Scenario:
             power.
         noise_figure_db: Noise figure in dB over thermal noise of -174 dBm/Hz, another way to give
             the noise density; at least 0; excludes `noise_psd_w_per_hz`. Not set: none.
+        weight: Weight of each client's kept fraction in the objective of the allocation; 0, or from
+            1e-60 to 1e60.
         seed: Seed of the values that are drawn from distributions; at least 0. Not set: `run.seed`.
         link: Rate model, packet errors and transmit power control.
         processor: Frequency scaling and background load of the clients' CPUs.
@@ -84,6 +86,7 @@ class Scenario:
     downlink_rate_bps: Spreadable | None = None
     noise_psd_w_per_hz: float | None = None
     noise_figure_db: float | None = None
+    weight: Spreadable = 1.0
     seed: int | None = None
     link: Link = field(default_factory=Link)
     processor: Processor = field(default_factory=Processor)
@@ -125,6 +128,7 @@ class Scenario:
                     at_least=NEAREST_M,
                     at_most=FARTHEST_M,
                 )
+        _check_weight(self._ends("weight"))
         check_number(
             "scenario.effective_capacitance", self.effective_capacitance, at_least=0, at_most=MOST
         )
@@ -217,3 +221,12 @@ class Scenario:
         value = getattr(self, name)
         found: float | tuple[float, ...] = value
         return Spread.parse(f"scenario.{name}", value).ends if isinstance(value, str) else found
+
+
+def _check_weight(weight: Any) -> None:
+    check_number("scenario.weight", weight, at_least=0, at_most=MOST)
+    tiny = [value for value in np.ravel(weight) if 0 < value < LEAST]
+    if tiny:
+        raise InputError(f"scenario.weight must be 0 or at least {LEAST:g}, got {tiny[0]:g}")
+    if not np.any(np.asarray(weight) > 0):
+        raise InputError("scenario.weight must be above 0 for at least one client, got 0")

@@ -7,7 +7,8 @@ from typing import Any
 from studies.presets import preset_description, preset_files, scenario_tables
 from wirelessfl import plugins
 from wirelessfl.config.descriptions import FieldDescription, describe_fields, prose, summary
-from wirelessfl.config.scenario_file import MAX_RATIO_TEXT, SELECTORS, from_tables, to_tables
+from wirelessfl.config.fields import type_name
+from wirelessfl.config.scenario_file import ALLOCATION_FIELDS, SELECTORS, from_tables, to_tables
 from wirelessfl.errors import InputError, closest
 from wirelessfl.experiment import RunSettings
 from wirelessfl.scenario.scenario import Scenario
@@ -47,9 +48,12 @@ def described(name: str) -> Description:
     if name in SECTIONS:
         return _of_class(name, "section", f"[{name}]", SECTIONS[name])
     if name == "allocation":
-        field = FieldDescription("max_pruning_ratio", "a number", 1.0, MAX_RATIO_TEXT, "Experiment")
+        of_section = tuple(
+            FieldDescription(name, type_name(kind), default, text, "Experiment")
+            for name, (kind, default, text) in ALLOCATION_FIELDS.items()
+        )
         text = "Allocation of bandwidth and pruning ratios; further fields are those of the method."
-        return Description(name, "section", "[allocation]", text, "", (field,))
+        return Description(name, "section", "[allocation]", text, "", of_section)
     if name in preset_files():
         return _of_preset(name)
     for kind in plugins.KINDS:

@@ -8,7 +8,7 @@ from studies.views.describe.description import SECTIONS
 from studies.views.describe.tables import toml_value
 from wirelessfl.config.descriptions import FieldDescription, describe_fields, summary
 from wirelessfl.config.scenario_file import (
-    MAX_RATIO_TEXT,
+    ALLOCATION_FIELDS,
     SELECTORS,
     Tables,
     from_tables,
@@ -50,9 +50,10 @@ def _section(section: str, values: dict[str, Any]) -> Iterator[str]:
         yield from _comment(f"{summary(cls)} (wirelessfl list {kind})")
         yield f"{key} = {toml_value(values[key])}"
         if section == "allocation":
-            fields.append(
-                FieldDescription("max_pruning_ratio", "", 1.0, MAX_RATIO_TEXT, "Experiment")
-            )
+            fields += [
+                FieldDescription(name, "", default, text, "Experiment")
+                for name, (_, default, text) in ALLOCATION_FIELDS.items()
+            ]
     for field in (*fields, *describe_fields(cls)):
         if field.text:
             yield from _comment(field.text)

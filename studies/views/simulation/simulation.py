@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.drops import has_drops, period
+from wirelessfl.allocation.history import History
 from wirelessfl.border import gate
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
 from wirelessfl.planning import check_before_start
 from wirelessfl.records.correlated_mean import effective_rounds, standard_error
-from wirelessfl.rounds import run_round, simulate_round
+from wirelessfl.rounds import after_record, first_history, run_round, simulate_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
 Array = NDArray[np.float64]
@@ -103,12 +104,15 @@ def simulate(
     trainer = NoTraining(demand)
     clock_s = 0.0
     backlog = Backlog.none(experiment.scenario.clients)
+    history = first_history(experiment)
     rows: dict[str, list[Any]] = {name: [] for name in FIELDS}
     kept = None
     for round in range(experiment.run.rounds):
         if round + 1 == seen:
-            kept = RoundSeen(seen, backlog, _timing(experiment, trainer, backlog, round))
-        _, backlog, record = run_round(experiment, trainer, None, backlog, round, clock_s)
+            kept = RoundSeen(seen, backlog, _timing(experiment, trainer, backlog, round, history))
+        _, backlog, record = run_round(experiment, trainer, None, backlog, round, clock_s, history)
+        if history is not None:
+            history = after_record(history, experiment.scenario, record)
         clock_s = record.clock_s
         for name, row in rows.items():
             row.append(np.asarray(getattr(record, name), dtype=np.float64))
@@ -134,10 +138,14 @@ def check_round(experiment: Experiment, round: int) -> int:
 
 
 def _timing(
-    experiment: Experiment, trainer: NoTraining, backlog: Backlog, round: int
+    experiment: Experiment,
+    trainer: NoTraining,
+    backlog: Backlog,
+    round: int,
+    history: History | None,
 ) -> RoundTiming:
     """The cell of one round with its trace, which is not recorded but drawn again."""
-    return simulate_round(experiment, trainer.demand(None), backlog, round)[2]
+    return simulate_round(experiment, trainer.demand(None), backlog, round, history)[2]
 
 
 def distribution(seconds: Array) -> dict[str, float | None]:

@@ -20,7 +20,7 @@ from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError, check_count
 from wirelessfl.experiment import Experiment
-from wirelessfl.planning import allocation_problem, participants, problem_of
+from wirelessfl.planning import allocation_problem, participants, problem_of, weights
 from wirelessfl.rng import Streams
 from wirelessfl.values import Array, ChannelState
 
@@ -362,7 +362,9 @@ def _cells(experiment: Experiment, states: States) -> Cells:
     def cell(here: Experiment) -> Problem:
         asked = demand(here.scenario.clients)
         draws = states(here)
-        problem = allocation_problem(here.scenario, draws.channel, asked, here.max_pruning_ratio)
+        problem = allocation_problem(
+            here.scenario, draws.channel, asked, here.max_pruning_ratio, weights(here)
+        )
         return problem_of(problem, draws.participates)
 
     return cell
