@@ -571,6 +571,7 @@ def _restore(
     clients = experiment.scenario.clients
     first = first_history(experiment, trainer)
     recorded = folder.count()
+    ahead: list[int] = []
     for checkpoint in folder.checkpoints(notify):
         check_same_files(folder.label, checkpoint.inputs, inputs)
         folder.check_experiment(checkpoint, identity)
@@ -580,13 +581,17 @@ def _restore(
                 f"got {settings.rounds}"
             )
         if checkpoint.round > recorded:
+            ahead.append(checkpoint.round)
+            continue
+        if ahead:
             notify(
                 f"{folder.label} holds {recorded} rounds, fewer than its checkpoint of round "
-                f"{checkpoint.round}: an earlier state is used"
+                f"{ahead[0]}: that of round {checkpoint.round} is used"
             )
-            continue
         written = checkpoint.checksum
         if written is not None and not written.fits(folder.checksum(checkpoint.round)):
+            for _ in folder.each_record(("clock_s",)):  # names a line that is no record
+                pass
             notify(
                 f"{folder.label}: the first {checkpoint.round} records are not those that were "
                 "written: an earlier state is used"
@@ -610,6 +615,11 @@ def _restore(
             totals = RunTotals.of(folder.each_record(SUMMARISED))
         sums = folder.checksum(checkpoint.round)
         return _Start(checkpoint.clock_s, state, backlog, totals, sums, history)
+    if ahead:
+        raise InputError(
+            f"{folder.label} holds {recorded} rounds, its checkpoint {ahead[-1]}: the folder is "
+            "damaged; remove its checkpoints to start over"
+        )
     if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
         notify(f"{folder.label} has lost its checkpoints: the run starts over")
     for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen

@@ -95,6 +95,8 @@ def _main() -> None:
         _fail(" ".join(error.format_message().split()), 2)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except (click.Abort, KeyboardInterrupt):  # an Abort is a RuntimeError, too
+        _fail("stopped", STATUS)
     except MemoryError as error:
         _fail(f"not enough memory{f': {error}' if str(error) else ''}", 2)
     except RuntimeError as error:
@@ -103,8 +105,6 @@ def _main() -> None:
         _fail(f"not enough memory: {' '.join(str(error).split())}", 2)
     except Stopped as error:
         _fail(f"stopped; {error}" if str(error) else "stopped", STATUS)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("stopped", STATUS)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:

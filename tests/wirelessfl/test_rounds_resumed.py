@@ -183,18 +183,27 @@ def test_without_a_good_checkpoint_the_run_starts_over(folder, whole):
     assert contents(folder) == whole
 
 
-@pytest.mark.parametrize(("left", "first", "notes"), [(6, 6, 1), (5, 0, 2)])
-def test_with_fewer_rounds_than_the_newest_checkpoint_an_earlier_state_is_used(
-    folder, whole, left, first, notes
-):
+def test_with_fewer_rounds_than_the_newest_checkpoint_the_one_before_it_is_used(folder, whole):
     run(experiment(rounds=7), folder)
-    folder.keep_rounds(left)
+    folder.keep_rounds(6)
     lines = []
     trainer = run(experiment(), folder, notify=lines.append)
-    assert len(trainer.seen) == 10 - first
-    assert len(lines) == notes
-    assert f"holds {left} rounds, fewer than its checkpoint of round 7" in lines[0]
+    assert len(trainer.seen) == 4
+    assert lines == [
+        f"{folder.path} holds 6 rounds, fewer than its checkpoint of round 7: that of round 6 is used"
+    ]
     assert contents(folder) == whole
+
+
+def test_rounds_lost_below_all_checkpoints_are_an_error_with_a_way_out(folder):
+    run(experiment(rounds=7), folder)
+    folder.keep_rounds(5)
+    with pytest.raises(
+        InputError,
+        match=r"holds 5 rounds, its checkpoint 6: the folder is damaged; "
+        r"remove its checkpoints to start over$",
+    ):
+        run(experiment(), folder)
 
 
 @pytest.mark.parametrize("change", [{"values": None}, {"round": np.zeros(3)}])

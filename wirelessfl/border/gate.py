@@ -35,6 +35,13 @@ from wirelessfl.text import in_full
 from wirelessfl.values import ChannelState, Delivery, Demand, Scenario, StepMetrics
 
 ROUNDING = 1e-9  # of fractions and ratios: values beyond 0 and 1 by less are clipped
+_KEYS = {
+    "channel": "channel.model",
+    "allocator": "allocation.method",
+    "algorithm": "training.algorithm",
+    "dataset": "training.dataset",
+    "model": "training.model",
+}
 _PACKAGES = sysconfig.get_path("purelib")
 
 
@@ -372,10 +379,11 @@ def _kind_of(value: Any) -> str:
 
 
 def _title(kind: str, plugin: object) -> str:
-    """Kind and name of a plug-in."""
-    if isinstance(plugin, str):
-        return f"{kind} {plugin!r}"
-    return f"{kind} {plugins.name_of(plugin if isinstance(plugin, type) else type(plugin))!r}"
+    """Key of a scenario file that names a plug-in, with kind and name."""
+    name = plugin
+    if not isinstance(plugin, str):
+        name = plugins.name_of(plugin if isinstance(plugin, type) else type(plugin))
+    return f"{_KEYS[kind]}: {kind} {name!r}"
 
 
 def _place(error: Exception) -> str:

@@ -103,3 +103,14 @@ def test_a_warning_is_one_line(wirelessfl, tmp_path, monkeypatch):
     ended = wirelessfl("allocate", "--set", "channel.model=loud", "--json")
     assert ended.status == 0, ended.err
     assert set(ended.err.splitlines()) == {"note: too loud"}
+
+
+def test_ctrl_c_while_a_command_computes_is_one_line(wirelessfl, monkeypatch, tmp_path):
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("studies.views.allocation.schemes.plan", stop)
+    ended = wirelessfl("allocate")
+    assert ended.status == 130
+    assert ended.err.split() == ["error:", "stopped"]
+    assert list(tmp_path.iterdir()) == []
