@@ -572,6 +572,7 @@ def _restore(
     first = first_history(experiment, trainer)
     recorded = folder.count()
     ahead: list[int] = []
+    unfit: Exception | None = None
     for checkpoint in folder.checkpoints(notify):
         check_same_files(folder.label, checkpoint.inputs, inputs)
         folder.check_experiment(checkpoint, identity)
@@ -602,7 +603,10 @@ def _restore(
             backlog = Backlog.unpack(arrays, clients)
             history = None if first is None else first.resumed(arrays)
             state = trainer.unpack(arrays)
+        except (MemoryError, OSError):
+            raise
         except Exception as error:  # of any algorithm, for arrays that are not its own
+            unfit = error
             notify(
                 f"the checkpoint of round {checkpoint.round} does not fit its experiment: {error}"
             )
@@ -620,10 +624,16 @@ def _restore(
             f"{folder.label} holds {recorded} rounds, its checkpoint {ahead[-1]}: the folder is "
             "damaged; remove its checkpoints to start over"
         )
+    if unfit is not None:
+        raise InputError(
+            f"{folder.label} has no checkpoint that fits its experiment: {unfit}; its records are "
+            "kept, remove its checkpoints to start over"
+        )
     if folder.count() > settings.checkpoint_every and not folder.checkpoint_files():
         notify(f"{folder.label} has lost its checkpoints: the run starts over")
     for _ in folder.each_record(("clock_s",)):  # what is not a record is not dropped unseen
         pass
     folder.keep_rounds(0)
-    state = trainer.init(settings.seed)
+    with gate.inside("algorithm", experiment.algorithm):
+        state = trainer.init(settings.seed)
     return _Start(0.0, state, Backlog.none(clients), RunTotals(), Checksum(), first)

@@ -162,6 +162,8 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
         price = np.asarray(getattr(found, name))
         if price.dtype.kind not in "fiu" or price.shape != shape[:-1]:
             raise PluginError(_of_type(title, name, "float64", shape[:-1], getattr(found, name)))
+        if np.isnan(price).any():
+            raise PluginError(f"{title}: {name} must be a number, got nan")
     same = band is found.bandwidth_fraction and ratio is found.pruning_ratio
     if same and kept is found.exact_kept:
         return found
@@ -282,7 +284,10 @@ def accuracy(algorithm: Algorithm, trainer: Trainer | NoTraining, state: Any) ->
         found: Any = trainer.evaluate(state)
     if found is None and isinstance(trainer, NoTraining):
         return None
-    _check_real(_title("algorithm", algorithm), "accuracy", found)
+    title = _title("algorithm", algorithm)
+    _check_real(title, "accuracy", found)
+    if not np.isfinite(found):
+        raise PluginError(f"{title}: accuracy must be finite, got {float(found)}")
     score: float = found
     return score
 

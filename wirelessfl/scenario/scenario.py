@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -91,6 +91,7 @@ class Scenario:
     link: Link = field(default_factory=Link)
     processor: Processor = field(default_factory=Processor)
     medium: Medium = field(default_factory=Medium)
+    _run_seed: ClassVar[int] = 0  # of a scenario without an experiment
 
     def __post_init__(self) -> None:
         for name in (*PER_CLIENT, "distance_range_m"):
@@ -181,8 +182,16 @@ class Scenario:
         Returns:
             The scenario; unchanged without distributions.
         """
-        drawn = any(isinstance(getattr(self, name), str) for name in PER_CLIENT)
-        return replace(self, seed=seed) if drawn and self.seed is None else self
+        if not self.draws_values or self.seed is not None:
+            return self
+        seeded = replace(self)
+        object.__setattr__(seeded, "_run_seed", seed)  # no field: it is that of section run
+        return seeded
+
+    @property
+    def draws_values(self) -> bool:
+        """True if a field is given as a range or distribution."""
+        return any(isinstance(getattr(self, name), str) for name in PER_CLIENT)
 
     def per_client(self, name: str) -> Array:
         """Values of a `Spreadable` field.
@@ -212,7 +221,8 @@ class Scenario:
             return np.asarray(np.inf)
         value = getattr(self, name)
         if isinstance(value, str):
-            rng = Streams(self.seed or 0).generator(f"scenario/{name}")
+            seed = self._run_seed if self.seed is None else self.seed
+            rng = Streams(seed).generator(f"scenario/{name}")
             return Spread.parse(f"scenario.{name}", value).values(self.clients, rng)
         return np.asarray(value, dtype=np.float64)
 

@@ -128,6 +128,12 @@ class Sweep:
     @property
     def varies(self) -> str:
         """The source of the spread over draws, for a caption."""
+        scenario = self.experiment.scenario
+        stay = "; ranges and distributions of the scenario stay those of one seed"
+        return self._varies + (stay if scenario.draws_values else "")
+
+    @property
+    def _varies(self) -> str:
         drops = len(self.seeds)
         rounds = self.rounds
         if drops > 1:

@@ -1,11 +1,13 @@
 """Values of the clients as ranges and distributions."""
 
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_tables
+from wirelessfl.config.scenario_file import experiment_hash, from_tables, merge, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.scenario.scenario import Scenario
 
@@ -55,6 +57,25 @@ def test_draws_depend_on_the_seed_alone():
     assert np.array_equal(one.per_client("cpu_hz"), two.per_client("cpu_hz"))
     other = experiment(cpu_hz=text, cycles_per_weight="uniform(1, 3)").scenario
     assert not np.allclose(other.per_client("cycles_per_weight") * 1e9, hz())
+
+
+def test_another_seed_of_the_run_draws_other_values():
+    """A sweep over seeds and a recorded file with another seed draw anew; an own seed stays."""
+    fields = {"clients": 6, "cpu_hz": "uniform(1GHz, 3GHz)"}
+    first = from_tables({"scenario": fields, "run": {"seed": 0}})
+    fresh = experiment(run_seed=1, cpu_hz="uniform(1GHz, 3GHz)")
+    moved = replace(first, run=replace(first.run, seed=1))
+    recorded = from_tables(merge(to_tables(first), {"run": {"seed": 1}}))
+    for other in (moved, recorded):
+        hz = other.scenario.per_client("cpu_hz")
+        assert np.array_equal(hz, fresh.scenario.per_client("cpu_hz"))
+        assert not np.array_equal(hz, first.scenario.per_client("cpu_hz"))
+        assert experiment_hash(other) == experiment_hash(fresh)
+    own = from_tables({"scenario": {**fields, "seed": 3}, "run": {"seed": 0}})
+    again = replace(own, run=replace(own.run, seed=1))
+    assert np.array_equal(own.scenario.per_client("cpu_hz"), again.scenario.per_client("cpu_hz"))
+    restored = pickle.loads(pickle.dumps(moved.scenario))
+    assert np.array_equal(restored.per_client("cpu_hz"), moved.scenario.per_client("cpu_hz"))
 
 
 def test_levels_are_drawn_as_levels():
