@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.structure.form import Form
 from wirelessfl import plugins
+from wirelessfl.records import strict_json
 
 if TYPE_CHECKING:  # torch takes a second
     from torch import Tensor, nn
@@ -176,7 +177,7 @@ def as_text(content: dict[str, Any]) -> str:
     """
     kinds = []
     for kind, plugs in content.items():
-        lines = ",\n".join(f'  "{name}": {json.dumps(plug)}' for name, plug in plugs.items())
+        lines = ",\n".join(f'  "{name}": {strict_json.dumps(plug)}' for name, plug in plugs.items())
         kinds.append(f'"{kind}": {{\n{lines}\n}}')
     return "{\n" + ",\n".join(kinds) + "\n}\n"
 

@@ -79,7 +79,9 @@ def test_table1_keeps_its_claims_on_fading_rounds(tmp_path):
         catch_exceptions=False,
     )
     found = json.loads(result.stdout)
-    assert [claim["claim"] for claim in found["claims"] if claim["verdict"] == "refuted"] == []
+    in_the_means = verdicts(wfl_table1, wfl_table1.table(read_runs(experiments, tmp_path / "runs")))
+    assert all(in_the_means.values())  # two seeds decide few of them
+    assert {claim["verdict"] for claim in found["claims"]} <= {"holds", "undecided"}
     rows = {row["scheme"]: row for row in found["table"]}
     proposed = rows[_wfl.PROPOSED]
     assert proposed["latency_ms"] == pytest.approx(25.0, rel=1e-9)
