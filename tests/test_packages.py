@@ -19,7 +19,12 @@ from helpers.contracts import check_settings, check_signatures
 
 import wirelessfl
 from wirelessfl import plugins
-from wirelessfl.protocols import Algorithm, Allocator, ChannelModel
+from wirelessfl.protocols import (
+    Algorithm,
+    Allocator,
+    AllocatorWithMemory,
+    ChannelModel,
+)
 
 PACKAGES = ("wirelessfl", "channel_models", "optimizers", "training", "studies")
 HEAVY = ("torch", "torchvision", "sklearn", "cvxpy", "matplotlib", "click", "rich", "pydantic")
@@ -112,7 +117,7 @@ def test_a_plugin_is_a_frozen_dataclass_with_the_methods_of_its_kind(kind, name)
     cls = plugins.load(kind, name)
     assert plugins.name_of(cls) == name
     check_settings(cls)
-    check_signatures(cls, PROTOCOLS[kind])
+    check_signatures(cls, AllocatorWithMemory if getattr(cls, "memory", False) else PROTOCOLS[kind])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,7 @@ def test_a_plugin_from_outside_is_held_to_the_same(monkeypatch, kind, name):
     plugin_folder.use(monkeypatch)
     cls = plugins.load(kind, name)
     check_settings(cls)
-    check_signatures(cls, PROTOCOLS[kind])
+    check_signatures(cls, AllocatorWithMemory if getattr(cls, "memory", False) else PROTOCOLS[kind])
 
 
 def user_folder(tmp_path):

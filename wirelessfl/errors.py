@@ -110,5 +110,5 @@ def closest(name: Any, known: Iterable[str]) -> str:
     Returns:
         ` (did you mean ...?)`; empty where no name is similar.
     """
-    close = difflib.get_close_matches(str(name), list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

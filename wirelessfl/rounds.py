@@ -374,6 +374,7 @@ def record_trained(
     backlog = Backlog.none(experiment.scenario.clients)
     history = first_history(experiment)
     clock_s = 0.0
+    totals, checksum = RunTotals(), Checksum()
     scores: list[Row] = []
     for round_index, done in enumerate(trained.rounds):
         participates, planned, timing = simulate_round(
@@ -391,6 +392,8 @@ def record_trained(
         if history is not None:
             history = after_record(history, experiment.scenario, record)
         folder.append(record)
+        totals = totals.after(record.as_dict())
+        checksum = checksum.after(record.as_dict())
         if isinstance(done.accuracy, MeanScore):
             scores.append({"round": record.round, "accuracy": done.accuracy.clients.tolist()})
     rounds = len(trained.rounds)
@@ -399,7 +402,9 @@ def record_trained(
         if history is not None:
             arrays |= history.pack()
         folder.append_rows("accuracy", scores)
-        folder.save_checkpoint(Checkpoint(rounds, clock_s, arrays, identity, inputs or {}))
+        folder.save_checkpoint(
+            Checkpoint(rounds, clock_s, arrays, identity, inputs or {}, totals, checksum)
+        )
     if rounds < experiment.run.rounds:
         raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
     folder.write_summary(summarise(folder.each_record(SUMMARISED)))

@@ -1,5 +1,6 @@
 """TensorBoard: the numbers of each round as scalars, by round."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ class TensorBoard(Callback):
             rounds: Number of rounds that are recorded already.
         """
         purged = rounds + 1 if rounds else None
-        self._writer = self._make(str(self._folder), purge_step=purged)
+        # Without a suffix two files that are opened in one second have the same name.
+        self._writer = self._make(
+            str(self._folder), purge_step=purged, filename_suffix=f".{time.time_ns()}"
+        )
 
     def on_round(self, record: RoundRecord) -> None:
         """Write the scalars of a round.

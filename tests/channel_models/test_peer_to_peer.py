@@ -179,7 +179,9 @@ def test_nobody_to_talk_to_is_one_line():
         match=r"^channel\.radius_m: the distance between neighbours must be within 1 and 150",
     ):
         apart.mean_gain(Scenario(clients=9), Streams(0))
-    with pytest.raises(InputError, match=r"^channel\.min_peer_distance_m must be above 0, got 0$"):
+    with pytest.raises(
+        InputError, match=r"^channel\.min_peer_distance_m must be at least 0\.001, got 0$"
+    ):
         PeerToPeer(min_peer_distance_m=0.0)
 
 

@@ -46,6 +46,6 @@ def test_the_run_says_which_mean_it_shows(capsys, monkeypatch, tmp_path):
     shown = call(capsys, monkeypatch, *run, "clients").out
     assert "accuracy, mean over clients, last / best" in shown
     samples = ("--set", "training.score_mean=samples")
-    ended = call(capsys, monkeypatch, *run, "samples", *samples)
+    ended = call(capsys, monkeypatch, *run, "samples", *samples, "--verbose")
     assert "accuracy, mean over test samples, last / best" in ended.out
     assert "accuracy, mean over test samples" in ended.err

@@ -73,7 +73,7 @@ def test_a_study_is_its_module(folder):
 def test_listing_imports_no_plugin(folder):
     write(folder, "channels", "costly", "raise RuntimeError('imported')\n")
     assert "costly" in plugins.names("channels")
-    with pytest.raises(RuntimeError, match="imported"):
+    with pytest.raises(InputError, match=r"costly\.py cannot be loaded: RuntimeError: imported"):
         plugins.load("channels", "costly")
 
 

@@ -178,7 +178,7 @@ def test_position_depends_on_seed_round_and_client_alone(kind):
         ({"speed_m_s": 0.0}, "channel.speed_m_s must be above 0, got 0"),
         ({"speed_m_s": 3e8}, "channel.speed_m_s must be at most 1000, got 3e+08"),
         ({"heading_deg": float("nan")}, "channel.heading_deg must be finite, got nan"),
-        ({"round_interval_s": 0.0}, "channel.round_interval_s must be above 0, got 0"),
+        ({"round_interval_s": 0.0}, "channel.round_interval_s must be at least 1e-09, got 0"),
         ({"roam_min_m": 0.0}, "channel.roam_min_m must be above 0, got 0"),
         ({"roam_radius_m": 5.0}, "channel.roam_radius_m must be above 10, got 5"),
         ({"pause_s": -1.0}, "channel.pause_s must be at least 0, got -1"),

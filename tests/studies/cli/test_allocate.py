@@ -111,4 +111,4 @@ def test_a_certificate_says_what_it_is_against(wirelessfl):
         "certificate against the least weighted sum of ratios, which this method does not seek"
         in other
     )
-    assert "of the method's own objective per MHz" in other
+    assert "of the method's own objective per band" in other

@@ -34,7 +34,13 @@ def test_every_key_of_a_section_is_described(wirelessfl, name):
     tables = {section: {found["use"].partition(".")[2].partition("=")[0]: name}}
     resolved = to_tables(from_tables({} if section == name else tables))[section]
     keys = {field["name"] for field in found["fields"]}
-    assert set(resolved) - keys <= {"model", "method", "algorithm", "max_pruning_ratio"}
+    assert set(resolved) - keys <= {
+        "model",
+        "method",
+        "algorithm",
+        "max_pruning_ratio",
+        "weights",
+    }
 
 
 @pytest.mark.parametrize("name", ["digits-cnn", "digits", "wfl-table1", "allocation"])

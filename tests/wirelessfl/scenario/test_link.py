@@ -102,7 +102,7 @@ def test_power_classes_in_watt():
     [
         ("rate_model", "lte", "scenario.rate_model must be one of shannon, cqi, mcs; got 'lte'"),
         ("snr_gap_db", -1.0, "scenario.snr_gap_db must be at least 0, got -1"),
-        ("max_bps_hz", 0.0, "scenario.max_bps_hz must be above 0, got 0"),
+        ("max_bps_hz", 0.0, "scenario.max_bps_hz must be at least 0.001, got 0"),
         (
             "subcarrier_spacing_hz",
             120e3,
@@ -113,13 +113,17 @@ def test_power_classes_in_watt():
             "some",
             "scenario.packet_error must be one of none, outage, waterfall; got 'some'",
         ),
-        ("waterfall_threshold", 0.0, "scenario.waterfall_threshold must be above 0, got 0"),
+        ("waterfall_threshold", 0.0, "scenario.waterfall_threshold must be at least 1e-30, got 0"),
         (
             "max_transmissions",
             0,
             "scenario.max_transmissions must be a whole number of at least 1, got 0",
         ),
-        ("max_transmissions", 10**9, "scenario.max_transmissions must be at most 1000, got 1e+09"),
+        (
+            "max_transmissions",
+            10**9,
+            "scenario.max_transmissions must be at most 1000, got 1000000000",
+        ),
         ("packet_bits", 1e-3, "scenario.packet_bits must be at least 1, got 0.001"),
         ("power_class", "pc9", "scenario.power_class must be one of none, pc3, pc2; got 'pc9'"),
         (
