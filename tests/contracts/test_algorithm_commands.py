@@ -8,7 +8,6 @@ from helpers.cli import call
 
 from wirelessfl import plugins
 
-
 BUILT_IN = [
     name
     for name in plugins.names("algorithms")
