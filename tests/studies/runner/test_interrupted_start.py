@@ -34,6 +34,11 @@ def test_stopped_workers_say_nothing_at_any_moment(tmp_path, everyone):
     check(tmp_path, MOMENTS_S, everyone=everyone)
 
 
+def accept_interrupts():
+    """Undo what a shell does to its background jobs, and with it to the tests in them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def check(tmp_path, moments_s, *, everyone):
     file = tmp_path / "script.py"
     file.write_text(SCRIPT)
@@ -44,6 +49,7 @@ def check(tmp_path, moments_s, *, everyone):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=accept_interrupts,
         )
         assert process.stdout is not None
         process.stdout.readline()
