@@ -8,7 +8,7 @@ Example:
     83.3
 """
 
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
 
 from channel_models._propagation.path_loss import (
@@ -17,6 +17,7 @@ from channel_models._propagation.path_loss import (
     los_probability,
     path_loss_db,
 )
+from wirelessfl.lazy import names_in, on_first_use
 
 _HOMES = {
     "channel_models._csi": ("Csi",),
@@ -39,24 +40,17 @@ _HOMES = {
     "channel_models.tr38901_umi": ("Tr38901Umi",),
     "channel_models.trace": ("Trace",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "free_space_db",
     "log_distance_db",
     "los_probability",
     "path_loss_db",
-    *sorted(_HOME_OF),
+    *names_in(_HOMES),
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a class from its module on first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], Any] = on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -10,14 +10,14 @@ from studies.grid.figures import draw_sweep
 from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
 from studies.presets import scenario_tables
-from studies.report.results import Run
-from studies.runner.observed_run import run_in_folder, run_in_memory
+from studies.report.one_run.run import Run
+from studies.runner.observed_run import observed_run
 from studies.views.run.progress import ProgressLine, in_notebook
 from wirelessfl import plugins
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.border import gate
 from wirelessfl.config.objects import local_plugin, registered, tables_from_objects
-from wirelessfl.config.scenario_file import Tables, from_tables, to_tables
+from wirelessfl.config.scenario_file import Tables, from_tables, merge, to_tables
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import participants, plan
@@ -40,7 +40,7 @@ __all__ = [
 Source = Experiment | Scenario | str | Path | Mapping[str, Any]
 
 
-def read(scenario: Source) -> Experiment:
+def read(scenario: Source, changes: Mapping[str, Any] | None = None) -> Experiment:
     """Read an experiment.
 
     Args:
@@ -48,6 +48,7 @@ def read(scenario: Source) -> Experiment:
             the object that the section makes (`Scenario`, `RunSettings`, an instance of a plug-in).
             A plug-in may be named or given as a class. A `Scenario` alone has the other sections at
             their defaults.
+        changes: Sections of which the fields given replace those of `scenario`, as `--set` does.
 
     Returns:
         The experiment with every field resolved.
@@ -57,9 +58,11 @@ def read(scenario: Source) -> Experiment:
 
     Example:
         >>> import wirelessfl as wfl
-        >>> wfl.read("digits").scenario.clients
-        10
+        >>> wfl.read("digits", {"scenario": {"clients": 4}}).scenario.clients
+        4
     """
+    if changes is not None:
+        return from_tables(merge(tables_of(scenario), tables_from_objects(changes)))
     if isinstance(scenario, Experiment):
         return registered(scenario)
     return from_tables(tables_of(scenario))
@@ -135,16 +138,13 @@ def run(
     settings = settings if rounds is None else replace(settings, rounds=rounds)
     settings = settings if seed is None else replace(settings, seed=seed)
     wanted = replace(wanted, run=settings)
-    options: Any = {
-        "callbacks": called,
-        "stop": stop or (lambda record: False),
-        "data_root": None if data_root is None else Path(data_root),
-        "notify": notify,
-    }
-    return (
-        run_in_memory(wanted, **options)
-        if out is None
-        else run_in_folder(wanted, Path(out), **options)
+    return observed_run(
+        wanted,
+        None if out is None else Path(out),
+        callbacks=called,
+        stop=stop or (lambda record: False),
+        data_root=None if data_root is None else Path(data_root),
+        notify=notify,
     )
 
 

@@ -4,8 +4,10 @@ The public names below, for algorithms of your own, are imported when they are f
 `import training` loads no torch.
 """
 
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
+
+from wirelessfl.lazy import names_in, on_first_use
 
 _HOMES = {
     "training.data.card": ("Card",),
@@ -25,18 +27,11 @@ _HOMES = {
     "training.control_variates.local_descent": ("LocalDescent",),
     "training.control_variates.method": ("ControlVariateMethod", "UpdateRules"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+__all__ = names_in(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home on first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], Any] = on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

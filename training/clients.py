@@ -192,7 +192,7 @@ def check_client(client: int | None, clients: int, *, one_model: bool) -> int:
     """
     index = 0 if client is None and one_model else client
     if index is None or not 0 <= index < clients:
-        reason = "" if one_model else ", as every client has its own model"
+        reason = "" if one_model else " (--client), as every client has its own model"
         got = "none" if client is None else client
         raise InputError(f"client must be within 0 and {clients - 1}{reason}, got {got}")
     return index

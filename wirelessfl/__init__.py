@@ -4,10 +4,11 @@
 so that the import itself is fast and loads neither torch nor CVXPY.
 """
 
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
 
 from wirelessfl._shadowing import check_not_shadowed
+from wirelessfl.lazy import names_in, on_first_use
 
 __version__ = "0.2.0"
 
@@ -45,18 +46,11 @@ _HOMES = {
     ),
     "studies.trackers.tensorboard": ("TensorBoard",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", *names_in(_HOMES)]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home on first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], Any] = on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

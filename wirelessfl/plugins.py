@@ -164,21 +164,34 @@ def is_local(kind: str, name: str) -> bool:
 
 
 def description(kind: str, name: str) -> str:
-    """First paragraph of the docstring of a plug-in's file, read without importing it.
+    """First paragraph of the docstring of a plug-in's file, or else of its class.
+
+    A file is read without importing it.
 
     Args:
         kind: One of `KINDS`.
         name: Name of the plug-in.
 
     Returns:
-        The paragraph in one line.
+        The paragraph in one line; of a file that cannot be read, the reason.
     """
     files = {_name(file): file for file in _files(kind)}
-    if name in files:
-        doc = ast.get_docstring(ast.parse(files[name].read_text(encoding="utf-8"))) or ""
-    else:
-        doc = load(kind, name).__doc__ or ""
-    return " ".join(doc.split("\n\n")[0].split())
+    doc = _documented(files[name]) if name in files else load(kind, name).__doc__
+    return " ".join((doc or "").split("\n\n")[0].split())
+
+
+def _documented(file: Path) -> str | None:
+    """The docstring of a plug-in's file, or else of the class or function that it offers."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        return f"cannot be read: {type(error).__name__}: {error}"
+    offered = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and _fits(node.name, file.stem)
+    )
+    return next(filter(None, map(ast.get_docstring, (tree, *offered))), None)
 
 
 def name_of(plugin: type) -> str:
@@ -294,14 +307,15 @@ def _offered(kind: str, module: ModuleType) -> Any:
     if kind == "studies":
         return module
     stem = module.__name__.rpartition(".")[2]
-    wanted = stem.replace("_", "").lower()
     for attribute, value in vars(module).items():
-        if (
-            attribute.replace("_", "").lower() == wanted
-            and getattr(value, "__module__", None) == module.__name__
-        ):
+        if _fits(attribute, stem) and getattr(value, "__module__", None) == module.__name__:
             return value
     raise InputError(f"plug-in file {module.__file__} must define {stem.title().replace('_', '')}")
+
+
+def _fits(name: str, stem: str) -> bool:
+    """True for the name of what the file `stem`.py offers, case and underscores aside."""
+    return name.replace("_", "").lower() == stem.replace("_", "").lower()
 
 
 def _itself(plugin: Any) -> Any:
@@ -319,7 +333,7 @@ def _from_file(kind: str, file: Path) -> Any:
 def _from_entry_point(entry: Any) -> Any:
     try:
         plugin = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"plug-in {entry.name!r} of {entry.value} cannot be loaded: {type(error).__name__}: "
             f"{' '.join(str(error).split())}"
@@ -339,7 +353,7 @@ def _module_from_file(kind: str, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"plug-in file {file} cannot be loaded: {type(error).__name__}: "
             f"{' '.join(str(error).split())}"

@@ -16,8 +16,8 @@ from training.server.trainer import ServerTrainer
 from training.structure.form import Form
 from training.task import Task
 from wirelessfl.experiment import Experiment, RunSettings
+from wirelessfl.one_round import run_round
 from wirelessfl.protocols import Runtime
-from wirelessfl.rounds import run_round
 from wirelessfl.values import Backlog, Delivery, Scenario
 
 
@@ -81,10 +81,10 @@ def whole_rounds(trainer, state, clients, seed):
     clock_s = 0.0
     round = 0
     while True:
-        state, backlog, record = run_round(experiment, trainer, state, backlog, round, clock_s)
-        clock_s = record.clock_s
+        done = run_round(experiment, trainer, state, backlog, round, clock_s)
+        state, backlog, clock_s = done.state, done.backlog, done.record.clock_s
         round = round + 1
-        yield record.loss
+        yield done.record.loss
 
 
 def steps(trainer, state, clients):

@@ -30,7 +30,7 @@ EXAMPLES = """\b
 Examples:
   wirelessfl run                                   train on the embedded digits
   wirelessfl run wfl-fmnist --data-root DATA --rounds 20
-  wirelessfl export runs/mine -o model.safetensors  the trained model with its PyTorch names
+  wirelessfl export runs/mine --client 0 -o model.safetensors   the trained model
   wirelessfl simulate --rounds 500                 latency and deadline misses, without training
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl sweep --vary scenario.deadline_s=15ms:35ms:5 --seeds 3

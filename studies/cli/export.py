@@ -8,9 +8,9 @@ from studies.cli._scenario import data_root_option, echo, json_option, print_jso
 
 EXAMPLES = """\b
 Examples:
-  wirelessfl export runs/mine -o model.safetensors
-  wirelessfl export runs/mine --best -o best.safetensors
-  wirelessfl export runs/mine --client 3 -o client-3.safetensors --json
+  wirelessfl export runs/mine --client 3 -o client-3.safetensors
+  wirelessfl export runs/mine --client 3 --best -o best-3.safetensors --json
+  wirelessfl export runs/fedavg -o model.safetensors
 """
 
 
@@ -48,8 +48,8 @@ def export(
     Tensors have the names of the model in PyTorch. The metadata say what the model is, how its
     inputs are normalised, and the recorded accuracy.
     """
+    from studies.report.one_run.run import Run
     from studies.report.output import check_output
-    from studies.report.results import Run
     from studies.report.trained_model import SUFFIXES
 
     check_output("-o", output, SUFFIXES)

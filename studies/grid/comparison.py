@@ -9,8 +9,8 @@ import numpy as np
 from studies.grid.measures import SHOWN, measured
 from studies.report.curves import COLOURS, LINES
 from studies.report.one_run.frames import data_frame
+from studies.report.one_run.run import Run
 from studies.report.output import new_figure
-from studies.report.results import Run
 from studies.report.scores import score_label
 from wirelessfl.config.scenario_file import SECTIONS, SELECTORS, Tables, to_tables
 from wirelessfl.errors import InputError

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from studies.report.results import Run, Sample
+from studies.report.one_run.run import Run
+from studies.report.results import Sample
 from studies.report.summaries import best_accuracy, first_index, mean_of_last
 from studies.report.unserved import unserved
 from wirelessfl.experiment import Experiment

@@ -8,7 +8,8 @@ from typing import Any
 from studies.grid.measures import SHOWN, cell_text, measured
 from studies.grid.points import Point
 from studies.report.one_run.frames import data_frame
-from studies.report.results import Run, Sample
+from studies.report.one_run.run import Run
+from studies.report.results import Sample
 from studies.runner.single_run import folder_of, is_complete
 from wirelessfl.config.axis import Axis
 from wirelessfl.errors import check_choice

@@ -7,7 +7,7 @@ from typing import Any
 from studies.grid.measures import radio_measures
 from studies.grid.points import Point
 from studies.grid.result import SweepResult
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.views.simulation.simulation import simulate
 from wirelessfl.config.axis import Axis
 from wirelessfl.values import RoundRecord

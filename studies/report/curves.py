@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.report.isolated import points
-from studies.report.results import Run, Runs
+from studies.report.one_run.run import Run
+from studies.report.results import Runs
 from studies.report.scores import score_label
 from wirelessfl.config.scenario_file import to_tables
 

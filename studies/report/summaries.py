@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.results import Run, Sample, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, over_seeds
 
 # Evaluations in the reported mean: the paper does not say which round it reports
 # ([CA-HFP] erratum C18).

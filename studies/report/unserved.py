@@ -5,7 +5,8 @@ import textwrap
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.results import Experiments, Run, Runs, Sample, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Experiments, Runs, Sample, Table
 from wirelessfl.experiment import Experiment
 from wirelessfl.values import ON_TIME
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.runner.single_run import check_same_experiment, is_complete
 from wirelessfl.border import gate
 from wirelessfl.config.input_files import Contents
@@ -26,49 +26,20 @@ Stop = Callable[[RoundRecord], bool]
 Notify = Callable[[str], None]
 
 
-def run_in_memory(
+def observed_run(
     experiment: Experiment,
+    path: Path | None,
     *,
     callbacks: Sequence[Callback],
     stop: Stop,
     data_root: Path | None,
     notify: Notify,
 ) -> Run:
-    """Run an experiment without a folder.
+    """Run an experiment, or continue the run that is interrupted in a folder.
 
     Args:
         experiment: The experiment.
-        callbacks: Callbacks, called in order.
-        stop: Function of the record of a new round; true interrupts the run after that round.
-        data_root: Folder of the data sets.
-        notify: Receives messages for the user, one line each.
-
-    Returns:
-        The run.
-
-    Raises:
-        InputError: The experiment cannot be run.
-    """
-    memory = RunMemory()
-    with _trainer(experiment, data_root) as trainer:
-        _rounds(experiment, trainer, memory, {}, callbacks, stop, notify)
-    return Run.of_memory(memory, experiment)
-
-
-def run_in_folder(
-    experiment: Experiment,
-    path: Path,
-    *,
-    callbacks: Sequence[Callback],
-    stop: Stop,
-    data_root: Path | None,
-    notify: Notify,
-) -> Run:
-    """Run an experiment in a folder, or continue the run that is interrupted there.
-
-    Args:
-        experiment: The experiment.
-        path: The run folder; made when missing.
+        path: The run folder, made when missing; None: the run stays in memory.
         callbacks: Callbacks, called in order.
         stop: Function of the record of a new round; true interrupts the run after that round.
         data_root: Folder of the data sets.
@@ -80,6 +51,11 @@ def run_in_folder(
     Raises:
         InputError: The experiment cannot be run, or the folder holds another one.
     """
+    if path is None:
+        memory = RunMemory()
+        with _trainer(experiment, data_root) as trainer:
+            _rounds(experiment, trainer, memory, {}, callbacks, stop, notify)
+        return Run.of_memory(memory, experiment)
     check_folder("out", path)
     resumed = path.exists() and any(path.iterdir())
     inputs = input_contents(experiment, data_root)

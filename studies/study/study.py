@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from studies.report.results import Claim, Experiments, Run, Runs, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Experiments, Runs, Table
 from studies.runner.single_run import folder_of
 from studies.search.search import Search
 from wirelessfl.config.scenario_file import (

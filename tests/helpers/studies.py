@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.report.results import Claim, Experiments, Run, Sample, Table, Verdict
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Experiments, Sample, Table, Verdict
 from studies.runner.sweep import folder_of
 from studies.search.search import Search
 from studies.study.study import SCALES, Setting, read_runs, scales_of

@@ -7,8 +7,8 @@ from helpers.small_run import experiment
 
 from channel_models.rayleigh import Rayleigh
 from wirelessfl.no_training import NoTraining
+from wirelessfl.one_round import run_round, simulate_round
 from wirelessfl.planning import participants
-from wirelessfl.rounds import run_round, simulate_round
 from wirelessfl.values import Backlog, Demand, Scenario
 
 CLIENTS = 4
@@ -36,7 +36,8 @@ def few(monkeypatch):
 
 def test_who_sits_out_owes_what_it_owed(few):
     participates = participants(few, 0)
-    _, after, record = run_round(few, NoTraining(DEMAND), None, OWED, 0, 0.0)
+    done = run_round(few, NoTraining(DEMAND), None, OWED, 0, 0.0)
+    after, record = done.backlog, done.record
     assert record.earlier == record.delivered == [True, True]
     assert after.pending.tolist() == (~participates).tolist()
     for name in ("updates", "upload_bits"):

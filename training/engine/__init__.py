@@ -1,7 +1,9 @@
 """Local training as data (a program) and its interpreter (the engine)."""
 
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
+
+from wirelessfl.lazy import names_in, on_first_use
 
 _HOMES = {
     "training.engine.accounting": ("Accounting",),
@@ -24,15 +26,8 @@ _HOMES = {
         "TrainPruned",
     ),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+__all__ = names_in(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home on first use (PEP 562): torch takes a second."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], Any] = on_first_use(__name__, _HOMES)

@@ -61,13 +61,14 @@ def inside(kind: str, plugin: object) -> Iterator[None]:
         None.
 
     Raises:
-        PluginError: The plug-in raised anything but `InputError`; names exception, file and line.
+        PluginError: The plug-in raised anything but `InputError`, or ended the process; names
+            exception, file and line.
     """
     try:
         yield
     except (InputError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())
         reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise PluginError(f"{_title(kind, plugin)} failed: {reason}{_place(error)}") from error
@@ -141,6 +142,10 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
             found = allocator.solve(problem)
     title = _title("allocator", allocator)
     _check_type(title, "solve", found, Allocation)
+    if found.problem is not problem:
+        raise PluginError(
+            f"{title}: problem of the allocation must be the one to solve, got another"
+        )
     shape = problem.shape
     band = _within_one(title, "bandwidth_fraction", found.bandwidth_fraction, shape)
     ratio = _within_one(title, "pruning_ratio", found.pruning_ratio, shape)
@@ -153,7 +158,7 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
     if kept is not None:
         kept = _within_one(title, "exact_kept", kept, shape)
     if found.left_out is not None and (
-        not isinstance(found.left_out, np.ndarray)
+        type(found.left_out) is not np.ndarray
         or found.left_out.dtype != np.bool_
         or found.left_out.shape != shape
     ):
@@ -162,8 +167,9 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
         price = np.asarray(getattr(found, name))
         if price.dtype.kind not in "fiu" or price.shape != shape[:-1]:
             raise PluginError(_of_type(title, name, "float64", shape[:-1], getattr(found, name)))
-        if np.isnan(price).any():
-            raise PluginError(f"{title}: {name} must be a number, got nan")
+        if not (price >= 0).all():
+            bad = price[~(price >= 0)].flat[0]
+            raise PluginError(f"{title}: {name} must be at least 0, got {in_full(bad)}")
     same = band is found.bandwidth_fraction and ratio is found.pruning_ratio
     if same and kept is found.exact_kept:
         return found
@@ -338,7 +344,7 @@ def _checked_demand(title: str, demand: Any, clients: int) -> Demand:
 
 def _check_array(title: str, name: str, value: Any, shape: tuple[int, ...]) -> None:
     """Refuse all but a finite float64 array at least 0 of the given shape."""
-    if not isinstance(value, np.ndarray) or value.dtype != np.float64 or value.shape != shape:
+    if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
         raise PluginError(_of_type(title, name, "float64", shape, value))
     least, most = value.min(), value.max()  # both NaN where one value is
     if not (least >= 0 and most < np.inf):
@@ -348,7 +354,7 @@ def _check_array(title: str, name: str, value: Any, shape: tuple[int, ...]) -> N
 
 def _within_one(title: str, name: str, value: Any, shape: tuple[int, ...]) -> Array:
     """A float64 array in [0, 1], in which rounding is clipped; the array itself where none is."""
-    if not isinstance(value, np.ndarray) or value.dtype != np.float64 or value.shape != shape:
+    if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
         raise PluginError(_of_type(title, name, "float64", shape, value))
     least, most = value.min(), value.max()
     if least >= 0.0 and most <= 1.0:
@@ -378,8 +384,10 @@ def _of_type(title: str, name: str, dtype: str, shape: tuple[int, ...], value: A
 
 
 def _kind_of(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray:
         return f"{value.dtype} of shape {value.shape}"
+    if isinstance(value, np.ndarray):
+        return f"{type(value).__name__} of shape {value.shape}"
     return f"{type(value).__name__} {value!r}"
 
 
@@ -391,7 +399,7 @@ def _title(kind: str, plugin: object) -> str:
     return f"{_KEYS[kind]}: {kind} {name!r}"
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """File and line of an exception: those of the innermost call outside of packages."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = [frame for frame in frames if not frame.filename.startswith((_PACKAGES, "<"))]

@@ -65,8 +65,8 @@ class Spread:
             The range or distribution.
 
         Raises:
-            InputError: The text has another form, a number or unit is invalid, or the ends of a
-                logarithm are not above 0.
+            InputError: The text has another form, a number or unit is invalid, the ends of a
+                logarithm are not above 0, or those of a distribution are in the wrong order.
         """
         call = _CALL.fullmatch(text.strip())
         if call is not None:
@@ -80,6 +80,8 @@ class Spread:
         ends = tuple(_number(field, item, text) for item in items)
         if kind.startswith("log"):
             check_number(f"{field}: ends of a logarithm", ends, above=0)
+        if kind.endswith("uniform") and ends[0] > ends[1]:
+            raise InputError(f"{field} must have the lower end first, got {text!r}")
         return cls(kind, ends)
 
     @property

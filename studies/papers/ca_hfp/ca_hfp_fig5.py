@@ -5,7 +5,8 @@ from typing import Any
 from studies.papers.ca_hfp._ca_hfp import CA_HFP, FEDAVG, FIGURES, PRUNING, planned, scheme
 from studies.report.claims import Check, decreasing
 from studies.report.curves import COLOURS, LINES, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 

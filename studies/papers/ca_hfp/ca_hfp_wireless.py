@@ -10,7 +10,8 @@ from typing import Any
 from studies.papers.ca_hfp._ca_hfp import FIGURES, THREE_SEEDS, costs, planned
 from studies.report.claims import Check, above, averaged, compare, within
 from studies.report.curves import draw_over_time, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.config.scenario_file import Tables, merge
 from wirelessfl.experiment import Experiment

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from studies.report.curves import COLOURS, LINES
 from studies.report.isolated import points
-from studies.report.results import Run, Runs, Sample, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Runs, Sample, Table, over_seeds
 from studies.report.summaries import first_index
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment

@@ -13,7 +13,7 @@ from studies.papers.mce_pl._mce_pl import (
     heterogeneous,
     planned,
 )
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from wirelessfl.config.scenario_file import Tables, from_tables, merge, to_tables
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import plan

@@ -19,7 +19,8 @@ import numpy as np
 from studies.papers.mce_pl._mce_pl import LAST_EVALUATIONS, planned
 from studies.report.claims import Check, averaged, compare
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns, evaluations
 from wirelessfl.experiment import Experiment
 

@@ -23,7 +23,8 @@ from studies.papers.mce_pl._mce_pl import (
 )
 from studies.report.claims import above, highest, lowest
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, over_seeds
 from studies.report.summaries import accuracy_columns, evaluations
 from wirelessfl.experiment import Experiment
 

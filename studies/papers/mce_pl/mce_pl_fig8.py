@@ -31,7 +31,8 @@ from studies.papers.mce_pl._mce_pl import (
 )
 from studies.papers.mce_pl.mce_pl_table2 import FILTERED, with_fil
 from studies.report.claims import Check, above, compare
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict
 from studies.report.summaries import accuracy_columns
 from wirelessfl.experiment import Experiment
 

@@ -52,7 +52,8 @@ from studies.papers.mce_pl._mce_pl_radio import (
 )
 from studies.report.claims import Check, above, difference_within, increasing, within
 from studies.report.curves import COLOURS, LINES, draw_over_time, legend_below, panels
-from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns, common_accuracy, until_accuracy
 from wirelessfl.experiment import Experiment
 from wirelessfl.values import ON_TIME

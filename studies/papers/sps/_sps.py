@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.report.results import Run, Sample, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, Table, over_seeds
 from studies.report.summaries import first_index
 from studies.runner.budget import within_steps
 from studies.search.ranges import LogUniform, Range

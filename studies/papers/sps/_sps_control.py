@@ -8,7 +8,8 @@ from typing import Any
 from studies.papers.sps._sps import ASP, AT, SPARSE_PROXSKIP, fixed
 from studies.report.curves import COLOURS, LINES, Array
 from studies.report.isolated import points
-from studies.report.results import Run, Runs
+from studies.report.one_run.run import Run
+from studies.report.results import Runs
 from wirelessfl.experiment import Experiment
 
 ASP_MODIFIED = f"{ASP}-modified"

@@ -26,7 +26,8 @@ from studies.papers.sps._sps import (
 from studies.report.claims import compare
 from studies.report.curves import COLOURS, LINES, SeedCurve
 from studies.report.isolated import points
-from studies.report.results import Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Runs, Sample, Table, Verdict, over_seeds
 from studies.search.ranges import LogUniform
 from studies.search.search import Search
 from wirelessfl.config.scenario_file import Tables, from_tables, merge

@@ -18,7 +18,8 @@ from studies.papers.sps.sps_table2 import experiments, searches
 from studies.report.claims import Check, highest, lowest
 from studies.report.curves import COLOURS, LINES, Array, SeedCurve, panels
 from studies.report.isolated import points
-from studies.report.results import Claim, Run, Runs, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, over_seeds
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "searches", "table"]
 

@@ -24,7 +24,8 @@ from studies.papers.sps._sps_writers import (
 )
 from studies.report.claims import Check
 from studies.report.curves import legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table
 from studies.report.summaries import common_accuracy
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment

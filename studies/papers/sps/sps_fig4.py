@@ -26,7 +26,8 @@ from studies.papers.sps._sps import (
 from studies.papers.sps._sps_writers import BASELINES, METHODS, draw_over_upload, lead
 from studies.report.claims import TEN_CLASSES, Check, beyond_chance
 from studies.report.curves import COLOURS, LINES, draw_curves, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import accuracy_columns
 from studies.search.ranges import Choice, LogUniform, Range
 from studies.search.search import Search

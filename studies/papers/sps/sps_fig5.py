@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from studies.papers.sps._sps import CLIENTS, SCALES, fixed
 from studies.report.claims import within
 from studies.report.curves import COLOURS
-from studies.report.results import Claim, Run, Runs, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, over_seeds
 from wirelessfl.experiment import Experiment
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "table"]

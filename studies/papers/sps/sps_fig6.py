@@ -15,7 +15,8 @@ from studies.papers.sps._sps_writers import RATES, data_of, final_columns, searc
 from studies.papers.sps._sps_writers import experiments as one_per_seed
 from studies.report.claims import Check, above
 from studies.report.curves import COLOURS, LINES, draw_curves, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
 from studies.report.summaries import best_accuracy
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment

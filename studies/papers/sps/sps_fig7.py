@@ -12,7 +12,8 @@ from studies.papers.sps._sps import ASP, CLIENTS, SCALES
 from studies.papers.sps._sps_control import KEEPING, MODIFIED, control, draw, experiments
 from studies.report.claims import Check
 from studies.report.curves import panels
-from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
 
 __all__ = ["CLAIMS", "SCALES", "experiments", "figure", "table"]
 

@@ -33,7 +33,8 @@ from studies.papers.sps._sps import (
 )
 from studies.report.claims import Check
 from studies.report.curves import COLOURS
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 

@@ -34,7 +34,8 @@ from studies.papers.sps._sps_writers import (
 )
 from studies.report.claims import Check
 from studies.report.curves import COLOURS
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict
 from studies.search.search import Search
 from wirelessfl.experiment import Experiment
 

@@ -23,7 +23,8 @@ from studies.papers.sps._sps import SPARSE_PROXSKIP
 from studies.papers.sps._sps_writers import RATES, TASK, data_of
 from studies.report.claims import Check, above, within
 from studies.report.curves import COLOURS, draw_over_time, legend_below, panels
-from studies.report.results import Cell, Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Cell, Claim, Runs, Sample, Table, Verdict, over_seeds
 from studies.report.summaries import common_accuracy, until_accuracy
 from wirelessfl.cell import closed_form as formula
 from wirelessfl.config.scenario_file import Tables, from_tables, merge

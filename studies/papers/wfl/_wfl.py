@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from studies.report.results import Run, Sample, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 

@@ -9,7 +9,8 @@ import numpy as np
 from studies.papers.wfl._wfl import SCENARIO_S, mean_ratio
 from studies.report.claims import above, within
 from studies.report.curves import COLOURS, draw_over_time, legend_below, panels
-from studies.report.results import Claim, Run, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
 from wirelessfl.config.scenario_file import Tables, from_tables, merge, read_tables
 from wirelessfl.experiment import Experiment
 

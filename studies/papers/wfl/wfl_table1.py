@@ -16,7 +16,8 @@ from studies.papers.wfl._wfl import (
 )
 from studies.report.claims import above, within
 from studies.report.curves import COLOURS, panels
-from studies.report.results import Claim, Run, Runs, Table, Verdict, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Table, Verdict, over_seeds
 from wirelessfl.config.scenario_file import Tables
 from wirelessfl.experiment import Experiment
 

@@ -14,9 +14,9 @@ from wirelessfl.border import gate
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
+from wirelessfl.one_round import first_history, run_round, simulate_round
 from wirelessfl.planning import check_before_start
 from wirelessfl.records.correlated_mean import effective_rounds, standard_error
-from wirelessfl.rounds import after_record, first_history, run_round, simulate_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
 Array = NDArray[np.float64]
@@ -110,9 +110,8 @@ def simulate(
     for round in range(experiment.run.rounds):
         if round + 1 == seen:
             kept = RoundSeen(seen, backlog, _timing(experiment, trainer, backlog, round, history))
-        _, backlog, record = run_round(experiment, trainer, None, backlog, round, clock_s, history)
-        if history is not None:
-            history = after_record(history, experiment.scenario, record)
+        done = run_round(experiment, trainer, None, backlog, round, clock_s, history)
+        backlog, history, record = done.backlog, done.history, done.record
         clock_s = record.clock_s
         for name, row in rows.items():
             row.append(np.asarray(getattr(record, name), dtype=np.float64))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from helpers.cli import call
 from safetensors import safe_open
 
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.runner.single_run import run_to_end
 from training.models.digits_cnn import DigitsCnn
 from wirelessfl.config.scenario_file import experiment_hash, from_tables, to_toml

@@ -10,7 +10,7 @@ from helpers.cli import call
 from helpers.idx import write_mnist_like
 from helpers.studies import synthetic_run
 
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.runner.single_run import folder_of, run_to_end
 from wirelessfl.config.scenario_file import (
     experiment_hash,

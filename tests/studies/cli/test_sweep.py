@@ -9,7 +9,7 @@ from helpers.cli import call
 import wirelessfl as wfl
 from studies.grid.points import grid
 from studies.presets import scenario_tables
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from wirelessfl.config.axis import Axis
 
 RADIO = ("--set", "run.train=false", "--rounds", "3", "--seeds", "2", "--jobs", "1")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.studies import synthetic_record
 
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from wirelessfl.errors import InputError
 from wirelessfl.records.run_folder import RunFolder
 

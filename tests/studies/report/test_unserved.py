@@ -6,7 +6,8 @@ import pytest
 from helpers.studies import synthetic_record
 
 from studies.grid.measures import measured
-from studies.report.results import Run, Sample, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, Table
 from studies.report.unserved import COLUMNS, unserved, unserved_note, with_unserved
 from studies.runner.single_run import run_to_end
 from wirelessfl.config.scenario_file import from_tables, to_toml

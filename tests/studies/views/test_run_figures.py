@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from studies.report import curves
 from studies.report.isolated import isolated
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.runner.sweep import folder_of
 from studies.views.run import figures as run_figures
 from studies.views.run.tables import print_run

@@ -46,6 +46,13 @@ ALLOCATIONS = {
     "given['bandwidth_fraction'] = np.float32([0.5, 0.5])": "got float32 of shape (2,)",
     "given['left_out'] = 'none'": "left_out must be a bool array",
     "given['bandwidth_price'] = 'dear'": "bandwidth_price must be",
+    "given['bandwidth_price'] = np.array(-5.0)": "bandwidth_price must be at least 0, got -5",
+    "given['deadline_price'] = np.array(np.nan)": "deadline_price must be at least 0, got nan",
+    "given['bandwidth_fraction'] = np.ma.masked_array(np.full(n, 0.5))": "got MaskedArray of shape",
+    "from dataclasses import replace; given['problem'] = replace(problem, deadline_s=1.0)": (
+        "problem of the allocation must be the one to solve"
+    ),
+    "raise SystemExit(0)": "failed: SystemExit: 0 (",
     "return None": "solve must return a value of Allocation, got NoneType None",
     "return Allocation()": "failed: TypeError:",
     "1 / 0": "failed: ZeroDivisionError: division by zero (",

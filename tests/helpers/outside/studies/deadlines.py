@@ -4,7 +4,8 @@ from typing import Any
 
 from studies.report.claims import decreasing
 from studies.report.curves import draw_curves, legend_below, panels
-from studies.report.results import Claim, Experiments, Run, Runs, Table, over_seeds
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Experiments, Runs, Table, over_seeds
 from wirelessfl.config.scenario_file import from_tables
 
 LABELS = {"20 ms": 0.02, "25 ms": 0.025}

@@ -14,7 +14,7 @@ from studies.papers.mce_pl import mce_pl_fig8 as fig8
 from studies.papers.mce_pl import mce_pl_table2 as table2
 from studies.papers.mce_pl import mce_pl_table3 as table3
 from studies.papers.mce_pl import mce_pl_wireless as wireless
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.runner.single_run import folder_of
 from wirelessfl.cell.closed_form import fixed_s
 from wirelessfl.config.scenario_file import experiment_hash, to_tables

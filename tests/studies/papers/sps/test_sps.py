@@ -12,7 +12,8 @@ from studies.papers.sps import sps_fig7 as fig7
 from studies.papers.sps import sps_fig8 as fig8
 from studies.papers.sps import sps_table1 as table1
 from studies.papers.sps import sps_table2 as table2
-from studies.report.results import Run, Sample, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, Table
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.planning import plan
 

@@ -15,7 +15,8 @@ from studies.papers.sps import sps_fig6 as fig6
 from studies.papers.sps import sps_table3 as table3
 from studies.papers.sps import sps_table4 as table4
 from studies.papers.sps import sps_wireless as wireless
-from studies.report.results import Run, Sample, Table
+from studies.report.one_run.run import Run
+from studies.report.results import Sample, Table
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.planning import plan
 

@@ -11,7 +11,7 @@ from helpers.studies import synthetic_record, synthetic_run, synthetic_runs
 from studies.cli.study import study
 from studies.papers.wfl import _wfl, wfl_fig2, wfl_fig4, wfl_fig5, wfl_table1
 from studies.report.curves import SeedCurve
-from studies.report.results import Run
+from studies.report.one_run.run import Run
 from studies.study.study import Setting, read_runs
 from studies.study.write import write_results
 from wirelessfl import plugins
