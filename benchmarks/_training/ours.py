@@ -16,8 +16,8 @@ from training.server.trainer import ServerTrainer
 from training.structure.form import Form
 from training.task import Task
 from wirelessfl.experiment import Experiment, RunSettings
-from wirelessfl.one_round import run_round
 from wirelessfl.protocols import Runtime
+from wirelessfl.rounds.one_round import run_round
 from wirelessfl.values import Backlog, Delivery, Scenario
 
 

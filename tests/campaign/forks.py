@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import studies.cli
 import studies.views.run.figures
@@ -135,6 +136,6 @@ class Fork:
             os._exit(status)
 
 
-def run(*arguments: object, folder: Path, limit_s: float = 120.0, **options: object) -> Outcome:
+def run(*arguments: object, folder: Path, limit_s: float = 120.0, **options: Any) -> Outcome:
     """Run a command to its end."""
-    return Fork(arguments, folder, **options).start().wait(limit_s)  # type: ignore[arg-type]
+    return Fork(arguments, folder, **options).start().wait(limit_s)

@@ -38,7 +38,7 @@ def read_npz(path: Path, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
         # Opened here: np.load does not close a file that it cannot read.
         with path.open("rb") as source, np.load(source, allow_pickle=False) as stored:
             return {name: stored[name] for name in sizes}
-    except (OSError, ValueError):
+    except (MemoryError, OSError, ValueError):
         raise
     except Exception as error:  # zipfile, zlib, tokenize and numpy raise a dozen kinds for damage
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error

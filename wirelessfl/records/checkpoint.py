@@ -85,6 +85,8 @@ class Checkpoint:
         """
         try:
             return cls._of(_arrays_in(file.read_bytes()))
+        except MemoryError:  # says nothing of the file
+            raise
         except Exception as error:  # zipfile, zlib, tokenize and numpy raise a dozen kinds
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DamagedCheckpointError(reason) from error

@@ -14,9 +14,9 @@ from wirelessfl.border import gate
 from wirelessfl.errors import check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.no_training import NoTraining
-from wirelessfl.one_round import first_history, run_round, simulate_round
 from wirelessfl.planning import check_before_start
 from wirelessfl.records.correlated_mean import effective_rounds, standard_error
+from wirelessfl.rounds.one_round import first_history, run_round, simulate_round
 from wirelessfl.values import Backlog, RoundRecord, RoundTiming
 
 Array = NDArray[np.float64]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from wirelessfl.cell import cell
 from wirelessfl.cell import closed_form as formula
-from wirelessfl.one_round import delivery
 from wirelessfl.rng import Streams
+from wirelessfl.rounds.one_round import delivery
 from wirelessfl.values import ON_TIME, Backlog
 
 LATE = {"deadline_policy": "late-next-round", "deadline_s": 1.0}

@@ -7,8 +7,8 @@ from helpers.small_run import experiment
 
 from channel_models.rayleigh import Rayleigh
 from wirelessfl.no_training import NoTraining
-from wirelessfl.one_round import run_round, simulate_round
 from wirelessfl.planning import participants
+from wirelessfl.rounds.one_round import run_round, simulate_round
 from wirelessfl.values import Backlog, Demand, Scenario
 
 CLIENTS = 4

@@ -14,13 +14,13 @@ from wirelessfl.config.input_files import Contents, check_same_files
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.no_training import NoTraining
-from wirelessfl.one_round import RoundDone, first_history
 from wirelessfl.protocols import Algorithm, Trainer
 from wirelessfl.records.checkpoint import BEST, BEST_CLIENTS, Checkpoint
 from wirelessfl.records.record_lines import Checksum
 from wirelessfl.records.run_store import Row, RunStore
 from wirelessfl.records.stopping import evaluation_due
 from wirelessfl.records.summary import SUMMARISED, RunTotals
+from wirelessfl.rounds.one_round import RoundDone, first_history
 from wirelessfl.values import (
     Backlog,
 )

@@ -12,7 +12,14 @@ from wirelessfl.config.input_files import Contents
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.no_training import NoTraining
-from wirelessfl.one_round import (
+from wirelessfl.protocols import Trainer
+from wirelessfl.records.checkpoint import Checkpoint
+from wirelessfl.records.record_lines import Checksum
+from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.records.run_store import Row, RunStore
+from wirelessfl.records.stopping import RunProgress
+from wirelessfl.records.summary import RunTotals
+from wirelessfl.rounds.one_round import (
     after_record,
     check_finishes,
     delivery,
@@ -21,14 +28,7 @@ from wirelessfl.one_round import (
     run_round,
     simulate_round,
 )
-from wirelessfl.protocols import Trainer
-from wirelessfl.records.checkpoint import Checkpoint
-from wirelessfl.records.record_lines import Checksum
-from wirelessfl.records.run_folder import RunFolder
-from wirelessfl.records.run_store import Row, RunStore
-from wirelessfl.records.stopping import RunProgress
-from wirelessfl.records.summary import RunTotals
-from wirelessfl.run_state import Keeper, checkpoint_of, restored
+from wirelessfl.rounds.run_state import Keeper, checkpoint_of, restored
 from wirelessfl.values import (
     Backlog,
     MeanScore,

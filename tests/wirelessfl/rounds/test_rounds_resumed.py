@@ -11,9 +11,11 @@ import pytest
 from helpers import plugin_folder
 from helpers.small_run import contents, experiment, run
 
-from wirelessfl import plugins, rounds
+from wirelessfl import plugins
 from wirelessfl.errors import InputError
+from wirelessfl.protocols import Runtime
 from wirelessfl.records.run_folder import RunFolder
+from wirelessfl.rounds import one_round
 
 
 class Killed(BaseException):
@@ -86,7 +88,7 @@ STAGES = {
     "a file is flushed": (os, "fsync"),
     "a file is renamed": (os, "replace"),
     "a checkpoint is packed": (np, "savez"),
-    "a record is made": (rounds, "_record"),
+    "a record is made": (one_round, "record_of"),
     "an old checkpoint is removed": (Path, "unlink"),
 }
 
@@ -218,6 +220,41 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_the_one_before_it_used(fold
     assert len(trainer.seen) == 4
     assert lines[0].startswith("the checkpoint of round 7 does not fit its experiment: ")
     assert contents(folder) == whole
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no such array"), "no checkpoint that fits its experiment"),
+        (MemoryError("none left"), "none left"),
+    ],
+)
+def test_a_state_that_cannot_be_unpacked_leaves_the_records(folder, monkeypatch, error, words):
+    run(experiment(rounds=7), folder)
+    before = folder.rounds_file.read_bytes()
+
+    def fails(trainer, arrays):
+        raise error
+
+    kind = type(experiment().algorithm.trainer(clients=2, seed=0, runtime=Runtime()))
+    monkeypatch.setattr(kind, "unpack", fails)
+    lines = []
+    with pytest.raises((InputError, MemoryError), match=words):
+        run(experiment(), folder, notify=lines.append)
+    assert folder.rounds_file.read_bytes() == before
+
+
+def test_a_checkpoint_that_does_not_fit_the_memory_is_not_damaged(folder, monkeypatch):
+    run(experiment(rounds=7), folder)
+    before = {file: file.read_bytes() for file in folder.path.iterdir() if file.is_file()}
+
+    def fails(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", fails)
+    with pytest.raises(MemoryError):
+        run(experiment(), folder)
+    assert {file: file.read_bytes() for file in before} == before
 
 
 @pytest.mark.parametrize("line", [0, 4, 6])
