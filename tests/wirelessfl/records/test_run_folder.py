@@ -40,7 +40,7 @@ def names(path):
 
 
 def test_a_new_folder_holds_the_experiment_and_no_round(folder):
-    assert names(folder.path) == ["experiment.toml", "plots", "rounds.jsonl"]
+    assert names(folder.path) == ["experiment.toml", "rounds.jsonl"]
     assert folder.experiment_file.read_text() == "a = 1\n"
     assert folder.records() == []
     assert RunFolder.open(folder.path) == folder
