@@ -128,7 +128,7 @@ def test_a_batch_writes_checkpoints_and_goes_on_from_them(trained, tmp_path, mon
             raise KeyboardInterrupt
         return False
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(InputError, match="2 of 2 runs failed: KeyboardInterrupt"):
         sweep_here(experiments, tmp_path / "parts", stops=(dies,))
     sweep_here(experiments, tmp_path / "parts")
     assert [[run.done for run in runs] for runs in trained] == [[0, 0], [0, 0], [3, 3], [5, 5]]
