@@ -318,14 +318,16 @@ def to_toml(
 
     Args:
         experiment: The experiment.
-        folder: Folder of the file, to which paths are relative; None: paths stay.
+        folder: Folder of the file, to which paths are relative; None: paths are absolute.
         inputs: Content of the files that the run reads, by name.
 
     Returns:
         TOML text.
     """
     tables = to_tables(experiment)
-    if folder is not None:
+    if folder is None:
+        tables = _with_paths(tables, os.path.abspath)
+    else:
         base = os.path.realpath(folder)
         tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), base))
     if inputs:
