@@ -26,8 +26,10 @@ DATA = made_up_data(clients=5)
 WORKS = [work(ALGORITHM_1, client=client, ratio=client / 5) for client in range(5)]
 EVALUATIONS = [EvaluationWork(client=client, vector=start_vector()[0]) for client in range(5)]
 
+SLOW = pytest.mark.slow
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+
+@pytest.mark.parametrize("count", [pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
 def test_workers_equal_the_loop_bit_for_bit(count):
     loop = LoopExecutor(SPEC, DATA)
     with closing(WorkersExecutor(SPEC, DATA, count)) as workers:
@@ -139,6 +141,7 @@ input()
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent_and_need_no_main_guard():
     command = [sys.executable, "-c", PARENT]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)}
