@@ -28,7 +28,6 @@ from training.engine.program import (
 from training.engine.sgd import LocalRun, accumulate, descend, prune
 from training.engine.straight_through import train_mask, train_pruned
 from training.engine.update import KeptState
-from training.state import read_only
 from training.structure.layout import Layout
 from training.torch_settings import deterministic, keep_freed_memory, one_thread, tf32
 from wirelessfl.errors import InputError
@@ -269,7 +268,8 @@ class Engine:
         if run.mask is None:
             size = layout.upload_size
             if size not in self._full_masks:
-                self._full_masks[size] = read_only(np.ones(size, dtype=np.bool_))
+                self._full_masks[size] = np.ones(size, dtype=np.bool_)
+                self._full_masks[size].flags.writeable = False
             return [self._full_masks[size]] * len(run.works)
         kept = torch.ones_like(run.network.vector, dtype=torch.bool)
         kept[..., layout.part("all")] = run.mask.bool()
