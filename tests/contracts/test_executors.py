@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from helpers.sub_models import compact
 from torch import nn
 
 from training.data.federated import FederatedData
@@ -104,13 +105,16 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
         return {}
 
     return [
-        LocalWork(
-            client=k,
-            vector=start,
-            program=(TRAIN,),
-            pruning_ratio=0.0,
-            streams=Streams(3, 0),
-            **extras(),
+        compact(
+            structure,
+            LocalWork(
+                client=k,
+                vector=start,
+                program=(TRAIN,),
+                pruning_ratio=0.0,
+                streams=Streams(3, 0),
+                **extras(),
+            ),
         )
         for k in range(CLIENTS)
     ]

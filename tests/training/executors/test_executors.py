@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, train, work
+from helpers.sub_models import compact
 
 from training.engine.program import Accumulate, EvaluationWork, Train, TrainMask, TrainPruned
 from training.executors import LEAST_WORKERS_FLOPS, check_device, make_executor
@@ -67,11 +68,12 @@ def _every_phase():
     )
     sums = Accumulate(epochs=1, stream="a")
     keep = {"keep": (0.5,) * 4, "learning_rate": 0.1, "steps": 2, "stream": "m"}
-    sub = SubModel.first(Structure.of(*SPEC.build_model()).uniform(0.5))
+    structure = Structure.of(*SPEC.build_model())
+    sub = SubModel.first(structure.uniform(0.5))
     return [
         replace(work((epochs, sums)), correction=correction),
         replace(work((epochs, sums), client=1), mask=mask),
-        replace(work((epochs, sums), client=2), sub=sub),
+        compact(structure, replace(work((epochs, sums), client=2), sub=sub)),
         replace(
             work((), client=3),
             program=(TrainMask(**keep),),
