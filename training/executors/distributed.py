@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from training.engine.program import EvaluationWork, LocalResult, LocalWork
 from training.executors.executor import Executor
@@ -97,11 +99,11 @@ def _join() -> None:
     """
     if not dist.is_initialized():
         with _other_processes():
-            store, rank, count = next(iter(dist.rendezvous("env://")))
+            store, rank, count = next(iter(rendezvous("env://")))
             attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
             dist.init_process_group(
                 "gloo",
-                store=dist.PrefixStore(f"attempt-{attempt}", store),
+                store=PrefixStore(f"attempt-{attempt}", store),
                 rank=rank,
                 world_size=count,
             )
