@@ -1,6 +1,6 @@
 """Parts of the page as HTML: outcome, prices, infeasible clients, and the table of clients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from math import isfinite
 
@@ -14,6 +14,8 @@ from studies.views.allocation.schemes import Scheme
 from studies.views.allocation.tables import client_table, repairs_text
 from studies.views.simulation.timeline import INTERRUPTED, PHASES, WAIT
 from wirelessfl.values import ON_TIME
+
+SHORTEST = 1e-6  # bar that is visible, in deadlines
 
 
 def outcome(answer: Answer) -> str:
@@ -65,6 +67,8 @@ def _prices_of(scheme: Scheme) -> list[str]:
     per_mhz = 1e6 * float(allocation.bandwidth_price) / hertz
     per_ms = 1e-3 * float(allocation.deadline_price)
     worth = scheme.sensitivities
+    if worth is None and not per_mhz and not per_ms:
+        return ["no prices: the method has no objective of its own"]
     if worth is None:
         return [
             f"one more MHz: {per_mhz:.4g}, one more ms of deadline: {per_ms:.4g} of the method's "
@@ -87,18 +91,26 @@ def _prices_of(scheme: Scheme) -> list[str]:
     return found
 
 
-def infeasible(answer: Answer) -> str:
-    """Reasons of clients that are not served, and the least repairs; empty where all are."""
-    parts = []
-    for name, scheme in answer.schemes.items():
-        lines = []
-        if reason := scheme.planned.allocation.reason:
-            lines.append(str(reason))
-        if scheme.repair is not None:
-            lines.append(repairs_text(scheme, scheme.repair))
-        label = f"<b>{escape(name)}</b>: " if len(answer.schemes) > 1 else ""
-        parts += [f"<p>{label}{escape(line)}</p>" for line in lines]
-    return "".join(dict.fromkeys(parts))
+def reasons(answer: Answer) -> str:
+    """Reasons of clients that are not served in time; empty where all are."""
+    return _lines(answer, lambda scheme: str(scheme.planned.allocation.reason or ""))
+
+
+def repairs(answer: Answer) -> str:
+    """The smallest conflict of clients and its least repairs; empty where there is none."""
+    return _lines(
+        answer,
+        lambda scheme: "" if scheme.repair is None else repairs_text(scheme, scheme.repair),
+    )
+
+
+def _lines(answer: Answer, said: Callable[[Scheme], str]) -> str:
+    """A paragraph for each method with anything to say; one where all say the same."""
+    lines = {name: line for name, scheme in answer.schemes.items() if (line := said(scheme))}
+    alike = len(lines) == len(answer.schemes) and len(set(lines.values())) == 1
+    if alike:
+        return f"<p>{escape(next(iter(lines.values())))}</p>"
+    return "".join(f"<p><b>{escape(name)}</b>: {escape(line)}</p>" for name, line in lines.items())
 
 
 def clients(answer: Answer) -> str:
@@ -170,7 +182,13 @@ def front_note(found: Front) -> str:
 
 def phase_legend(answer: Answer) -> str:
     """The colours of the phases that occur in the round."""
-    here = {bar.phase for cell in answer.cells.values() for bar in cell.timeline.bars}
+    shortest_s = SHORTEST * answer.deadline_s
+    here = {
+        bar.phase
+        for cell in answer.cells.values()
+        for bar in cell.timeline.bars
+        if bar.end_s - bar.start_s > shortest_s
+    }
     late = any(
         bar.phase != WAIT and bar.end_s > answer.deadline_s * ON_TIME
         for cell in answer.cells.values()

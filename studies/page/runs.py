@@ -141,9 +141,12 @@ def pictures(runs: Sequence[ShownRun], width: float) -> dict[str, str]:
         latency.append(Line(run.name, rounds, 1e3 * series.slowest_s, limit=1e3 * run.deadline_s))
         ratio.append(Line(run.name, rounds, 100 * series.mean_ratio))
     label = runs[0].score if runs else ""
+    whole = (0.0, 100.0) if label.startswith("accuracy") else (None, None)  # R² may be below 0
+    time = "simulated time (s)"
+    slowest = "latency of the slowest client (ms)"
     return {
-        "score": lines_picture(score, "simulated time (s)", f"test {label} (%)", width),
-        "loss": lines_picture(loss, "simulated time (s)", "training loss", width),
-        "latency": lines_picture(latency, "round", "latency of the slowest client (ms)", width),
-        "ratio": lines_picture(ratio, "round", "mean pruning ratio (%)", width),
+        "score": lines_picture(score, time, f"test {label} (%)", width, whole),
+        "loss": lines_picture(loss, time, "training loss", width),
+        "latency": lines_picture(latency, "round", slowest, width, (0.0, None)),
+        "ratio": lines_picture(ratio, "round", "mean pruning ratio (%)", width, (0.0, 100.0)),
     }

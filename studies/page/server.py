@@ -1,13 +1,13 @@
 """The server of the page: static files, answers as JSON, downloads; no state of its own.
 
-Addresses: `/` and `/runs` are the two tabs; `/answer`, `/front`, `/file/NAME` and `/runs/answer`
-take the same query and give parts of them. Requests whose Host names another server, or whose
-Origin is another page, are refused, so that no other web site can read an answer.
+Addresses: `/` and `/runs` are the two tabs; `/answer`, `/repairs`, `/front`, `/file/NAME` and
+`/runs/answer` take the same query and give parts of them. Requests whose Host names another server,
+or whose Origin is another page, are refused, so that no other web site can read an answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from threading import Lock
@@ -96,6 +96,7 @@ def application(served: Served) -> Starlette:
         Route("/", partial(_static, name="page.html", kind="text/html")),
         Route("/runs", partial(_static, name="runs.html", kind="text/html")),
         Route("/answer", _json(pages.answer)),
+        Route("/repairs", _json(pages.repairs)),
         Route("/front", _json(pages.front)),
         Route("/runs/answer", _json(pages.runs)),
         Route("/file/{name}", pages.file),
@@ -153,6 +154,7 @@ class _Pages:
         self._round = Lock()
         self._drops = Lock()
         self._front = lru_cache(FRONTS)(self._front_of)
+        self._base = cache(lambda name: from_tables(served.scenarios[name]))
 
     def answer(self, request: Request) -> dict[str, Any]:
         """All of the first round."""
@@ -160,18 +162,20 @@ class _Pages:
         with self._round:
             state = self._state(request)
             answer = Answer.of(state)
-            base = from_tables(state.base)
             return {
                 "query": state.query,
                 "scenario": state.scenario,
                 "scenarios": list(self._served.scenarios),
                 "compare": state.compare,
                 "methods": plugins.names("allocators"),
-                "controls": [one.as_dict() for one in controls(base, state.experiment)],
+                "controls": [
+                    one.as_dict() for one in controls(self._base(state.scenario), state.experiment)
+                ],
                 "parts": {
                     "outcome": parts.outcome(answer),
                     "prices": parts.prices(answer),
-                    "infeasible": parts.infeasible(answer),
+                    "reasons": parts.reasons(answer),
+                    "repairs": "",
                     "clients": parts.clients(answer),
                     "allocation": allocation_picture(answer, width),
                     "timeline": timeline_picture(answer, width),
@@ -181,6 +185,11 @@ class _Pages:
                     "statuses": parts.status_legend(answer),
                 },
             }
+
+    def repairs(self, request: Request) -> dict[str, Any]:
+        """The least repairs of a round with infeasible clients, found by bisection."""
+        with self._round:
+            return {"parts": {"repairs": parts.repairs(Answer.of(self._state(request)))}}
 
     def front(self, request: Request) -> dict[str, Any]:
         """The front, which takes longer and does not depend on the deadline."""

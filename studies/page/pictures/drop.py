@@ -9,6 +9,7 @@ from wirelessfl.values import Array
 
 ROOM = 1.1  # of an axis next to its largest value
 HEIGHT = 220.0
+APART = 14.0  # between the numbers of two clients in px
 
 
 def drop_picture(answer: Answer, width: float) -> str:
@@ -35,9 +36,8 @@ def _map(answer: Answer, positions_m: Array, width: float) -> str:
     frame = Frame(40.0, 34.0, side, side, limits, limits)
     body = frame.axes("east (m)", "north (m)")
     body += element("path", "station", "base station", d=_triangle(frame.px(0), frame.py(0)))
-    for place, client in enumerate(answer.clients[:MOST_CLIENTS]):
-        x_m, y_m = positions_m[client]
-        body += _client(answer, frame, place, float(x_m), float(y_m))
+    here_m = positions_m[answer.clients]
+    body += _clients(answer, frame, here_m[:, 0], here_m[:, 1])
     return picture(width, frame.bottom + 40.0, "map of the clients", body)
 
 
@@ -53,22 +53,31 @@ def _over_distance(answer: Answer, width: float) -> str:
     frame = Frame(34.0, 34.0, width - 46.0, HEIGHT, limits, (low - room, high + room))
     label = "client" if across is None else "distance (m)"
     body = frame.axes(label, "mean SNR over the whole band (dB)", whole=across is None)
-    for place in range(min(answer.clients.size, MOST_CLIENTS)):
-        if frame.contains(float(places[place]), float(snr_db[place])):
-            body += _client(answer, frame, place, float(places[place]), float(snr_db[place]))
+    body += _clients(answer, frame, places, snr_db)
     return picture(width, frame.bottom + 40.0, "signal-to-noise ratio of the clients", body)
 
 
-def _client(answer: Answer, frame: Frame, place: int, x: float, y: float) -> str:
+def _clients(answer: Answer, frame: Frame, x: Array, y: Array) -> str:
+    """The clients, with their numbers where these do not touch."""
     allocation = answer.first.planned.allocation
-    client = answer.clients[place]
-    status = str(allocation.status[place])
-    said = (
-        f"client {client}: {status}, pruned {100 * allocation.pruning_ratio[place]:.1f} %, mean "
-        f"SNR {answer.channel.snr_db[client]:.1f} dB"
-    )
-    dot = frame.dot(x, y, f"status {status.replace(' ', '-')}", said, radius=6.0)
-    return dot + text(frame.px(x) + 9, frame.py(y) + 4, str(client), "tick")
+    status = allocation.status.tolist()
+    parts = []
+    named: list[tuple[float, float]] = []
+    for place, client in enumerate(answer.clients[:MOST_CLIENTS]):
+        across, up = float(x[place]), float(y[place])
+        if not frame.contains(across, up):
+            continue
+        said = (
+            f"client {client}: {status[place]}, pruned {100 * allocation.pruning_ratio[place]:.1f} "
+            f"%, mean SNR {answer.channel.snr_db[client]:.1f} dB"
+        )
+        look = f"status {status[place].replace(' ', '-')}"
+        parts.append(frame.dot(across, up, look, said, radius=6.0))
+        here = (frame.px(across) + 9, frame.py(up) + 4)
+        if all(abs(here[0] - left) > APART or abs(here[1] - top) > APART for left, top in named):
+            named.append(here)
+            parts.append(text(*here, str(client), "tick"))
+    return "".join(parts)
 
 
 def _triangle(x: float, y: float) -> str:

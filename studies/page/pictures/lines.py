@@ -13,6 +13,7 @@ HEIGHT = 200.0
 MOST_POINTS = 600  # of a line; of more points every n-th is shown, and the last
 FEW = 40  # points that are marked one by one
 ROOM = 0.06  # of the vertical axis around the values
+LEAST_ROOM = 0.02  # next to the largest value, so that rounding does not fill the axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,13 @@ class Line:
     limit: float | None = None
 
 
-def lines_picture(lines: Sequence[Line], x_label: str, y_label: str, width: float) -> str:
+def lines_picture(
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    width: float,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> str:
     """Draw lines in the order of their colours.
 
     Args:
@@ -40,6 +47,7 @@ def lines_picture(lines: Sequence[Line], x_label: str, y_label: str, width: floa
         x_label: Label of the horizontal axis.
         y_label: Label of the vertical axis.
         width: Width of the picture in px.
+        limits: Ends of the vertical axis; None: from the values.
 
     Returns:
         SVG; empty where no line has a value.
@@ -49,11 +57,13 @@ def lines_picture(lines: Sequence[Line], x_label: str, y_label: str, width: floa
     if not sum(part.size for part in known):
         return ""
     low, high = float(values.min()), float(values.max())
-    room = ROOM * (high - low) or ROOM * abs(high) or 1.0
+    room = max(ROOM * (high - low), LEAST_ROOM * max(abs(low), abs(high))) or 1.0
+    bottom = low - room if limits[0] is None else limits[0]
+    top = high + room if limits[1] is None else limits[1]
     first = min(float(line.x[0]) for line in lines if line.x.size)
     last = max(float(line.x[-1]) for line in lines if line.x.size)
-    limits = (first, last) if last > first else (first - 0.5, last + 0.5)
-    frame = Frame(46.0, 34.0, width - 58.0, HEIGHT, limits, (low - room, high + room))
+    across = (first, last) if last > first else (first - 0.5, last + 0.5)
+    frame = Frame(46.0, 34.0, width - 58.0, HEIGHT, across, (bottom, top))
     body = frame.axes(x_label, y_label, whole=x_label == "round")
     for number, line in enumerate(lines):
         step = math.ceil(line.x.size / MOST_POINTS) or 1

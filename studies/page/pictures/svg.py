@@ -10,7 +10,8 @@ from math import ceil, floor, isfinite, log10
 
 GAP = 8.0  # between the frame and its labels in px
 LETTER = 6.6  # mean width of a letter of 12 px
-TICK_PX = 60.0  # of an axis for each tick
+TICK_PX = 60.0  # of a horizontal axis for each tick
+TICK_UP_PX = 38.0  # of a vertical axis
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Frame:
             whole: Whether the ticks of the horizontal axis are whole numbers.
         """
         across = ticks(*self.x, self.width, whole=whole) if x_ticks is None else x_ticks
-        up = ticks(*self.y, self.height)
+        up = ticks(*self.y, self.height * TICK_PX / TICK_UP_PX)
         parts = [
             element("line", "grid", x1=self.left, x2=self.right, y1=self.py(one), y2=self.py(one))
             for one in up

@@ -1,13 +1,13 @@
 "use strict";
 // The what-if tab: controls change the state, the server answers, the state stands in the URL.
 
-const PAUSE_MS = 120; // without a change before the front is asked for
+const PAUSE_MS = 120; // without a change before the slower parts are asked for
 let query = location.search.slice(1);
 let layout = "";
 let busy = false;
 let again = false;
 let pause;
-let frontRequest;
+let restRequest;
 
 async function update() {
   if (busy) {
@@ -21,7 +21,7 @@ async function update() {
   } while (again);
   busy = false;
   clearTimeout(pause);
-  pause = setTimeout(updateFront, PAUSE_MS);
+  pause = setTimeout(updateRest, PAUSE_MS);
 }
 
 async function answerOnce() {
@@ -37,8 +37,9 @@ async function answerOnce() {
     return;
   }
   showControls(found);
+  byId("results").classList.remove("first");
   fill(found.parts);
-  byId("infeasible-box").hidden = found.parts.infeasible === "";
+  byId("infeasible-box").hidden = found.parts.reasons === "";
   if (!again) {
     query = found.query;
     history.replaceState(null, "", `?${query}`);
@@ -51,18 +52,19 @@ async function answerOnce() {
   byId("results").setAttribute("aria-busy", "false");
 }
 
-async function updateFront() {
-  if (frontRequest) frontRequest.abort();
-  frontRequest = new AbortController();
+async function updateRest() {
+  if (!byId("error").hidden) return;
+  if (restRequest) restRequest.abort();
+  restRequest = new AbortController();
   byId("front").classList.add("stale");
   try {
-    const found = await ask("/front", query, frontRequest.signal);
-    if (found.error) {
-      fill({ front: "" });
-      byId("front-note").textContent = found.error;
-    } else {
-      fill(found.parts);
+    if (!byId("infeasible-box").hidden) {
+      const repairs = await ask("/repairs", query, restRequest.signal);
+      if (!repairs.error) fill(repairs.parts);
     }
+    const front = await ask("/front", query, restRequest.signal);
+    if (front.error) byId("front-note").textContent = front.error;
+    fill(front.error ? { front: "" } : front.parts);
     byId("front").classList.remove("stale");
   } catch (error) {
     if (error.name !== "AbortError") byId("front-note").textContent = "the server does not answer";

@@ -27,6 +27,7 @@ async function update() {
     return;
   }
   showList(found);
+  byId("results").classList.remove("first");
   fill(found.parts);
   for (const card of document.querySelectorAll("[data-part]")) {
     card.hidden = !found.parts[card.dataset.part];

@@ -84,13 +84,15 @@ def client_table(scheme: Scheme) -> tuple[list[str], list[list[str]]]:
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
     rows = []
     gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
+    latency_ms = 1e3 * allocation.latency_s
+    is_late = scheme.late
     for client, status in enumerate(allocation.status):
-        late = " late" if scheme.late[client] and status != "late" else ""
+        late = " late" if is_late[client] and status != "late" else ""
         cells = [
             f"{gain_db[client]:.1f}",
             f"{100 * allocation.bandwidth_fraction[client]:.2f}",
             f"{100 * allocation.pruning_ratio[client]:.2f}",
-            f"{1e3 * allocation.latency_s[client]:.3f}{late}",
+            f"{latency_ms[client]:.3f}{late}",
             str(status),
         ]
         if worth is not None and per_db is not None:
