@@ -9,7 +9,7 @@ from studies.grid.comparison import Comparison
 from studies.grid.figures import draw_sweep
 from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
-from studies.page.page import Page, scenarios_with
+from studies.page.page import Page, Scenarios
 from studies.presets import scenario_tables
 from studies.report.one_run.run import Run
 from studies.runner.observed_run import observed_run
@@ -337,7 +337,7 @@ def page(scenario: Source = "digits", *, runs: str | Path = "runs", port: int = 
     """
     known = isinstance(scenario, str | Path)
     name = Path(str(scenario)).stem if known else "notebook"
-    return Page(scenarios_with(name, tables_of(scenario)), Path(runs), port=port).start()
+    return Page(Scenarios(name, tables_of(scenario)), Path(runs), port=port).start()
 
 
 def list_plugins(kind: str | None = None) -> dict[str, list[str]]:

@@ -42,11 +42,11 @@ def page(
     opens: bool,
 ) -> None:
     """Show SCENARIO (a TOML file or a preset) in the browser, with controls; Ctrl-C ends it."""
-    from studies.page.page import PORT, Page, scenarios_with
+    from studies.page.page import PORT, Page, Scenarios
 
     name = scenario or DEFAULT_PRESET
     tables = changed(scenario_tables(name), settings)
-    scenarios = scenarios_with(Path(name).stem, tables)
+    scenarios = Scenarios(Path(name).stem, tables)
     shown = Page(scenarios, runs, host=host, port=PORT if port is None else port)
     echo(f"page: {shown.url} (Ctrl-C ends it)")
     if opens:

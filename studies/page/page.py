@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
@@ -82,11 +82,35 @@ class Page:
         return f'<iframe src="{escape(self.url)}" width="100%" height="{HEIGHT}"></iframe>'
 
 
-def scenarios_with(name: str, tables: Tables) -> dict[str, Tables]:
-    """The scenarios of a page: one under its name, followed by the presets."""
-    return {name: tables} | {
-        preset: scenario_tables(preset) for preset in preset_files() if preset != name
-    }
+class Scenarios(Mapping[str, Tables]):
+    """Sections of scenarios by name: one of the user, and the presets, read when asked for.
+
+    A preset may load the plug-ins that it names, which takes seconds.
+
+    Args:
+        name: Name of the first scenario, which stands for a preset of the same name.
+        tables: Its sections.
+    """
+
+    def __init__(self, name: str, tables: Tables) -> None:
+        self._known: dict[str, Tables] = {name: tables}
+        self._names = tuple(dict.fromkeys([name, *preset_files()]))
+
+    def __getitem__(self, name: str) -> Tables:
+        """The sections of a scenario."""
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._known:
+            self._known[name] = scenario_tables(name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, that of the user first."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Number of scenarios."""
+        return len(self._names)
 
 
 def _listening(host: str, port: int) -> socket.socket:

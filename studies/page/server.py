@@ -21,10 +21,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from studies.page import parts, runs
+from studies.page import parts
 from studies.page.answer import Answer
 from studies.page.controls import controls
-from studies.page.files import file_of
 from studies.page.front import Front, front
 from studies.page.pictures.allocation import allocation_picture
 from studies.page.pictures.drop import drop_picture
@@ -204,6 +203,8 @@ class _Pages:
 
     def runs(self, request: Request) -> dict[str, Any]:
         """The list of run folders, and the chosen ones."""
+        from studies.page import runs
+
         root = self._served.runs
         names = runs.listed(root) if root.is_dir() else []
         chosen = runs.chosen(request.url.query, names)
@@ -218,6 +219,8 @@ class _Pages:
 
     async def file(self, request: Request) -> Response:
         """A file to save."""
+        from studies.page.files import file_of
+
         try:
             file = await run_in_threadpool(
                 lambda: file_of(self._state(request), request.path_params["name"])

@@ -13,7 +13,7 @@ from studies.page import parts
 from studies.page.answer import Answer
 from studies.page.files import file_of
 from studies.page.front import POINTS, front
-from studies.page.page import scenarios_with
+from studies.page.page import Scenarios
 from studies.page.pictures.allocation import allocation_picture
 from studies.page.pictures.drop import drop_picture
 from studies.page.pictures.front import front_picture
@@ -26,7 +26,7 @@ from studies.views.simulation.simulation import simulate
 from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
 
-SCENARIOS = scenarios_with("digits", scenario_tables("digits"))
+SCENARIOS = Scenarios("digits", scenario_tables("digits"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 

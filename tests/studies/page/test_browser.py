@@ -218,11 +218,10 @@ def test_two_methods_stand_side_by_side(visit):
     page = visit()
     page.locator("#in-compare").select_option("equal")
     page.wait_for_url(re.compile("compare=equal"))
-    page.wait_for_selector(FRONT)
+    page.wait_for_selector("#front:not(.stale) polyline.m1", state="attached")
     assert page.locator("#outcome thead th").all_inner_texts() == ["", "exact", "equal"]
     assert page.locator("#allocation rect.m1").count() == 20
     assert page.locator("#timeline").get_by_text("client (equal)").count() == 1
-    assert page.locator("#front polyline.m1").count() == 1
 
 
 def test_the_url_gives_the_same_page_again(visit):
@@ -273,7 +272,10 @@ def test_an_invalid_value_of_a_control_is_a_line_and_the_next_one_counts(visit):
     page = visit()
     page.locator("[id='in-scenario.clients']").fill("0")
     page.wait_for_selector("#error:not([hidden])")
-    assert "scenario.clients must be at least 1, got 0" in page.locator("#error").inner_text()
+    assert (
+        "scenario.clients must be a whole number of at least 1, got 0"
+        in page.locator("#error").inner_text()
+    )
     page.locator("[id='in-scenario.clients']").fill("6")
     page.wait_for_url(re.compile(r"scenario\.clients=6"))
     assert not page.locator("#error").is_visible()
@@ -392,8 +394,8 @@ def test_a_key_changes_the_picture_within_the_target(visit, server, record_prope
 
 
 def test_the_first_answer_comes_within_the_target(chromium):
+    """The target in seconds of the server's CPU, of which a busy machine gives it fewer a second."""
     command = [str(Path(sys.executable).parent / "wirelessfl"), "page", "--port", "0"]
-    slow = contention()
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -402,9 +404,9 @@ def test_the_first_answer_comes_within_the_target(chromium):
             page.goto(address)
             page.wait_for_selector(READY)
             seconds = time.perf_counter() - start
+            busy_s = cpu_s(process)
             page.close()
         finally:
             process.terminate()
-    slow = statistics.mean([slow, contention()])
-    print(f"\nfirst answer: {seconds:.2f} s after the start; contention {slow:.2f}")
-    assert seconds <= START_S * slow
+    print(f"\nfirst answer: {seconds:.2f} s after the start, {busy_s:.2f} s of CPU")
+    assert busy_s <= START_S

@@ -3,13 +3,13 @@
 import pytest
 
 from studies.page.controls import FIELDS, controls, front_deadlines
-from studies.page.page import scenarios_with
+from studies.page.page import Scenarios
 from studies.page.state import State
 from studies.presets import preset_files, scenario_tables
 from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
 
-SCENARIOS = scenarios_with("digits", scenario_tables("digits"))
+SCENARIOS = Scenarios("digits", scenario_tables("digits"))
 FULL = (
     "scenario=physical&scenario.deadline_s=40ms&scenario.bandwidth_hz=6MHz"
     "&scenario.transmit_power_dbm=20dBm&scenario.clients=7&channel.antennas=2"
