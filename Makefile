@@ -4,17 +4,20 @@ export OMP_NUM_THREADS ?= 1
 SECONDS ?= 60
 SEED ?= 0
 
-.PHONY: demo test test-slow test-browser fuzz faults coverage check format lint types contract reference docs docs-serve clean
+.PHONY: demo test test-slow test-extras test-browser fuzz faults coverage check format lint types contract reference docs docs-serve clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
 	$(BIN)/wirelessfl run digits --out runs/demo
 
 test: .venv/installed  ## the test suite without the tests that are marked slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not extras and not browser"
 
 test-slow: .venv/installed  ## the tests that are marked slow: kills, several processes
-	$(BIN)/python -m pytest -q -n auto -m "slow and not browser"
+	$(BIN)/python -m pytest -q -n auto -m "slow and not extras and not browser"
+
+test-extras: .venv/extras  ## the tests that need optional packages; they start their own services
+	$(BIN)/python -m pytest -q -m extras
 
 test-browser: .venv/installed  ## the page in Debian's chromium; installs Playwright and chromium
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
@@ -60,4 +63,9 @@ clean:
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	touch $@
+
+.venv/extras: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--editable ".[dask,search,flower,coding]"
 	touch $@

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +11,7 @@ from studies.cli.options.completion import plugin_completion
 from studies.cli.options.grid import plot_option
 from studies.cli.options.reporting import Reporting, reporting_options
 from studies.cli.options.sweep import (
-    jobs_option,
+    backend_options,
     out_option,
     sweep_with_progress,
     try_with_progress,
@@ -40,7 +41,7 @@ Examples:
     "--learning-rate", type=float, help="Train with this rate instead of the study's own."
 )
 @click.option("--seeds", type=int, help="Number of seeds instead of the study's own.")
-@jobs_option
+@backend_options
 @out_option("runs/studies")
 @click.option(
     "--results",
@@ -60,7 +61,7 @@ def study(
     learning_rate: float | None,
     seeds: int | None,
     settings: tuple[str, ...],
-    jobs: int,
+    backend: Any,
     out: Path,
     results: Path,
     plot_file: Path | None,
@@ -92,10 +93,10 @@ def study(
         if searches:
             from studies.search.search import find_best
 
-            attempt = partial(try_with_progress, out, jobs, data_root, reporter)
+            attempt = partial(try_with_progress, out, backend, data_root, reporter)
             found = find_best(searches, experiments, out, attempt)
             experiments = found.experiments
-        sweep_with_progress(experiments, out, jobs, data_root, reporter)
+        sweep_with_progress(experiments, out, backend, data_root, reporter)
         folder = results / setting.folder_name(name)
         runs = read_runs(experiments, out)
         table = write_results(folder, name, module, setting, experiments, runs, found)

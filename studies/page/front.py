@@ -20,7 +20,7 @@ FEWEST_DRAWS = 4
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """What-if analysis over the deadline, for each method under the same draws.
+    """A what-if analysis over the deadline, for each method under the same draws.
 
     Attributes:
         result: Measures over the deadline, and over the methods where there are two.

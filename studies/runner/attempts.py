@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from studies.runner.sweep import Progress, run_all
+from studies.runner.task import Stop
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
@@ -21,6 +22,7 @@ def try_all(
     *,
     executor: Executor,
     jobs: int = 1,
+    stops: tuple[Stop, ...] = (),
     data_root: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
@@ -34,6 +36,7 @@ def try_all(
         root: The folder of the run folders.
         executor: Runs the experiments.
         jobs: Number of its processes.
+        stops: Each run stops, with a checkpoint, when one of these is true.
         data_root: The folder of the data sets.
         on_progress: Called with the progress of the sweep.
         notify: Called with each message for the user.
@@ -62,6 +65,7 @@ def try_all(
         root,
         executor=executor,
         jobs=jobs,
+        stops=stops,
         data_root=data_root,
         on_progress=on_progress,
         on_failure=failed,

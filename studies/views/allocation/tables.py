@@ -82,6 +82,7 @@ def client_table(scheme: Scheme) -> tuple[list[str], list[list[str]]]:
     per_db = None if worth is None else worth.gain_db
     columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
+    columns += [] if allocation.cpu_hz is None else ["CPU GHz"]
     rows = []
     gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
     latency_ms = 1e3 * allocation.latency_s
@@ -97,6 +98,8 @@ def client_table(scheme: Scheme) -> tuple[list[str], list[list[str]]]:
         ]
         if worth is not None and per_db is not None:
             cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
+        if allocation.cpu_hz is not None:
+            cells.append(f"{1e-9 * allocation.cpu_hz[client]:.3f}")
         rows.append([str(scheme.clients[client]), *cells])
     return columns, rows
 
