@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.views.allocation.schemes import Scheme, plans
 from studies.views.channel.channel import ChannelView, view_of
 from studies.views.simulation.timeline import Timeline
@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class PageAnswer:
     """The first round of a state.
 
     Attributes:
@@ -41,11 +41,11 @@ class Answer:
         schemes: Method -> plan of the round.
     """
 
-    state: State
+    state: PageState
     schemes: Mapping[str, Scheme]
 
     @classmethod
-    def of(cls, state: State) -> "Answer":
+    def of(cls, state: PageState) -> "PageAnswer":
         """Plan the first round under each method of a state.
 
         Raises:

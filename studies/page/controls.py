@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from math import floor, log10
 from typing import Any, get_args
 
+import numpy as np
+
 from channel_models import Csi
 from studies.views.whatif.units import label_of, shown, unit_of
 from wirelessfl import plugins
@@ -152,7 +154,7 @@ def _shown(tables: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
     value = tables[section].get(held or field)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(watt_to_dbm(value)) if _is_level(name) else float(shown(name, value))
+    return float(watt_to_dbm(value)) if _is_level(name) else float(shown(name, np.asarray(value)))
 
 
 def _range(name: str, value: float | None) -> tuple[float, float, float]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.front import front
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.report.output import columns_text, render
 from studies.report.style import figure_style
 from wirelessfl.config.scenario_file import to_toml
@@ -31,7 +31,7 @@ class File:
     content: bytes
 
 
-def file_of(state: State, name: str) -> File:
+def file_of(state: PageState, name: str) -> File:
     """A file of a state.
 
     Args:
@@ -59,10 +59,10 @@ def file_of(state: State, name: str) -> File:
     return File(f"{state.scenario}-{name}", kind, drawn)
 
 
-def _csv(state: State) -> str:
+def _csv(state: PageState) -> str:
     """One row for each method and client, in SI units."""
     columns: dict[str, list[Any]] = {}
-    answer = Answer.of(state)
+    answer = PageAnswer.of(state)
     for method, scheme in answer.schemes.items():
         allocation = scheme.planned.allocation
         timing = answer.cells[method].timing
@@ -82,17 +82,17 @@ def _csv(state: State) -> str:
     return columns_text(columns)
 
 
-def _toml(state: State) -> str:
+def _toml(state: PageState) -> str:
     return to_toml(state.experiment)
 
 
-def _allocation(state: State) -> Any:
+def _allocation(state: PageState) -> Any:
     from studies.views.allocation.figures import draw_schemes
 
-    return draw_schemes(Answer.of(state).schemes, state.scenario)
+    return draw_schemes(PageAnswer.of(state).schemes, state.scenario)
 
 
-def _timeline(state: State) -> Any:
+def _timeline(state: PageState) -> Any:
     from studies.views.simulation.simulation import simulate
     from studies.views.simulation.timeline_figures import draw_timeline
 
@@ -101,7 +101,7 @@ def _timeline(state: State) -> Any:
     return draw_timeline(simulate(one, seen=1), state.scenario)
 
 
-def _front(state: State) -> Any:
+def _front(state: PageState) -> Any:
     from studies.views.whatif.figures import draw_what_if
 
     found = front(state)
@@ -109,7 +109,7 @@ def _front(state: State) -> Any:
     return draw_what_if(found.result, {}, title, found.axes)
 
 
-FIGURES: Mapping[str, Callable[[State], Any]] = {
+FIGURES: Mapping[str, Callable[[PageState], Any]] = {
     "allocation": _allocation,
     "timeline": _timeline,
     "front": _front,

@@ -6,7 +6,7 @@ import numpy as np
 
 from optimizers import WhatIf
 from studies.page.controls import front_deadlines
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 from wirelessfl.config.scenario_file import from_tables
@@ -41,7 +41,7 @@ class Front:
         return np.asarray(values.reshape(POINTS, -1)[:, method])
 
 
-def front(state: State) -> Front:
+def front(state: PageState) -> Front:
     """Solve the rounds of many draws over the deadline.
 
     Args:

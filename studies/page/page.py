@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.presets import preset_files, scenario_tables
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError
@@ -50,7 +50,7 @@ class Page:
         self._socket = _listening(host, port)
         address = (host, int(self._socket.getsockname()[1]))
         named = f"[{host}]" if ":" in host else host
-        self.url = f"http://{named}:{address[1]}/?{State(first, scenarios[first]).query}"
+        self.url = f"http://{named}:{address[1]}/?{PageState(first, scenarios[first]).query}"
         served = Served(scenarios, runs, (named, address[1]))
         config = uvicorn.Config(application(served), log_level="warning", lifespan="off")
         self._server = uvicorn.Server(config)

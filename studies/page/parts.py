@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 
 from optimizers import measures
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.front import Front
 from studies.page.pictures.allocation import MOST_CLIENTS
 from studies.views.allocation.schemes import Scheme
@@ -18,7 +18,7 @@ from wirelessfl.values import ON_TIME
 SHORTEST = 1e-6  # bar that is visible, in deadlines
 
 
-def outcome(answer: Answer) -> str:
+def outcome(answer: PageAnswer) -> str:
     """The outcome of each method as a table, and notes on rounds that cannot end."""
     rows: dict[str, list[str]] = {}
     for name, scheme in answer.schemes.items():
@@ -33,7 +33,7 @@ def outcome(answer: Answer) -> str:
     return table + notes
 
 
-def _outcome_of(answer: Answer, name: str, scheme: Scheme) -> dict[str, str]:
+def _outcome_of(answer: PageAnswer, name: str, scheme: Scheme) -> dict[str, str]:
     allocation = scheme.planned.allocation
     timing = answer.cells[name].timing
     counted = measures(allocation)
@@ -51,7 +51,7 @@ def _outcome_of(answer: Answer, name: str, scheme: Scheme) -> dict[str, str]:
     }
 
 
-def prices(answer: Answer) -> str:
+def prices(answer: PageAnswer) -> str:
     """The value of one more unit of each resource, method by method."""
     lines = []
     for name, scheme in answer.schemes.items():
@@ -91,12 +91,12 @@ def _prices_of(scheme: Scheme) -> list[str]:
     return found
 
 
-def reasons(answer: Answer) -> str:
+def reasons(answer: PageAnswer) -> str:
     """Reasons of clients that are not served in time; empty where all are."""
     return _lines(answer, lambda scheme: str(scheme.planned.allocation.reason or ""))
 
 
-def repairs(answer: Answer) -> str:
+def repairs(answer: PageAnswer) -> str:
     """The smallest conflict of clients and its least repairs; empty where there is none."""
     return _lines(
         answer,
@@ -104,7 +104,7 @@ def repairs(answer: Answer) -> str:
     )
 
 
-def _lines(answer: Answer, said: Callable[[Scheme], str]) -> str:
+def _lines(answer: PageAnswer, said: Callable[[Scheme], str]) -> str:
     """A paragraph for each method with anything to say; one where all say the same."""
     lines = {name: line for name, scheme in answer.schemes.items() if (line := said(scheme))}
     alike = len(lines) == len(answer.schemes) and len(set(lines.values())) == 1
@@ -113,7 +113,7 @@ def _lines(answer: Answer, said: Callable[[Scheme], str]) -> str:
     return "".join(f"<p><b>{escape(name)}</b>: {escape(line)}</p>" for name, line in lines.items())
 
 
-def clients(answer: Answer) -> str:
+def clients(answer: PageAnswer) -> str:
     """The table of the clients, with their latencies in the cell."""
     parts = []
     for name, scheme in answer.schemes.items():
@@ -164,7 +164,7 @@ def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.3f} ms" if isfinite(seconds) else "never"
 
 
-def method_legend(answer: Answer) -> str:
+def method_legend(answer: PageAnswer) -> str:
     """The colours of the methods, where there are two."""
     if len(answer.schemes) == 1:
         return ""
@@ -180,7 +180,7 @@ def front_note(found: Front) -> str:
     return f"<p>{escape(said)}</p>"
 
 
-def phase_legend(answer: Answer) -> str:
+def phase_legend(answer: PageAnswer) -> str:
     """The colours of the phases that occur in the round."""
     shortest_s = SHORTEST * answer.deadline_s
     here = {
@@ -199,7 +199,7 @@ def phase_legend(answer: Answer) -> str:
     return "".join([*keys, *([_key("past", "past the deadline")] if late else [])])
 
 
-def status_legend(answer: Answer) -> str:
+def status_legend(answer: PageAnswer) -> str:
     """The colours of the statuses that occur under the scenario's method."""
     here = dict.fromkeys(answer.first.planned.allocation.status.tolist())
     return "".join(_key(f"status {name.replace(' ', '-')}", name) for name in here)

@@ -22,14 +22,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from studies.page import parts
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.controls import controls
 from studies.page.front import Front, front
 from studies.page.pictures.allocation import allocation_picture
 from studies.page.pictures.drop import drop_picture
 from studies.page.pictures.front import front_picture
 from studies.page.pictures.timeline import timeline_picture
-from studies.page.state import State
+from studies.page.state import PageState
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import Tables, from_tables
 from wirelessfl.errors import InputError
@@ -160,7 +160,7 @@ class _Pages:
         width = _width(request)
         with self._round:
             state = self._state(request)
-            answer = Answer.of(state)
+            answer = PageAnswer.of(state)
             return {
                 "query": state.query,
                 "scenario": state.scenario,
@@ -188,7 +188,7 @@ class _Pages:
     def repairs(self, request: Request) -> dict[str, Any]:
         """The least repairs of a round with infeasible clients, found by bisection."""
         with self._round:
-            return {"parts": {"repairs": parts.repairs(Answer.of(self._state(request)))}}
+            return {"parts": {"repairs": parts.repairs(PageAnswer.of(self._state(request)))}}
 
     def front(self, request: Request) -> dict[str, Any]:
         """The front, which takes longer and does not depend on the deadline."""
@@ -199,7 +199,7 @@ class _Pages:
         return {"parts": {"front": picture, "front-note": parts.front_note(found)}}
 
     def _front_of(self, query: str) -> Front:
-        return front(State.parse(query, self._served.scenarios))
+        return front(PageState.parse(query, self._served.scenarios))
 
     def runs(self, request: Request) -> dict[str, Any]:
         """The list of run folders, and the chosen ones."""
@@ -230,16 +230,16 @@ class _Pages:
         saved = {"Content-Disposition": f'attachment; filename="{file.name}"'}
         return Response(file.content, media_type=file.kind, headers=saved)
 
-    def _state(self, request: Request) -> State:
+    def _state(self, request: Request) -> PageState:
         pairs = [
             pair for pair in request.url.query.split("&") if pair and not pair.startswith("width=")
         ]
-        return State.parse("&".join(pairs), self._served.scenarios)
+        return PageState.parse("&".join(pairs), self._served.scenarios)
 
 
-def _without_deadline(state: State) -> str:
+def _without_deadline(state: PageState) -> str:
     kept = {name: text for name, text in state.changes.items() if name != "scenario.deadline_s"}
-    return State(state.scenario, state.base, kept, state.compare).query
+    return PageState(state.scenario, state.base, kept, state.compare).query
 
 
 def _width(request: Request) -> float:

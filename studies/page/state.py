@@ -21,7 +21,7 @@ SELECTING = tuple(f"{section}.{key}" for section, (key, _) in SELECTORS.items())
 
 
 @dataclass(frozen=True)
-class State:
+class PageState:
     """A scenario, the changes to its fields, and a second method.
 
     Attributes:
@@ -37,7 +37,7 @@ class State:
     compare: str = ""
 
     @classmethod
-    def parse(cls, query: str, scenarios: Mapping[str, Tables]) -> "State":
+    def parse(cls, query: str, scenarios: Mapping[str, Tables]) -> "PageState":
         """The state of a URL.
 
         Args:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.pictures.svg import Frame, bar, picture, text
 
 MOST_CLIENTS = 60  # of which each has a bar
@@ -10,7 +10,7 @@ PANEL = 130.0
 UNSERVED = {"infeasible", "left out"}
 
 
-def allocation_picture(answer: Answer, width: float) -> str:
+def allocation_picture(answer: PageAnswer, width: float) -> str:
     """Draw the allocation.
 
     Args:
@@ -59,7 +59,7 @@ def _step(width: float, clients: int) -> int:
 
 
 def _bars(
-    answer: Answer,
+    answer: PageAnswer,
     frame: Frame,
     values: dict[str, np.ndarray],
     clients: np.ndarray,
@@ -85,10 +85,10 @@ def _bars(
                 parts.append(cross)
     cap = 100 * answer.first.experiment.max_pruning_ratio
     if label.startswith("pruned") and cap < 100:
-        place = frame.py(cap)
+        level = frame.py(cap)
         parts.append(
             f'<line class="cap" x1="{frame.left:.1f}" x2="{frame.right:.1f}" '
-            f'y1="{place:.1f}" y2="{place:.1f}"><title>largest ratio allowed: {cap:g} %</title>'
+            f'y1="{level:.1f}" y2="{level:.1f}"><title>largest ratio allowed: {cap:g} %</title>'
             "</line>"
         )
     return "".join(parts)

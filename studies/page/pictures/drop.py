@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.pictures.allocation import MOST_CLIENTS
 from studies.page.pictures.svg import Frame, element, picture, text
 from wirelessfl.values import Array
@@ -12,7 +12,7 @@ HEIGHT = 220.0
 APART = 14.0  # between the numbers of two clients in px
 
 
-def drop_picture(answer: Answer, width: float) -> str:
+def drop_picture(answer: PageAnswer, width: float) -> str:
     """Draw where the clients are, in the colour of their status.
 
     Args:
@@ -29,7 +29,7 @@ def drop_picture(answer: Answer, width: float) -> str:
     return _map(answer, positions_m, width)
 
 
-def _map(answer: Answer, positions_m: Array, width: float) -> str:
+def _map(answer: PageAnswer, positions_m: Array, width: float) -> str:
     side = min(width - 46.0, 340.0)
     reach_m = ROOM * float(np.abs(positions_m).max())
     limits = (-reach_m, reach_m)
@@ -41,7 +41,7 @@ def _map(answer: Answer, positions_m: Array, width: float) -> str:
     return picture(width, frame.bottom + 40.0, "map of the clients", body)
 
 
-def _over_distance(answer: Answer, width: float) -> str:
+def _over_distance(answer: PageAnswer, width: float) -> str:
     channel = answer.channel
     across = channel.distance_m
     snr_db = channel.snr_db[answer.clients]
@@ -57,7 +57,7 @@ def _over_distance(answer: Answer, width: float) -> str:
     return picture(width, frame.bottom + 40.0, "signal-to-noise ratio of the clients", body)
 
 
-def _clients(answer: Answer, frame: Frame, x: Array, y: Array) -> str:
+def _clients(answer: PageAnswer, frame: Frame, x: Array, y: Array) -> str:
     """The clients, with their numbers where these do not touch."""
     allocation = answer.first.planned.allocation
     status = allocation.status.tolist()

@@ -1,6 +1,6 @@
 """One round as a timeline: phases and losses of each client, and the deadline."""
 
-from studies.page.answer import Answer, Cell
+from studies.page.answer import Cell, PageAnswer
 from studies.page.pictures.allocation import MOST_CLIENTS
 from studies.page.pictures.svg import Frame, bar, element, picture, text, ticks
 from studies.views.simulation.timeline import WAIT, Bar
@@ -14,7 +14,7 @@ HATCH = (
 )
 
 
-def timeline_picture(answer: Answer, width: float) -> str:
+def timeline_picture(answer: PageAnswer, width: float) -> str:
     """Draw the round of each method, one above the other on the same axis of time.
 
     Args:
@@ -44,7 +44,7 @@ def timeline_picture(answer: Answer, width: float) -> str:
     return picture(width, top - 20.0, "the round as a timeline with its deadline", body)
 
 
-def _round(answer: Answer, name: str, cell: Cell, frame: Frame, row: dict[int, int]) -> str:
+def _round(answer: PageAnswer, name: str, cell: Cell, frame: Frame, row: dict[int, int]) -> str:
     parts = []
     for one in ticks(*frame.x, frame.width):
         place = frame.px(one)

@@ -10,7 +10,7 @@ import pytest
 
 from optimizers import repair, solve
 from studies.page import parts
-from studies.page.answer import Answer
+from studies.page.answer import PageAnswer
 from studies.page.files import file_of
 from studies.page.front import POINTS, front
 from studies.page.page import Scenarios
@@ -20,7 +20,7 @@ from studies.page.pictures.front import front_picture
 from studies.page.pictures.lines import Line, lines_picture
 from studies.page.pictures.svg import ticks
 from studies.page.pictures.timeline import timeline_picture
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.presets import scenario_tables
 from studies.views.simulation.simulation import simulate
 from wirelessfl.config.scenario_file import from_tables
@@ -31,7 +31,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def state(query=""):
-    return State.parse(query, SCENARIOS)
+    return PageState.parse(query, SCENARIOS)
 
 
 def rows(html):
@@ -48,7 +48,7 @@ def bars(svg, look):
 
 @pytest.mark.parametrize("query", ["", "allocation.method=equal", "scenario.deadline_s=9ms"])
 def test_the_table_of_clients_is_what_solve_returns(query):
-    answer = Answer.of(state(query))
+    answer = PageAnswer.of(state(query))
     problem = answer.first.planned.problem
     expected = solve(problem, answer.first.experiment.allocator)
     headings, *clients = rows(parts.clients(answer))
@@ -60,7 +60,7 @@ def test_the_table_of_clients_is_what_solve_returns(query):
 
 
 def test_two_methods_have_a_column_each():
-    answer = Answer.of(state("compare=equal"))
+    answer = PageAnswer.of(state("compare=equal"))
     table = {row[0]: row[1:] for row in rows(parts.outcome(answer))}
     assert table[""] == ["exact", "equal"]
     kept = [
@@ -74,7 +74,7 @@ def test_two_methods_have_a_column_each():
 
 def test_the_timeline_is_that_of_the_cell():
     asked = state("channel.csi=mean&scenario.deadline_policy=drop")
-    found = Answer.of(asked)
+    found = PageAnswer.of(asked)
     cell = found.cells["exact"]
     expected = simulate(asked.experiment, seen=1).seen.timing
     assert np.array_equal(cell.timing.finish_s, expected.finish_s)
@@ -86,7 +86,7 @@ def test_the_timeline_is_that_of_the_cell():
 
 
 def test_prices_are_those_of_the_allocation():
-    answer = Answer.of(state())
+    answer = PageAnswer.of(state())
     allocation = answer.first.planned.allocation
     per_mhz = float(allocation.bandwidth_price) / 4.5
     said = parts.prices(answer)
@@ -96,7 +96,7 @@ def test_prices_are_those_of_the_allocation():
 
 
 def test_infeasible_clients_have_a_reason_and_the_least_repairs():
-    answer = Answer.of(state("scenario.deadline_s=5.5ms"))
+    answer = PageAnswer.of(state("scenario.deadline_s=5.5ms"))
     found = repair(answer.first.planned.problem)
     assert not found.feasible
     assert answer.first.planned.allocation.reason in parts.reasons(answer)
@@ -106,14 +106,14 @@ def test_infeasible_clients_have_a_reason_and_the_least_repairs():
 
 
 def test_served_clients_need_no_reason():
-    answer = Answer.of(state())
+    answer = PageAnswer.of(state())
     assert (parts.reasons(answer), parts.repairs(answer)) == ("", "")
 
 
 @pytest.mark.parametrize("query", ["", "scenario=physical&compare=equal", "scenario.clients=100"])
 @pytest.mark.parametrize("width", [260.0, 900.0])
 def test_pictures_are_valid_and_within_their_width(query, width):
-    answer = Answer.of(state(query))
+    answer = PageAnswer.of(state(query))
     for draw in (allocation_picture, timeline_picture, drop_picture):
         picture = ElementTree.fromstring(draw(answer, width))
         assert float(picture.get("width")) == width
@@ -123,8 +123,8 @@ def test_pictures_are_valid_and_within_their_width(query, width):
 
 
 def test_the_map_shows_positions_where_the_channel_has_them():
-    assert "north (m)" in drop_picture(Answer.of(state("scenario=physical")), 500.0)
-    assert "distance (m)" in drop_picture(Answer.of(state()), 500.0)
+    assert "north (m)" in drop_picture(PageAnswer.of(state("scenario=physical")), 500.0)
+    assert "distance (m)" in drop_picture(PageAnswer.of(state()), 500.0)
 
 
 def test_the_front_is_a_what_if_analysis_with_its_interval():
@@ -148,7 +148,7 @@ def test_the_deadline_of_the_state_does_not_change_the_front():
 
 
 def test_the_csv_file_has_a_row_for_each_method_and_client():
-    answer = Answer.of(state("compare=equal"))
+    answer = PageAnswer.of(state("compare=equal"))
     text = file_of(state("compare=equal"), "allocation.csv").content.decode()
     found = list(csv.DictReader(text.splitlines()))
     assert [row["method"] for row in found] == ["exact"] * 10 + ["equal"] * 10

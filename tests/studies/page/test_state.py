@@ -4,7 +4,7 @@ import pytest
 
 from studies.page.controls import FIELDS, controls, front_deadlines
 from studies.page.page import Scenarios
-from studies.page.state import State
+from studies.page.state import PageState
 from studies.presets import preset_files, scenario_tables
 from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
@@ -19,7 +19,7 @@ FULL = (
 
 
 def state(query):
-    return State.parse(query, SCENARIOS)
+    return PageState.parse(query, SCENARIOS)
 
 
 @pytest.mark.parametrize("query", ["scenario=digits", FULL])
