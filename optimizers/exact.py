@@ -69,6 +69,7 @@ class Exact:
         if self._uses_loop(problem, table):
             from optimizers._waterfilling.compiled import allocate
 
+            TABLE_WITHIN.load()  # for the construction of the next problem
             return allocate(problem, _with_arrays)
         if table is not None and (fill_few := _FILL_FEW.worthwhile()) is not None:
             found = _few(problem, table, fill_few)

@@ -23,9 +23,10 @@ def table_within(table: Array, limits: Array) -> bool:
     """
     for row in range(table.shape[0]):
         low, high = limits[0, row], limits[1, row]
-        outside = 0.0  # as wide as the values, so that the loop runs in vector registers
-        for value in table[row]:
-            outside += 0.0 if (value >= low) & (value <= high) else 1.0
-        if outside > 0.0:
+        outside = 0
+        for k in range(table.shape[1]):
+            value = table[row, k]
+            outside += not ((value >= low) & (value <= high))
+        if outside:
             return False
     return True
