@@ -32,10 +32,10 @@ class ProportionalFairness:
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
     clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
-    bands sum to 1; band that is left over has price 0. Where noise grows with the band, the
-    band at a price is found by Newton's method in a bracket too. Every client with a weight that band can help keeps something: no client is
-    starved. Late clients and clients without rate or slack take no part (log 0 is the same for
-    every allocation). Where the caps cannot all be kept they are dropped as in `Exact`.
+    bands sum to 1; band that is left over has price 0. Where noise grows with the band, each band
+    is searched in the same way. Every client with a weight that band can help keeps something: no
+    client is starved. Late clients and clients without rate or slack take no part (log 0 is the
+    same for every allocation). Where the caps cannot all be kept they are dropped as in `Exact`.
 
     The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum
     and these prices.

@@ -409,13 +409,8 @@ def _prune(clients: _Clients, price: float, band: Array, ratio: Array, worth: Ar
 
 
 @_compile(**_SETTINGS)
-def _search(
-    columns: _Columns, row: int, room: _Room, ramps: _Ramps
-) -> tuple[float, float, float, bool]:
-    """Level of a row from the ramps of all clients, and as `_search_long` does.
-
-    The third of the results is the sum of the heights.
-    """
+def _search(columns: _Columns, row: int, room: _Room, ramps: _Ramps) -> tuple[float, float, bool]:
+    """Level of a row from the ramps of all clients, its last-digit error, and success."""
     numbers, times, _ = room
     start, slope, height = ramps
     size = start.size
@@ -427,12 +422,12 @@ def _search(
         lost += _ramps(clients, start[first:last], slope[first:last], height[first:last])
         top += _sum(height[first:last])
     if top <= 1.0:
-        return np.inf, 0.0, top, lost == 0.0
+        return np.inf, 0.0, lost == 0.0
     level, reach = _unbounded(ramps, 1.0)
     level, rest, done = _newton(
         ramps, 1.0, (0.0, level, np.inf), (0.0, 0.0), _rounding(size, reach)
     )
-    return level, rest, top, done & (lost == 0.0)
+    return level, rest, done & (lost == 0.0)
 
 
 @_compile(
@@ -493,7 +488,7 @@ def fill_rows(
             if height.size < size:
                 height = np.empty(size)
             ramps = band[row], ratio[row], height
-            level, rest, top, solved = _search(columns, row, room, ramps)
+            level, rest, solved = _search(columns, row, room, ramps)
         price[row] = level**-2.0
         worth = 0.0
         total = 0.0

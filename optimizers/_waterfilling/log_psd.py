@@ -96,9 +96,7 @@ def _gain(client: Array, depth: float) -> tuple[float, float]:
 
 
 @_compile(**_SETTINGS)
-def _choice(
-    client: Array, ends: _Bounds, theta: float, start: float
-) -> tuple[float, float, float]:
+def _choice(client: Array, ends: _Bounds, theta: float, start: float) -> tuple[float, float, float]:
     """Band at the price exp(theta), its u, and -d ln b / d theta, from a guess of u."""
     low, high, top, floor = ends
     least, most = client[8], client[9]
@@ -106,8 +104,7 @@ def _choice(
         return most, low, 0.0
     if floor <= theta:
         return least, high, 0.0
-    # Next to the floor, where nothing is kept, Newton's method would not get away from it.
-    depth = start if low < start < high else 0.5 * (low + high)
+    depth = min(max(start, low), high)
     rise = 1.0
     for _ in range(STEPS):
         value, rise = _gain(client, depth)
@@ -118,8 +115,10 @@ def _choice(
             high = depth
         newton = depth - excess / rise
         inside = low <= newton <= high
-        target = newton if inside else 0.5 * (low + high)
         near = inside & (abs(excess) <= NEAR)
+        # Next to the floor, where nothing is kept, Newton's method does not move.
+        inside = near | (inside & (abs(newton - depth) > CLOSE * abs(depth)))
+        target = newton if inside else 0.5 * (low + high)
         settled = abs(target - depth) <= (NEAR if near else CLOSE * abs(depth))
         depth = target
         if settled:
@@ -148,9 +147,7 @@ def _share(clients: Array, uses: Array, ends: Array, spare: bool, band: Array) -
             if clients[k, 10] > 1.0:
                 alone = max(alone, ends[k, 2])
             # One Newton step of all conditions from equal bands.
-            depth[k] = math.log(clients[k, 4] * sharing)
-            if not ends[k, 0] < depth[k] < ends[k, 1]:
-                depth[k] = 0.5 * (ends[k, 0] + ends[k, 1])
+            depth[k] = min(max(math.log(clients[k, 4] * sharing), ends[k, 0]), ends[k, 1])
             value, rise = _gain(clients[k], depth[k])
             guess = clients[k, 4] * math.exp(-depth[k])
             weighed += guess / rise * value
@@ -193,7 +190,9 @@ def _share(clients: Array, uses: Array, ends: Array, spare: bool, band: Array) -
 
 
 @_compile(**_SETTINGS)
-def _reduce(table: Array, row: int, rate: float, clients: Array, speeds: Array) -> tuple[bool, bool]:
+def _reduce(
+    table: Array, row: int, rate: float, clients: Array, speeds: Array
+) -> tuple[bool, bool]:
     """Constants of the clients of one row, and whether all caps and all fixed bits fit."""
     needed, entering = 0.0, 0.0
     for k in range(clients.shape[0]):

@@ -119,9 +119,14 @@ class Gains:
             low, high = np.where(excess <= 0, depth, low), np.where(excess >= 0, depth, high)
             newton = depth - excess / rise
             inside = (newton >= low) & (newton <= high)
+            near = inside
+            if self.log_utility:
+                near = inside & (np.abs(excess) <= NEAR)
+                # Next to the floor, where nothing is kept, Newton's method does not move.
+                inside = near | (inside & (np.abs(newton - depth) > CLOSE * np.abs(depth)))
             target = np.where(settled, depth, np.where(inside, newton, 0.5 * (low + high)))
             settled = settled | (
-                np.abs(target - depth) <= np.where(inside, NEAR, CLOSE * np.abs(depth))
+                np.abs(target - depth) <= np.where(near, NEAR, CLOSE * np.abs(depth))
             )
             depth = target
             if settled.all():
