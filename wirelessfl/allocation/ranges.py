@@ -44,7 +44,8 @@ _MAY_BE_INFINITE = ("energy_budget_j",)
 
 Limits: TypeAlias = NDArray[np.float64]  # least and largest values of each field, (2, F)
 
-TABLE_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "table_within")
+SHARES_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "shares_within")
+TABLE_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "table_within", SHARES_WITHIN)
 FEW = 4095  # values per field up to which the fields of a problem are copied into one table
 
 
