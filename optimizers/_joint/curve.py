@@ -55,8 +55,8 @@ class JointCurve:
 
     Attributes:
         problem: The joint problem.
-        compiled: Whether uploads are computed by compiled code where it is there. Certificates use
-            arrays.
+        compiled: Whether uploads are computed by compiled code if numba is installed. Certificates
+            use arrays.
     """
 
     problem: JointProblem

@@ -210,7 +210,7 @@ def broadcast_fields(problem: Any) -> None:
     Raises:
         InputError: A field is outside its range, or shapes do not broadcast.
     """
-    names, limits = _client_fields(type(problem))
+    names, limits = _client_fields(cast(Hashable, type(problem)))
     given = problem.__dict__
     table = few_values([given[name] for name in names], limits)
     given["_table"] = table
@@ -254,7 +254,7 @@ def rows_when_read(kind: type[_Kind]) -> type[_Kind]:
     Returns:
         The class, whose `client_fields` are looked up in the table when they are read.
     """
-    for row, name in enumerate(_client_fields(kind)[0]):
+    for row, name in enumerate(_client_fields(cast(Hashable, kind))[0]):
         setattr(kind, name, _Row(name, row))
     return kind
 

@@ -164,7 +164,8 @@ def _is_valid(found: Allocation) -> bool:
             return False
         if not value.flags.c_contiguous:
             return False
-    for price in (found.bandwidth_price, found.deadline_price):
+    prices: tuple[Any, Any] = (found.bandwidth_price, found.deadline_price)
+    for price in prices:
         if not (type(price) is np.float64 and price >= 0.0):
             return False
     return bool(within(band, ratio, kept))
