@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.costs import Costs
 from wirelessfl.allocation.history import History
-from wirelessfl.allocation.interface import client_fields
+from wirelessfl.allocation.interface import merged
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import AllocationProblem, Problem
 from wirelessfl.border import gate
@@ -73,6 +74,7 @@ def allocation_problem(
         "weight": scenario.per_client("weight") if weight is None else weight,
         "max_pruning_ratio": max_pruning_ratio,
         "bandwidth_hz": scenario.bandwidth_hz,
+        "costs": costs(scenario, channel, demand),
     }
     link = scenario.link
     if scenario.noise_density_w_per_hz is None:
@@ -81,6 +83,29 @@ def allocation_problem(
     if link.plans_shannon:
         return NoisePsdProblem(snr=snr / link.snr_gap, **common)
     return NoisePsdProblem(snr=snr, link=link, **common)
+
+
+def costs(scenario: Scenario, channel: ChannelState, demand: Demand) -> Costs:
+    """Cycles, CPU frequencies and transmit powers of one round.
+
+    Args:
+        scenario: Cell and clients.
+        channel: Channel of the round, which open-loop power control follows; (..., K).
+        demand: Weight updates; (K,).
+
+    Returns:
+        The costs; (..., K).
+    """
+    cycles = scenario.per_client("cycles_per_weight")
+    highest_hz = scenario.per_client("cpu_hz")
+    return Costs(
+        fixed_cycles=cycles * demand.fixed_updates,
+        prunable_cycles=cycles * demand.prunable_updates,
+        cpu_min_hz=np.minimum(scenario.processor.min_cpu_hz, highest_hz),
+        cpu_max_hz=highest_hz,
+        power_w=formula.transmit_power_w(scenario, channel),
+        capacitance=np.asarray(scenario.effective_capacitance),
+    )
 
 
 def weights(experiment: Experiment, history: History | None = None) -> Array:
@@ -109,17 +134,14 @@ def weights(experiment: Experiment, history: History | None = None) -> Array:
     return weight
 
 
-def _with_costs(
-    history: History, scenario: Scenario, channel: ChannelState, demand: Demand
-) -> History:
+def _with_costs(history: History, of_round: Costs) -> History:
     """The history with the energy of the coming round at the highest CPU frequency."""
-    hz = scenario.per_client("cpu_hz")
-    joules = scenario.effective_capacitance * hz**2 * scenario.per_client("cycles_per_weight")
+    joules = of_round.capacitance * of_round.cpu_max_hz**2
     return replace(
         history,
-        power_w=formula.transmit_power_w(scenario, channel),
-        fixed_j=joules * demand.fixed_updates,
-        prunable_j=joules * demand.prunable_updates,
+        power_w=of_round.power_w,
+        fixed_j=joules * of_round.fixed_cycles,
+        prunable_j=joules * of_round.prunable_cycles,
     )
 
 
@@ -183,7 +205,7 @@ def plan(
     )
     if has_memory(experiment.allocator):
         past = History.none(scenario.clients) if history is None else history
-        history = _with_costs(past, scenario, channel, demand)
+        history = _with_costs(past, cast(Costs, problem.costs))
     allocation = _solve(experiment.allocator, problem, participates, history)
     return PlannedRound(channel, problem, allocation)
 
@@ -206,8 +228,7 @@ def problem_of(problem: Problem, participates: NDArray[np.bool_]) -> Problem:
         mask = np.broadcast_to(participates, shape)
         return np.broadcast_to(value, shape)[mask].reshape(*shape[:-1], -1)
 
-    values: Any = {name: restricted(getattr(problem, name)) for name in client_fields(problem)}
-    return cast(Problem, replace(cast(Any, problem), **values))
+    return merged([problem], lambda values: restricted(values[0]))
 
 
 def _solve(
@@ -226,6 +247,7 @@ def _solve(
         "pruning_ratio": 0.0,
         "exact_kept": 1.0,
         "left_out": False,
+        "cpu_hz": np.inf if problem.costs is None else problem.costs.cpu_max_hz,
     }
     expanded: dict[str, Any] = {}
     for name, value in defaults.items():

@@ -162,11 +162,8 @@ class UploadTimes:
         Returns:
             Joules, (..., K).
         """
-        problem = self.curve.problem
         time_s = np.where(self.uses_band, self.time_s(band), 0.0)
-        cpu_hz = problem.cpu_hz(self.kept, time_s)
-        cpu_j = np.asarray(problem.capacitance) * problem.cycles(self.kept) * cpu_hz**2
-        return np.asarray(cpu_j + np.asarray(problem.power_w) * time_s)
+        return self.curve.problem.energy_j(self.kept, time_s)
 
     def stiffness_w(self, time_s: Array) -> Array:
         """-de/dT = 2 kappa c^3 / (T - tau)^3 where the CPU runs faster than f_min, else 0.

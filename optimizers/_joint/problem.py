@@ -8,20 +8,22 @@ frequency and c = fixed_cycles + x prunable_cycles,
     energy_j  = capacitance c f^2 + power_w upload_s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wirelessfl.allocation.costs import round_energy_j
 from wirelessfl.allocation.interface import (
     Array,
     broadcast_fields,
     kept_fraction,
     rows_when_read,
 )
-from wirelessfl.cell import closed_form as formula
+from wirelessfl.allocation.problem import AllocationProblem, Problem
 from wirelessfl.errors import InputError
+from wirelessfl.planning import allocation_problem
 from wirelessfl.text import in_full
 from wirelessfl.values import ON_TIME, ChannelState, Demand, PerClient, Scenario
 
@@ -108,32 +110,60 @@ class JointProblem:
         Raises:
             InputError: Fixed upload bits, or a scenario whose noise is given by its density.
         """
-        if np.any(demand.fixed_upload_bits):
-            most = np.max(demand.fixed_upload_bits)
-            raise InputError(
-                f"fixed_upload_bits must be 0 for a joint problem, got {in_full(most)}"
-            )
-        cycles_per_weight = scenario.per_client("cycles_per_weight")
         for name in ("noise_psd_w_per_hz", "noise_figure_db"):
             if getattr(scenario, name) is not None:
                 raise InputError(
                     f"{name} must not be given for a joint problem, "
                     f"got {in_full(getattr(scenario, name))}"
                 )
+        problem = allocation_problem(scenario, channel, demand)
+        found = cls.of_problem(problem, energy_budget_j=energy_budget_j)
+        return replace(found, cpu_min_hz=cpu_min_hz, max_pruning_ratio=max_pruning_ratio)
+
+    @classmethod
+    def of_problem(cls, problem: Problem, *, energy_budget_j: ArrayLike = np.inf) -> "JointProblem":
+        """Make the CPU frequencies of an allocation problem variables, under energy budgets.
+
+        Args:
+            problem: The problem with its `costs`, arrays (..., K).
+            energy_budget_j: Joules per round, one number or one per client.
+
+        Returns:
+            The joint problem, arrays (..., K).
+
+        Raises:
+            InputError: A problem without `costs`, with fixed upload bits, or with noise of a given
+                density.
+        """
+        if problem.costs is None:
+            raise InputError("costs must be given for a joint problem, got None")
+        if not isinstance(problem, AllocationProblem):
+            raise InputError(
+                "noise_power_w must be the noise of a joint problem, got noise of a given density"
+            )
+        most = np.max(problem.fixed_upload_bits)
+        if most > 0:
+            raise InputError(
+                f"fixed_upload_bits must be 0 for a joint problem, got {in_full(most)}"
+            )
+        costs = problem.costs
+        fixed_s = np.asarray(problem.fixed_s) - costs.fixed_cycles / costs.cpu_max_hz
+        prunable_s = np.asarray(problem.prunable_s) - costs.prunable_cycles / costs.cpu_max_hz
         return cls(
-            deadline_s=scenario.deadline_s,
-            fixed_cycles=cycles_per_weight * demand.fixed_updates,
-            prunable_cycles=cycles_per_weight * demand.prunable_updates,
-            upload_bits=demand.prunable_upload_bits,
-            rate_bps=formula.planned_rate_bps(scenario, channel),
-            power_w=formula.transmit_power_w(scenario, channel),
-            cpu_min_hz=cpu_min_hz,
-            cpu_max_hz=scenario.per_client("cpu_hz"),
-            fixed_s=formula.fixed_download_s(scenario, demand),
-            prunable_s=formula.prunable_download_s(scenario, demand),
-            capacitance=scenario.effective_capacitance,
+            deadline_s=problem.deadline_s,
+            fixed_cycles=costs.fixed_cycles,
+            prunable_cycles=costs.prunable_cycles,
+            upload_bits=problem.upload_bits,
+            rate_bps=problem.rate_bps,
+            power_w=costs.power_w,
+            cpu_min_hz=costs.cpu_min_hz,
+            cpu_max_hz=costs.cpu_max_hz,
+            fixed_s=np.maximum(fixed_s, 0.0),
+            prunable_s=np.maximum(prunable_s, 0.0),
+            capacitance=costs.capacitance,
             energy_budget_j=energy_budget_j,
-            max_pruning_ratio=max_pruning_ratio,
+            weight=problem.weight,
+            max_pruning_ratio=problem.max_pruning_ratio,
         )
 
     @property
@@ -187,6 +217,22 @@ class JointProblem:
         )
         return np.clip(needed_hz, self.cpu_min_hz, self.cpu_max_hz)
 
+    def energy_j(self, kept: Array, upload_s: Array) -> Array:
+        """Energy of the round at the frequency `cpu_hz`.
+
+        Args:
+            kept: Kept fractions x, (..., K).
+            upload_s: Upload times, seconds, (..., K).
+
+        Returns:
+            Joules, (..., K).
+        """
+        hz = self.cpu_hz(kept, upload_s)
+        power_w = np.asarray(self.power_w)
+        return round_energy_j(
+            np.asarray(self.capacitance), hz, self.cycles(kept) / hz, power_w, upload_s
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JointAllocation:
@@ -239,12 +285,7 @@ class JointAllocation:
     @property
     def energy_j(self) -> Array:
         """Energy: capacitance c f^2 + power_w upload_s, joules; (..., K)."""
-        cpu_j = (
-            np.asarray(self.problem.capacitance)
-            * self.problem.cycles(self.kept_fraction)
-            * self.cpu_hz**2
-        )
-        return cpu_j + np.asarray(self.problem.power_w) * self.upload_s
+        return self.problem.energy_j(self.kept_fraction, self.upload_s)
 
     @property
     def status(self) -> NDArray[np.str_]:

@@ -15,7 +15,7 @@ that they run in vector registers.
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from optimizers._waterfilling.fixed_snr import reduce
 from optimizers._waterfilling.memory import empty_pair
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array
 
 _Ramps: TypeAlias = tuple[Array, Array, Array]  # start, slope, height of every client of one row
@@ -580,5 +581,5 @@ def _workspace(size: int) -> tuple[Array, NDArray[np.int64]]:
 
 def _rows(problem: AllocationProblem, rows: Any) -> AllocationProblem:
     """The problems `rows` (a mask of the batch's shape) of a batch; (R, K)."""
-    names = [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
-    return replace(problem, **{name: getattr(problem, name)[rows] for name in names})
+    values: Any = {name: getattr(problem, name)[rows] for name in client_fields(problem)}
+    return replace(problem, costs=None, **values)

@@ -32,6 +32,8 @@ class Allocation:
         left_out: True for clients that a selection excluded; (..., K). None without a selection.
         exact_kept: Kept fraction x with the digits that 1 - `pruning_ratio` loses; (..., K). None
             where the ratio is exact enough.
+        cpu_hz: CPU frequency of each client in Hz, for problems with `costs`; (..., K). None:
+            that of the scenario.
     """
 
     problem: Problem
@@ -41,6 +43,7 @@ class Allocation:
     deadline_price: Array
     left_out: NDArray[np.bool_] | None = None
     exact_kept: Array | None = None
+    cpu_hz: Array | None = None
 
     def __repr__(self) -> str:
         """Outcome in one line, and one row per client of a single problem."""
@@ -58,8 +61,15 @@ class Allocation:
 
     @property
     def latency_s(self) -> Array:
-        """Planned latency T_k of each client in s, on which the allocation is based; (..., K)."""
-        return self.problem.latency_of_kept_s(self.bandwidth_fraction, self.kept_fraction)
+        """Planned latency T_k of each client in s, on which the allocation is based; (..., K).
+
+        The CPUs run at `cpu_hz`, or at the highest frequency.
+        """
+        kept = self.kept_fraction
+        latency_s = self.problem.latency_of_kept_s(self.bandwidth_fraction, kept)
+        if self.cpu_hz is None or self.problem.costs is None:
+            return latency_s
+        return latency_s + self.problem.costs.longer_s(kept, self.cpu_hz)
 
     @property
     def status(self) -> NDArray[np.str_]:
@@ -222,6 +232,8 @@ class Allocation:
                 if needed[k] <= 1
                 else "no band is enough"
             )
+            if needed[k] > max(left, 0.0)
+            else f"client {k}: left out, although its band would fit"
             for k in np.flatnonzero(out)
         ]
 

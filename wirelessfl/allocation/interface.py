@@ -1,13 +1,14 @@
 """Interface of all allocation problems, whatever their rate model, and checks of their fields."""
 
-from collections.abc import Hashable, Iterable
-from dataclasses import Field, fields
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import Field, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wirelessfl.allocation.costs import Costs
 from wirelessfl.allocation.ranges import Limits, few_values, limits_of, values_within_range
 from wirelessfl.errors import InputError, check_number
 
@@ -63,6 +64,11 @@ class Problem(Protocol):
     @property
     def bandwidth_hz(self) -> float | None:
         """Bandwidth of the whole band, in Hz; None where no price per Hz is asked for."""
+        ...
+
+    @property
+    def costs(self) -> Costs | None:
+        """Cycles, frequencies and powers of the round; None where no energy is asked for."""
         ...
 
     @property
@@ -176,7 +182,7 @@ def kept_fraction(pruning_ratio: Array, exact_kept: Array | None, below: float =
 
 
 def client_fields(problem: Any) -> list[str]:
-    """Fields of a problem with a value per client: all but `bandwidth_hz` and `link`.
+    """Fields of a problem with a value per client: all but `bandwidth_hz`, `link`, `costs`.
 
     Args:
         problem: A problem, which is a dataclass.
@@ -193,9 +199,36 @@ def _client_fields(kind: Hashable) -> tuple[tuple[str, ...], Limits]:
     names = tuple(
         field.name
         for field in fields(cast(Any, kind))
-        if field.name not in ("bandwidth_hz", "link")
+        if field.name not in ("bandwidth_hz", "link", "costs")
     )
     return names, limits_of(names)
+
+
+def merged(problems: Sequence[Problem], merge: Callable[[list[Array]], Array]) -> Problem:
+    """Problem whose values per client are made of those of several problems, field by field.
+
+    Args:
+        problems: Problems of one kind.
+        merge: Function from the arrays of a field, one of each problem, to the new array.
+
+    Returns:
+        The problem; its other fields are those of the first one.
+    """
+    first: Any = problems[0]
+    values: dict[str, Any] = {
+        name: merge([getattr(problem, name) for problem in problems])
+        for name in client_fields(first)
+    }
+    if first.costs is not None:
+        values["costs"] = Costs(
+            **{
+                one.name: merge(
+                    [np.broadcast_to(getattr(p.costs, one.name), p.shape) for p in problems]
+                )
+                for one in fields(Costs)
+            }
+        )
+    return cast(Problem, replace(first, **values))
 
 
 def broadcast_fields(problem: Any) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wirelessfl.allocation.costs import Costs
 from wirelessfl.allocation.interface import (
     Array,
     broadcast_fields,
@@ -33,7 +34,7 @@ class NoisePsdProblem:
 
     The rate is R(b) = B `link.goodput_bps_hz(b, snr)`, by default b B log2(1 + snr / b). With N0 =
     K sigma^2 / B a client at b = 1/K has the rate of the model with fixed noise power sigma^2.
-    Every field but `bandwidth_hz` and `link` is broadcast to (..., K) float64.
+    Every field but `bandwidth_hz`, `link` and `costs` is broadcast to (..., K) float64.
 
     Attributes:
         deadline_s: Deadline of the round in s; from 1e-65 to 1e65.
@@ -47,6 +48,7 @@ class NoisePsdProblem:
         weight: Weight of the client in the objective; 0, or from 1e-65 to 1e65.
         max_pruning_ratio: Largest pruning ratio; from 0 to 1; 1 is no limit.
         link: Rate model and packet errors.
+        costs: Cycles, frequencies and powers of the round; None where no energy is asked for.
 
     Raises:
         InputError: Values are not finite or outside their range, or shapes do not broadcast.
@@ -62,6 +64,7 @@ class NoisePsdProblem:
     weight: ArrayLike = 1.0
     max_pruning_ratio: ArrayLike = 1.0
     link: Link = field(default_factory=Link)
+    costs: Costs | None = None
 
     def __post_init__(self) -> None:
         check_band(self.bandwidth_hz)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.costs import Costs
 from wirelessfl.allocation.interface import (
     Array,
     Problem,
@@ -34,8 +35,8 @@ class AllocationProblem:
     """Problem min sum_k weight_k pruning_ratio_k with noise of fixed power.
 
     Constraints are T_k <= deadline_s, sum_k b_k <= 1 and pruning_ratio_k <= max_pruning_ratio_k.
-    Every field but `bandwidth_hz` is broadcast to (..., K) float64: K clients in the last axis, any
-    batch axes before it.
+    Every field but `bandwidth_hz` and `costs` is broadcast to (..., K) float64: K clients in the
+    last axis, any batch axes before it.
 
     Attributes:
         deadline_s: Deadline of the round in s; from 1e-65 to 1e65.
@@ -49,6 +50,7 @@ class AllocationProblem:
         max_pruning_ratio: Largest pruning ratio; from 0 to 1; 1 is no limit.
         bandwidth_hz: Bandwidth in Hz, which only converts a shortfall of band to hertz; from 1e-65
             to 1e65. None: the shortfall is a fraction only.
+        costs: Cycles, frequencies and powers of the round; None where no energy is asked for.
 
     Raises:
         InputError: Values are not finite or outside their range, or shapes do not broadcast.
@@ -63,6 +65,7 @@ class AllocationProblem:
     weight: ArrayLike = 1.0
     max_pruning_ratio: ArrayLike = 1.0
     bandwidth_hz: float | None = None
+    costs: Costs | None = None
 
     def __post_init__(self) -> None:
         broadcast_fields(self)

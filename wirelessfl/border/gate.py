@@ -154,7 +154,8 @@ def _is_valid(found: Allocation) -> bool:
     """True if an allocation of few clients is surely valid, False where it is to be checked."""
     within = SHARES_WITHIN.function
     shape = found.problem.shape
-    if within is None or len(shape) > 1 or found.left_out is not None:
+    unusual = found.left_out is not None or found.cpu_hz is not None
+    if within is None or len(shape) > 1 or unusual:
         return False
     band = found.bandwidth_fraction
     ratio = found.pruning_ratio
@@ -194,6 +195,8 @@ def _checked_allocation(title: str, found: Any, problem: Problem) -> Allocation:
         or found.left_out.shape != shape
     ):
         raise PluginError(_of_type(title, "left_out", "bool", shape, found.left_out))
+    if found.cpu_hz is not None:
+        _check_cpu_hz(title, found.cpu_hz, problem)
     for name in ("bandwidth_price", "deadline_price"):
         price = np.asarray(getattr(found, name))
         if price.dtype.kind not in "fiu" or price.shape != shape[:-1]:
@@ -398,6 +401,28 @@ def _within_one(title: str, name: str, value: Any, shape: tuple[int, ...]) -> Ar
             f"{title}: {name} must be within 0 and 1, got {in_full(value[bad].flat[0])}"
         )
     return np.clip(value, 0.0, 1.0)
+
+
+def _check_cpu_hz(title: str, cpu_hz: Any, problem: Problem) -> None:
+    """Refuse CPU frequencies outside the range of the problem's `costs`, or without them."""
+    if (
+        type(cpu_hz) is not np.ndarray
+        or cpu_hz.dtype != np.float64
+        or cpu_hz.shape != problem.shape
+    ):
+        raise PluginError(_of_type(title, "cpu_hz", "float64", problem.shape, cpu_hz))
+    if problem.costs is None:
+        raise PluginError(f"{title}: cpu_hz must be None for a problem without costs, got an array")
+    least_hz, most_hz = problem.costs.cpu_min_hz, problem.costs.cpu_max_hz
+    bad = ~((cpu_hz >= least_hz * (1 - ROUNDING)) & (cpu_hz <= most_hz * (1 + ROUNDING)))
+    if bad.any():
+        limits = [
+            np.broadcast_to(limit, problem.shape)[bad].flat[0] for limit in (least_hz, most_hz)
+        ]
+        raise PluginError(
+            f"{title}: cpu_hz must be within {in_full(limits[0])} and {in_full(limits[1])}, "
+            f"got {in_full(cpu_hz[bad].flat[0])}"
+        )
 
 
 def _check_real(title: str, name: str, value: Any) -> None:

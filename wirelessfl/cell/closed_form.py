@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from wirelessfl.allocation.costs import round_energy_j
 from wirelessfl.radio.numerology import resource_block_hz
 from wirelessfl.radio.snr_and_rate import open_loop_power_dbm, snr, snr_in_band
 from wirelessfl.units import dbm_to_watt, linear_to_db, watt_to_dbm
@@ -310,7 +311,7 @@ def upload_bits(demand: Demand, kept: Array) -> Array:
 def energy_j(
     scenario: Scenario, channel: ChannelState, cpu_hz: Array, cpu_s: Array, transmit_s: Array
 ) -> Array:
-    """Energy of a client's round, kappa f^3 t_cpu + p t_transmit.
+    """Energy of a client's round in a cell, see `round_energy_j`.
 
     Args:
         scenario: Cell and clients, with kappa.
@@ -322,8 +323,8 @@ def energy_j(
     Returns:
         Energy in J; (..., K).
     """
-    cpu_w = scenario.effective_capacitance * cpu_hz**3
-    return cpu_w * cpu_s + transmit_power_w(scenario, channel) * transmit_s
+    power_w = transmit_power_w(scenario, channel)
+    return round_energy_j(scenario.effective_capacitance, cpu_hz, cpu_s, power_w, transmit_s)
 
 
 def busy_s(
@@ -362,6 +363,11 @@ class Shares(Protocol):
     @property
     def kept_fraction(self) -> Array:
         """Fraction of the prunable part that is kept; (..., K)."""
+        ...
+
+    @property
+    def cpu_hz(self) -> Array | None:
+        """CPU frequency in Hz; (..., K). None: that of the scenario."""
         ...
 
 

@@ -12,22 +12,24 @@ from wirelessfl.values import Demand
 
 
 def cpu_hz(scenario: Scenario, demand: Demand, allocation: Shares, planned_s: Array) -> Array:
-    """CPU frequency of each client in a round.
+    """CPU frequency of each client in a round: that of the allocation, if it gives one.
 
-    Under `dvfs` it is the lowest one in [min_cpu_hz, cpu_hz] with which the client finishes at the
-    deadline as planned, f = C / (deadline - (T - C / cpu_hz)) with C cycles of work; the highest
-    where even that is late. The energy kappa C f^2 falls with its square.
+    Otherwise it is under `dvfs` the lowest one in [min_cpu_hz, cpu_hz] with which the client
+    finishes at the deadline as planned, f = C / (deadline - (T - C / cpu_hz)) with C cycles of
+    work; the highest where even that is late. The energy kappa C f^2 falls with its square.
 
     Args:
         scenario: Cell and clients.
         demand: Demand that the server planned with; (K,).
-        allocation: Kept fractions; (..., K).
+        allocation: Kept fractions and CPU frequencies; (..., K).
         planned_s: Moment T at which the client would finish at `cpu_hz` (the allocation's
             `latency_s`), in s; (..., K).
 
     Returns:
         Frequency in Hz; (..., K).
     """
+    if allocation.cpu_hz is not None:
+        return allocation.cpu_hz
     highest_hz = scenario.per_client("cpu_hz")
     if scenario.processor.cpu != "dvfs":
         return highest_hz

@@ -32,7 +32,7 @@ def undisturbed(
     highest_hz = hz = scenario.per_client("cpu_hz")
     fixed_s = planned.fixed_s
     prunable_s = planned.prunable_s
-    if scenario.processor.cpu == "dvfs":
+    if scenario.processor.cpu == "dvfs" or allocation.cpu_hz is not None:
         hz = cpu_hz(scenario, demand, allocation, allocation.latency_s)
         fixed_s = fixed_s * (highest_hz / hz)
         prunable_s = prunable_s * (highest_hz / hz)

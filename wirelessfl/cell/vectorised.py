@@ -42,10 +42,12 @@ class _Shares:
     Attributes:
         bandwidth_fraction: Fraction of the band; (..., K).
         kept_fraction: Kept fraction of the prunable part; (..., K).
+        cpu_hz: CPU frequency in Hz: that of the scenario.
     """
 
     bandwidth_fraction: Array
     kept_fraction: Array
+    cpu_hz: Array | None = None
 
 
 def beyond_formula(scenario: Scenario) -> str | None:

@@ -22,9 +22,10 @@ class Processor:
     Attributes:
         cpu: Kind of processor. fixed: runs at `cpu_hz`; dvfs: runs at the lowest frequency between
             `min_cpu_hz` and `cpu_hz` with which the client would finish at the deadline as planned;
-            loaded: runs at `cpu_hz` and is interrupted by background jobs.
-        min_cpu_hz: Lowest frequency of `dvfs` in Hz; above 0 and, under `dvfs`, at most the
-            smallest `cpu_hz`.
+            loaded: runs at `cpu_hz` and is interrupted by background jobs. An allocation that gives
+            frequencies decides in place of `cpu_hz` and `dvfs`.
+        min_cpu_hz: Lowest frequency of `dvfs`, and of an allocation that gives frequencies, in Hz;
+            above 0 and, under `dvfs`, at most the smallest `cpu_hz`.
         background_rate_hz: Arrival rate of background jobs in 1/s; from 0 to 1e5. The utilisation
             `background_rate_hz` x `background_job_s` is at most 0.99.
         background_job_s: Time that a background job occupies the CPU, in s; above 0; the mean where

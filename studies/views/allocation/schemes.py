@@ -115,9 +115,11 @@ def scheme_as_dict(scheme: Scheme) -> dict[str, Any]:
 
     `sensitivities` and `repair` are None where they do not apply.
     """
+    allocation = scheme.planned.allocation
     return {
         "clients": scheme.clients.tolist(),
-        **_named(scheme.planned.allocation, ALLOCATION),
+        **_named(allocation, ALLOCATION),
+        **({} if allocation.cpu_hz is None else _named(allocation, ("cpu_hz",))),
         "certificate": _named(scheme.certificate, CERTIFICATE),
         "sensitivities": None
         if scheme.sensitivities is None

@@ -76,6 +76,7 @@ def _print_clients(scheme: Scheme) -> None:
     per_db = None if worth is None else worth.gain_db
     columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
+    columns += [] if allocation.cpu_hz is None else ["CPU GHz"]
     title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
     rows = []
     gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
@@ -90,6 +91,8 @@ def _print_clients(scheme: Scheme) -> None:
         ]
         if worth is not None and per_db is not None:
             cells += [f"{100 * per_db[client]:+.2f} %", f"{worth.log_cpu_hz[client]:+.2f} %"]
+        if allocation.cpu_hz is not None:
+            cells.append(f"{1e-9 * allocation.cpu_hz[client]:.3f}")
         rows.append([str(scheme.clients[client]), *cells])
     print_table(columns, rows, title=title, left=("status",))
 

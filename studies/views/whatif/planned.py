@@ -23,6 +23,7 @@ class Plan:
         latency_s: Planned latencies in s; (D, K).
         status: Statuses of the clients; (D, K).
         bandwidth_price: Kept models per whole band; (D,).
+        cpu_hz: CPU frequencies in Hz; (D, K). None: those of the scenario.
     """
 
     participates: NDArray[np.bool_]
@@ -31,6 +32,7 @@ class Plan:
     latency_s: Array
     status: NDArray[np.str_]
     bandwidth_price: Array
+    cpu_hz: Array | None = None
 
 
 def planned_measures(
@@ -56,12 +58,13 @@ def planned_measures(
     late = latency_s > scenario.deadline_s * ON_TIME
     missed = (late | np.isin(plan.status, MISSED)) & takes_part
     highest_hz = scenario.per_client("cpu_hz")
-    hz = cpu_hz(scenario, demand, plan, latency_s)
+    hz = np.where(takes_part, cpu_hz(scenario, demand, plan, latency_s), highest_hz)
     updates = demand.fixed_updates + kept * demand.prunable_updates
-    planned_s = formula.compute_s(scenario, updates)
+    planned_hz = highest_hz if plan.cpu_hz is None else hz
+    planned_s = formula.compute_s(scenario, updates) * (highest_hz / planned_hz)
     download_s = formula.download_s(scenario, demand, kept)
     upload_s = np.maximum(latency_s - download_s - planned_s, 0.0)
-    compute_s = planned_s * (highest_hz / hz)
+    compute_s = planned_s * (planned_hz / hz)
     finish_s = latency_s + (compute_s - planned_s)
     last_s = np.where(takes_part & np.isfinite(finish_s), finish_s, 0.0).max(axis=-1)
     cut = (late & takes_part).any(axis=-1) & (scenario.deadline_policy != "wait")

@@ -14,7 +14,7 @@ from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.whatif.planned import Plan, planned_measures
 from studies.views.whatif.vary import Vary
 from wirelessfl.allocation.allocation import Allocation
-from wirelessfl.allocation.interface import client_fields
+from wirelessfl.allocation.interface import merged
 from wirelessfl.allocation.problem import Problem
 from wirelessfl.border import gate
 from wirelessfl.config.scenario_file import Tables, from_tables
@@ -184,16 +184,10 @@ class Sweep:
     def _planned(self, points: Array, allocation: Allocation, states: States) -> dict[str, Array]:
         """Measures of the cell at `points`, (P, draws) each."""
         demand = cache(partial(gate.first_demand, self.experiment.algorithm))
-        batch: dict[str, Any] = {
-            name: np.asarray(getattr(allocation, name))
-            for name in (
-                "bandwidth_fraction",
-                "kept_fraction",
-                "latency_s",
-                "status",
-                "bandwidth_price",
-            )
-        }
+        names = ["bandwidth_fraction", "kept_fraction", "latency_s", "status", "bandwidth_price"]
+        if allocation.cpu_hz is not None:
+            names.append("cpu_hz")
+        batch: dict[str, Any] = {name: np.asarray(getattr(allocation, name)) for name in names}
         found = []
         for row, point in enumerate(points):
             here = _at(self.experiment, self.axes, point)
@@ -348,17 +342,15 @@ def _problem(experiment: Experiment, axes: Sequence[Vary], points: Array, cell: 
     _, first, cell_of = np.unique(
         points[:, building], axis=0, return_index=True, return_inverse=True
     )
-    cells: list[Any] = [cell(_at(experiment, axes, point)) for point in points[first]]
-    stacked: dict[str, Any] = {
-        name: np.stack([getattr(built, name) for built in cells])[cell_of.ravel()]
-        for name in client_fields(cells[0])
-    }
+    cells = [cell(_at(experiment, axes, point)) for point in points[first]]
+    stacked: Any = merged(cells, lambda values: np.stack(values)[cell_of.ravel()])
+    changes: dict[str, Any] = {}
     for column, axis in enumerate(axes):
         if axis.name in PER_POINT:
-            stacked[PER_POINT[axis.name]] = points[:, column, None, None]
+            changes[PER_POINT[axis.name]] = points[:, column, None, None]
     if len({built.bandwidth_hz for built in cells}) > 1:
-        stacked["bandwidth_hz"] = None
-    return cast(Problem, replace(cells[0], **stacked))
+        changes["bandwidth_hz"] = None
+    return cast(Problem, replace(stacked, **changes))
 
 
 def _cells(experiment: Experiment, states: States) -> Cells:
@@ -390,12 +382,7 @@ def _along(experiment: Experiment, axis: Vary) -> Callable[[Array], Problem]:
     cell = _cells(experiment, _mean)
 
     def at(values: Array) -> Problem:
-        problem: Any = _problem(experiment, (axis,), values[:, None], cell)
-        return cast(
-            Problem,
-            replace(
-                problem, **{name: getattr(problem, name)[:, 0] for name in client_fields(problem)}
-            ),
-        )
+        problem = _problem(experiment, (axis,), values[:, None], cell)
+        return merged([problem], lambda fields: fields[0][:, 0])
 
     return at
