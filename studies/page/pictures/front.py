@@ -26,8 +26,7 @@ def front_picture(found: Front, deadline_s: float, width: float) -> str:
     body = frame.axes("deadline (ms)", "kept model (%)")
     for method, name in enumerate(found.methods):
         look = f"m{method}"
-        kept = found.column(100.0 * (1.0 - result.mean("mean_ratio")), method)
-        error = found.column(100.0 * result.standard_error("mean_ratio"), method)
+        kept, error = (100.0 * values for values in found.kept(method))
         late = found.column(result.mean("late"), method)
         body += frame.band(deadlines, (kept - error).tolist(), (kept + error).tolist(), look)
         body += frame.line(deadlines, kept.tolist(), look)
