@@ -7,12 +7,12 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-FIGURE = re.compile(r"\]\(\.\./(studies/results/[^/)]+/figure\.png)\)")
+FIGURE = re.compile(r"\]\(\.\./((?:studies/results/[^/)]+|benchmarks/results)/[^/)]+\.png)\)")
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)]+)\)")
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Add the figures of committed results, which the gallery shows.
+    """Add the figures of committed results and benchmarks, which pages show.
 
     Args:
         files: The files of the site.
@@ -21,7 +21,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     Returns:
         The files with the figures.
     """
-    for figure in sorted((ROOT / "studies" / "results").glob("*/figure.png")):
+    patterns = ("studies/results/*/figure.png", "benchmarks/results/*.png")
+    for figure in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
         name = figure.relative_to(ROOT).as_posix()
         files.append(File.generated(config, name, abs_src_path=str(figure)))
     return files

@@ -88,6 +88,18 @@ def test_the_commands_are_understood(page, text):
         from_tables(changed(base, given["settings"], allocation__method=method))
 
 
+def test_every_benchmark_is_on_its_page_with_the_command_of_its_table():
+    text = page_file("benchmarks").read_text(encoding="utf-8")
+    tables = sorted((ROOT / "benchmarks" / "results").glob("*.csv"))
+    assert len(tables) >= 4
+    for table in tables:
+        head = table.read_text(encoding="utf-8").splitlines()[:5]
+        (command,) = re.findall(r"command:? (python [^;\n]+)", "\n".join(head))[:1]
+        assert f"\n    {command}\n" in text
+        assert f"](../benchmarks/results/{table.stem}.png)" in text
+        assert f"](../benchmarks/results/{table.name})" in text
+
+
 def test_every_command_has_an_example():
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert {name for name in cli.commands if f"wirelessfl {name}" not in text} == set()
