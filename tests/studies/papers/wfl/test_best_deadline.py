@@ -11,7 +11,7 @@ def table_of(**changes):
     """A table in which every claim holds, with the columns `changes` put in."""
     columns = {
         "rounds_to": [77.0, 44.0, 32.0, 28.0, 24.0, 23.0],
-        study.SECONDS: SECONDS,
+        **dict.fromkeys(study.SECONDS.values(), SECONDS),
         "power_seconds": [0.3, 0.22, 0.21, 0.25, 0.3, 0.4],
         "bound_seconds": [0.3, 0.21, 0.22, 0.25, 0.3, 0.4],
     } | changes
@@ -46,13 +46,21 @@ def test_the_expected_table_keeps_every_claim():
 
 
 def test_every_claim_can_fail():
-    shortest = [0.1, *SECONDS[1:]]
+    shortest, longest = [0.1, *SECONDS[1:]], [*SECONDS[:-1], 0.1]
+    wrong = [0.1, 0.3, 0.3, 0.3, 0.3, 0.3]
+    paper = [0.5, 0.4, 0.42, 0.5, 0.4 - 1e-3, 0.8]
+    early, late = study.SECONDS.values()
     failing = [
-        {"power_seconds": [0.1, 0.3, 0.3, 0.3, 0.3, 0.3]},
-        {"bound_seconds": [0.3, 0.3, 0.3, 0.3, 0.3, 0.1]},
-        {study.SECONDS: shortest},
+        {"power_seconds": wrong},
+        {"bound_seconds": wrong[::-1]},
+        {"power_seconds": wrong},
+        {"bound_seconds": wrong[::-1]},
+        {early: shortest},
+        {late: longest},
         {"rounds_to": [20.0, 30.0, 30.0, 30.0, 30.0, 30.0]},
-        {study.SECONDS: [0.5, 0.4, 0.42, 0.5, 0.4 - 1e-3, 0.8]},
+        {early: paper},
+        {late: paper},
     ]
+    assert len(failing) == len(study.CLAIMS)
     for index, changes in enumerate(failing):
         assert not verdicts(table_of(**changes))[index], study.CLAIMS[index].text
