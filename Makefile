@@ -4,17 +4,20 @@ export OMP_NUM_THREADS ?= 1
 SECONDS ?= 60
 SEED ?= 0
 
-.PHONY: demo test test-slow fuzz faults coverage check format lint types contract reference docs docs-serve clean
+.PHONY: demo test test-slow test-extras fuzz faults coverage check format lint types contract reference docs docs-serve clean
 
 demo: .venv/installed  ## train on the embedded digits and show the result
 	rm -rf runs/demo
 	$(BIN)/wirelessfl run digits --out runs/demo
 
 test: .venv/installed  ## the test suite without the tests that are marked slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not extras"
 
 test-slow: .venv/installed  ## the tests that are marked slow: kills, several processes
-	$(BIN)/python -m pytest -q -n auto -m slow
+	$(BIN)/python -m pytest -q -n auto -m "slow and not extras"
+
+test-extras: .venv/extras  ## the tests that need optional packages; they start their own services
+	$(BIN)/python -m pytest -q -m extras
 
 fuzz: .venv/installed  ## fuzzed input for SECONDS seconds; a failure is replayed by its SEED and case
 	cd tests && PYTHONPATH=.:.. ../$(BIN)/python -m campaign.fuzz --seconds $(SECONDS) --seed $(SEED)
@@ -55,4 +58,9 @@ clean:
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	touch $@
+
+.venv/extras: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--editable ".[dask,search,flower,coding]"
 	touch $@

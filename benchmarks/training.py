@@ -1,6 +1,6 @@
 """Speed of local training against common loops, Flower and pfl; masks, sub-models and top-k.
 
-    python benchmarks/training.py [--quick] [--parts rounds,overhead,masks,topk,agents]
+    python benchmarks/training.py [--quick] [--parts rounds,overhead,server,masks,topk,agents]
                                   [--peers naive,lean,flower,pfl] [--device cuda]
                                   [--data-root FOLDER] [--out benchmarks/results]
 
@@ -10,6 +10,8 @@
               rounds are compared
     overhead  a round of the same messages without training; ours includes channel,
               allocation, cell and step
+    server    [CA-HFP]'s server in a round of ten clients of VGG16 without their training: mean,
+              curvature, scores and sub-models, against mean and curvature of whole vectors
     masks     a step of masked and of compact networks through the engine, layout included, one
               thread
     topk      exact masks of the largest of 15 million values

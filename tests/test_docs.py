@@ -6,6 +6,7 @@ import shlex
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -13,6 +14,9 @@ from helpers.cli import call
 
 from studies.cli import cli
 from studies.cli._scenario import DEFAULT_PRESET, changed, scenario_tables
+from studies.ledger import counts_of, read_committed
+from studies.ledger.counts import PAPERS
+from studies.report.results import Outcome
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import from_tables
 
@@ -157,13 +161,12 @@ def test_paths_of_the_repository_exist(file):
 
 
 def test_the_page_of_results_counts_the_committed_verdicts():
-    counts = Counter(
-        row["verdict"]
-        for file in (ROOT / "studies" / "results").glob("*/claims.csv")
-        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    counts = counts_of(read_committed(ROOT / "studies" / "results"))
+    measured = sum((counts[paper] for paper in PAPERS), Counter())
+    holds, refuted, undecided = (measured["measured", of] for of in get_args(Outcome))
+    words = (
+        f"Of {holds + refuted + undecided} measured claims of the papers {holds} hold, {refuted} "
+        f"are refuted and {undecided} are undecided"
     )
-    text = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
-    assert (
-        f"Of {counts.total()} claims {counts['holds']} hold, {counts['refuted']} are refuted and "
-        f"{counts['undecided']} are undecided" in text
-    )
+    for page in ("docs/results.md", "README.md"):
+        assert words in " ".join((ROOT / page).read_text(encoding="utf-8").split()), page

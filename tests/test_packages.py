@@ -188,7 +188,7 @@ def test_worker_processes_do_not_see_the_working_directory(tmp_path):
     code = (
         "import os, sys; sys.path.remove('')\n"
         "import json, torch\n"
-        "from studies.runner.sweep import worker_processes\n"
+        "from studies.runner.processes import worker_processes\n"
         "if __name__ == '__main__':\n"
         "    with worker_processes(1) as pool:\n"
         "        names = pool.submit(os.getcwd).result()\n"

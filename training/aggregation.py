@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from training.arrays import Mask, Vector
-
-_PIECE = 1 << 18  # values added at once: 2 MB stay in the cache
+from training.arrays import Doubles, Mask, Vector
+from training.sums import WeightedSum
 
 
 def mean_over_holders(previous: Vector, updates: Iterable[tuple[Vector, Mask]]) -> Vector:
@@ -50,26 +49,20 @@ def weighted_mean_over_holders(
         >>> weighted_mean_over_holders(old, [(new, np.array([True, False]), 3.0)])
         array([1., 0.], dtype=float32)
     """
-    total = np.zeros(previous.shape)  # sum of n_k u_k over holders
-    weight_sum = np.zeros(previous.shape)  # sum of n_k over holders with a partial mask
+    total = WeightedSum(previous.size)  # sum of n_k u_k over holders
     full_weight = 0.0  # sum of n_k over clients that hold all weights
-    buffer = np.empty(min(_PIECE, previous.size))
+    partial_weight: Doubles | None = None  # and over the other holders
     for vector, mask, weight in updates:
-        full = bool(mask.all())
-        if full:
+        if mask.all():
             full_weight += weight
-        for start in range(0, previous.size, _PIECE):
-            piece = slice(start, start + _PIECE)
-            # Copied to float64 first: faster than adding float32 to float64.
-            term = buffer[: previous.size - start]
-            np.copyto(term, vector[piece])
-            if weight != 1.0:
-                term *= weight
-            if full:  # without `where` it takes a third of the time
-                total[piece] += term
-            else:
-                np.add(total[piece], term, out=total[piece], where=mask[piece])
-                np.add(weight_sum[piece], weight, out=weight_sum[piece], where=mask[piece])
-    weight_sum += full_weight
-    mean = np.divide(total, weight_sum, out=previous.astype(np.float64), where=weight_sum > 0)
-    return mean.astype(np.float32)
+            total.add(vector, weight)
+        else:
+            if partial_weight is None:
+                partial_weight = np.zeros(previous.size)
+            np.add(partial_weight, weight, out=partial_weight, where=mask)
+            total.add_held(vector, weight, mask)
+    if partial_weight is not None:
+        weights = partial_weight + full_weight
+        mean = previous.astype(np.float64)
+        return np.divide(total.total, weights, out=mean, where=weights > 0).astype(np.float32)
+    return (total.total / full_weight).astype(np.float32) if full_weight else previous.copy()

@@ -240,8 +240,7 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     The order is: the project's own packages, entry points, files from outside, classes of this
     process.
     """
-    for file, module in _package_files(KINDS[kind]):
-        yield _name(file), partial(_from_package, kind, module)
+    yield from _package_sources(kind)
     for entry in _installed(entry_points, kind):
         yield entry.name, partial(_from_entry_point, entry)
     for folder in _outside_folders(kind):
@@ -249,6 +248,12 @@ def _candidates(kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield _name(file), partial(_from_file, kind, file)
     for name, plugin in _local.get(kind, {}).items():
         yield name, partial(_itself, plugin)
+
+
+@cache
+def _package_sources(kind: str) -> tuple[tuple[str, Callable[[], Any]], ...]:
+    files = _package_files(KINDS[kind])
+    return tuple((_name(file), partial(_from_package, kind, module)) for file, module in files)
 
 
 @cache

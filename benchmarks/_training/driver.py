@@ -13,9 +13,17 @@ from agents import agents
 from environments import PACKAGES, AbsentError, default_cache, environment
 from report import merge, show, targets, write
 from rounds import CORES, overhead, rounds
+from server import server
 from sparse import masks, topk
 
-PARTS = {"rounds": rounds, "overhead": overhead, "masks": masks, "topk": topk, "agents": agents}
+PARTS = {
+    "rounds": rounds,
+    "overhead": overhead,
+    "server": server,
+    "masks": masks,
+    "topk": topk,
+    "agents": agents,
+}
 PEERS = ("naive", "lean", "flower", "pfl")
 VERSIONS = ("numpy", "torch", "torchvision")
 

@@ -72,7 +72,7 @@ def _steps(model, batch, steps, device):
     )
     rank = np.random.default_rng(0).random(layout.parameter_size, dtype=np.float32)
 
-    def call(**form):
+    def call(vector=vector, **form):
         work = LocalWork(
             client=0, vector=vector, program=(phase,), pruning_ratio=0.0, streams=Streams(0), **form
         )
@@ -81,7 +81,8 @@ def _steps(model, batch, steps, device):
     calls = {"dense": call()}
     for ratio in RATIOS:
         calls[f"masked {ratio:.0%}"] = call(mask=top_k(rank, keep_count(ratio, rank.size)))
-        calls[f"compact {ratio:.0%}"] = call(sub=SubModel.first(structure.uniform(ratio)))
+        sub = SubModel.first(structure.uniform(ratio))
+        calls[f"compact {ratio:.0%}"] = call(sub=sub, vector=vector[structure.flat_indices(sub)])
     return calls | {"plain dense": _plain(network.to(device), data, steps, batch)}
 
 

@@ -17,6 +17,7 @@ from studies.cli.describe import describe
 from studies.cli.export import export
 from studies.cli.init import init
 from studies.cli.list import list_plugins
+from studies.cli.results import results
 from studies.cli.run import run
 from studies.cli.search import search
 from studies.cli.simulate import simulate
@@ -41,6 +42,7 @@ Examples:
   wirelessfl data show --plot partition.png        labels of each client
   wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
   wirelessfl study wfl-table1                      a table of a paper, with its claims
+  wirelessfl results                               claims of the committed results
   wirelessfl list                                  every plug-in
   wirelessfl describe fedalt                       every field of a plug-in, with unit and limits
   wirelessfl init mine.toml                        a commented scenario file to start from
@@ -65,6 +67,7 @@ commands = (
     data,
     search,
     study,
+    results,
     list_plugins,
     describe,
     init,

@@ -42,6 +42,9 @@ Examples:
     "--executor",
     help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core.",
 )
+@click.option(
+    "--plots/--no-plots", default=True, help="Draw the run as pictures in its folder [--plots]."
+)
 @reporting_options
 @data_root_option
 @json_option
@@ -54,6 +57,7 @@ def run(
     resume: bool,
     device: str | None,
     executor: str | None,
+    plots: bool,
     reporting: Reporting,
     data_root: Path | None,
     as_json: bool,
@@ -66,6 +70,7 @@ def run(
     from studies.runner.single_run import check_same_experiment
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
+    from wirelessfl.records.run_folder import RunFolder
 
     there = _stored(out) if resume and out else None
     if resume and out and there is None and scenario is None:
@@ -92,6 +97,10 @@ def run(
         summary = _run(experiment, mine, there is not None, data_root, recorded, reporter)
     if mine != path:
         return
+    if plots:
+        from studies.views.run.figures import draw_run
+
+        draw_run(RunFolder.open(path))
     if as_json:
         print_json({"folder": str(path), **summary})
     else:
@@ -164,9 +173,6 @@ def _run(
                 raise
     finally:
         trainer.close()
-    from studies.views.run.figures import draw_run
-
-    draw_run(folder)
     summary: dict[str, Any] = json.loads(folder.summary_file.read_text())
     return summary
 

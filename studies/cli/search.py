@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from studies.cli._scenario import (
     set_option,
 )
 from studies.cli.options.reporting import Reporting, reporting_options
-from studies.cli.options.sweep import jobs_option, out_option, try_with_progress
+from studies.cli.options.sweep import backend_options, out_option, try_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -86,7 +87,7 @@ Examples:
 )
 @set_option
 @rounds_option
-@jobs_option
+@backend_options
 @out_option("runs/search")
 @click.option(
     "--results",
@@ -109,7 +110,7 @@ def search(
     local_steps: int | None,
     settings: tuple[str, ...],
     rounds: int | None,
-    jobs: int,
+    backend: Any,
     out: Path,
     results: Path | None,
     reporting: Reporting,
@@ -158,7 +159,7 @@ def search(
     seeds = range(one.seed + 1, one.seed + 1 + repeats)
     planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
     with reporting.reporter() as reporter:
-        attempt = partial(try_with_progress, out, jobs, data_root, reporter)
+        attempt = partial(try_with_progress, out, backend, data_root, reporter)
         found = find_best({name: one}, {name: planned}, out, attempt)
         report = write_search(folder, out, name, one, found)
     if as_json:

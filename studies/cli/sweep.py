@@ -1,6 +1,7 @@
 """`wirelessfl sweep`: a grid over any fields, several seeds per point, with or without training."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,7 +26,7 @@ from studies.cli.options.grid import (
     zip_option,
 )
 from studies.cli.options.reporting import Reporting, reporting_options
-from studies.cli.options.sweep import all_with_progress, jobs_option, out_option
+from studies.cli.options.sweep import all_with_progress, backend_options, out_option
 
 EXAMPLES = """\b
 Examples:
@@ -43,7 +44,7 @@ Examples:
 @seeds_option
 @click.option("--to-accuracy", type=float, help="Report seconds, bits and joules to it, in [0, 1].")
 @rounds_option
-@jobs_option
+@backend_options
 @out_option("runs/studies")
 @grid_files_options
 @set_option
@@ -57,7 +58,7 @@ def sweep(
     seeds: int | None,
     to_accuracy: float | None,
     rounds: int | None,
-    jobs: int,
+    backend: Any,
     out: Path,
     files: GridFiles,
     settings: tuple[str, ...],
@@ -84,7 +85,7 @@ def sweep(
     points = grid(tables, axes, seeds=SEEDS if seeds is None else seeds, zipped=zipped)
     every = [experiment for point in points for experiment in point.experiments]
     with reporting.reporter() as reporter:
-        failures = all_with_progress(every, out, jobs, data_root, reporter)
+        failures = all_with_progress(every, out, backend, data_root, reporter)
         result = SweepResult.read(axes, points, out, to_accuracy)
         if not result.names:
             raise InputError(failures[0])

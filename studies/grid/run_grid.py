@@ -7,7 +7,8 @@ from typing import Any
 
 from studies.grid.points import grid
 from studies.grid.result import SweepResult
-from studies.runner.sweep import run_all, worker_processes
+from studies.runner.processes import worker_processes
+from studies.runner.sweep import run_all
 from wirelessfl.config.axis import Axis
 from wirelessfl.config.scenario_file import Tables
 

@@ -64,6 +64,7 @@ class Sample:
 
 Cell = str | float | None | Sample
 Outcome = Literal["holds", "refuted", "undecided"]
+Kind = Literal["measured", "arithmetic", "by construction", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -162,10 +163,15 @@ class Claim:
     Attributes:
         text: The statement.
         check: Maps the table to the verdict.
+        kind: The ground on which the claim stands. "measured": the runs could have refuted it;
+            "arithmetic": it follows from sizes and definitions; "by construction": the method
+            enforces it; "calibrated": the scenario was fitted to it, or assumed. Only measured
+            claims are evidence.
     """
 
     text: str
     check: Callable[[Table], Verdict]
+    kind: Kind = "measured"
 
 
 Runs = Mapping[str, list[Run]]  # label -> one run per seed

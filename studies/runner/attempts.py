@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from studies.runner.single_run import folder_of, is_complete
 from studies.runner.sweep import Progress, run_all
+from studies.runner.task import OutOfTime, Stop
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
@@ -21,6 +23,7 @@ def try_all(
     *,
     executor: Executor,
     jobs: int = 1,
+    stops: tuple[Stop, ...] = (),
     data_root: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
@@ -34,6 +37,7 @@ def try_all(
         root: The folder of the run folders.
         executor: Runs the experiments.
         jobs: Number of its processes.
+        stops: Each run stops, with a checkpoint, when one of these is true.
         data_root: The folder of the data sets.
         on_progress: Called with the progress of the sweep.
         notify: Called with each message for the user.
@@ -43,6 +47,7 @@ def try_all(
 
     Raises:
         InputError: A run failed for another reason, after all others have ended.
+        OutOfTime: The runs were stopped before they were complete.
     """
     asked = {experiment_hash(experiment): experiment for experiment in experiments}
     diverged = {name: reason for name, reason in _known(root).items() if name in asked}
@@ -62,6 +67,7 @@ def try_all(
         root,
         executor=executor,
         jobs=jobs,
+        stops=stops,
         data_root=data_root,
         on_progress=on_progress,
         on_failure=failed,
@@ -70,6 +76,12 @@ def try_all(
     if errors:
         reason = str(errors[0]) or type(errors[0]).__name__
         raise InputError(f"{len(errors)} of {len(asked)} runs failed: {reason}")
+    if any(stop() for stop in stops) and not all(
+        is_complete(folder_of(experiment, root), experiment)
+        for name, experiment in asked.items()
+        if name not in diverged
+    ):
+        raise OutOfTime
     return diverged
 
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,13 +89,19 @@ def is_complete(path: Path, experiment: Experiment) -> bool:
     )
 
 
-def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) -> list[str]:
+def run_to_end(
+    path: Path,
+    experiment_toml: str,
+    data_root: Path | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[str]:
     """Run an experiment until it is complete.
 
     Args:
         path: The run folder, created if necessary.
         experiment_toml: The experiment as TOML.
         data_root: The folder of the data sets.
+        stopped: Asked after each round; true interrupts the run with a checkpoint.
 
     Returns:
         Messages for the user.
@@ -104,7 +110,7 @@ def run_to_end(path: Path, experiment_toml: str, data_root: Path | None = None) 
         InputError: The experiment cannot be run.
     """
     with run_lock(path):
-        return finish(path, experiment_toml, data_root)
+        return finish(path, experiment_toml, data_root, stopped=stopped)
 
 
 def check_same_experiment(experiment: Experiment, stored: Tables, where: str) -> None:
@@ -139,12 +145,15 @@ def finish(
     data_root: Path | None,
     *,
     whole_machine: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Complete a run like `run_to_end`, for a caller that holds the lock of its folder.
 
     `whole_machine` trains with the executor of the experiment, not on one thread.
     """
     experiment = from_tables(tomllib.loads(experiment_toml))
+    if stopped():
+        return []
     if path.exists() and is_complete(RunFolder.open(path).path, experiment):
         return []
     inputs = input_contents(experiment, data_root)
@@ -154,7 +163,7 @@ def finish(
     try:
         trainer = _trainer(experiment, data_root, whole_machine)
         try:
-            return record(experiment, trainer, folder, inputs)
+            return record(experiment, trainer, folder, inputs, stopped)
         finally:
             trainer.close()
     except InputError:
@@ -175,6 +184,7 @@ def record(
     trainer: Trainer | NoTraining,
     folder: RunFolder,
     inputs: Contents,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Drive the round loop to its end.
 
@@ -183,6 +193,7 @@ def record(
         trainer: Trains it.
         folder: The run folder.
         inputs: Digests of the experiment's input files.
+        stopped: Asked after each round; true interrupts the run with a checkpoint.
 
     Returns:
         Messages for the user.
@@ -191,7 +202,13 @@ def record(
     identity = experiment_hash(experiment, with_rounds=False)
     with folder.in_use():
         run_rounds(
-            experiment, trainer, folder, identity=identity, inputs=inputs, notify=notes.append
+            experiment,
+            trainer,
+            folder,
+            identity=identity,
+            inputs=inputs,
+            stop=lambda record: stopped(),
+            notify=notes.append,
         )
     return notes
 
@@ -226,6 +243,26 @@ def run_lock(path: Path) -> Iterator[None]:
     except ImportError:  # on Windows two sweeps over the same runs must not run at once
         yield
         return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
+    with _lock_file(path).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """True while a process holds the `run_lock` of a run folder."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    if not _lock_file(path).exists():
+        return False
+    with _lock_file(path).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")

@@ -3,25 +3,18 @@
 Runs are shared between studies and resumed where they stopped.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from types import FrameType
 
-from studies.runner.batched_runs import run_stacked, stacks
-from studies.runner.single_run import RoundCounter, folder_of, is_complete, run_to_end
+from studies.runner.batched_runs import stacks
+from studies.runner.single_run import RoundCounter, folder_of, is_complete
+from studies.runner.task import Ended, RunTask, Stop, execute
 from wirelessfl.config.scenario_file import to_toml
 from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 
-Ended = tuple[list[str], Mapping[Path, BaseException | None]]  # notes, and how each run ended
 _Futures = dict[Future[Ended], tuple[Path, ...]]
 POLL_S = 0.5
 
@@ -47,6 +40,7 @@ def sweep(
     *,
     executor: Executor,
     jobs: int = 1,
+    stops: tuple[Stop, ...] = (),
     data_root: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
@@ -60,6 +54,7 @@ def sweep(
         root: The folder of the run folders.
         executor: Runs the experiments.
         jobs: Number of its processes, over which batched runs are divided.
+        stops: Each run stops, with a checkpoint, when one of these is true.
         data_root: The folder of the data sets.
         on_progress: Called with the progress.
         notify: Called with each message for the user.
@@ -81,6 +76,7 @@ def sweep(
         root,
         executor=executor,
         jobs=jobs,
+        stops=stops,
         data_root=data_root,
         on_progress=on_progress,
         on_failure=failed,
@@ -101,6 +97,7 @@ def run_all(
     executor: Executor,
     on_failure: Callable[[Path, BaseException], None],
     jobs: int = 1,
+    stops: tuple[Stop, ...] = (),
     data_root: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda line: None,
@@ -113,6 +110,7 @@ def run_all(
         executor: Runs the experiments.
         on_failure: Called with the run folder and the error of each run that fails.
         jobs: Number of its processes.
+        stops: Each run stops, with a checkpoint, when one of these is true.
         data_root: The folder of the data sets.
         on_progress: Called with the progress.
         notify: Called with each message for the user.
@@ -123,9 +121,9 @@ def run_all(
     todo = {
         path: experiment for path, experiment in wanted.items() if not is_complete(path, experiment)
     }
-    futures = _submit(todo, executor, jobs, data_root)
+    futures = _submit(todo, executor, jobs, stops, data_root)
     for future in _watch(futures, counters, on_progress):
-        error = future.exception()
+        error = _error_of(future)
         notes, ended = ([], dict.fromkeys(futures[future], error)) if error else future.result()
         for path, reason in ended.items():
             if reason is not None:
@@ -138,6 +136,7 @@ def _submit(
     todo: Mapping[Path, Experiment],
     executor: Executor,
     jobs: int,
+    stops: tuple[Stop, ...],
     data_root: Path | None,
 ) -> _Futures:
     """Submit all runs, alone or batched; returns the run folders of each future."""
@@ -145,17 +144,22 @@ def _submit(
     single = todo.keys() - {path for stack in together for path in stack}
     tomls = {path: to_toml(experiment) for path, experiment in todo.items()}
     futures: _Futures = {}
-    for stack in together:
-        asked = {path: tomls[path] for path in stack}
-        futures[executor.submit(run_stacked, asked, data_root)] = tuple(stack)
-    for path in tomls:
-        if path in single:
-            futures[executor.submit(_run_alone, path, tomls[path], data_root)] = (path,)
+    tasks = [
+        RunTask({path: tomls[path] for path in stack}, data_root, True, stops) for stack in together
+    ]
+    tasks += [
+        RunTask({path: tomls[path]}, data_root, stops=stops) for path in tomls if path in single
+    ]
+    for task in tasks:
+        futures[executor.submit(execute, task)] = tuple(task.tomls)
     return futures
 
 
-def _run_alone(path: Path, experiment_toml: str, data_root: Path | None) -> Ended:
-    return run_to_end(path, experiment_toml, data_root), {path: None}
+def _error_of(future: Future[Ended]) -> BaseException | None:
+    """The error of an ended future, also where its executor has dropped it."""
+    if future.cancelled():
+        return InputError("the executor has lost it")
+    return future.exception()
 
 
 def _one_line(text: str) -> str:
@@ -182,95 +186,10 @@ def _watch(
     report()
     while pending:
         ended, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in (*ended, *(future for future in pending if future.running())):
+        # An executor of another machine does not tell which futures run.
+        running = {future for future in pending if future.running()} or pending
+        for future in (*ended, *running):
             for path in futures[future]:
                 counters[path].count()
         report()
         yield from ended
-
-
-class _WorkerProcess(SpawnProcess):
-    """A process that is started as a whole and never receives Ctrl-C.
-
-    Otherwise an interrupt during the start leaves a process that fails with a traceback, and whose
-    semaphores are reported as leaked.
-    """
-
-    def start(self) -> None:
-        """Start the process; an interrupt is handled after that."""
-        if threading.current_thread() is not threading.main_thread():
-            super().start()
-            return
-        held: list[tuple[int, FrameType | None]] = []
-        before = signal.signal(signal.SIGINT, lambda *caught: held.append(caught))
-        blocked = _block({signal.SIGINT})  # inherited by the process
-        try:
-            super().start()
-        finally:
-            _unblock(blocked)
-            signal.signal(signal.SIGINT, before)
-        if held and callable(before):
-            before(*held[0])
-
-
-class _WorkerContext(SpawnContext):
-    """Makes `_WorkerProcess`es."""
-
-    Process = _WorkerProcess
-
-
-def _block(signals: set[signal.Signals]) -> set[signal.Signals]:
-    """Block signals in this thread; returns those blocked before (none on Windows)."""
-    if not hasattr(signal, "pthread_sigmask"):
-        return set()
-    return {signal.Signals(one) for one in signal.pthread_sigmask(signal.SIG_BLOCK, signals)}
-
-
-def _unblock(before: set[signal.Signals]) -> None:
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def worker_processes(jobs: int) -> Iterator[Executor]:
-    """Start `jobs` single-threaded processes.
-
-    They end with their parent, and at once when it is interrupted.
-
-    Args:
-        jobs: Number of processes.
-
-    Yields:
-        Their executor.
-    """
-    others = set(multiprocessing.active_children())
-    before = os.environ.get("PYTHONSAFEPATH")
-    # The children start by `-c`, which looks for modules in the working directory first.
-    os.environ["PYTHONSAFEPATH"] = "1"
-    pool = ProcessPoolExecutor(jobs, mp_context=_WorkerContext(), initializer=_begin_worker)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown()
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
-
-
-def _begin_worker() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when the numerical libraries are first imported
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -23,7 +23,9 @@ def print_study(title: str, table: Table, claims: Sequence[dict[str, Any]]) -> N
         console.print("± one standard error over seeds", highlight=False)
     for claim in claims:
         line = Text(claim["verdict"], style=COLOURS[claim["verdict"]])
-        line.append(printable(f": {claim['claim']} ({claim['figures']})"), style="default")
+        kind = "" if claim["kind"] == "measured" else f" ({claim['kind']})"
+        text = f"{kind}: {claim['claim']} ({claim['figures']})"
+        line.append(printable(text), style="default")
         console.print(line)
 
 

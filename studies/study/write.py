@@ -89,7 +89,12 @@ def claim_records(study: Study, table: Table) -> list[dict[str, Any]]:
     """The study's claims with their verdicts and figures."""
     verdicts = [(claim, claim.check(table)) for claim in study.CLAIMS]
     return [
-        {"claim": claim.text, "verdict": verdict.outcome, "figures": verdict.figures}
+        {
+            "claim": claim.text,
+            "kind": claim.kind,
+            "verdict": verdict.outcome,
+            "figures": verdict.figures,
+        }
         for claim, verdict in verdicts
     ]
 

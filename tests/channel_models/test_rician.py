@@ -72,6 +72,7 @@ def test_path_gain_is_what_is_left_without_fading_and_array(model):
 
 
 @pytest.mark.parametrize("lag", [1, 3])
+@pytest.mark.slow
 def test_fading_of_moving_clients_is_correlated_over_rounds(lag):
     model, seeds = Rayleigh(antennas=1, motion=SLOW, large_scale=LargeScale(slope_db=1e-9)), 4000
     one = Scenario(clients=1, distance_m=100.0)

@@ -126,6 +126,7 @@ def offline_bound(problems, budget_j):
     return problem.value
 
 
+@pytest.mark.slow
 def test_the_kept_weight_comes_within_one_over_v_of_all_rounds_at_once():
     problems = rounds(2, 20, 3)
     budget_j = np.array([0.012, 0.015, 0.02])

@@ -1,10 +1,9 @@
 """Compact networks: the sub-models that clients train in place of the whole model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from training.engine.network import Network
 from training.structure.build import build_like
@@ -13,60 +12,11 @@ from training.structure.structure import Structure
 from training.structure.submodel import SubModel
 
 # Kept at a time, by widths: enough for the ratios of a round, with bounded memory.
-_MOST_NETWORKS = 8
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Placement:
-    """A network and the place of its vector in that of the whole model.
-
-    Attributes:
-        network: The network.
-        whole: Layout of the whole model.
-        index: Positions in the whole vector, (size of the network,); None for the whole model.
-    """
-
-    network: Network
-    whole: Layout
-    index: Tensor | None = None
-
-    def take(self, vector: Tensor) -> Tensor:
-        """The network's part of a vector of the whole model.
-
-        Args:
-            vector: (size,) or (parameter_size,) of the whole model.
-
-        Returns:
-            (size,) or (parameter_size,) of the network.
-        """
-        return (
-            vector
-            if self.index is None
-            else vector.index_select(0, self._index(vector.numel() == self.whole.size))
-        )
-
-    def put(self, vector: Tensor, rest: Tensor) -> Tensor:
-        """A vector of the network at its place in a copy of a whole vector.
-
-        Args:
-            vector: (size,) or (parameter_size,) of the network.
-            rest: The values elsewhere, (size,) or (parameter_size,) of the whole model.
-
-        Returns:
-            A new vector of the shape of `rest`.
-        """
-        if self.index is None:
-            return vector.clone()
-        with_buffers = vector.numel() == self.network.layout.size
-        return rest.index_copy(0, self._index(with_buffers), vector)
-
-    def _index(self, with_buffers: bool) -> Tensor:
-        assert self.index is not None
-        return self.index if with_buffers else self.index[: self.network.layout.parameter_size]
+_MOST_NETWORKS = 16
 
 
 class CompactNetworks:
-    """Networks of sub-models, one for each set of widths; the 8 last used ones are kept."""
+    """Networks of sub-models, one for each set of widths; the 16 last used ones are kept."""
 
     def __init__(
         self,
@@ -93,20 +43,22 @@ class CompactNetworks:
         self._precision = precision
         self._structure: Structure | None = None
 
-    def get(self, sub: SubModel) -> Placement:
+    def get(self, sub: SubModel) -> Network:
         """The network of a sub-model.
 
         Args:
             sub: Channels of the sub-model.
 
         Returns:
-            The network of these widths with values of an earlier use, and its place.
+            The network of these widths with values of an earlier use.
+
+        Raises:
+            InputError: The model does not have these groups or channels.
         """
         if self._structure is None:
             self._structure = Structure.of(self._model, self._layout)
-        index = torch.from_numpy(self._structure.flat_indices(sub)).to(self._device)
-        network = self._network(sub.widths)
-        return Placement(network=network, whole=self._layout, index=index)
+        self._structure.check(sub)
+        return self._network(sub.widths)
 
     def _network(self, widths: Mapping[str, int]) -> Network:
         key = tuple(sorted(widths.items()))

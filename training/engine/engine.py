@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.arrays import Mask, Vector
 from training.data.federated import FederatedData
 from training.engine.batches import Batches, memory_format_for
-from training.engine.compact import CompactNetworks, Placement
+from training.engine.compact import CompactNetworks
 from training.engine.network import Network, Trainable
 from training.engine.optimizer import Moments
 from training.engine.program import (
@@ -81,9 +82,7 @@ class Engine:
             smallest=layout.smallest_batch,
             memory_format=memory_format_for(device, batch_norm=layout.batch_norm),
         )
-        self._whole = Placement(network=self._network, whole=layout)
-        self._everything = np.ones(layout.upload_size, dtype=np.bool_)
-        self._everything.flags.writeable = False
+        self._full_masks: dict[int, Mask] = {}
         self._compact = CompactNetworks(model, layout, personal, device, precision)
 
     def train(self, work: LocalWork) -> LocalResult:
@@ -102,35 +101,35 @@ class Engine:
             InputError: The work does not fit the model.
             DivergenceError: A loss or a weight is not finite.
         """
-        place = self.place(work)
+        network = self.network(work)
         with self._computing():
-            run = self._begin([work], [place], place.network)
+            run = self._begin([work], network)
             _follow(run)
             if not _finite(run).all():
-                run = self._begin([work], [place], place.network, watched=True)
+                run = self._begin([work], network, watched=True)
                 # Passes without an error where only the sum in `_finite` overflowed.
                 _follow(run)
-            return self._results(run, [place])[0]
+            return self._results(run)[0]
 
-    def place(self, work: LocalWork) -> Placement:
-        """The network for a client's work and its place in the whole model.
+    def network(self, work: LocalWork) -> Network:
+        """The network for a client's work.
 
         Args:
             work: Local training of the whole model or of a sub-model.
 
         Returns:
             The engine's network, or a compact one for a sub-model.
-        """
-        return self._whole if work.sub is None else self._compact.get(work.sub)
 
-    def train_together(
-        self, works: Sequence[LocalWork], places: Sequence[Placement], network: Trainable
-    ) -> list[LocalResult]:
+        Raises:
+            InputError: The model has no such sub-model.
+        """
+        return self._network if work.sub is None else self._compact.get(work.sub)
+
+    def train_together(self, works: Sequence[LocalWork], network: Trainable) -> list[LocalResult]:
         """Run the work of several clients on one stacked network.
 
         Args:
             works: Local training with equal programs and equal sizes of mini-batches.
-            places: Place of each work's network in the whole model.
             network: A stack of their networks, which is overwritten.
 
         Returns:
@@ -142,10 +141,10 @@ class Engine:
             DivergenceError: A loss or a weight is not finite when trained alone.
         """
         with self._computing():
-            run = self._begin(works, places, network)
+            run = self._begin(works, network)
             _follow(run)
             finite = _finite(run).tolist()
-            results = self._results(run, places)
+            results = self._results(run)
         return [
             result if is_finite else self.train(work)
             for work, result, is_finite in zip(works, results, finite, strict=True)
@@ -180,46 +179,29 @@ class Engine:
             return (1.0 - residual / spread).item() if spread > 0 else 0.0
 
     def _begin(
-        self,
-        works: Sequence[LocalWork],
-        places: Sequence[Placement],
-        network: Trainable,
-        *,
-        watched: bool = False,
+        self, works: Sequence[LocalWork], network: Trainable, *, watched: bool = False
     ) -> LocalRun:
         """The run of `works` with their weights, masks and scores on `network`."""
-        weights = network.layout.part("all")
-        pairs = list(zip(works, places, strict=True))
-        network.vector.copy_(
-            network.join([place.take(self._tensor(work.vector)) for work, place in pairs])
-        )
+        layout = network.layout
+        weights = layout.part("all")
+        for work in works:
+            if work.vector.shape != (layout.size,):
+                raise InputError(
+                    f"a start vector must have shape ({layout.size},), got {work.vector.shape}"
+                )
+        network.vector.copy_(network.join([self._tensor(work.vector) for work in works]))
         network.training(True)
         run = LocalRun(network=network, batches=self.batches, works=works, watched=watched)
         run.finite_check = torch.zeros(network.vector.shape[:-1], device=self._device)
 
         def joined(get: Callable[[LocalWork], Vector | None]) -> Tensor | None:
             """The works' vectors of a kind, on the network; None where they have none."""
-            vectors = [get(work) for work in works]
-            if vectors[0] is None:
-                return None
-            return network.join(
-                [
-                    place.take(self._tensor(vector))
-                    for vector, place in zip(vectors, places, strict=True)
-                    if vector is not None
-                ]
-            )
+            vectors = [vector for vector in map(get, works) if vector is not None]
+            return network.join([self._tensor(vector) for vector in vectors]) if vectors else None
 
-        if works[0].mask is not None:
-            masks = (
-                _whole_mask(work.mask, place.whole)
-                for work, place in pairs
-                if work.mask is not None
-            )
-            network_masks = [
-                place.take(self._tensor(mask)) for mask, place in zip(masks, places, strict=True)
-            ]
-            run.mask = network.join(network_masks)[..., weights]
+        mask = joined(lambda work: None if work.mask is None else _whole_mask(work.mask, layout))
+        if mask is not None:
+            run.mask = mask[..., weights]
             network.vector[..., weights] = torch.where(
                 run.mask > 0, network.vector[..., weights], 0.0
             )
@@ -243,66 +225,55 @@ class Engine:
         run.check_finite(run.finite_check, 0, "the start")
         return run
 
-    def _results(self, run: LocalRun, places: Sequence[Placement]) -> list[LocalResult]:
-        """Each client's result of a run, at its place in the whole model."""
+    def _results(self, run: LocalRun) -> list[LocalResult]:
+        """Each client's result of a run."""
         network = run.network
-        whole = places[0].whole
+        count = len(run.works)
+        nothing: list[Any] = [None] * count
 
-        def put(vectors: Tensor, size: int) -> list[Any]:
-            """Each client's vector as an array (size,), 0 outside its network."""
-            rows = zip(places, network.divide(vectors), strict=True)
-            return [place.put(row, row.new_zeros(size)).cpu().numpy() for place, row in rows]
+        def rows(vectors: Tensor | None) -> list[Any]:
+            """Each client's vector as an array of its own; None for each without vectors."""
+            if vectors is None:
+                return nothing
+            return [_array(row) for row in network.divide(vectors)]
 
-        losses = [None] * len(places) if run.loss is None else run.loss.reshape(-1).tolist()
-        scores = (
-            [None] * len(places) if run.scores is None else put(run.scores, whole.parameter_size)
-        )
-        sums = {name: put(total, whole.parameter_size) for name, total in run.sums.items()}
-        moments: list[Moments | None] = [None] * len(places)
+        losses = nothing if run.loss is None else run.loss.reshape(-1).tolist()
+        scores = rows(run.scores)
+        sums = {name: rows(total) for name, total in run.sums.items()}
+        moments: list[Moments | None] = nothing
         if run.kept is not None:
-            second = run.kept.second
-            seconds = [None] * len(places) if second is None else put(second, whole.parameter_size)
             moments = [
                 Moments(first=first, second=second, steps=dict(run.kept.steps))
-                for first, second in zip(
-                    put(run.kept.first, whole.parameter_size), seconds, strict=True
-                )
+                for first, second in zip(rows(run.kept.first), rows(run.kept.second), strict=True)
             ]
         return [
             LocalResult(
-                vector=place.put(row, self._tensor(work.vector)).cpu().numpy(),
+                vector=vector,
                 mask=mask,
                 loss=losses[i],
                 steps=run.steps,
                 batches=run.accumulated,
-                sums={name: rows[i] for name, rows in sums.items()},
+                sums={name: each[i] for name, each in sums.items()},
                 scores=scores[i],
                 moments=moments[i],
             )
-            for i, (work, place, row, mask) in enumerate(
-                zip(
-                    run.works,
-                    places,
-                    network.divide(network.vector),
-                    self._masks(run, places),
-                    strict=True,
-                )
+            for i, (vector, mask) in enumerate(
+                zip(rows(network.vector), self._masks(run), strict=True)
             )
         ]
 
-    def _masks(self, run: LocalRun, places: Sequence[Placement]) -> list[Mask]:
+    def _masks(self, run: LocalRun) -> list[Mask]:
         """The mask (upload_size,) of each client; one array for all that keep everything."""
-        whole = places[0].whole
-        if run.mask is None and all(place.index is None for place in places):
-            return [self._everything] * len(places)
+        layout = run.network.layout
+        if run.mask is None:
+            size = layout.upload_size
+            if size not in self._full_masks:
+                self._full_masks[size] = np.ones(size, dtype=np.bool_)
+                self._full_masks[size].flags.writeable = False
+            return [self._full_masks[size]] * len(run.works)
         kept = torch.ones_like(run.network.vector, dtype=torch.bool)
-        if run.mask is not None:
-            kept[..., run.network.layout.part("all")] = run.mask.bool()
-        rows = zip(places, run.network.divide(kept), strict=True)
-        return [
-            place.put(row, row.new_zeros(whole.size)).cpu().numpy()[whole.upload]
-            for place, row in rows
-        ]
+        kept[..., layout.part("all")] = run.mask.bool()
+        return [_array(row)[layout.upload] for row in run.network.divide(kept)]
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -311,6 +282,12 @@ class Engine:
 
     def _tensor(self, vector: Vector) -> Tensor:
         return torch.from_numpy(vector).to(self._device)
+
+
+def _array(row: Tensor) -> NDArray[Any]:
+    """A copy of a tensor as an array."""
+    array: NDArray[Any] = row.clone().cpu().numpy()
+    return array
 
 
 def _finite(run: LocalRun) -> Tensor:

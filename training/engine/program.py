@@ -194,6 +194,9 @@ Program = tuple[Phase, ...]
 class LocalWork:
     """One client's local training in one round.
 
+    Sizes are those of the trained network: of the compact one where `sub` is given, whose values
+    `Structure.flat_indices` finds in the whole model.
+
     Attributes:
         client: Number of the client, from 0.
         vector: Flat weights and buffers at the start, (size,).
@@ -231,13 +234,12 @@ class LocalWork:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalResult:
-    """Result of a client's local training.
+    """Result of a client's local training; sizes are those of the trained network.
 
     Attributes:
-        vector: Flat weights and buffers, (size,). Values outside a sub-model are unchanged.
+        vector: Flat weights and buffers, (size,).
         mask: Values that the client can upload, (upload_size,): the kept weights of the shared
-            part, followed by the shared buffers; False outside a sub-model. A model without
-            buffers has upload_size = N_u.
+            part, followed by the shared buffers. A model without buffers has upload_size = N_u.
         loss: Mean mini-batch loss of the last phase that trains; None for a program without steps.
         steps: Steps of the phases that train.
         batches: Mini-batches in `sums`.

@@ -79,17 +79,16 @@ class _Sgd:
             for part, rate in rates
         ]
         self._momentum: list[Tensor | None] = [None] * len(rates)
-        if phase.momentum:
-            self._momentum = [
-                torch.zeros_like(network.vector[..., part])
-                if kept is None
-                else kept.first[..., part]
-                for part, _ in rates
-            ]
+        if phase.momentum and kept is not None:
+            self._momentum = [kept.first[..., part] for part, _ in rates]
+        self._begins = bool(phase.momentum) and kept is None
 
     def step(self) -> None:
         """Update the weights from the network's gradient."""
         phase = self._phase
+        if self._begins:  # with the first step: a phase without steps needs no momentum
+            self._momentum = [torch.zeros_like(weights) for weights, _, _ in self._parts]
+            self._begins = False
         for (weights, gradient, rate), momentum in zip(self._parts, self._momentum, strict=True):
             if momentum is None and not phase.weight_decay:
                 weights.add_(gradient, alpha=-rate)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from training.data.federated import FederatedData
-from training.engine.compact import Placement
 from training.engine.network import Network, Trainable
 from training.engine.program import Accumulate, EvaluationWork, LocalResult, LocalWork, Prune, Train
 from training.engine.spec import EngineSpec
@@ -109,13 +108,13 @@ class StackedExecutor:
         """The results of works of one shape."""
         if len(works) == 1:
             return [self._engine.train(works[0])]
-        places = [self._engine.place(work) for work in works]
-        return self._engine.train_together(works, places, self._stack(places[0], len(works)))
+        networks = [self._engine.network(work) for work in works]
+        return self._engine.train_together(works, self._stack(networks[0], len(works)))
 
-    def _stack(self, place: Placement, clients: int) -> Trainable:
-        """A stack of networks like that of `place`; the last used ones are kept."""
-        key = (clients, tuple(entry.shape for entry in place.network.layout.entries))
-        stack = self._stacks.pop(key, None) or self._make(place.network, clients)
+    def _stack(self, network: Network, clients: int) -> Trainable:
+        """A stack of networks like `network`; the last used ones are kept."""
+        key = (clients, tuple(entry.shape for entry in network.layout.entries))
+        stack = self._stacks.pop(key, None) or self._make(network, clients)
         self._stacks[key] = stack
         if len(self._stacks) > _MOST_STACKS:
             del self._stacks[next(iter(self._stacks))]

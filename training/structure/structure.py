@@ -137,6 +137,26 @@ class Structure:
         }
         return self.widths | pruned
 
+    def check(self, sub: SubModel) -> None:
+        """Check that a sub-model is one of this model.
+
+        Args:
+            sub: Channels of the sub-model.
+
+        Raises:
+            InputError: The model does not have these groups or channels.
+        """
+        if sub.kept.keys() != self.widths.keys():
+            raise InputError(
+                f"a sub-model must name the groups {', '.join(self.widths)}, "
+                f"got {', '.join(sub.kept)}"
+            )
+        for name, width in self.widths.items():
+            if sub.kept[name][-1] >= width:
+                raise InputError(
+                    f"channels of {name} must be below {width}, got {sub.kept[name][-1]}"
+                )
+
     def flat_indices(self, sub: SubModel) -> NDArray[np.int64]:
         """Positions of a compact model's values in the whole model's flat vector.
 
@@ -152,17 +172,35 @@ class Structure:
         Raises:
             InputError: The model does not have these groups or channels.
         """
-        if sub.kept.keys() != self.widths.keys():
-            raise InputError(
-                f"a sub-model must name the groups {', '.join(self.widths)}, "
-                f"got {', '.join(sub.kept)}"
-            )
-        for name, width in self.widths.items():
-            if sub.kept[name][-1] >= width:
-                raise InputError(
-                    f"channels of {name} must be below {width}, got {sub.kept[name][-1]}"
-                )
+        self.check(sub)
         return np.concatenate([self._indices(entry, sub) for entry in self.layout.entries])
+
+    def narrowed(self, widths: Widths) -> "Structure":
+        """The structure of a compact model.
+
+        Args:
+            widths: Channels that the compact model has of each group.
+
+        Returns:
+            A structure whose layout has the entries of this one in their order.
+        """
+        entries: list[Entry] = []
+        ends = {0: 0}  # of this layout and of the compact one, after each entry
+        for entry in self.layout.entries:
+            shape = tuple(self._size(entry, axis, widths) for axis in range(len(entry.shape)))
+            entries.append(Entry(entry.name, shape, max(ends.values())))
+            ends[entry.offset + entry.size] = entries[-1].offset + entries[-1].size
+        before_personal_buffers = ends[self.layout.size - self.layout.personal_buffer_size]
+        layout = Layout(
+            entries=tuple(entries),
+            personal_size=ends[self.layout.personal_size],
+            parameter_size=ends[self.layout.parameter_size],
+            personal_buffer_size=ends[self.layout.size] - before_personal_buffers,
+            size=ends[self.layout.size],
+        )
+        groups = {group.name: replace(group, width=widths[group.name]) for group in self.groups}
+        owners = {axis: groups[group.name] for axis, group in self.owners.items()}
+        return replace(self, groups=tuple(groups.values()), layout=layout, owners=owners)
 
     def parameters(self, sub: SubModel) -> int:
         """Number of trained weights.
@@ -328,14 +366,18 @@ class Structure:
         )
 
     def _indices(self, entry: Entry, sub: SubModel) -> NDArray[np.int64]:
-        places = np.array(entry.offset, dtype=np.int64)
-        for axis, size in enumerate(entry.shape):
+        places = np.zeros(1, dtype=np.int64)
+        stride = 1
+        # From the last axis: the inner loop of a sum is then long.
+        for axis in reversed(range(len(entry.shape))):
             group = self.owners.get((entry.name, axis))
-            kept = np.arange(size)
+            kept = np.arange(entry.shape[axis])
             if group is not None:  # a channel has `size // width` successive pixels
                 kept = kept.reshape(group.width, -1)[list(sub.kept[group.name])].ravel()
-            places = np.add.outer(places, kept * math.prod(entry.shape[axis + 1 :]))
-        return places.ravel()
+            places = np.add.outer(kept * stride, places).ravel()
+            stride *= entry.shape[axis]
+        places += entry.offset
+        return places
 
 
 def _axes(group: Group, shapes: Mapping[str, tuple[int, ...]], where: str) -> list[tuple[str, int]]:

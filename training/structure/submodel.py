@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,7 @@ class SubModel:
 
     def __post_init__(self) -> None:
         for name, channels in self.kept.items():
-            if (
-                not channels
-                or channels[0] < 0
-                or any(low >= high for low, high in pairwise(channels))
-            ):
+            if not channels or channels[0] < 0 or not all(map(lt, channels, channels[1:])):
                 raise InputError(
                     f"a sub-model must keep ascending channels of {name}, at least one, "
                     f"got {channels}"
@@ -70,3 +66,19 @@ class SubModel:
     def widths(self) -> dict[str, int]:
         """Number of channels kept in each group."""
         return {name: len(channels) for name, channels in self.kept.items()}
+
+    def within(self, larger: "SubModel") -> "SubModel":
+        """This sub-model as a sub-model of a compact model that has its channels.
+
+        Args:
+            larger: Sub-model with all channels of this one.
+
+        Returns:
+            The same channels by their numbers in the compact model.
+        """
+        return SubModel(
+            kept={
+                name: tuple(np.searchsorted(larger.kept[name], channels).tolist())
+                for name, channels in self.kept.items()
+            }
+        )

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from training.arrays import Doubles, Mask, Vector, check_shapes
 from training.engine.program import LocalResult
-from training.state import read_only
+from training.state import A, read_only
+from training.submodels.places import EVERYTHING, Index
+from training.sums import WeightedSum
 
 _EPSILON = 1e-8  # of the secant's denominator: bounds the curvature of a weight that hardly moved
 _CLIP_QUANTILE = 0.999
@@ -60,20 +62,26 @@ class RunningMean:
         Returns:
             Means that are unchanged where `seen` is False.
         """
-        blended = np.where(self.known, momentum * self.value + (1.0 - momentum) * new, new)
-        value = np.where(seen, blended, self.value).astype(np.float32)
+        value = np.empty_like(self.value)
+        for first in range(0, value.shape[-1], _BLOCK):
+            block = np.s_[..., first : first + _BLOCK]
+            old, observed = self.value[block], new[block]
+            mean = momentum * old + (1.0 - momentum) * observed
+            blended = np.where(self.known[block], mean, observed)
+            value[block] = np.where(seen[block], blended, old)
         return RunningMean(value, self.known | seen)
 
-    def row(self, index: int) -> "RunningMean":
+    def row(self, index: int, held: Index = EVERYTHING) -> "RunningMean":
         """One row of a table of means.
 
         Args:
             index: Index of the row.
+            held: Positions of the wanted values in the row.
 
         Returns:
-            Means of shape (n,).
+            Means of shape (n,), or of the shape of `held`.
         """
-        return RunningMean(self.value[index], self.known[index])
+        return RunningMean(_at(self.value[index], held), _at(self.known[index], held))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,28 +135,30 @@ class Estimates:
             blank,
         )
 
-    def row(self, index: int) -> "Estimates":
+    def row(self, index: int, held: Index = EVERYTHING) -> "Estimates":
         """The estimates of one row.
 
         Args:
             index: Index of the row.
+            held: Positions of the wanted weights.
 
         Returns:
-            Estimates with arrays (n,).
+            Estimates with arrays (n,), or of the shape of `held`; `movement` is whole.
         """
         return Estimates(
-            self.gradient.row(index),
-            self.curvature.row(index),
+            self.gradient.row(index, held),
+            self.curvature.row(index, held),
             self.movement.row(index),
-            self.last_gradient[index],
-            self.last_vector[index],
+            _at(self.last_gradient[index], held),
+            _at(self.last_vector[index], held),
         )
 
-    def with_rows(self, rows: Mapping[int, "Estimates"]) -> "Estimates":
+    def with_rows(self, rows: Mapping[int, "Estimates"], held: Index = EVERYTHING) -> "Estimates":
         """A copy with other rows in place of some.
 
         Args:
-            rows: Estimates with arrays (n,), by index of the row.
+            rows: Estimates as `row` returns them, by index of the row.
+            held: Positions of the weights of these rows.
 
         Returns:
             Estimates of the same shape as these.
@@ -156,7 +166,9 @@ class Estimates:
         arrays = {name: array.copy() for name, array in self.pack().items()}
         for index, row in rows.items():
             for name, array in row.pack().items():
-                arrays[name][index] = array
+                if array.size:
+                    whole = name.startswith("score_movement")
+                    arrays[name][index][EVERYTHING if whole else held] = array
         return Estimates._of(arrays)
 
     def pack(self) -> dict[str, NDArray[Any]]:
@@ -200,6 +212,11 @@ class Estimates:
         )
 
 
+def _at(row: NDArray[A], held: Index) -> NDArray[A]:
+    """Values of a row at positions; empty for a quantity that the score does not use."""
+    return row[held] if row.size else row
+
+
 class RoundStatistics:
     """Sums over the models of one round, from which the estimates learn.
 
@@ -221,59 +238,82 @@ class RoundStatistics:
         self._start = start
         self._rate = effective_rate
         self._total_weight = 0.0
-        self._weight = np.zeros(start.size)
-        self._sums: dict[Sum, Doubles] = {name: np.zeros(start.size) for name in wanted}
+        self._full_weight = 0.0  # of clients that hold all weights
+        self._partial_weight: Doubles | None = None  # of the others
+        self._wants_squares = "square" in wanted
+        self._squares: WeightedSum | None = None
+        self._sums = {name: np.zeros(start.size) for name in wanted if name != "square"}
 
     def add(self, result: LocalResult, weight: float) -> None:
         """Count the result of one more client.
 
         Args:
-            result: Local result from the start vector.
+            result: Local result from the start vector; its arrays must not change afterwards.
             weight: Weight to which p_k is proportional, such as its samples.
         """
         if not result.steps or not self._rate:  # a schedule may end at a rate of 0
             return
+        size = self._start.size
+        held = result.mask[:size]
+        divisor = self._rate * result.steps
         self._total_weight += weight
-        measured = result.sums.get("squared_gradient")
-        for first in range(0, self._start.size, _BLOCK):
-            block = slice(first, min(first + _BLOCK, self._start.size))
+        if held.all():
+            self._full_weight += weight
+        else:
+            if self._partial_weight is None:
+                self._partial_weight = np.zeros(size)
+            np.add(self._partial_weight, weight, out=self._partial_weight, where=held)
+        if self._wants_squares:
+            measured = result.sums.get("squared_gradient")
+            if self._squares is None:
+                self._squares = WeightedSum(size, self._start if measured is None else None)
+            if measured is None:
+                self._squares.add(result.vector[:size], weight, divisor)
+            else:
+                self._squares.add(measured, weight / max(1, result.batches))
+        if not self._sums:
+            return
+        for first in range(0, size, _BLOCK):
+            block = slice(first, min(first + _BLOCK, size))
             # 0 for weights that the client does not hold.
             delta = np.subtract(result.vector[block], self._start[block], dtype=np.float64)
-            step = delta / (self._rate * result.steps)
-            self._weight[block] += weight * result.mask[block]
             for name, total in self._sums.items():
                 if name == "movement":
                     total[block] += weight * delta
-                elif name == "gradient":
-                    total[block] -= weight * step
-                elif measured is None:
-                    total[block] += weight * (step * step)
                 else:
-                    total[block] += (
-                        weight / max(1, result.batches) * measured[block].astype(np.float64)
-                    )
+                    total[block] -= weight * (delta / divisor)
 
     @property
     def seen(self) -> Mask:
         """True for weights that any client held, (n,)."""
-        return self._weight > 0
+        return self._weights() > 0
 
     def mean_gradient(self) -> Doubles:
         """Gradient g (n,), 0 where no client held the weight."""
-        return self._over_holders("gradient")
+        return self._over_holders(self._sums["gradient"])
 
     def mean_square(self) -> Doubles:
         """Mean square (n,) over the holders of each weight."""
-        return self._over_holders("square")
+        if self._squares is None:
+            return np.zeros(self._start.size)
+        return self._over_holders(self._squares.total)
 
     def movement(self) -> Doubles:
         """|sum_k p_k Delta_k| (n,), with Delta_k = 0 for weights that client k does not hold."""
         moved: Doubles = np.abs(self._sums["movement"]) / (self._total_weight or 1.0)
         return moved
 
-    def _over_holders(self, name: Sum) -> Doubles:
-        total = self._sums[name]
-        return np.divide(total, self._weight, out=np.zeros_like(total), where=self._weight > 0)
+    def _over_holders(self, total: Doubles) -> Doubles:
+        if self._partial_weight is None:
+            return total / self._full_weight if self._full_weight else np.zeros_like(total)
+        weights = self._weights()
+        return np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+
+    def _weights(self) -> Doubles:
+        """Sum of the weights of the holders of each value, (n,)."""
+        if self._partial_weight is None:
+            return np.full(self._start.size, self._full_weight)
+        return self._partial_weight + self._full_weight
 
     def update(
         self, known: Estimates, momentum: float, *, secant: bool, filters: Mask, movement: Doubles

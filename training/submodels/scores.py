@@ -13,6 +13,7 @@ from training.structure.layout import Entry
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel, Widths
 from training.submodels.estimates import Estimates, RoundStatistics, RunningMean, Sum
+from training.submodels.places import EVERYTHING, Index
 from wirelessfl.errors import InputError, check_choice, check_count, check_number
 from wirelessfl.rng import Streams
 from wirelessfl.text import in_full
@@ -20,6 +21,8 @@ from wirelessfl.text import in_full
 ScoreName = Literal["curvature", "paper", "taylor", "l1", "delta", "random"]
 Curvature = Literal["fisher", "secant", "exact-fisher"]
 Scope = Literal["shared", "client"]
+
+_BLOCK = 65_536  # weights scored at once: their scores stay in the cache
 
 FilterScores = Mapping[str, Doubles]  # by group of filters, (width of the group,)
 
@@ -153,12 +156,15 @@ class Scorer:
             weights, effective_rate, [name for name, needed in wanted.items() if needed]
         )
 
-    def learn(self, row: Estimates, statistics: RoundStatistics) -> Estimates:
+    def learn(
+        self, row: Estimates, statistics: RoundStatistics, held: Index = EVERYTHING
+    ) -> Estimates:
         """One row of the estimates after a round.
 
         Args:
             row: Row before the round, arrays (n,).
-            statistics: Sums over the models of the round.
+            statistics: Sums over the models of the round, (n,).
+            held: Positions of these weights among all.
 
         Returns:
             Row after the round.
@@ -166,8 +172,12 @@ class Scorer:
         movement = np.zeros(0)
         filters: Mask = np.zeros(0, dtype=np.bool_)
         if self.score.score == "delta":
-            movement = np.concatenate(list(self.sums(statistics.movement()).values()))
-            filters = np.concatenate(list(self.sums(statistics.seen).values())) > 0
+            size = self.structure.layout.parameter_size
+            moved, seen = np.zeros(size), np.zeros(size, dtype=np.bool_)
+            moved[held] = statistics.movement()
+            seen[held] = statistics.seen
+            movement = np.concatenate(list(self.sums(moved).values()))
+            filters = np.concatenate(list(self.sums(seen).values())) > 0
         return statistics.update(
             row,
             self.score.score_momentum,
@@ -195,10 +205,7 @@ class Scorer:
             return self._movement(row)
         return {
             name: np.sum(
-                [
-                    self._of_tensor(entry, width, vector, row).sum(axis=1)
-                    for entry in self._tensors[name]
-                ],
+                [self._of_tensor(entry, width, vector, row) for entry in self._tensors[name]],
                 axis=0,
             )
             for name, width in self.structure.widths.items()
@@ -225,22 +232,31 @@ class Scorer:
         }
 
     def _of_tensor(self, entry: Entry, width: int, vector: Vector, row: Estimates) -> Doubles:
-        """The scores of one tensor's weights, (filters, weights of each)."""
+        """The scores of one tensor's weights summed over each filter, (filters,)."""
+        weights = _by_filter(vector, entry, width)
+        curvature, gradient = None, None
+        if self.score.uses_curvature:
+            curvature = _Known.of(row.curvature, entry, width, 1.0)
+        if self.score.score in ("paper", "taylor"):
+            gradient = _Known.of(row.gradient, entry, width, 0.0)
+        found = np.empty(width)
+        at_once = max(1, _BLOCK // weights.shape[1])
+        for first in range(0, width, at_once):
+            rows = slice(first, first + at_once)
+            found[rows] = self._of_weights(weights[rows], curvature, gradient, rows).sum(axis=1)
+        return found
 
-        def estimated(values: RunningMean, default: float) -> Doubles:
-            return _or_mean(
-                _by_filter(values.value, entry, width),
-                _by_filter(values.known, entry, width),
-                default,
-            )
-
-        weights = _by_filter(vector, entry, width).astype(np.float64)
-        if self.score.score == "l1":
+    def _of_weights(
+        self, values: Vector, curvature: "_Known | None", gradient: "_Known | None", rows: slice
+    ) -> Doubles:
+        """The scores of the weights of some filters, (filters, weights of each)."""
+        weights = values.astype(np.float64)
+        if curvature is None:
             return np.abs(weights)
-        second: Doubles = estimated(row.curvature, 1.0) * weights * weights
-        if self.score.score == "curvature":
+        second: Doubles = curvature.values(rows) * weights * weights
+        if gradient is None:
             return second
-        first: Doubles = estimated(row.gradient, 0.0) * weights
+        first: Doubles = gradient.values(rows) * weights
         return first + second if self.score.score == "paper" else second / 2 - first
 
     def _movement(self, row: Estimates) -> FilterScores:
@@ -248,7 +264,7 @@ class Scorer:
         values = np.split(row.movement.value, ends)
         known = np.split(row.movement.known, ends)
         return {
-            name: _or_mean(value, observed, 0.0)
+            name: _Known(value, observed, _mean_of_known(value, observed, 0.0)).values(slice(None))
             for name, value, observed in zip(self.structure.widths, values, known, strict=True)
         }
 
@@ -292,7 +308,23 @@ def _by_filter(values: NDArray[Any], entry: Entry, width: int) -> NDArray[Any]:
     return values[entry.slice].reshape(width, -1)
 
 
-def _or_mean(value: NDArray[np.floating], known: NDArray[np.bool_], default: float) -> Doubles:
-    """Known values, elsewhere their mean; `default` where none is known."""
-    rest = float(value[known].mean(dtype=np.float64)) if known.any() else default
-    return np.where(known, value.astype(np.float64), rest)
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Estimates of one tensor's weights, (filters, weights of each), and that of unknown ones."""
+
+    value: NDArray[np.floating]
+    known: NDArray[np.bool_]
+    rest: float
+
+    @classmethod
+    def of(cls, means: RunningMean, entry: Entry, width: int, default: float) -> "_Known":
+        """The known means of a tensor, elsewhere their mean; `default` where none is known."""
+        value, known = (_by_filter(a, entry, width) for a in (means.value, means.known))
+        return cls(value, known, _mean_of_known(value, known, default))
+
+    def values(self, rows: slice) -> Doubles:
+        return np.where(self.known[rows], self.value[rows].astype(np.float64), self.rest)
+
+
+def _mean_of_known(value: NDArray[np.floating], known: NDArray[np.bool_], default: float) -> float:
+    return float(value[known].mean(dtype=np.float64)) if known.any() else default

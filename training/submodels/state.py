@@ -11,6 +11,7 @@ from training.engine.program import LocalResult
 from training.server.state import ServerState
 from training.submodels.bandit import Trials
 from training.submodels.estimates import Estimates, RoundStatistics
+from training.submodels.places import Places
 from training.submodels.scores import Scorer
 
 
@@ -67,13 +68,23 @@ class Learning:
         scorer: Score of the model.
         state: State before the round.
         effective_rate: Effective step eta', above 0.
+        places: Places of the sub-models of the round.
+        start: Values of their union in the global model, (size,).
     """
 
-    def __init__(self, scorer: Scorer, state: SubModelState, effective_rate: float) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        state: SubModelState,
+        effective_rate: float,
+        places: Places,
+        start: Vector,
+    ) -> None:
         self._scorer = scorer
         self._state = state
         self._rate = effective_rate
-        self._weights = state.shared[: scorer.structure.layout.parameter_size]
+        self._held = places.parameters
+        self._weights = start[: places.parameter_size]
         self._rows: dict[int, Estimates] = {}
         shared = scorer.learns and scorer.score.score_scope == "shared"
         self._statistics = self._observation() if shared else None
@@ -83,7 +94,7 @@ class Learning:
 
         Args:
             client: Index of the client.
-            result: Its local result.
+            result: Its local result, spread over the union of the sub-models.
             weight: Weight to which p_k is proportional, such as its samples.
         """
         if self._statistics is not None:
@@ -91,14 +102,18 @@ class Learning:
         elif self._scorer.learns:
             statistics = self._observation()
             statistics.add(result, weight)
-            self._rows[client] = self._scorer.learn(self._state.estimates.row(client), statistics)
+            self._learn(client, statistics)
 
     def estimates(self) -> Estimates:
         """The estimates after the round."""
         if self._statistics is not None:
-            row = self._state.estimates.row(0)
-            self._rows[0] = self._scorer.learn(row, self._statistics)
-        return self._state.estimates.with_rows(self._rows) if self._rows else self._state.estimates
+            self._learn(0, self._statistics)
+        known = self._state.estimates
+        return known.with_rows(self._rows, self._held) if self._rows else known
+
+    def _learn(self, index: int, statistics: RoundStatistics) -> None:
+        row = self._state.estimates.row(index, self._held)
+        self._rows[index] = self._scorer.learn(row, statistics, self._held)
 
     def _observation(self) -> RoundStatistics:
         return self._scorer.observe(self._weights, self._rate)

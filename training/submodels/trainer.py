@@ -1,6 +1,7 @@
 """Server-based training of compact sub-models, and their reconstruction at the server."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import tee
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
-from training.engine.program import LocalWork, Program
+from training.engine.program import LocalResult, LocalWork, Program
 from training.method_based import MethodBased
 from training.server.state import ServerState
 from training.state import StateTrainer
@@ -16,6 +17,7 @@ from training.structure.submodel import SubModel, Widths
 from training.submodels.bandit import Trials
 from training.submodels.fusion import Fusion
 from training.submodels.method import SubModelMethod
+from training.submodels.places import Places, taken
 from training.submodels.scores import FilterScores, Scorer, keep_best
 from training.submodels.state import Learning, SubModelState
 from wirelessfl.protocols import Runtime
@@ -48,8 +50,13 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         self._programs = [method.programs(steps) for steps in self._pool.epoch_steps]
         self._demand = method.demand(clients, self._pool.epoch_steps)
         self._scorer = Scorer(method.score, self._structure)
-        self._everything = np.ones(self._pool.layout.size, dtype=np.bool_)
         self._whole = SubModel.first(self._structure.widths)
+        everything = np.ones(self._pool.layout.size, dtype=np.bool_)
+        # FLOPs before a fusion, and after it on the whole network.
+        self._dense_flops = [
+            [self._pool.flops(client, program, everything) for program in programs]
+            for client, programs in enumerate(self._programs)
+        ]
 
     def init(self, seed: int) -> SubModelState:
         """One seeded model, without any estimates.
@@ -104,21 +111,25 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         """
         base = state.base
         widths = self._widths(state, self._pool.check(pruning_ratio, delivery), delivery)
-        subs: dict[int, SubModel] = {}
+        subs = {} if self._method.fusion else self.sub_models(state, widths)
+        places = Places(self._structure, subs.values() if self._few(state, subs) else [self._whole])
+        start = taken(base.shared, places.held)
+        everything = np.ones_like(start, dtype=np.bool_)
         late = base.still_late(delivery)
         costs = RoundCosts(self._pool.clients)
         downlink_bits = np.zeros(self._pool.clients)
         if self._method.dense_download:
             downlink_bits[delivery.participates] = self._structure.bits(self._whole)
-        learning = Learning(self._scorer, state, self._method.effective_rate(base.round))
+        rate = self._method.effective_rate(base.round)
+        learning = Learning(self._scorer, state, rate, places, start)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """Models in the order of the mean; costs and estimates are recorded meanwhile."""
             # Sorted: a resumed run has its late uploads in this order.
             for client, upload in sorted(base.late.items()):
                 if delivery.arrived_late[client]:
-                    yield *self._rebuilt(base.shared, *upload), self._weights[client]
-            works, begun = tee(self._works(state, widths))
+                    yield *self._rebuilt(start, *upload), self._weights[client]
+            works, begun = tee(self._works(state, widths, subs, places, start))
             for work, result in zip(begun, self._pool.executor.train(works), strict=True):
                 client = work.client
                 sub = work.sub or self._whole
@@ -129,13 +140,18 @@ class SubModelTrainer(StateTrainer[SubModelState]):
                 costs.losses.append(result.loss)
                 downlink_bits[client] = downlink_bits[client] or bits
                 if delivery.late[client]:
-                    late[client] = result.vector.copy(), result.mask.copy()
+                    late[client] = self._upload(places, result, sub, base.shared)
                 if delivery.on_time[client]:
-                    learning.add(client, result, self._weights[client])
-                    rebuilt = self._rebuilt(base.shared, result.vector, result.mask)
-                    yield *rebuilt, self._weights[client]
+                    received = places.spread(result, sub, start)
+                    learning.add(client, received, self._weights[client])
+                    if self._method.reconstruct == "residual":  # spread over w_t already
+                        yield received.vector, everything, self._weights[client]
+                    else:
+                        rebuilt = self._rebuilt(start, received.vector, received.mask)
+                        yield *rebuilt, self._weights[client]
 
-        shared = weighted_mean_over_holders(base.shared, arrivals())
+        shared = base.shared.copy()
+        shared[places.held] = weighted_mean_over_holders(start, arrivals())
         after = ServerState(base.seed, base.round + 1, shared, base.personal, late)
         metrics = costs.metrics(downlink_bits, self._sizes(subs))
         trials = self._trials_after(state, subs, metrics)
@@ -192,7 +208,12 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         if not widths:
             return {}
         shared = scores(0)
-        return {client: keep_best(shared, wanted) for client, wanted in widths.items()}
+        best: dict[tuple[int, ...], SubModel] = {}  # one for each set of widths
+        for wanted in widths.values():
+            key = tuple(wanted.values())
+            if key not in best:
+                best[key] = keep_best(shared, wanted)
+        return {client: best[tuple(wanted.values())] for client, wanted in widths.items()}
 
     def _widths(self, state: SubModelState, ratios: Array, delivery: Delivery) -> dict[int, Widths]:
         """Filters to keep by group, for each client that trains in the round."""
@@ -205,9 +226,13 @@ class SubModelTrainer(StateTrainer[SubModelState]):
                 if delivery.participates[client] and not excluded[client]
             }
         widths: dict[int, Widths] = {}
+
+        @cache
+        def largest_of(kept: float) -> dict[str, int] | None:
+            return self._structure.largest_within(bits_fraction=kept, flops_fraction=kept)
+
         for client in np.flatnonzero(delivery.participates).tolist():
-            kept = 1.0 - float(ratios[client])
-            largest = self._structure.largest_within(bits_fraction=kept, flops_fraction=kept)
+            largest = largest_of(1.0 - float(ratios[client]))
             if largest is not None:
                 widths[client] = largest
         return widths
@@ -229,14 +254,26 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         trained = np.isin(np.arange(self._pool.clients), list(subs))
         return state.trials.after(chosen, seconds, metrics.loss, trained)
 
-    def _works(self, state: SubModelState, widths: Mapping[int, Widths]) -> Iterator[LocalWork]:
+    def _few(self, state: SubModelState, subs: Mapping[int, SubModel]) -> bool:
+        """True if only the values of these sub-models can change in the round."""
+        return bool(subs) and not state.base.late and self._method.reconstruct != "zero-fill"
+
+    def _works(
+        self,
+        state: SubModelState,
+        widths: Mapping[int, Widths],
+        subs: Mapping[int, SubModel],
+        places: Places,
+        start: Vector,
+    ) -> Iterator[LocalWork]:
         """Local work on the sub-models, in the order of the clients."""
         if self._method.fusion is None:
-            subs = self.sub_models(state, widths)
-            shared = state.shared.copy()
-            pairs: Iterator[tuple[SubModel, Vector]] = ((sub, shared) for sub in subs.values())
+            pairs: Iterator[tuple[SubModel, Vector]] = (
+                (sub, places.values(start, sub)) for sub in subs.values()
+            )
         else:
-            pairs = self._fused(state, widths, self._method.fusion)
+            fused = self._fused(state, widths, self._method.fusion)
+            pairs = ((sub, taken(vector, places.index(sub))) for sub, vector in fused)
         for client, (sub, vector) in zip(widths, pairs, strict=True):
             # The whole network is trained without the detour of a sub-model, as in `fedavg`.
             compact = None if sub == self._whole else sub
@@ -278,17 +315,24 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         )
 
     def _rebuilt(self, shared: Vector, vector: Vector, mask: Mask) -> tuple[Vector, Mask]:
-        """A client's values (size,) in the mean, and the mask of those that count."""
-        if self._method.reconstruct == "holders":
+        """A client's values in the mean, and the mask of those that count."""
+        if self._method.reconstruct == "holders" or mask.all():
             return vector, mask
         rest = shared if self._method.reconstruct == "residual" else np.float32(0)
-        return np.where(mask, vector, rest), self._everything
+        return np.where(mask, vector, rest), np.ones_like(mask)
+
+    def _upload(
+        self, places: Places, result: LocalResult, sub: SubModel, shared: Vector
+    ) -> tuple[Vector, Mask]:
+        """A client's values in a copy of the whole model w_t, (size,), and the mask of them."""
+        vector, mask = shared.copy(), np.zeros(shared.size, dtype=np.bool_)
+        received = places.spread(result, sub, vector[places.held])
+        vector[places.held], mask[places.held] = received.vector, received.mask
+        return vector, mask
 
     def _flops(self, client: int, sub: SubModel) -> float:
         """FLOPs before a fusion, and of the compact network, all of whose weights are trained."""
-        dense_program, program = self._programs[client]
-        before = self._pool.flops(client, dense_program, self._everything)
-        whole = self._pool.flops(client, program, self._everything)
+        before, whole = self._dense_flops[client]
         return before + whole * (self._structure.flops(sub) / self._structure.flops(self._whole))
 
     def _sizes(self, subs: Mapping[int, SubModel]) -> dict[str, float]:

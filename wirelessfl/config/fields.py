@@ -5,7 +5,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from functools import cache
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,8 +19,8 @@ LEVELS = {"_dbm": "_w", "_dbm_per_hz": "_w_per_hz"}  # endings of a level and of
 MAX_DBM = 300.0  # beyond any radio, within any float
 
 
-def known_fields(cls: Any) -> dict[str, Any]:
-    """Names and types of all keys of a section.
+def known_fields(cls: Any) -> Mapping[str, Any]:
+    """Names and types of all keys of a section, read-only.
 
     Nested dataclasses are replaced by their fields.
 
@@ -33,6 +33,11 @@ def known_fields(cls: Any) -> dict[str, Any]:
     Raises:
         InputError: Two fields have the same name.
     """
+    return _known_fields(cls)
+
+
+@cache
+def _known_fields(cls: Any) -> Mapping[str, Any]:
     hints = _hints(cls)
     found: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
@@ -44,7 +49,7 @@ def known_fields(cls: Any) -> dict[str, Any]:
                 "once of its own, once in what it holds"
             )
         found.update(own)
-    return found
+    return MappingProxyType(found)
 
 
 @cache

@@ -13,6 +13,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -317,14 +318,16 @@ def to_toml(
 
     Args:
         experiment: The experiment.
-        folder: Folder of the file, to which paths are relative; None: paths stay.
+        folder: Folder of the file, to which paths are relative; None: paths are absolute.
         inputs: Content of the files that the run reads, by name.
 
     Returns:
         TOML text.
     """
     tables = to_tables(experiment)
-    if folder is not None:
+    if folder is None:
+        tables = _with_paths(tables, os.path.abspath)
+    else:
         base = os.path.realpath(folder)
         tables = _with_paths(tables, lambda file: os.path.relpath(os.path.realpath(file), base))
     if inputs:
@@ -365,9 +368,7 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     # As read from a file, where 1 and 1.0 are the same.
     tables = identity_tables(from_tables(to_tables(experiment)))
     selectors = {(section, key) for section, (key, _) in SELECTORS.items()}
-    defaults = to_tables(
-        from_tables({section: {key: tables[section][key]} for section, key in selectors})
-    )
+    defaults = _default_tables(experiment)
     ignored = WITHOUT_EFFECT if with_rounds else (*WITHOUT_EFFECT, *LENGTH)
     canonical = {
         section: {
@@ -379,6 +380,29 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
         for section, table in tables.items()
     }
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _default_tables(experiment: Experiment) -> Mapping[str, Mapping[str, Any]]:
+    """Fields of every section at their default, for the plug-ins of an experiment."""
+    of_allocation = {name: default for name, (_, default, _) in ALLOCATION_FIELDS.items()}
+    return {
+        "scenario": _default_fields(Scenario, "scenario"),
+        "channel": _defaults_of_plugin(experiment.channel, "channel"),
+        "allocation": {**_defaults_of_plugin(experiment.allocator, "allocation"), **of_allocation},
+        "training": _defaults_of_plugin(experiment.algorithm, "training"),
+        "run": _default_fields(RunSettings, "run"),
+    }
+
+
+def _defaults_of_plugin(plugin: Any, section: str) -> Mapping[str, Any]:
+    cls: Any = type(plugin)
+    with inside(SELECTORS[section][1].removesuffix("s"), cls):
+        return _default_fields(cls, section)
+
+
+@cache
+def _default_fields(cls: Any, section: str) -> Mapping[str, Any]:
+    return flat(build(cls, section, {}))
 
 
 def _plugin(section: str, table: dict[str, Any]) -> Any:

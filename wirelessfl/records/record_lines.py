@@ -19,7 +19,7 @@ _ITEMS: dict[str, tuple[type, ...]] = {  # types in a list, by that of its field
     "list[float | None]": (float, int, type(None)),
 }
 _LISTS = {
-    field.name: _ITEMS[str(field.type)]
+    field.name: frozenset(_ITEMS[str(field.type)])
     for field in dataclasses.fields(RoundRecord)
     if str(field.type) in _ITEMS
 }
@@ -144,7 +144,7 @@ def _is_record(record: dict[str, Any]) -> bool:
         if name in _LISTS:
             if not isinstance(value, list) or len(value) != count:
                 return False
-            if not all(type(item) in _LISTS[name] for item in value):
+            if not _LISTS[name].issuperset(map(type, value)):
                 return False
         elif name == "extra":
             if not isinstance(value, dict):

@@ -7,7 +7,7 @@ wall.jsonl         wall-clock seconds of each round's phases
 checkpoint-N.npz   the complete state after round N (plain arrays, no pickle; the last two stay)
 best.npz           the state after the round with the best accuracy (`run.keep_best`)
 summary.json       written when the run is complete
-plots/             pictures
+plots/             pictures, of `wirelessfl run`
 """
 
 import os
@@ -178,7 +178,6 @@ class RunFolder:
             folder = cls(half_made)
             folder.experiment_file.write_text(experiment_toml, encoding="utf-8")
             folder.rounds_file.touch()
-            folder.plots.mkdir()
             half_made.replace(path)
         except BaseException as error:
             shutil.rmtree(half_made, ignore_errors=True)
@@ -219,9 +218,8 @@ class RunFolder:
         rows = [self._rows_file(name) for name in ROWS]
         for file in (self.summary_file, *rows, self.rounds_file, self.experiment_file):
             file.unlink(missing_ok=True)
-        for folder in (self.plots, self.path):
-            with suppress(OSError):  # not empty: files of others
-                folder.rmdir()
+        with suppress(OSError):  # not empty: files of others
+            self.path.rmdir()
 
     def discard(self) -> None:
         """`remove_unused`, unless another process holds the folder's lock."""

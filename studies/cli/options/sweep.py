@@ -1,5 +1,6 @@
 """Options and progress of commands that execute many runs."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,12 +12,36 @@ import click
 
 from studies.cli.options.reporting import Reporter
 
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=os.cpu_count(),
-    help="Runs at the same time [number of cores].",
-)
+
+def backend_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--jobs`, `--cluster` and `--gather` to a command, which receives them as `backend`."""
+
+    @click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=os.cpu_count(),
+        help="Runs at the same time [number of cores].",
+    )
+    @click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Run on the workers of this Dask scheduler, such as tcp://10.0.0.1:8786, in place of "
+        "--jobs processes; the run folders lie on a shared file system.",
+    )
+    @click.option(
+        "--gather",
+        is_flag=True,
+        help="Without a shared file system: the workers of the cluster send the run folders.",
+    )
+    @functools.wraps(command)
+    def with_backend(
+        *arguments: Any, jobs: int, cluster: str | None, gather: bool, **options: Any
+    ) -> None:
+        from studies.runner.backend import Backend
+
+        command(*arguments, backend=Backend(jobs, cluster, gather), **options)
+
+    return with_backend
 
 
 def out_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -36,18 +61,18 @@ def out_option(default: str) -> Callable[[Callable[..., None]], Callable[..., No
 
 
 def sweep_with_progress(
-    experiments: Mapping[str, Iterable[Any]],
+    experiments: Mapping[str, list[Any]],
     out: Path,
-    jobs: int,
+    backend: Any,
     data_root: Path | None,
     reporter: Reporter,
 ) -> None:
-    """Run all experiments until they are complete.
+    """Run all experiments until they are complete, the first seed of every label first.
 
     Args:
-        experiments: Label -> experiments.
+        experiments: Label -> experiments, one per seed.
         out: The folder of the run folders.
-        jobs: Number of processes.
+        backend: The `Backend` that runs them.
         data_root: The folder of the data sets.
         reporter: Receives the progress.
 
@@ -55,21 +80,26 @@ def sweep_with_progress(
         InputError: A run failed.
     """
     from studies.runner.sweep import sweep
+    from studies.study.outlook import seeds_first
 
-    every = [experiment for seeds in experiments.values() for experiment in seeds]
-    with _progress(every, out, jobs, "", reporter) as options:
-        sweep(every, out, data_root=data_root, **options)
+    every = seeds_first(experiments)
+    with _progress(every, out, backend, data_root, "", reporter) as options:
+        sweep(every, **options)
 
 
 def all_with_progress(
-    experiments: Iterable[Any], out: Path, jobs: int, data_root: Path | None, reporter: Reporter
+    experiments: Iterable[Any],
+    out: Path,
+    backend: Any,
+    data_root: Path | None,
+    reporter: Reporter,
 ) -> list[str]:
     """Run all experiments until they are complete or have failed.
 
     Args:
         experiments: The experiments.
         out: The folder of the run folders.
-        jobs: Number of processes.
+        backend: The `Backend` that runs them.
         data_root: The folder of the data sets.
         reporter: Receives the progress.
 
@@ -80,11 +110,9 @@ def all_with_progress(
 
     every = list(experiments)
     failures: list[str] = []
-    with _progress(every, out, jobs, "", reporter) as options:
+    with _progress(every, out, backend, data_root, "", reporter) as options:
         run_all(
             every,
-            out,
-            data_root=data_root,
             on_failure=lambda path, error: failures.append(f"run {path}: {error}"),
             **options,
         )
@@ -93,7 +121,7 @@ def all_with_progress(
 
 def try_with_progress(
     out: Path,
-    jobs: int,
+    backend: Any,
     data_root: Path | None,
     reporter: Reporter,
     experiments: Iterable[Any],
@@ -103,7 +131,7 @@ def try_with_progress(
 
     Args:
         out: The folder of the run folders.
-        jobs: Number of processes.
+        backend: The `Backend` that runs them.
         data_root: The folder of the data sets.
         reporter: Receives the progress.
         experiments: The trials.
@@ -115,22 +143,26 @@ def try_with_progress(
     from studies.runner.attempts import try_all
 
     every = list(experiments)
-    with _progress(every, out, jobs, f"{title}, ", reporter) as options:
-        return try_all(every, out, data_root=data_root, **options)
+    with _progress(every, out, backend, data_root, f"{title}, ", reporter) as options:
+        return try_all(every, **options)
 
 
 @contextmanager
 def _progress(
-    every: Iterable[Any], out: Path, jobs: int, title: str, reporter: Reporter
+    every: Iterable[Any],
+    out: Path,
+    backend: Any,
+    data_root: Path | None,
+    title: str,
+    reporter: Reporter,
 ) -> Iterator[dict[str, Any]]:
     """Progress over all rounds of all runs; yields the arguments of a sweep that reports to it."""
     from studies.runner.single_run import folder_of
-    from studies.runner.sweep import worker_processes
     from wirelessfl.border.interrupt import resumable
 
-    runs = {folder_of(experiment, out): experiment for experiment in every}
+    root = backend.path(out)
+    runs = {folder_of(experiment, root): experiment for experiment in every}
     total = sum(experiment.run.rounds for experiment in runs.values())
-    jobs = min(jobs, len(runs))
     complete: list[int] = []
 
     def on_progress(tracker: Any, done: Any) -> None:
@@ -142,12 +174,15 @@ def _progress(
 
     with (
         reporter.tracker(f"{title}{len(runs)} run{'s' * (len(runs) != 1)}", total) as tracker,
-        worker_processes(jobs) as executor,
+        backend.start(root, len(runs), reporter.note) as started,
         resumable(lambda: "the same command completes the missing runs"),
     ):
         yield {
-            "executor": executor,
-            "jobs": jobs,
+            "root": root,
+            "executor": started.executor,
+            "jobs": started.jobs,
+            "stops": started.stops,
+            "data_root": data_root and backend.path(data_root),
             "on_progress": partial(on_progress, tracker),
             "notify": reporter.note,
         }

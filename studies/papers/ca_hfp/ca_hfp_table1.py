@@ -149,10 +149,12 @@ CLAIMS = (
     Claim(
         "It sends about a quarter (VGG16, CNN) or half (ResNet) of FedAvg's numbers",
         _fraction("thousands_up"),
+        kind="arithmetic",
     ),
     Claim(
         "It computes about a quarter (VGG16, CNN) or half (ResNet) of FedAvg's FLOPs",
         _fraction("gflop"),
+        kind="arithmetic",
     ),
 )
 

@@ -94,13 +94,25 @@ def _lead_of_own_ratios(table: Table) -> Verdict:
 
 
 CLAIMS = (
-    Claim("Ratios allocated to each client never miss the deadline", _never_misses),
-    Claim("The allocated ratios are neither 0 nor 1", within("mean_ratio", ALLOCATED, 0.3, 0.8)),
+    Claim(
+        "Ratios allocated to each client never miss the deadline",
+        _never_misses,
+        kind="by construction",
+    ),
+    Claim(
+        "The allocated ratios are neither 0 nor 1",
+        within("mean_ratio", ALLOCATED, 0.3, 0.8),
+        kind="calibrated",
+    ),
     Claim(
         "One ratio for all on equal bands misses deadlines", within("missed", UNIFORM, 0.05, 1.0)
     ),
     Claim("Fixed ranks on equal bands miss deadlines", within("missed", RANKS, 0.05, 1.0)),
-    Claim("The best bands prune less than equal ones", above("mean_ratio", EQUAL_BANDS, ALLOCATED)),
+    Claim(
+        "The best bands prune less than equal ones",
+        above("mean_ratio", EQUAL_BANDS, ALLOCATED),
+        kind="by construction",
+    ),
     Claim(
         "KKT allocation is more accurate than one ratio for all",
         above("accuracy", ALLOCATED, UNIFORM),

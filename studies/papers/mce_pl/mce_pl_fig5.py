@@ -77,7 +77,7 @@ CLAIMS = (
     Claim(
         "MCE-PL that keeps 0.5 ends highest of what the paper draws", _highest(MCE_5, AS_PRINTED)
     ),
-    Claim("MCE-PL sends less than a tenth of what any other sends", _far_less),
+    Claim("MCE-PL sends less than a tenth of what any other sends", _far_less, kind="arithmetic"),
     Claim(
         "MCE-PL is at the accuracy that all reach with the least traffic",
         lambda table: lowest(table, "to_common_accuracy_mb", MCE_5, AS_PRINTED[:-1]),

@@ -114,9 +114,12 @@ CLAIMS = (
     Claim(
         "An iteration of MCE-PL takes a tenth or less, as the paper counts",
         _magnitude("printed_mb"),
+        kind="arithmetic",
     ),
-    Claim("So it does as the official code counts", _magnitude("code_mb")),
-    Claim("So it does where every message can be read", _magnitude("readable_mb")),
+    Claim("So it does as the official code counts", _magnitude("code_mb"), kind="arithmetic"),
+    Claim(
+        "So it does where every message can be read", _magnitude("readable_mb"), kind="arithmetic"
+    ),
     Claim(
         "MCE-PL needs a tenth or less of any other's traffic to the accuracy that all reach",
         _magnitude("to_common_accuracy_mb"),

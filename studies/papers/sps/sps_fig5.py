@@ -58,13 +58,22 @@ def table(runs: Runs) -> Table:
 
 
 CLAIMS = (
-    Claim(f"There are {CLIENTS} clients", within("clients", LABEL, CLIENTS, CLIENTS)),
-    Claim(f"They have {SAMPLES:,} samples", within("samples", LABEL, SAMPLES, SAMPLES)),
+    Claim(
+        f"There are {CLIENTS} clients",
+        within("clients", LABEL, CLIENTS, CLIENTS),
+        kind="arithmetic",
+    ),
+    Claim(
+        f"They have {SAMPLES:,} samples",
+        within("samples", LABEL, SAMPLES, SAMPLES),
+        kind="arithmetic",
+    ),
     Claim(
         "Sizes are skewed: most clients have fewer than 100 samples",
         within("below_100", LABEL, 0.5, 1.0),
+        kind="arithmetic",
     ),
-    Claim("and the largest has thousands", within("most", LABEL, 1000, 3666)),
+    Claim("and the largest has thousands", within("most", LABEL, 1000, 3666), kind="arithmetic"),
 )
 
 

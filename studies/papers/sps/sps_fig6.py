@@ -89,7 +89,10 @@ def _wins(keeping: str, violating: str) -> tuple[Claim, Claim]:
 
 
 CLAIMS = (
-    *(Claim(f"{name} keeps the sum at 0, within rounding", _zero(name)) for name in KEEPING),
+    *(
+        Claim(f"{name} keeps the sum at 0, within rounding", _zero(name), kind="by construction")
+        for name in KEEPING
+    ),
     *(
         Claim(f"With {name} the sum is larger than the mean norm", _larger(name))
         for name in VIOLATING

@@ -64,7 +64,10 @@ def _larger(name: str) -> Check:
 
 
 CLAIMS = (
-    *(Claim(f"{name} keeps the sum at 0, within rounding", _zero(name)) for name in KEEPING),
+    *(
+        Claim(f"{name} keeps the sum at 0, within rounding", _zero(name), kind="by construction")
+        for name in KEEPING
+    ),
     Claim(f"With {ASP} the sum is larger than the mean norm", _larger(ASP)),
     Claim(f"With {MODIFIED} too", _larger(MODIFIED)),
 )

@@ -193,13 +193,26 @@ def _as_accurate(table: Table) -> Verdict:
 
 
 CLAIMS = (
-    Claim("K of each only misses rounds that compute longer than the deadline", _only_too_long),
-    Claim("With as many steps in every round it never misses one", _never(SAME_STEPS)),
+    Claim(
+        "K of each only misses rounds that compute longer than the deadline",
+        _only_too_long,
+        kind="by construction",
+    ),
+    Claim(
+        "With as many steps in every round it never misses one",
+        _never(SAME_STEPS),
+        kind="by construction",
+    ),
     Claim(
         "The longer a round computes the fewer weights it sends",
         within("ratio_with_steps", ALLOCATED, 0.5, 1.0),
+        kind="by construction",
     ),
-    Claim("The best bands prune less than equal ones", above("mean_ratio", EQUAL_BANDS, ALLOCATED)),
+    Claim(
+        "The best bands prune less than equal ones",
+        above("mean_ratio", EQUAL_BANDS, ALLOCATED),
+        kind="by construction",
+    ),
     Claim("One K on equal bands misses more client-rounds", above("missed", FIXED, ALLOCATED)),
     Claim(
         "K of each is sooner than dense uploads", above("to_common_accuracy_s", DENSE, ALLOCATED)
@@ -224,7 +237,8 @@ CLAIMS = (
         above("accuracy", ALLOCATED, SAME_STEPS),
     ),
     Claim(
-        "Who can send next to nothing is better left out", above("accuracy", SELECTED, ALLOCATED)
+        "Clients that can send next to nothing are better omitted",
+        above("accuracy", SELECTED, ALLOCATED),
     ),
     Claim(
         "K of as many as fit is sooner than dense uploads",

@@ -96,23 +96,31 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
 
 
 CLAIMS = (
-    Claim("A server that knows the truth never misses, under any policy", _truth_never_misses),
+    Claim(
+        "A server that knows the truth never misses, under any policy",
+        _truth_never_misses,
+        kind="by construction",
+    ),
     Claim(
         "With the mean about half of the deadlines are missed "
         "(0.567 of Gamma(4, 1) lies below its mean)",
         within("miss_rate", label_of(MEAN, "wait"), 0.5, 0.65),
+        kind="arithmetic",
     ),
     Claim(
         "An unbiased estimate misses half of them too, since every overestimate is a miss",
         within("miss_rate", label_of(ESTIMATE, "wait"), 0.4, 0.6),
+        kind="arithmetic",
     ),
     Claim(
         "The 5 % quantile misses about 5 % of them",
         within("miss_rate", label_of(QUANTILE, "wait"), 0.03, 0.07),
+        kind="by construction",
     ),
     Claim(
         "The quantile pays for it with more pruning than the truth",
         above("mean_ratio", label_of(QUANTILE, "drop"), label_of(TRUTH, "drop")),
+        kind="by construction",
     ),
     Claim("Under drop, accuracy falls with the miss rate", _accuracy_falls_with_misses),
     Claim(
@@ -130,6 +138,7 @@ CLAIMS = (
     Claim(
         "With the mean, waiting takes longer than dropping",
         above("simulated_s", label_of(MEAN, "wait"), label_of(MEAN, "drop")),
+        kind="by construction",
     ),
 )
 

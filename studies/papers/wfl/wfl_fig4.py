@@ -64,6 +64,7 @@ CLAIMS = (
     Claim(
         "Proposed sends about half of the weights of only personalisation",
         within("weights_share", PROPOSED, 0.4, 0.6),
+        kind="calibrated",
     ),
 )
 

@@ -131,6 +131,7 @@ def test_rounds_blocks_and_clients_fade_independently():
 @pytest.mark.parametrize(
     "lag", [0.1, 0.38274, 0.7, 2.3]
 )  # wavelengths; the second is the first zero of J0
+@pytest.mark.slow
 def test_autocorrelation_over_position_is_clarkes(k, lag):
     there, expected = HERE[0] + lag * np.array([0.6, 0.8]), special.j0(2 * np.pi * lag)
     pairs = np.array(

@@ -40,7 +40,7 @@ def wirelessfl(capsys, monkeypatch, tmp_path):
     """`wirelessfl ARGUMENTS` in an empty folder, without data sets."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WIRELESSFL_DATA", raising=False)
-    return lambda *arguments: call(capsys, monkeypatch, *arguments)
+    return lambda *arguments, **how: call(capsys, monkeypatch, *arguments, **how)
 
 
 def refused(ended: Ended, *words: str) -> None:
@@ -53,7 +53,7 @@ def refused(ended: Ended, *words: str) -> None:
 
 
 def test_run_leaves_a_complete_folder(wirelessfl, tmp_path):
-    ended = wirelessfl("run", "--rounds", 6, "--out", "r")
+    ended = wirelessfl("run", "--rounds", 6, "--out", "r", draws=True)
     assert ended.status == 0
     assert "accuracy" in ended.out
     assert "late clients per round" in ended.out
@@ -70,6 +70,18 @@ def test_run_leaves_a_complete_folder(wirelessfl, tmp_path):
     assert set(experiment) == {"scenario", "channel", "allocation", "training", "run"}
     for plot in ("training.png", "allocation.png"):
         assert (folder / "plots" / plot).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_plots_leaves_all_but_them(wirelessfl, tmp_path):
+    settings = ("--rounds", 1, "--set", "run.train=false")
+    assert wirelessfl("run", *settings, "--out", "drawn", draws=True).status == 0
+    assert wirelessfl("run", *settings, "--out", "bare", "--no-plots").status == 0
+    names = {
+        folder: {file.name for file in (tmp_path / folder).iterdir()}
+        for folder in ("drawn", "bare")
+    }
+    assert names["drawn"] - names["bare"] == {"plots"}
+    assert names["bare"] <= names["drawn"]
 
 
 def test_experiment_toml_is_enough_to_run_it_again(wirelessfl, tmp_path):
@@ -377,6 +389,7 @@ def test_a_damaged_folder_is_refused_as_it_is(file, damage, words, wirelessfl, t
     assert _files(folder) == before
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_not_used(wirelessfl, tmp_path):
     assert wirelessfl("run", "--rounds", 2, "--out", "a").status == 0
     assert wirelessfl("run", "--rounds", 2, "--seed", 1, "--out", "b").status == 0

@@ -145,6 +145,7 @@ def test_bad_input_is_one_line(sweep, tmp_path, arguments, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sweep_by_the_python_interface_trains_and_draws(tmp_path):
     result = wfl.sweep(
         {"run": {"rounds": 2, "eval_every": 1}},

@@ -59,7 +59,11 @@ def test_a_wide_terminal_has_one_table(capsys, monkeypatch):
 def test_a_study_says_what_its_errors_are_and_shows_long_labels(capsys):
     label = "Accelerated-Server-Pruning-modified, with many further words in its label"
     row = {"scheme": label, **{f"column_{at}": Sample((1.0, 3.0)) for at in range(8)}}
-    print_study("title", Table((row,)), [{"claim": "c", "verdict": "holds", "figures": "f"}])
+    print_study(
+        "title",
+        Table((row,)),
+        [{"claim": "c", "kind": "measured", "verdict": "holds", "figures": "f"}],
+    )
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "± one standard error over seeds" in out

@@ -123,7 +123,14 @@ def test_a_missing_row_is_named():
 
 
 def test_what_stands_in_brackets_is_printed(capsys):
-    claims = [{"claim": "above pruning only [14] [bold]", "verdict": "holds", "figures": "[x]"}]
+    claims = [
+        {
+            "claim": "above pruning only [14] [bold]",
+            "kind": "measured",
+            "verdict": "holds",
+            "figures": "[x]",
+        }
+    ]
     print_study("study", table(**{"pruning only [14] [y]": (1.0, 2.0)}), claims)
     printed = capsys.readouterr().out
     for words in ("pruning only [14] [y]", "holds: above pruning only [14] [bold] ([x])"):

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import sys, time
 from concurrent.futures import wait
-from studies.runner.sweep import worker_processes
+from studies.runner.processes import worker_processes
 
 if __name__ == "__main__":
     print("ready", flush=True)

@@ -12,7 +12,9 @@ import pytest
 from helpers import plugin_folder
 
 from studies.runner import single_run as single
-from studies.runner.sweep import folder_of, run_to_end, sweep, worker_processes
+from studies.runner.processes import worker_processes
+from studies.runner.single_run import folder_of, run_to_end
+from studies.runner.sweep import sweep
 from wirelessfl import plugins
 from wirelessfl.config.scenario_file import experiment_hash, to_toml
 from wirelessfl.errors import InputError

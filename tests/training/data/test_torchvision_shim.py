@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_torchvision_imports_without_a_warning_and_gives_its_data_sets():
     code = (
         "from training.data.torchvision_shim import torchvision\n"
@@ -13,6 +16,7 @@ def test_torchvision_imports_without_a_warning_and_gives_its_data_sets():
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_only_missing_operators_are_declared():
     code = (
         "import torch\n"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.federation import made_up_data, work
 from helpers.small_models import NormCnn, SmallLogistic, engine_of, seeded
+from helpers.sub_models import train_in_place
 
 from training.engine.program import Accumulate, Prune, Train
 from training.engine.spec import EngineSpec
@@ -14,9 +15,11 @@ from training.structure.form import Form
 from training.structure.layout import Layout
 from training.structure.structure import Structure
 from training.structure.submodel import SubModel
+from wirelessfl.errors import InputError
 
 DATA = made_up_data(samples=40)
-_, LAYOUT, START = seeded(NormCnn)
+MODEL, LAYOUT, START = seeded(NormCnn)
+STRUCTURE = Structure.of(MODEL, LAYOUT)
 TRAIN = Train(
     part="all",
     epochs=2,
@@ -51,6 +54,10 @@ def engine():
     return engine_of(NormCnn, DATA)
 
 
+def train(it, task):
+    return train_in_place(it, STRUCTURE, task)
+
+
 def on(*program, **fields):
     return replace(work(program), vector=START, **fields)
 
@@ -60,8 +67,8 @@ SUB, HELD = hidden(1, 3, 4), places((1, 3, 4))
 
 @pytest.mark.parametrize("correction", [None, np.full(LAYOUT.size, 0.1, dtype=np.float32)])
 def test_a_compact_network_trains_as_the_masked_whole_one(correction):
-    compact = engine().train(on(TRAIN, sub=SUB, correction=correction))
-    masked = engine().train(on(TRAIN, mask=HELD[: LAYOUT.parameter_size], correction=correction))
+    compact = train(engine(), on(TRAIN, sub=SUB, correction=correction))
+    masked = train(engine(), on(TRAIN, mask=HELD[: LAYOUT.parameter_size], correction=correction))
     np.testing.assert_allclose(compact.vector[HELD], masked.vector[HELD], atol=1e-6)
     assert compact.loss == pytest.approx(masked.loss, rel=1e-6)
     assert np.array_equal(compact.vector[~HELD], START[~HELD])
@@ -69,9 +76,9 @@ def test_a_compact_network_trains_as_the_masked_whole_one(correction):
 
 
 def test_sums_lie_at_their_places():
-    sums = engine().train(on(Accumulate(epochs=1, stream="s"), sub=SUB)).sums["gradient"]
+    sums = train(engine(), on(Accumulate(epochs=1, stream="s"), sub=SUB)).sums["gradient"]
     held = HELD[: LAYOUT.parameter_size]
-    masked = engine().train(on(Accumulate(epochs=1, stream="s"), mask=held)).sums["gradient"]
+    masked = train(engine(), on(Accumulate(epochs=1, stream="s"), mask=held)).sums["gradient"]
     assert sums.shape == (LAYOUT.parameter_size,)
     np.testing.assert_allclose(sums[held], masked[held], atol=1e-6)
     assert not sums[~held].any()
@@ -79,7 +86,7 @@ def test_sums_lie_at_their_places():
 
 def test_what_is_pruned_of_a_sub_model_is_not_held():
     prune = Prune(steps=1, learning_rate=0.1, stream="i")
-    result = engine().train(replace(on(prune, TRAIN, sub=SUB), pruning_ratio=0.5))
+    result = train(engine(), replace(on(prune, TRAIN, sub=SUB), pruning_ratio=0.5))
     weights = result.mask[: LAYOUT.shared_size]
     held = HELD[LAYOUT.shared]
     assert weights.sum() == held.sum() // 2
@@ -89,17 +96,17 @@ def test_what_is_pruned_of_a_sub_model_is_not_held():
 
 def test_sub_models_of_one_width_share_a_network_and_few_are_kept():
     it = engine()
-    again = [it.train(on(TRAIN, sub=sub)).vector for sub in (SUB, hidden(0, 2, 5), SUB)]
+    again = [train(it, on(TRAIN, sub=sub)).vector for sub in (SUB, hidden(0, 2, 5), SUB)]
     assert np.array_equal(again[0], again[2])
     assert len(it._compact._networks) == 1
     for width in (1, 2, 4, 5, 6):
-        it.train(on(TRAIN, sub=hidden(*range(width))))
+        train(it, on(TRAIN, sub=hidden(*range(width))))
     assert len(it._compact._networks) == 6
 
 
 def test_all_channels_are_the_whole_model_bit_for_bit():
-    whole = engine().train(on(TRAIN))
-    compact = engine().train(on(TRAIN, sub=hidden(*range(6))))
+    whole = train(engine(), on(TRAIN))
+    compact = train(engine(), on(TRAIN, sub=hidden(*range(6))))
     assert np.array_equal(compact.vector, whole.vector)
     assert compact.mask.all()
 
@@ -111,6 +118,20 @@ def test_a_model_without_groups_is_its_own_sub_model():
         for sub in (None, SubModel(kept={}))
     )
     assert np.array_equal(whole.vector, sub.vector)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sub": SUB}, r"a start vector must have shape \(\d+,\), got"),
+        ({"sub": hidden(1, 6)}, "channels of hidden must be below 6, got 6"),
+        ({"sub": SubModel(kept={"conv": (0,)})}, "must name the groups hidden, got conv"),
+        ({"vector": START[:-1]}, "a start vector must have shape"),
+    ],
+)
+def test_works_that_do_not_fit_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        engine().train(replace(on(TRAIN), **fields))
 
 
 def test_layout_of_a_compact_model_has_the_order_of_the_whole_one():
@@ -136,7 +157,8 @@ def test_a_narrow_network_of_another_form_is_a_whole_that_shrinks():
     data = replace(DATA, train_images=images, train_labels=torch.arange(40) % 7, classes=7)
     sub = SubModel.first(structure.uniform(0.5))
     start = layout.flatten(model).numpy()
-    result = spec.build(data).train(replace(work((TRAIN,)), vector=start, sub=sub))
+    task = replace(work((TRAIN,)), vector=start, sub=sub)
+    result = train_in_place(spec.build(data), structure, task)
     held = np.zeros(layout.size, dtype=bool)
     held[structure.flat_indices(sub)] = True
     assert np.array_equal(result.mask, held)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from helpers.federation import SPEC, made_up_data, start_vector
 from helpers.small_models import SmallLogistic, engine_of, seeded
+from helpers.sub_models import compact
 from torch import nn
 
 from training.engine.network import Network
@@ -17,6 +18,7 @@ from training.executors.loop import LoopExecutor
 from training.executors.stacked import StackedExecutor
 from training.models.digits_cnn import DigitsCnn
 from training.models.mlp import Mlp
+from training.structure.structure import Structure
 from training.structure.submodel import SubModel
 from wirelessfl import plugins
 from wirelessfl.errors import InputError
@@ -46,7 +48,8 @@ def works(penalty, sub=None):
         "pruning_ratio": 0.0,
         "streams": Streams(0),
     }
-    return [LocalWork(client=k, sub=sub, **common) for k in range(3)]
+    structure = Structure.of(*WHOLE.build_model())
+    return [compact(structure, LocalWork(client=k, sub=sub, **common)) for k in range(3)]
 
 
 @pytest.mark.parametrize(

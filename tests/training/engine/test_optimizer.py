@@ -201,6 +201,7 @@ def test_a_checkpoint_holds_what_is_kept(cls):
     assert not np.array_equal(reset["shared"], whole["shared"])
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_to_the_byte(capsys, monkeypatch, tmp_path):
     settings = []
     for text in (

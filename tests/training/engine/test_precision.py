@@ -54,7 +54,7 @@ def test_a_closed_form_gives_way_to_bfloat16():
     with torch.random.fork_rng():
         torch.manual_seed(1)  # weights of which no ReLU switches by the rounding to bfloat16
         model, layout = spec.build_model()
-    network = LoopExecutor(spec, engine_data())._engine.place(work((TRAIN,), spec=SPEC)).network
+    network = LoopExecutor(spec, engine_data())._engine.network(work((TRAIN,), spec=SPEC))
     network.vector.copy_(layout.flatten(model))
     network.require("all")
     images, labels = (

@@ -66,6 +66,7 @@ def by_torchrun(code, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_the_loop_gives_and_fail_together(tmp_path):
     ended = by_torchrun(RANKS, tmp_path)
     assert ended.returncode == 0, ended.stderr
@@ -76,6 +77,7 @@ def test_two_processes_give_what_the_loop_gives_and_fail_together(tmp_path):
     assert all("training diverged: client 4" in line for line in heard.values())
 
 
+@pytest.mark.slow
 def test_a_run_in_two_processes_leaves_the_rounds_of_one(tmp_path, capsys, monkeypatch):
     settings = (
         "run",

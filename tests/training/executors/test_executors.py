@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.federation import ALGORITHM_1, SPEC, made_up_data, start_vector, train, work
+from helpers.sub_models import compact
 
 from training.engine.program import Accumulate, EvaluationWork, Train, TrainMask, TrainPruned
 from training.executors import LEAST_WORKERS_FLOPS, check_device, make_executor
@@ -25,8 +26,10 @@ DATA = made_up_data(clients=5)
 WORKS = [work(ALGORITHM_1, client=client, ratio=client / 5) for client in range(5)]
 EVALUATIONS = [EvaluationWork(client=client, vector=start_vector()[0]) for client in range(5)]
 
+SLOW = pytest.mark.slow
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+
+@pytest.mark.parametrize("count", [pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
 def test_workers_equal_the_loop_bit_for_bit(count):
     loop = LoopExecutor(SPEC, DATA)
     with closing(WorkersExecutor(SPEC, DATA, count)) as workers:
@@ -65,11 +68,12 @@ def _every_phase():
     )
     sums = Accumulate(epochs=1, stream="a")
     keep = {"keep": (0.5,) * 4, "learning_rate": 0.1, "steps": 2, "stream": "m"}
-    sub = SubModel.first(Structure.of(*SPEC.build_model()).uniform(0.5))
+    structure = Structure.of(*SPEC.build_model())
+    sub = SubModel.first(structure.uniform(0.5))
     return [
         replace(work((epochs, sums)), correction=correction),
         replace(work((epochs, sums), client=1), mask=mask),
-        replace(work((epochs, sums), client=2), sub=sub),
+        compact(structure, replace(work((epochs, sums), client=2), sub=sub)),
         replace(
             work((), client=3),
             program=(TrainMask(**keep),),
@@ -137,6 +141,7 @@ input()
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent_and_need_no_main_guard():
     command = [sys.executable, "-c", PARENT]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)}

@@ -198,7 +198,7 @@ def test_graphs_are_for_cuda():
 
 
 def test_lanes_keep_a_step_for_each_part_and_shape_of_batch():
-    network = LoopExecutor(SPEC, data())._engine.place(work(ALGORITHM_1)).network
+    network = LoopExecutor(SPEC, data())._engine.network(work(ALGORITHM_1))
     lanes = ParallelNetworks(network, 2)
     lanes.vector.copy_(torch.from_numpy(START).expand(2, -1))
     for part, count in (("all", 4), ("all", 8), ("shared", 8), ("all", 4)):

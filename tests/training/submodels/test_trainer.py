@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.small_models import SmallLogistic
+from helpers.sub_models import train_in_place
 
 from training.algorithms.server.fedavg import FedAvg
 from training.algorithms.submodels.ca_hfp import CaHfp
@@ -59,7 +60,9 @@ def results(algorithm, trainer, state, ratios):
     data = algorithm.task.load(clients=K, seed=0, data_root=None)
     engine = algorithm.method.spec().build(data)
     found = [
-        engine.train(
+        train_in_place(
+            engine,
+            structure,
             LocalWork(
                 client=k,
                 vector=state.shared.copy(),
@@ -67,7 +70,7 @@ def results(algorithm, trainer, state, ratios):
                 pruning_ratio=0.0,
                 streams=Streams(0, state.round),
                 sub=subs[k],
-            )
+            ),
         )
         for k in range(K)
     ]

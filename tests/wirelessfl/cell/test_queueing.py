@@ -42,6 +42,7 @@ def served(service_s, seed, until_s=100.0):
     ("queue", "mean_wait_s"),
     [("M/M/1", RHO / (1 / SERVICE_S - RATE_HZ)), ("M/D/1", RHO / (2 / SERVICE_S * (1 - RHO)))],
 )
+@pytest.mark.slow
 def test_mean_wait(queue, mean_wait_s):
     """Mean waits rho / (mu - lambda) = 10 ms and rho / (2 mu (1 - rho)) = 5 ms.
 

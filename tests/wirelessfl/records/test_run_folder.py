@@ -40,7 +40,7 @@ def names(path):
 
 
 def test_a_new_folder_holds_the_experiment_and_no_round(folder):
-    assert names(folder.path) == ["experiment.toml", "plots", "rounds.jsonl"]
+    assert names(folder.path) == ["experiment.toml", "rounds.jsonl"]
     assert folder.experiment_file.read_text() == "a = 1\n"
     assert folder.records() == []
     assert RunFolder.open(folder.path) == folder
@@ -193,6 +193,7 @@ def test_the_last_two_checkpoints_are_kept(folder):
     assert folder.last_checkpoint(pytest.fail).round == 100
 
 
+@pytest.mark.slow
 def test_any_damaged_checkpoint_is_named_and_the_one_before_it_used(folder):
     """Every truncation and one flipped bit per byte are detected or harmless, never a crash."""
     arrays = {"w": np.arange(5.0)}

@@ -1,0 +1,66 @@
+"""`wirelessfl results`: the ledger of claims from committed results."""
+
+from pathlib import Path
+
+import click
+
+from studies.cli._scenario import json_option, print_json
+
+EXAMPLES = """\b
+Examples:
+  wirelessfl results
+  wirelessfl results --results runs/results --page ledger.md
+  wirelessfl results --check --page docs/ledger.md
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Claims of the papers with the verdicts of results.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("studies/results"),
+    show_default=True,
+    help="Folder with a folder of results for each study.",
+)
+@click.option("--page", type=click.Path(path_type=Path), help="Write all claims as Markdown.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit status 1 where results, the page or the code differ.",
+)
+@json_option
+def results(results: Path, page: Path | None, check: bool, as_json: bool) -> None:
+    """Count the claims of committed results by source, kind and verdict.
+
+    Each claim counts once: with its study's own settings, at the largest scale. With --check, the
+    claims and experiments of the results must be those of the code, and the page theirs.
+    """
+    from studies.ledger import counts_of, faults_of, ledger_page, read_committed
+    from studies.ledger.page import count_table
+    from studies.report.output import check_output
+    from studies.report.terminal import print_table, print_text
+    from wirelessfl.records.run_folder import write_atomically
+
+    check_output("--page", page, (".md",))
+    found = read_committed(results)
+    text = ledger_page(found) if page is not None else ""
+    if check:
+        faults = faults_of(found)
+        if page is not None and (not page.is_file() or page.read_text() != text):
+            faults.append(f"{page} is not the page of {results}: write it with --page {page}")
+        for fault in faults:
+            print_text(fault)
+        if faults:
+            raise SystemExit(1)
+    elif page is not None:
+        write_atomically(page, text.encode())
+    if as_json:
+        print_json(
+            [
+                {"source": source, "kind": kind, "verdict": verdict, "claims": number}
+                for source, numbers in counts_of(found).items()
+                for (kind, verdict), number in sorted(numbers.items())
+            ]
+        )
+        return
+    print_table(*count_table(found), title="claims by source, kind and verdict")
