@@ -18,7 +18,7 @@ from studies.cli._scenario import (
 )
 from studies.cli.options.grid import plot_option
 from studies.cli.options.reporting import Reporting, reporting_options
-from studies.cli.options.sweep import jobs_option, out_option, sweep_with_progress
+from studies.cli.options.sweep import backend_options, out_option, sweep_with_progress
 
 EXAMPLES = """\b
 Examples:
@@ -53,7 +53,7 @@ Examples:
     help="Rounds of the cell per deadline of the model.",
 )
 @set_option
-@jobs_option
+@backend_options
 @out_option("runs/studies")
 @click.option(
     "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table to this file."
@@ -71,7 +71,7 @@ def deadline(
     rungs: int,
     draws: int,
     settings: tuple[str, ...],
-    jobs: int,
+    backend: Any,
     out: Path,
     csv_file: Path | None,
     plot_file: Path | None,
@@ -105,9 +105,9 @@ def deadline(
     )
     with reporting.reporter() as reporter:
 
-        def run_all(experiments: Any, title: str) -> None:
+        def run_all(experiments: list[Any], title: str) -> None:
             reporter.note(title)
-            sweep_with_progress({title: experiments}, out, jobs, data_root, reporter)
+            sweep_with_progress({title: experiments}, out, backend, data_root, reporter)
 
         found = search.run(out, run_all)
     if csv_file is not None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from wirelessfl.experiment import Experiment
 from wirelessfl.records.run_folder import HALF_MADE, RunFolder, write_atomically
 
 SPARE = 1.2  # of the expected number of rounds, which the simulated time limits
-RunAll = Callable[[Iterable[Experiment], str], None]
+RunAll = Callable[[list[Experiment], str], None]
 
 
 @dataclass(frozen=True)

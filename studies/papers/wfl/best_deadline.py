@@ -169,7 +169,7 @@ CLAIMS = (
     Claim("A longer deadline needs fewer rounds", _more_model_needs_fewer_rounds),
     *(
         Claim(
-            f"The deadline of the paper, 25 ms, takes more time to accuracy {target:g} than the best",
+            f"To accuracy {target:g}, the deadline of the paper, 25 ms, takes longer than the best",
             partial(_paper_deadline_is_slower, target=target),
         )
         for target in TARGETS
@@ -178,7 +178,7 @@ CLAIMS = (
 
 
 def figure(runs: Runs, figure: Any) -> None:
-    """(a) time to the accuracies over the deadline, both roads; (b) accuracy over simulated time."""
+    """(a) time to the accuracies over the deadline, both roads; (b) accuracy over time."""
     left, right = panels(figure, 2)
     found = table(runs)
     labels = _labels(found)
