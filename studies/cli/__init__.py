@@ -17,6 +17,7 @@ from studies.cli.describe import describe
 from studies.cli.export import export
 from studies.cli.init import init
 from studies.cli.list import list_plugins
+from studies.cli.page import page
 from studies.cli.results import results
 from studies.cli.run import run
 from studies.cli.search import search
@@ -38,6 +39,7 @@ Examples:
   wirelessfl sweep --vary scenario.deadline_s=15ms:35ms:5 --seeds 3
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
   wirelessfl deadline --to-accuracy 0.9            the best deadline, by model and by training
+  wirelessfl page                                  the same in the browser, with controls
   wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading
   wirelessfl data show --plot partition.png        labels of each client
   wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
@@ -63,6 +65,7 @@ commands = (
     sweep,
     whatif,
     deadline,
+    page,
     channel,
     data,
     search,

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from studies.cli._processes import own_folder
 from studies.cli._scenario import (
     DEFAULT_PRESET,
     changed,
@@ -20,6 +19,7 @@ from studies.cli._scenario import (
     set_option,
 )
 from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.runner.torchrun import own_folder
 
 EXAMPLES = """\b
 Examples:

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from helpers.cli import call
 from helpers.federation import SPEC, made_up_data, train, work
 
-from studies.cli._processes import own_folder
+from studies.runner.torchrun import own_folder
 from training.engine.program import EvaluationWork
 from training.executors import make_executor
 from training.executors.distributed import DistributedExecutor, own_device
