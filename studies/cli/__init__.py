@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import echo
 from studies.cli.allocate import allocate
 from studies.cli.channel import channel
 from studies.cli.data import data
@@ -17,6 +16,7 @@ from studies.cli.describe import describe
 from studies.cli.export import export
 from studies.cli.init import init
 from studies.cli.list import list_plugins
+from studies.cli.options.scenario import echo
 from studies.cli.page import page
 from studies.cli.results import results
 from studies.cli.run import run

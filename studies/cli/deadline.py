@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.grid import plot_option
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -16,8 +18,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.grid import plot_option
-from studies.cli.options.reporting import Reporting, reporting_options
 from studies.cli.options.sweep import backend_options, out_option, sweep_with_progress
 
 EXAMPLES = """\b

@@ -5,12 +5,13 @@ Two laws of the mean kept fraction x, each with the rounds G1 of the whole model
     power   G(x) = G1 / x^p,                   p >= 0,
     bound   G(x) = G1 / (1 - q (1 - x)),       q >= 0.
 
-The second has the form of [WFL] Theorem 1: after G rounds the mean squared gradients are at most
+The second has the form of [WFL] eq. (31): after G rounds the mean squared gradients are at most
 a / G + A1 + c (1 - x), so a level e takes G = a / (e - A1 - c (1 - x)) rounds, with q = c / (e -
 A1); where q (1 - x) >= 1 no number of rounds is enough. The constants of the theorem are not
 evaluated: a and c count by what the short runs show ([WFL] erratum W11).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ class Law:
 
 
 def power_law(kept: ArrayLike, rounds: ArrayLike) -> Law:
-    """Fit `power` by least squares of ln G.
+    """Fit `power` by least squares of ln G; NaN without any rounds.
 
     Args:
         kept: Mean kept fractions above 0; (N,).
@@ -62,13 +63,15 @@ def power_law(kept: ArrayLike, rounds: ArrayLike) -> Law:
     Returns:
         The law; p is 0 where fewer rounds were needed with less of the model.
     """
+    if not np.size(rounds):
+        return Law("power", math.nan, 0.0)
     x, logs = np.log(np.asarray(kept)), np.log(np.asarray(rounds))
     shape = max(-_slope(x, logs), 0.0)
     return Law("power", float(np.exp((logs + shape * x).mean())), shape)
 
 
 def bound_law(kept: ArrayLike, rounds: ArrayLike) -> Law:
-    """Fit `bound` by least squares of 1 / G, relative to its mean.
+    """Fit `bound` by least squares of 1 / G; NaN without any rounds.
 
     Args:
         kept: Mean kept fractions; (N,).
@@ -77,6 +80,8 @@ def bound_law(kept: ArrayLike, rounds: ArrayLike) -> Law:
     Returns:
         The law; q is 0 where fewer rounds were needed with less of the model.
     """
+    if not np.size(rounds):
+        return Law("bound", math.nan, 0.0)
     pruned, pace = 1.0 - np.asarray(kept), 1.0 / np.asarray(rounds)
     slope = min(_slope(pruned, pace), 0.0)
     whole = float(pace.mean() - slope * pruned.mean())

@@ -156,7 +156,7 @@ CLAIMS = (
         for target in TARGETS
         for name, chosen in (
             ("power", "the choice of the power law"),
-            ("bound", "the choice of the form of the bound of [WFL] Theorem 1"),
+            ("bound", "the choice of the form of the bound, [WFL] eq. (31),"),
         )
     ),
     *(
