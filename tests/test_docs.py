@@ -13,7 +13,7 @@ import pytest
 from helpers.cli import call
 
 from studies.cli import cli
-from studies.cli._scenario import DEFAULT_PRESET, changed, scenario_tables
+from studies.cli.options.scenario import DEFAULT_PRESET, changed, scenario_tables
 from studies.ledger import counts_of, read_committed
 from studies.ledger.counts import PAPERS
 from studies.report.results import Outcome

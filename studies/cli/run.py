@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -18,7 +19,6 @@ from studies.cli._scenario import (
     seed_option,
     set_option,
 )
-from studies.cli.options.reporting import Reporter, Reporting, reporting_options
 from studies.runner.torchrun import own_folder
 
 EXAMPLES = """\b
