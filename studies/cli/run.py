@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from studies.cli._processes import from_first, own_folder
-from studies.cli._scenario import (
+from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -19,7 +19,7 @@ from studies.cli._scenario import (
     seed_option,
     set_option,
 )
-from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.runner.torchrun import from_first, own_folder
 
 EXAMPLES = """\b
 Examples:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.grid import plot_option, vary_option
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
@@ -13,8 +15,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.completion import plugin_completion
-from studies.cli.options.grid import plot_option, vary_option
 
 EXAMPLES = """\b
 Examples:
