@@ -385,7 +385,7 @@ def _bands_at(clients: _Clients, level: float, rest: float, band: Array) -> None
 
 @_compile(**_SETTINGS)
 def _bands_on(ramps: _Ramps, level: float, rest: float, band: Array) -> None:
-    """Bands of ramps at a level; `band` may be one of the arrays of the ramps."""
+    """Bands of ramps at a level."""
     start, slope, height = ramps
     for k in range(band.size):
         climbed = (level - start[k] + rest) * slope[k]
@@ -491,7 +491,8 @@ def fill_rows(
     room = numbers, times[:2], open_
     few = np.empty((9, (size + _SAMPLE - 1) // _SAMPLE if size > _LONG else 0))
     found = index, memory
-    height = np.empty(size if size <= _LONG else 0)
+    # Starts and heights of the ramps; their slopes lie in `ratio` until the ratios are known.
+    ends = np.empty((2, size if size <= _LONG else 0))
     tiny = 0
     for row in range(rows):
         _load_numbers(columns, row, numbers)
@@ -502,9 +503,9 @@ def fill_rows(
             level, rest, count, solved = _search_long(columns, row, size, room, found, few)
         by_ramps = not solved
         if by_ramps:
-            if height.size < size:
-                height = np.empty(size)
-            ramps = band[row], ratio[row], height
+            if ends.size == 0:
+                ends = np.empty((2, size))
+            ramps = ends[0], ratio[row], ends[1]
             level, rest, solved = _search(columns, row, room, ramps)
         price[row] = level**-2.0
         worth = 0.0
@@ -518,7 +519,8 @@ def fill_rows(
                 clients = _loaded(columns, row, first, last, numbers, room[1])
             share = band[row, first:last]
             if by_ramps:
-                _bands_on((share, ratio[row, first:last], height[first:last]), level, rest, share)
+                ramps = ends[0, first:last], ratio[row, first:last], ends[1, first:last]
+                _bands_on(ramps, level, rest, share)
             else:
                 _bands_at(clients, level, rest, share)
                 while place < count and index[place] < last:
