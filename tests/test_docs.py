@@ -13,7 +13,7 @@ import pytest
 from helpers.cli import call
 
 from studies.cli import cli
-from studies.cli._scenario import DEFAULT_PRESET, changed, scenario_tables
+from studies.cli.options.scenario import DEFAULT_PRESET, changed, scenario_tables
 from studies.ledger import counts_of, read_committed
 from studies.ledger.counts import PAPERS
 from studies.report.results import Outcome
@@ -86,6 +86,18 @@ def test_the_commands_are_understood(page, text):
             base = {"channel": {"model": scenario}} if is_model else scenario_tables(scenario)
         method = given.get("method")
         from_tables(changed(base, given["settings"], allocation__method=method))
+
+
+def test_every_benchmark_is_on_its_page_with_the_command_of_its_table():
+    text = page_file("benchmarks").read_text(encoding="utf-8")
+    tables = sorted((ROOT / "benchmarks" / "results").glob("*.csv"))
+    assert len(tables) >= 4
+    for table in tables:
+        head = table.read_text(encoding="utf-8").splitlines()[:5]
+        (command,) = re.findall(r"command:? (python [^;\n]+)", "\n".join(head))[:1]
+        assert f"\n    {command}\n" in text
+        assert f"](../benchmarks/results/{table.stem}.png)" in text
+        assert f"](../benchmarks/results/{table.name})" in text
 
 
 def test_every_command_has_an_example():

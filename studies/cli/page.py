@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     echo,

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import data_root_option, echo, json_option, print_json, set_option
 from studies.cli.options.completion import plugin_completion
 from studies.cli.options.grid import plot_option
 from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.scenario import data_root_option, echo, json_option, print_json, set_option
 from studies.cli.options.sweep import (
     backend_options,
     out_option,

@@ -38,11 +38,17 @@ class Front:
 
     def column(self, values: Array, method: int) -> Array:
         """Values of one method over the deadline, from those of the grid; (points,)."""
-        return np.asarray(values.reshape(POINTS, -1)[:, method])
+        return np.asarray(values.reshape(self.axes[0].values.size, -1)[:, method])
+
+    def kept(self, method: int) -> tuple[Array, Array]:
+        """Mean kept model of one method and its standard error, over the deadline; (points,)."""
+        mean = 1.0 - self.result.mean("mean_ratio")
+        error = self.result.standard_error("mean_ratio")
+        return self.column(mean, method), self.column(error, method)
 
 
 def front(state: PageState) -> Front:
-    """Solve the rounds of many draws over the deadline.
+    """Solve the rounds of many draws over the deadlines of the slider.
 
     Args:
         state: The state, whose own deadline has no effect.
@@ -55,7 +61,26 @@ def front(state: PageState) -> Front:
     """
     low_s, high_s = front_deadlines(from_tables(state.base))
     spaced = np.linspace(low_s, high_s, POINTS)
-    axes = [Vary("scenario", "deadline_s", np.array([float(f"{value:.6g}") for value in spaced]))]
+    return _over(state, np.array([float(f"{value:.6g}") for value in spaced]))
+
+
+def at_deadline(state: PageState) -> Front:
+    """Solve the same draws at the deadline of the state alone.
+
+    Args:
+        state: The state.
+
+    Returns:
+        The measures of each method, at one point.
+
+    Raises:
+        InputError: As `front`.
+    """
+    return _over(state, np.array([state.experiment.scenario.deadline_s]))
+
+
+def _over(state: PageState, deadlines_s: Array) -> Front:
+    axes = [Vary("scenario", "deadline_s", deadlines_s)]
     methods = state.methods
     if len(methods) > 1:
         indices = np.arange(len(methods), dtype=np.float64)

@@ -171,13 +171,25 @@ def method_legend(answer: PageAnswer) -> str:
     return "".join(_key(f"m{number}", name) for number, name in enumerate(answer.schemes))
 
 
-def front_note(found: Front) -> str:
-    """Caption of the front."""
+def front_note(found: Front, here: Front) -> str:
+    """Kept models at the deadline of the state, and the caption of the front.
+
+    Args:
+        found: The front.
+        here: The same draws at the deadline of the state.
+    """
+    deadline_ms = 1e3 * float(here.axes[0].values[0])
+    kept = []
+    for method, name in enumerate(here.methods):
+        mean, error = (100.0 * float(values[0]) for values in here.kept(method))
+        kept.append(f"{name} keeps {mean:.2f} \N{PLUS-MINUS SIGN} {error:.2f} %")
     said = (
-        f"{found.draws} channel draws at each deadline: {found.varies}. Line: mean; band: one "
-        "standard error; disc: no client is late and no shorter deadline keeps as much."
+        f"{found.draws} channel draws at each deadline: {found.varies}. Line: mean; band and "
+        "\N{PLUS-MINUS SIGN}: one standard error; disc: no client is late and no shorter deadline "
+        "keeps as much."
     )
-    return f"<p>{escape(said)}</p>"
+    mean_of = f"At {deadline_ms:g} ms {', '.join(kept)} on average."
+    return f'<p class="fact">{escape(mean_of)}</p><p>{escape(said)}</p>'
 
 
 def phase_legend(answer: PageAnswer) -> str:

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from studies.page import parts
 from studies.page.answer import PageAnswer
 from studies.page.controls import controls
-from studies.page.front import Front, front
+from studies.page.front import Front, at_deadline, front
 from studies.page.pictures.allocation import allocation_picture
 from studies.page.pictures.drop import drop_picture
 from studies.page.pictures.front import front_picture
@@ -195,8 +195,9 @@ class _Pages:
         state = self._state(request)
         with self._drops:
             found = self._front(_without_deadline(state))
+            here = at_deadline(state)
         picture = front_picture(found, state.experiment.scenario.deadline_s, _width(request))
-        return {"parts": {"front": picture, "front-note": parts.front_note(found)}}
+        return {"parts": {"front": picture, "front-note": parts.front_note(found, here)}}
 
     def _front_of(self, query: str) -> Front:
         return front(PageState.parse(query, self._served.scenarios))

@@ -22,12 +22,13 @@ def front_picture(found: Front, deadline_s: float, width: float) -> str:
     """
     axis, result = found.axes[0], found.result
     deadlines = shown(axis.name, axis.values).tolist()
-    frame = Frame(34.0, 34.0, width - 46.0, HEIGHT, (deadlines[0], deadlines[-1]), (0.0, 104.0))
+    marked = 1e3 * deadline_s
+    across = (min(deadlines[0], marked), max(deadlines[-1], marked))
+    frame = Frame(34.0, 34.0, width - 46.0, HEIGHT, across, (0.0, 104.0))
     body = frame.axes("deadline (ms)", "kept model (%)")
     for method, name in enumerate(found.methods):
         look = f"m{method}"
-        kept = found.column(100.0 * (1.0 - result.mean("mean_ratio")), method)
-        error = found.column(100.0 * result.standard_error("mean_ratio"), method)
+        kept, error = (100.0 * values for values in found.kept(method))
         late = found.column(result.mean("late"), method)
         body += frame.band(deadlines, (kept - error).tolist(), (kept + error).tolist(), look)
         body += frame.line(deadlines, kept.tolist(), look)
@@ -37,6 +38,5 @@ def front_picture(found: Front, deadline_s: float, width: float) -> str:
                 f"{error[index]:.1f} % kept, {late[index]:.1f} clients late"
             )
             body += frame.dot(deadlines[index], float(kept[index]), f"{look} front", said)
-    marked = 1e3 * deadline_s
     body += frame.upright(marked, "deadline", f"{marked:g} ms")
     return picture(width, frame.bottom + 40.0, "kept model over the deadline", body)

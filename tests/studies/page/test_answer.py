@@ -12,7 +12,7 @@ from optimizers import repair, solve
 from studies.page import parts
 from studies.page.answer import PageAnswer
 from studies.page.files import file_of
-from studies.page.front import POINTS, front
+from studies.page.front import DRAWS, POINTS, at_deadline, front
 from studies.page.page import Scenarios
 from studies.page.pictures.allocation import allocation_picture
 from studies.page.pictures.drop import drop_picture
@@ -23,6 +23,8 @@ from studies.page.pictures.timeline import timeline_picture
 from studies.page.state import PageState
 from studies.presets import scenario_tables
 from studies.views.simulation.simulation import simulate
+from studies.views.whatif.vary import Vary
+from studies.views.whatif.whatif import Sweep
 from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
 
@@ -139,7 +141,15 @@ def test_the_front_is_a_what_if_analysis_with_its_interval():
     svg = front_picture(found, 0.025, 500.0)
     assert len(list(ElementTree.fromstring(svg).iter(f"{SVG}polygon"))) == 2
     assert len(kept[0]) == POINTS
-    assert "one standard error" in parts.front_note(found)
+
+
+def test_the_note_of_the_front_is_at_the_deadline_of_the_state():
+    asked = state("scenario.deadline_s=31ms")
+    sweep = Sweep(asked.tables, (Vary.parse("scenario.deadline_s=31ms"),), DRAWS).run()
+    kept = 100 * (1 - float(sweep.mean("mean_ratio")[0]))
+    error = 100 * float(sweep.standard_error("mean_ratio")[0])
+    note = parts.front_note(front(asked), at_deadline(asked))
+    assert f"At 31 ms exact keeps {kept:.2f} \N{PLUS-MINUS SIGN} {error:.2f} % on average" in note
 
 
 def test_the_deadline_of_the_state_does_not_change_the_front():
