@@ -165,7 +165,7 @@ def test_replies_are_pruned_to_the_ratio_and_averaged_over_holders():
     updates = []
     for client in outcome.aggregated:
         vector = flat(trained(start, client, 1))
-        dropped = int(np.floor(outcome.pruning_ratio[client] * SIZE))
+        dropped = int(np.ceil(outcome.pruning_ratio[client] * SIZE))
         order = np.argsort(np.abs(vector - flat(start)), kind="stable")
         mask = np.ones(SIZE, dtype=bool)
         mask[order[:dropped]] = False

@@ -32,7 +32,7 @@ def pruning_mod(message: Any, context: Any, call_next: Callable[[Any, Any], Any]
     with needs_extra("flower", "pruning_mod"):
         from flwr.app import Array, ArrayRecord, ConfigRecord
     ratio = [
-        float(record[RATIO])
+        float(str(record[RATIO]))
         for record in message.content.values()
         if isinstance(record, ConfigRecord) and RATIO in record
     ]

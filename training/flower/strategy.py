@@ -51,7 +51,7 @@ class WirelessRound:
 Update = tuple[Vector, Mask, float]  # values, kept weights, number of examples
 
 
-class WirelessStrategy(FedAvg):  # type: ignore[misc]
+class WirelessStrategy(FedAvg):
     """Federated averaging over a simulated uplink.
 
     In each round channel model, allocator and cell of an experiment decide which clients take part,
