@@ -16,6 +16,7 @@ from optimizers._analysis.repair import Repair, repair
 from optimizers._analysis.residuals import Certificate
 from optimizers._analysis.sensitivity import Sensitivities, sensitivities
 from optimizers._analysis.whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
+from optimizers._frequency_selective import BlockShares, least_expected_loss, share_blocks
 from optimizers._joint.energy import minimise_energy
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
@@ -37,6 +38,7 @@ from wirelessfl.allocation.problem import AllocationProblem
 __all__ = [
     "Allocation",
     "AllocationProblem",
+    "BlockShares",
     "Breakpoint",
     "Certificate",
     "Equal",
@@ -57,10 +59,12 @@ __all__ = [
     "assign_blocks",
     "breakpoints",
     "certify",
+    "least_expected_loss",
     "measures",
     "minimise_energy",
     "repair",
     "sensitivities",
+    "share_blocks",
     "solve",
     "solve_joint",
     "upload_seconds",
