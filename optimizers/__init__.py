@@ -18,6 +18,7 @@ from optimizers._analysis.sensitivity import Sensitivities, sensitivities
 from optimizers._analysis.whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
 from optimizers._frequency_selective import BlockShares, least_expected_loss, share_blocks
 from optimizers._joint.energy import minimise_energy
+from optimizers._joint.power import PowerControl, control_power, solve_joint_power
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
 from optimizers._solve import solve
@@ -50,6 +51,7 @@ __all__ = [
     "MaxMin",
     "MinLatency",
     "NoisePsdProblem",
+    "PowerControl",
     "ProportionalFairness",
     "Repair",
     "ResourceBlocks",
@@ -59,6 +61,7 @@ __all__ = [
     "assign_blocks",
     "breakpoints",
     "certify",
+    "control_power",
     "least_expected_loss",
     "measures",
     "minimise_energy",
@@ -67,6 +70,7 @@ __all__ = [
     "share_blocks",
     "solve",
     "solve_joint",
+    "solve_joint_power",
     "upload_seconds",
     "waterfill",
     "what_if",

@@ -26,8 +26,8 @@ class PacketErrors:
     expected number of lost samples. Prices are 0.
 
     Attributes:
-        blocks: N, at least 1; at most so many clients take part.
-        pruning_ratio: rho of the clients that take part, within [0, 1); one number or one per
+        blocks: N, at least 1; the largest number of clients that take part.
+        pruning_ratio: rho of the clients that take part, within [0, 1]; one number or one per
             client.
     """
 
@@ -85,5 +85,5 @@ class PacketErrors:
                 return np.zeros(problem.shape)
             snr = snr_in_band(np.asarray(1.0 / self.blocks), np.asarray(problem.snr))
             return problem.link.waterfall_loss(snr)
-        known = problem.costs is not None
-        return np.broadcast_to(problem.costs.packet_loss if known else 0.0, problem.shape)
+        loss = 0.0 if problem.costs is None else problem.costs.packet_loss
+        return np.broadcast_to(loss, problem.shape)
