@@ -21,6 +21,7 @@ from optimizers._joint.energy import minimise_energy
 from optimizers._joint.power import PowerControl, control_power, solve_joint_power
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
+from optimizers._precompile import precompile
 from optimizers._solve import solve
 from optimizers._waterfilling.array_api import upload_seconds, waterfill
 from optimizers.equal import Equal
@@ -65,6 +66,7 @@ __all__ = [
     "least_expected_loss",
     "measures",
     "minimise_energy",
+    "precompile",
     "repair",
     "sensitivities",
     "share_blocks",

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
+from numba import float64, njit, types
 from numpy.typing import NDArray
 
 from wirelessfl.allocation.problem import Array
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_TYPES: Any = types  # whose functions have no annotations
+_LINE, _TABLE, _TABLES = (_TYPES.Array(float64, n, "C", readonly=True) for n in (1, 2, 3))
+_MARKS = _TYPES.Array(_TYPES.boolean, 2, "C", readonly=True)
 _SETTINGS = {"error_model": "numpy", "cache": True}
 _STEPS = 200  # more than bisection to the last digit needs; Newton's method takes about 5
 _CLOSE = 4e-16
@@ -27,9 +30,9 @@ _NEAR = 1e-8  # relative length of a Newton step after which the next would be l
 _FULL = 2e-15  # distance of the bands from the whole band that is rounding
 
 
-def _compile(**settings: Any) -> Callable[[_Function], _Function]:
+def _compile(*signature: Any, **settings: Any) -> Callable[[_Function], _Function]:
     """`numba.njit` for type checkers: the decorated function keeps its type."""
-    decorate: Callable[[_Function], _Function] = njit(**settings)
+    decorate: Callable[[_Function], _Function] = njit(*signature, **settings)
     return decorate
 
 
@@ -97,7 +100,7 @@ def _upload(client: Array, kept: float) -> tuple[float, float, float, float, flo
     return linear_s, -slow_j * prunable / power_w, 0.0, 0.0, 1.0 / power_w
 
 
-@_compile(**_SETTINGS)
+@_compile(_TYPES.void(_TABLE, _LINE, float64[:, ::1]), **_SETTINGS)
 def uploads(clients: Array, kept: Array, found: Array) -> None:
     """Longest uploads and their derivatives.
 
@@ -168,7 +171,7 @@ def _kept_at(
     return min(max(kept, least), top), True
 
 
-@_compile(**_SETTINGS)
+@_compile(_TYPES.void(_TABLE, _LINE, float64[::1]), **_SETTINGS)
 def most_kept(clients: Array, scale: Array, most: Array) -> None:
     """The largest kept fraction with the whole band, the root of tau(x) = s x below `scale`.
 
@@ -223,7 +226,12 @@ def _respond(
     return total, fall
 
 
-@_compile(**_SETTINGS)
+@_compile(
+    _TYPES.void(
+        _TABLES, _TABLE, _TABLE, _MARKS, _TABLES, float64[:, ::1], float64[:, ::1], float64[::1]
+    ),
+    **_SETTINGS,
+)
 def share_kept(
     clients: Array,
     least: Array,

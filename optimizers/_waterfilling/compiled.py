@@ -42,6 +42,8 @@ _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
 _SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
+_SHARE = 8  # an eighth of the clients of a shorter row decides where Newton's method starts
+_LEAST_FEW = 32
 _SPREAD = 5.0  # half width of the bracket of a sample's level, in standard errors
 _LEAST_WIDTH = 1e-6  # of the level: the least half width, which its rounding does not reach
 _STEEPEST = 1e300  # slope of a step, as in `waterfill`
@@ -107,23 +109,31 @@ def _load_numbers(columns: _Columns, row: int, numbers: Array) -> None:
 
 
 @_compile(**_SETTINGS)
+def _loaded(
+    columns: _Columns, row: int, first: int, last: int, numbers: Array, times: Array
+) -> _Clients:
+    """Slack, prunable time, upload time and weight of clients of which `times` has two already."""
+    prunable_s = _part(columns[2], row, first, last, numbers[2])
+    weight = _part(columns[5], row, first, last, numbers[5])
+    return times[0, : last - first], prunable_s, times[1, : last - first], weight
+
+
+@_compile(**_SETTINGS)
 def _load(
     columns: _Columns, row: int, first: int, last: int, numbers: Array, times: Array
 ) -> _Clients:
     """Slack, prunable time, upload time and weight of some clients; room for two is `times`."""
-    slack_s, upload_s = times[0, : last - first], times[1, : last - first]
     _subtract(
         _part(columns[0], row, first, last, numbers[0]),
         _part(columns[1], row, first, last, numbers[1]),
-        slack_s,
+        times[0, : last - first],
     )
     _divide(
         _part(columns[3], row, first, last, numbers[3]),
         _part(columns[4], row, first, last, numbers[4]),
-        upload_s,
+        times[1, : last - first],
     )
-    prunable_s = _part(columns[2], row, first, last, numbers[2])
-    return slack_s, prunable_s, upload_s, _part(columns[5], row, first, last, numbers[5])
+    return _loaded(columns, row, first, last, numbers, times)
 
 
 @_compile(**_SETTINGS)
@@ -375,7 +385,7 @@ def _bands_at(clients: _Clients, level: float, rest: float, band: Array) -> None
 
 @_compile(**_SETTINGS)
 def _bands_on(ramps: _Ramps, level: float, rest: float, band: Array) -> None:
-    """Bands of ramps at a level; `band` may be one of the arrays of the ramps."""
+    """Bands of ramps at a level."""
     start, slope, height = ramps
     for k in range(band.size):
         climbed = (level - start[k] + rest) * slope[k]
@@ -425,6 +435,12 @@ def _search(columns: _Columns, row: int, room: _Room, ramps: _Ramps) -> tuple[fl
     if top <= 1.0:
         return np.inf, 0.0, lost == 0.0
     level, reach = _unbounded(ramps, 1.0)
+    few = size // _SHARE
+    if few >= _LEAST_FEW:  # a first estimate
+        some = start[:few], slope[:few], height[:few]
+        guess, _ = _unbounded(some, few / size)
+        guess, _, found = _newton(some, few / size, (0.0, guess, np.inf), (0.0, 0.0), 1e-3 / _SHARE)
+        level = guess if found else level
     level, rest, done = _newton(
         ramps, 1.0, (0.0, level, np.inf), (0.0, 0.0), _rounding(size, reach)
     )
@@ -475,7 +491,8 @@ def fill_rows(
     room = numbers, times[:2], open_
     few = np.empty((9, (size + _SAMPLE - 1) // _SAMPLE if size > _LONG else 0))
     found = index, memory
-    height = np.empty(size if size <= _LONG else 0)
+    # Starts and heights of the ramps; their slopes lie in `ratio` until the ratios are known.
+    ends = np.empty((2, size if size <= _LONG else 0))
     tiny = 0
     for row in range(rows):
         _load_numbers(columns, row, numbers)
@@ -486,9 +503,9 @@ def fill_rows(
             level, rest, count, solved = _search_long(columns, row, size, room, found, few)
         by_ramps = not solved
         if by_ramps:
-            if height.size < size:
-                height = np.empty(size)
-            ramps = band[row], ratio[row], height
+            if ends.size == 0:
+                ends = np.empty((2, size))
+            ramps = ends[0], ratio[row], ends[1]
             level, rest, solved = _search(columns, row, room, ramps)
         price[row] = level**-2.0
         worth = 0.0
@@ -496,10 +513,14 @@ def fill_rows(
         place = 0
         for first in range(0, size, _BLOCK):
             last = min(first + _BLOCK, size)
-            clients = _load(columns, row, first, last, numbers, room[1])
+            if size > _BLOCK:
+                clients = _load(columns, row, first, last, numbers, room[1])
+            else:
+                clients = _loaded(columns, row, first, last, numbers, room[1])
             share = band[row, first:last]
             if by_ramps:
-                _bands_on((share, ratio[row, first:last], height[first:last]), level, rest, share)
+                ramps = ends[0, first:last], ratio[row, first:last], ends[1, first:last]
+                _bands_on(ramps, level, rest, share)
             else:
                 _bands_at(clients, level, rest, share)
                 while place < count and index[place] < last:

@@ -86,7 +86,8 @@ def whatif(
         parts = [scenario or DEFAULT_PRESET]
         if "allocation.method" not in result.axes:
             parts.append(tables.get("allocation", {}).get("method", "exact"))
-        parts.append(f"{sweep.sampled} channel draws in {len(sweep.seeds)} drops")
+        drops = len(sweep.seeds)
+        parts.append(f"{sweep.sampled} channel draws in {drops} drop{'s' if drops > 1 else ''}")
         title = ", ".join(parts)
         output.write_figure(plot_file, draw_what_if(result, found, title, axes))
     if as_json:

@@ -25,10 +25,18 @@ def table_within(table: Array, limits: Array) -> bool:
     """
     for row in range(table.shape[0]):
         low, high = limits[0, row], limits[1, row]
+        # Four places at a time: a long array is read faster than in one stream.
+        part = table.shape[1] // 4
+        one, two = table[row, :part], table[row, part : 2 * part]
+        three, four = table[row, 2 * part : 3 * part], table[row, 3 * part : 4 * part]
         outside = 0
-        for k in range(table.shape[1]):
-            value = table[row, k]
-            outside += not ((value >= low) & (value <= high))
+        for k in range(part):
+            outside += not ((one[k] >= low) & (one[k] <= high))
+            outside += not ((two[k] >= low) & (two[k] <= high))
+            outside += not ((three[k] >= low) & (three[k] <= high))
+            outside += not ((four[k] >= low) & (four[k] <= high))
+        for k in range(4 * part, table.shape[1]):
+            outside += not ((table[row, k] >= low) & (table[row, k] <= high))
         if outside:
             return False
     return True
