@@ -2,16 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from training.arrays import Vector
 from training.data.augment import AUGMENTATIONS
 from training.data.federated import FederatedData
 from training.engine.program import SampleSelection, epoch_batches
 from wirelessfl.errors import InputError
 
 Batch = tuple[Tensor, Tensor]
+
+
+class StoredBatches(NamedTuple):
+    """Mini-batches as places among the samples of all clients; see `Batches.stored`."""
+
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+    numbers: Vector
+    rows: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    mean: float
+    std: float
+
 
 _EVALUATION_BATCH = 256  # larger ones exceed the cache
 _AT_ONCE = 1 << 18  # float32 values gathered at once, 1 MB
@@ -133,6 +150,43 @@ class Batches:
             self._augmented(drawn, seeds)
             if self._augment
             else self._plain(map(torch.cat, drawn), len(clients))
+        )
+
+    @property
+    def augmented(self) -> bool:
+        """True if training images are augmented."""
+        return self._augment is not None
+
+    def stored(
+        self, client: int, seed: int, *, steps: int | None, epochs: int | None
+    ) -> StoredBatches:
+        """The mini-batches of a phase as places among all samples.
+
+        Args:
+            client: Number of the client.
+            seed: Seed of the shuffles.
+            steps: Number of mini-batches; exactly one of `steps` and `epochs` is given.
+            epochs: Number of epochs.
+
+        Returns:
+            Inputs of all samples as stored (N, inputs), their labels and, for a regression, their
+            targets (N,), rows of the mini-batches one after the other, size of each, mean and
+            standard deviation by which inputs are normalised.
+        """
+        images, labels, _ = self._train
+        drawn = list(self._rows(client, seed, steps, epochs))
+        rows = torch.cat(drawn) if drawn else torch.zeros(0, dtype=torch.int64)
+        is_image = images.dtype == torch.uint8
+        is_label = labels.dtype == torch.int64
+        nothing = labels[:0]
+        return StoredBatches(
+            images.flatten(1).numpy(),
+            (labels if is_label else nothing.long()).numpy(),
+            (nothing.float() if is_label else labels).numpy(),
+            rows.numpy(),
+            np.array([len(each) for each in drawn], dtype=np.int64),
+            self._mean if is_image else 0.0,
+            self._std if is_image else 1.0,
         )
 
     def sizes(self, client: int, *, epochs: bool) -> tuple[int, ...]:
