@@ -1,5 +1,6 @@
 """Mini-batches of the clients, drawn on the device of the data."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -174,8 +175,12 @@ class Batches:
             standard deviation by which inputs are normalised.
         """
         images, labels, _ = self._train
-        drawn = list(self._rows(client, seed, steps, epochs))
-        rows = torch.cat(drawn) if drawn else torch.zeros(0, dtype=torch.int64)
+        once = self.sizes(client, epochs=epochs is not None)  # of one shuffle
+        count = epochs * len(once) if epochs is not None else steps or 0
+        sizes = np.array(once * math.ceil(count / max(1, len(once))), dtype=np.int64)[:count]
+        orders = islice(self._orders(client, seed), math.ceil(count / max(1, len(once))))
+        drawn = [order[: sum(once)] for order in orders]
+        rows = torch.cat(drawn)[: sizes.sum()] if drawn else torch.zeros(0, dtype=torch.int64)
         is_image = images.dtype == torch.uint8
         is_label = labels.dtype == torch.int64
         nothing = labels[:0]
@@ -184,7 +189,7 @@ class Batches:
             (labels if is_label else nothing.long()).numpy(),
             (nothing.float() if is_label else labels).numpy(),
             rows.numpy(),
-            np.array([len(each) for each in drawn], dtype=np.int64),
+            sizes,
             self._mean if is_image else 0.0,
             self._std if is_image else 1.0,
         )
@@ -269,11 +274,15 @@ class Batches:
         )
 
     def _shuffles(self, client: int, seed: int, sizes: list[int]) -> Iterator[Tensor]:
+        for order in self._orders(client, seed):
+            yield from torch.split(order[: sum(sizes)], sizes)
+
+    def _orders(self, client: int, seed: int) -> Iterator[Tensor]:
+        """The client's samples in one seeded order after another."""
         rows = self._train[2][client]
         generator = torch.Generator().manual_seed(seed)
         while True:
-            order = rows[torch.randperm(len(rows), generator=generator).to(self._device)]
-            yield from torch.split(order[: sum(sizes)], sizes)
+            yield rows[torch.randperm(len(rows), generator=generator).to(self._device)]
 
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:
