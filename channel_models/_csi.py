@@ -7,11 +7,12 @@ from typing import Literal
 import numpy as np
 
 from wirelessfl.errors import check_choice, check_number
-from wirelessfl.radio.csi import MOST, worst_gain
+from wirelessfl.radio.csi import MOST, share_of_outage, worst_gain
 from wirelessfl.rng import Streams
 from wirelessfl.units import db_to_linear
 from wirelessfl.values import Array, ChannelState
 
+OUTAGES = ("client", "round")
 KINDS = ("perfect", "mean", "quantile", "bounded", "estimate")
 MOST_DB = 100.0  # beyond any estimate, within any float
 
@@ -32,18 +33,23 @@ class Csi:
     Attributes:
         csi: Kind of information.
         outage: Probability of `quantile`, within (0, 1).
+        outage_of: Event of this probability. client: the gain of a client falls short; round: that
+            of any of the K clients does, 1 - (1 - `outage`)^(1/K) for each where they fade
+            independently.
         gain_error: Relative error of `bounded`, within [0, 1).
         estimate_error_db: Standard deviation of `estimate`, dB.
     """
 
     csi: Literal["perfect", "mean", "quantile", "bounded", "estimate"] = "perfect"
     outage: float = 0.05
+    outage_of: Literal["client", "round"] = "client"
     gain_error: float = 0.1
     estimate_error_db: float = 2.0
 
     def __post_init__(self) -> None:
         check_choice("channel.csi", self.csi, KINDS)
         check_number("channel.outage", self.outage, above=0, at_most=MOST)
+        check_choice("channel.outage_of", self.outage_of, OUTAGES)
         check_number("channel.gain_error", self.gain_error, at_least=0, at_most=MOST)
         check_number(
             "channel.estimate_error_db", self.estimate_error_db, at_least=0, at_most=MOST_DB
@@ -85,7 +91,11 @@ class Csi:
         if self.csi == "mean":
             return mean
         if self.csi == "quantile":
-            return quantile(self.outage)
+            return quantile(
+                self.outage
+                if self.outage_of == "client"
+                else share_of_outage(self.outage, len(gain))
+            )
         generators = [streams.generator("csi", client) for client in range(len(gain))]
         if self.csi == "estimate":
             normal = np.array([generator.standard_normal() for generator in generators])

@@ -1,13 +1,35 @@
-"""Hooks of the site: links to files outside `docs/` become names of files."""
+"""Hooks of the site: it has the figures of results, and names of other files outside `docs/`."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+FIGURE = re.compile(r"\]\(\.\./((?:studies/results/[^/)]+|benchmarks/results)/[^/)]+\.png)\)")
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)]+)\)")
 
 
+def on_files(files: Files, config: Any, **_: Any) -> Files:
+    """Add the figures of committed results and benchmarks, which pages show.
+
+    Args:
+        files: The files of the site.
+        config: Its configuration.
+
+    Returns:
+        The files with the figures.
+    """
+    patterns = ("studies/results/*/figure.png", "benchmarks/results/*.png")
+    for figure in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+        name = figure.relative_to(ROOT).as_posix()
+        files.append(File.generated(config, name, abs_src_path=str(figure)))
+    return files
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Replace links out of the site, which has no such files, by the text and the file's name.
+    """Lead to the figures of results, and replace other links out of the site by a file's name.
 
     Args:
         markdown: Text of a page.
@@ -18,4 +40,4 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """
     if "/" in page.file.src_uri:
         return markdown  # there `..` leads back to docs/
-    return OUTSIDE.sub(r"\1 (`\2`)", markdown)
+    return OUTSIDE.sub(r"\1 (`\2`)", FIGURE.sub(r"](\1)", markdown))

@@ -19,6 +19,7 @@ from optimizers._analysis.whatif import Breakpoint, WhatIf, breakpoints, measure
 from optimizers._joint.energy import minimise_energy
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
+from optimizers._precompile import precompile
 from optimizers._solve import solve
 from optimizers._waterfilling.array_api import upload_seconds, waterfill
 from optimizers.equal import Equal
@@ -59,6 +60,7 @@ __all__ = [
     "certify",
     "measures",
     "minimise_energy",
+    "precompile",
     "repair",
     "sensitivities",
     "solve",

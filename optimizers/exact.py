@@ -1,5 +1,6 @@
 """The exact optimum of bandwidth and pruning ratios, by clipped water-filling."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -64,22 +65,23 @@ class Exact:
         """
         if self.compiled is False or type(problem) is not AllocationProblem:
             return _with_arrays(problem)
-        if self._uses_loop(problem):
+        table = problem.few
+        if self._uses_loop(problem, table):
             from optimizers._waterfilling.compiled import allocate
 
+            TABLE_WITHIN.load()  # for the construction of the next problem
             return allocate(problem, _with_arrays)
-        table = problem.few
         if table is not None and (fill_few := _FILL_FEW.worthwhile()) is not None:
             found = _few(problem, table, fill_few)
             if found is not None:
                 return found
         return _with_arrays(problem)
 
-    def _uses_loop(self, problem: AllocationProblem) -> bool:
-        if self.compiled is None:
-            large = np.size(problem.fixed_s) >= _MANY
-            return large and _numba_is_there() and _is_plain(problem)
-        return _is_plain(problem)
+    def _uses_loop(self, problem: AllocationProblem, table: Array | None) -> bool:
+        if self.compiled:
+            return _is_plain(problem)
+        large = table is None and math.prod(problem.shape) >= _MANY
+        return large and _numba_is_there() and _is_plain(problem)
 
 
 def _few(
@@ -87,7 +89,7 @@ def _few(
 ) -> Allocation | None:
     """Answer of the compiled code to one problem of few clients, None where it leaves it open."""
     found = np.empty((3, table.shape[1]))
-    done, price, deadline_price = fill_few(table, np.empty((12, table.shape[1])), found)
+    done, price, deadline_price = fill_few(table, found)
     if not done:
         return None
     return Allocation(

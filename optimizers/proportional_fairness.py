@@ -11,8 +11,12 @@ from optimizers._waterfilling.log_utility import log_sum
 from optimizers._waterfilling.noise_psd import NoisePsdCurve, fill_log
 from optimizers._waterfilling.rate_models import curve_of
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.compiled import Compiled, numba_is_there
+from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array, Problem
+from wirelessfl.allocation.ranges import LARGEST, TABLE_WITHIN
 
+_LOG_RESULTS = Compiled("optimizers._waterfilling.log_psd", "log_results", TABLE_WITHIN)
 _LEAST_KEPT = 1e-300  # below it 1 / x overflows
 _MAX_STEPS = 200  # Newton's method needs about 5; where caps bend the sum, bisection steps in
 
@@ -28,10 +32,10 @@ class ProportionalFairness:
         z = 2 w nu / (1 + sqrt(1 + 4 T_c w nu / s)),
 
     clipped to the bounds of b. Newton's method, kept inside a bracket, finds the nu at which the
-    bands sum to 1; band that is left over has price 0. Where noise grows with the band both are
-    bracketed instead. Every client with a weight that band can help keeps something: no client is
-    starved. Late clients and clients without rate or slack take no part (log 0 is the same for
-    every allocation). Where the caps cannot all be kept they are dropped as in `Exact`.
+    bands sum to 1; band that is left over has price 0. Where noise grows with the band, each band
+    is searched in the same way. Every client with a weight that band can help keeps something: no
+    client is starved. Late clients and clients without rate or slack take no part (log 0 is the
+    same for every allocation). Where the caps cannot all be kept they are dropped as in `Exact`.
 
     The prices are those of this objective. The weighted sum with weights w_k / x_k has this optimum
     and these prices.
@@ -46,17 +50,39 @@ class ProportionalFairness:
         Returns:
             The allocation with its prices.
         """
-        curve = curve_of(problem)
-        if isinstance(curve, Reduced):
-            band, price = _closed_form(curve)
-        elif isinstance(curve, NoisePsdCurve):
-            band, price = fill_log(curve)
-        else:
-            band, price = log_sum(curve)
-        kept = curve.kept(band)
-        counts = kept > _LEAST_KEPT
-        worth = np.where(counts, 1.0 / np.where(counts, kept, 1.0), 0.0)
-        return allocation_of(curve, problem, band, price, worth)
+        if isinstance(problem, NoisePsdProblem) and numba_is_there() and _is_compiled(problem):
+            found, prices = _LOG_RESULTS.load()(problem)
+            return Allocation(
+                problem=problem,
+                bandwidth_fraction=found[0],
+                pruning_ratio=found[1],
+                bandwidth_price=prices[0],
+                deadline_price=prices[1],
+                exact_kept=found[2],
+            )
+        return _with_arrays(problem)
+
+
+def _is_compiled(problem: NoisePsdProblem) -> bool:
+    """True for Shannon's rate, within the range of rates."""
+    if not problem.is_shannon:
+        return False
+    most_bps_hz = np.log1p(np.asarray(problem.snr).max()) / np.log(2.0)
+    return bool(problem.bandwidth_hz * most_bps_hz <= LARGEST)
+
+
+def _with_arrays(problem: Problem) -> Allocation:
+    curve = curve_of(problem)
+    if isinstance(curve, Reduced):
+        band, price = _closed_form(curve)
+    elif isinstance(curve, NoisePsdCurve):
+        band, price = fill_log(curve)
+    else:
+        band, price = log_sum(curve)
+    kept = curve.kept(band)
+    counts = kept > _LEAST_KEPT
+    worth = np.where(counts, 1.0 / np.where(counts, kept, 1.0), 0.0)
+    return allocation_of(curve, problem, band, price, worth)
 
 
 def _closed_form(curve: Reduced) -> tuple[Array, Array]:

@@ -37,5 +37,5 @@ class ProportionalSchedule:
         """
         if history is None:
             return Exact().solve(problem)
-        mean = (1.0 + history.kept.sum(axis=0)) / (1.0 + history.rounds)
+        mean = (1.0 + history.kept_sum) / (1.0 + history.rounds)
         return weighted_optimum(problem, np.asarray(problem.weight) / mean)

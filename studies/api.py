@@ -9,6 +9,7 @@ from studies.grid.comparison import Comparison
 from studies.grid.figures import draw_sweep
 from studies.grid.result import SweepResult
 from studies.grid.run_grid import run_grid
+from studies.page.page import Page, Scenarios
 from studies.presets import scenario_tables
 from studies.report.one_run.run import Run
 from studies.runner.observed_run import observed_run
@@ -30,6 +31,7 @@ __all__ = [
     "draw_sweep",
     "list_plugins",
     "load",
+    "page",
     "read",
     "register",
     "run",
@@ -310,6 +312,32 @@ def load(folder: str | Path) -> Run:
         InputError: `folder` is no run folder.
     """
     return Run.read(Path(folder))
+
+
+def page(scenario: Source = "digits", *, runs: str | Path = "runs", port: int = 0) -> Page:
+    """Show a scenario and run folders on a page with controls, in a notebook or the browser.
+
+    Args:
+        scenario: Anything that `read` takes.
+        runs: Folder whose run folders the second tab shows.
+        port: Port on this machine; 0: any that is free.
+
+    Returns:
+        The page, which a notebook shows; `url` is its address, `close()` ends it.
+
+    Raises:
+        InputError: The scenario is invalid, or `wirelessfl[page]` is not installed.
+
+    Example:
+        >>> import wirelessfl as wfl
+        >>> shown = wfl.page("digits")
+        >>> shown.url.startswith("http://127.0.0.1:")
+        True
+        >>> shown.close()
+    """
+    known = isinstance(scenario, str | Path)
+    name = Path(str(scenario)).stem if known else "notebook"
+    return Page(Scenarios(name, tables_of(scenario)), Path(runs), port=port).start()
 
 
 def list_plugins(kind: str | None = None) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ import pytest
 from helpers.cli import call
 
 from studies.cli import cli
-from studies.cli._scenario import DEFAULT_PRESET, changed, scenario_tables
+from studies.cli.options.scenario import DEFAULT_PRESET, changed, scenario_tables
 from studies.ledger import counts_of, read_committed
 from studies.ledger.counts import PAPERS
 from studies.report.results import Outcome
@@ -88,6 +88,18 @@ def test_the_commands_are_understood(page, text):
         from_tables(changed(base, given["settings"], allocation__method=method))
 
 
+def test_every_benchmark_is_on_its_page_with_the_command_of_its_table():
+    text = page_file("benchmarks").read_text(encoding="utf-8")
+    tables = sorted((ROOT / "benchmarks" / "results").glob("*.csv"))
+    assert len(tables) >= 4
+    for table in tables:
+        head = table.read_text(encoding="utf-8").splitlines()[:5]
+        (command,) = re.findall(r"command:? (python [^;\n]+)", "\n".join(head))[:1]
+        assert f"\n    {command}\n" in text
+        assert f"](../benchmarks/results/{table.stem}.png)" in text
+        assert f"](../benchmarks/results/{table.name})" in text
+
+
 def test_every_command_has_an_example():
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert {name for name in cli.commands if f"wirelessfl {name}" not in text} == set()
@@ -121,7 +133,8 @@ def test_the_readme_shows_what_the_run_prints(capsys, monkeypatch, tmp_path):
         assert row in printed
 
 
-def test_the_readme_shows_the_committed_study():
+def test_the_page_of_results_shows_the_committed_study():
+    page = (ROOT / "docs" / "results.md").read_text("utf-8")
     table = ROOT / "studies" / "results" / "wfl-fig5-paper" / "table.csv"
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -130,9 +143,7 @@ def test_the_readme_shows_the_committed_study():
             f"{float(row[name]):.3f}"
             for name in ("mean_ratio", "accuracy", "accuracy_standard_error")
         )
-        assert f"| {row['threshold']} | {ratio} | {accuracy} ± {error} |" in README.read_text(
-            "utf-8"
-        )
+        assert f"| {row['threshold']} | {ratio} | {accuracy} ± {error} |" in page
 
 
 def test_the_readme_is_short():

@@ -229,6 +229,7 @@ def test_a_wheel_in_a_fresh_environment_does_not_see_the_working_directory(tmp_p
     )
     (packages,) = fresh.glob("lib/*/site-packages")
     dependencies = [path for path in sys.path if Path(path).name == "site-packages"]
+    assert (packages / "studies" / "page" / "static" / "page.html").is_file()
     (packages / "dependencies.pth").write_text("\n".join(dependencies))
     folder.mkdir()
     user_folder(folder)

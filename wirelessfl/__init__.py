@@ -38,6 +38,7 @@ _HOMES = {
         "draw_sweep",
         "list_plugins",
         "load",
+        "page",
         "read",
         "register",
         "run",

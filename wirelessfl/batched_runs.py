@@ -1,6 +1,6 @@
 """Interface of algorithms that train many runs as one program."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +20,8 @@ class StackedRun:
         seed: Seed of the run.
         rounds: Number of rounds.
         eval_every: Rounds from one evaluation to the next.
+        done: Number of rounds that are recorded already.
+        start: Packed state of the trainer after them; None: the run begins.
     """
 
     algorithm: Algorithm
@@ -27,6 +29,8 @@ class StackedRun:
     seed: int
     rounds: int
     eval_every: int
+    done: int = 0
+    start: Mapping[str, NDArray[Any]] | None = None
 
     def is_due(self, round_index: int) -> bool:
         """True where a round ends with an evaluation.
@@ -60,8 +64,8 @@ class TrainedRun:
     """Result of one run of a stack.
 
     Attributes:
-        rounds: The rounds, of a diverged run those before the divergence; any sequence, also one
-            that makes a round on request. Arrays may be common to several rounds.
+        rounds: The rounds since the last result, of a diverged run those before the divergence; any
+            sequence, also one that makes a round on request. Arrays may be common to several.
         state: Packed state of the trainer after the last round.
         diverged: One line that says where a run diverged and what to reduce; None for a finite run.
     """
@@ -69,6 +73,16 @@ class TrainedRun:
     rounds: Sequence[TrainedRound]
     state: Mapping[str, NDArray[Any]]
     diverged: str | None = None
+
+
+# Called between steps with a function that takes the results since its last call, in the order of
+# the runs; true ends the training.
+Pause = Callable[[Callable[[], Sequence[TrainedRun]]], bool]
+
+
+def no_pause(take: Callable[[], Sequence[TrainedRun]]) -> bool:
+    """A `Pause` that does nothing."""
+    return False
 
 
 @runtime_checkable
@@ -86,14 +100,18 @@ class Stackable(Protocol):
         """
         ...
 
-    def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
+    def train_stack(
+        self, runs: Sequence[StackedRun], runtime: Runtime, pause: Pause = no_pause
+    ) -> Iterable[TrainedRun]:
         """Train several runs together; called on the algorithm of the first one.
 
         Args:
             runs: Runs whose algorithms have the same key.
             runtime: Execution settings.
+            pause: Called between steps, so that long training can be recorded as it goes on; short
+                training may ignore it.
 
         Returns:
-            Results in the order of the runs.
+            Results since the last ones that `pause` took, in the order of the runs.
         """
         ...

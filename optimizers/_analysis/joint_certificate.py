@@ -44,7 +44,7 @@ def certify_joint(problem: JointProblem, allocation: JointAllocation) -> Certifi
         bandwidth_price=allocation.bandwidth_price,
         deadline_price=allocation.deadline_price,
     )
-    curve = JointCurve(problem)
+    curve = JointCurve(problem, compiled=False)
     residuals = _of_energy if allocation.objective == "energy" else _of_kept
     with np.errstate(divide="ignore", invalid="ignore"):  # impossible answers divide by 0
         return residuals(curve, allocation)

@@ -28,6 +28,8 @@ from wirelessfl.allocation.ranges import LARGEST
 _DOUBLINGS = 60
 _HALVINGS = 100
 
+_REPAIRS = ("shortfall_s", "shortfall_fraction", "max_pruning_ratio")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Repair:
@@ -95,14 +97,12 @@ def repair(problem: Problem) -> Repair:
     """
     needed = _needed(problem)
     feasible = _fits(problem)
-    longest_s = np.max(np.asarray(problem.deadline_s), axis=-1)
-    changes = {
-        "shortfall_s": _least(lambda more_s: _fits(_later(problem, more_s)), longest_s, _DOUBLINGS),
-        "shortfall_fraction": needed.sum(axis=-1) - 1.0,
-        "max_pruning_ratio": _least(
-            lambda cap: _fits(_looser(problem, cap)), np.ones(problem.shape[:-1]), 0
-        ),
-    }
+    changes = dict.fromkeys(_REPAIRS, np.zeros(problem.shape[:-1]))
+    if not feasible.all():
+        longest_s = np.max(np.asarray(problem.deadline_s), axis=-1)
+        later_s = _least(lambda more_s: _fits(_later(problem, more_s)), longest_s, _DOUBLINGS)
+        cap = _least(lambda cap: _fits(_looser(problem, cap)), np.ones(problem.shape[:-1]), 0)
+        changes = dict(zip(_REPAIRS, (later_s, needed.sum(axis=-1) - 1.0, cap), strict=True))
     return Repair(
         problem=problem,
         feasible=feasible,

@@ -25,8 +25,10 @@ from optimizers._joint.problem import JointProblem
 from optimizers._waterfilling.root_finding import bracket
 from wirelessfl.allocation.compiled import Compiled, numba_is_there
 from wirelessfl.allocation.problem import Array
+from wirelessfl.allocation.ranges import TABLE_WITHIN
 
 _MOST_KEPT = Compiled("optimizers._joint.compiled", "most_kept")
+_UPLOADS = Compiled("optimizers._joint.compiled", "uploads", TABLE_WITHIN)
 _MAX_STEPS = 60  # Newton's method needs about 6
 
 
@@ -53,9 +55,12 @@ class JointCurve:
 
     Attributes:
         problem: The joint problem.
+        compiled: Whether uploads are computed by compiled code if numba is installed. Certificates
+            use arrays.
     """
 
     problem: JointProblem
+    compiled: bool = True
 
     @cached_property
     def whole_band_s(self) -> Array:
@@ -145,6 +150,11 @@ class JointCurve:
         Returns:
             tau*(x) and its derivatives.
         """
+        if self.compiled and numba_is_there():
+            found = np.empty((4, *kept.shape))
+            flat = np.ascontiguousarray(kept).reshape(-1)
+            _UPLOADS.load()(self.clients.reshape(-1, 11), flat, found.reshape(4, -1))
+            return Upload(*found)
         p = self.problem
         power_w, budget_j, kappa = (
             np.asarray(a) for a in (p.power_w, p.energy_budget_j, p.capacitance)

@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wirelessfl.allocation.costs import round_energy_j
-from wirelessfl.allocation.interface import Array, broadcast_fields, kept_fraction
+from wirelessfl.allocation.interface import (
+    Array,
+    broadcast_fields,
+    kept_fraction,
+    rows_when_read,
+)
 from wirelessfl.allocation.problem import AllocationProblem, Problem
 from wirelessfl.errors import InputError
 from wirelessfl.planning import allocation_problem
@@ -25,6 +30,7 @@ from wirelessfl.values import ON_TIME, ChannelState, Demand, PerClient, Scenario
 ROUNDING = ON_TIME - 1.0  # a limit passed by less than this (relative) is met
 
 
+@rows_when_read
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JointProblem:
     """min sum_k weight_k pruning_ratio_k over bands, ratios and cpu_hz in [cpu_min_hz, cpu_max_hz].

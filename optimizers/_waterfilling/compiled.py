@@ -1,15 +1,21 @@
 """Compiled water-filling for fixed SNR without caps and fixed bits.
 
-The ramps and the stopping test are those of
-`optimizers._waterfilling.waterfill`; a row on which Newton's method does not end within `_PASSES`,
-or whose products leave the range of floats, is returned unsolved. Loops are written without
-branches, with sums per block, so that they run in vector registers.
+The ramps and the stopping test are those of `optimizers._waterfilling.waterfill`; a row on which
+Newton's method does not end within `_PASSES`, whose products leave the range of floats, or whose
+bands do not sum to 1 in the end, is returned unsolved.
+
+A long row is read twice. A sample of its clients brackets the level. With r = sqrt(w c s) a client
+has no band below the level s / r, its ceiling above the level c s / (r (c - a)), and the band
+(level r - s) / a between them: clients that stay on one side of both ends within the bracket are
+summed up in the first pass, and only the others take part in Newton's method. The second pass
+writes the results. Loops are written without branches, with few arrays each and sums per block, so
+that they run in vector registers.
 """
 
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -17,11 +23,16 @@ from numba import float64, njit, types
 from numpy.typing import ArrayLike, NDArray
 
 from optimizers._waterfilling.fixed_snr import reduce
+from optimizers._waterfilling.memory import empty_pair
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.allocation.problem import AllocationProblem, Array
 
 _Ramps: TypeAlias = tuple[Array, Array, Array]  # start, slope, height of every client of one row
+_Clients: TypeAlias = tuple[Array, Array, Array, Array]  # slack, prunable, upload time, weight
 _Columns: TypeAlias = tuple[Array, ...]  # fields that the loop reads, (R or 1, K or 1)
+_Room: TypeAlias = tuple[Array, Array, Array]  # memory for one block
+_Open: TypeAlias = tuple[NDArray[np.int64], Array]  # clients of Newton's method and their values
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -31,6 +42,13 @@ _PASSES = 60
 _BLOCK = 1024  # numbers per partial sum: plain running sums of long rows miss the tolerance
 _SAMPLE = 64  # every 64th client of a long row decides where Newton's method starts
 _LONG = 4096
+_SHARE = 8  # an eighth of the clients of a shorter row decides where Newton's method starts
+_LEAST_FEW = 32
+_SPREAD = 5.0  # half width of the bracket of a sample's level, in standard errors
+_LEAST_WIDTH = 1e-6  # of the level: the least half width, which its rounding does not reach
+_STEEPEST = 1e300  # slope of a step, as in `waterfill`
+_EVEN = 1e-12  # distance of the summed bands from 1 beyond which a row is unsolved
+_AT_TOP = 1.0 - 1e-14  # relative size from which a band is at its ceiling
 _TYPES: Any = types  # whose functions have no annotations
 _READ = _TYPES.Array(float64, 2, "C", readonly=True)
 _SETTINGS = {
@@ -59,15 +77,10 @@ def _sum(values: Array) -> float:
 
 
 @_compile(**_SETTINGS)
-def _copy(line: Array, first: int, step: int, room: Array) -> None:
-    """Every `step`-th value of a line from `first`."""
-    if step == 1:
-        part = line[first : first + room.size]
-        for k in range(room.size):
-            room[k] = part[k]
-    else:
-        for k in range(room.size):
-            room[k] = line[first + k * step]
+def _part(column: Array, row: int, first: int, last: int, numbers: Array) -> Array:
+    """Values of some clients of a row; those of `numbers` where one holds for all clients."""
+    line = column[row if column.shape[0] > 1 else 0]
+    return line[first:last] if line.size > 1 else numbers[: last - first]
 
 
 @_compile(**_SETTINGS)
@@ -86,56 +99,72 @@ def _divide(bits: Array, rate_bps: Array, room: Array) -> None:
 
 
 @_compile(**_SETTINGS)
-def _load(columns: _Columns, row: int, first: int, step: int, count: int, block: Array) -> None:
-    """Columns of every `step`-th client from `first`, slack in row 6, upload time in row 7.
-
-    A column with one row holds for all rows; numbers are those of `_load_numbers`.
-    """
-    for place in range(6):
-        column = columns[place]
-        line = column[row if column.shape[0] > 1 else 0]
-        if line.size > 1:
-            _copy(line, first, step, block[place, :count])
-    _subtract(block[0, :count], block[1, :count], block[6, :count])
-    _divide(block[3, :count], block[4, :count], block[7, :count])
-
-
-@_compile(**_SETTINGS)
-def _load_numbers(columns: _Columns, row: int, block: Array) -> None:
+def _load_numbers(columns: _Columns, row: int, numbers: Array) -> None:
     """Values of the columns that have one number for all clients of a row."""
     for place in range(6):
         column = columns[place]
         line = column[row if column.shape[0] > 1 else 0]
-        if line.size == 1:
-            block[place] = line[0]
+        if line.size == 1 and (row == 0 or column.shape[0] > 1):
+            numbers[place] = line[0]
 
 
 @_compile(**_SETTINGS)
-def _ramps(block: Array, start: Array, slope: Array, height: Array) -> float:
+def _loaded(
+    columns: _Columns, row: int, first: int, last: int, numbers: Array, times: Array
+) -> _Clients:
+    """Slack, prunable time, upload time and weight of clients of which `times` has two already."""
+    prunable_s = _part(columns[2], row, first, last, numbers[2])
+    weight = _part(columns[5], row, first, last, numbers[5])
+    return times[0, : last - first], prunable_s, times[1, : last - first], weight
+
+
+@_compile(**_SETTINGS)
+def _load(
+    columns: _Columns, row: int, first: int, last: int, numbers: Array, times: Array
+) -> _Clients:
+    """Slack, prunable time, upload time and weight of some clients; room for two is `times`."""
+    _subtract(
+        _part(columns[0], row, first, last, numbers[0]),
+        _part(columns[1], row, first, last, numbers[1]),
+        times[0, : last - first],
+    )
+    _divide(
+        _part(columns[3], row, first, last, numbers[3]),
+        _part(columns[4], row, first, last, numbers[4]),
+        times[1, : last - first],
+    )
+    return _loaded(columns, row, first, last, numbers, times)
+
+
+@_compile(**_SETTINGS)
+def _ramps(clients: _Clients, start: Array, slope: Array, height: Array) -> float:
     """Ramps of some clients; the count of clients whose products leave the range of floats."""
-    slack_s, prunable_s = block[6, : start.size], block[2, : start.size]
-    upload_s, weight = block[7, : start.size], block[5, : start.size]
+    slack_s, prunable_s, upload_s, weight = clients
     lost = 0.0
     for k in range(start.size):
         c = slack_s[k]
-        a = prunable_s[k]
         s = upload_s[k]
         w = weight[k]
         uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
         root_s = np.sqrt(w * c * s if uses else 1.0)
         lost += 0.0 if (root_s > 0.0) & (root_s < np.inf) else 1.0
-        steep = root_s / a
-        room_s = c - a
-        most = s / room_s if room_s > 0.0 else np.inf
         start[k] = s / root_s if uses else 0.0
-        slope[k] = (steep if steep < 1e300 else 1e300) if uses else 0.0
+        slope[k] = root_s if uses else 0.0
+    for k in range(start.size):
+        a = prunable_s[k]
+        s = upload_s[k]
+        steep = slope[k] / a
+        room_s = slack_s[k] - a
+        most = s / room_s if room_s > 0.0 else np.inf
+        uses = slope[k] > 0.0
+        slope[k] = (steep if steep < _STEEPEST else _STEEPEST) if uses else 0.0
         height[k] = most if uses else 0.0
     return lost
 
 
 @_compile(**_SETTINGS)
 def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
-    """The sum of the bands of one row at `level`, and its slope there."""
+    """The sum of the bands of some clients at `level`, and its slope there."""
     start, slope, height = ramps
     total = 0.0
     steepness = 0.0
@@ -156,29 +185,6 @@ def _climb(ramps: _Ramps, level: float) -> tuple[float, float]:
 
 
 @_compile(**_SETTINGS)
-def _prepare(
-    columns: _Columns, row: int, ramps: _Ramps, block: Array, level: float
-) -> tuple[bool, float, float, float]:
-    """Ramps of one row: whether their products are floats, sum of heights, bands at `level`."""
-    lost = 0.0
-    top = 0.0
-    total = 0.0
-    steepness = 0.0
-    for first in range(0, ramps[0].size, _BLOCK):
-        last = min(first + _BLOCK, ramps[0].size)
-        foot = ramps[0][first:last]
-        pace = ramps[1][first:last]
-        most = ramps[2][first:last]
-        _load(columns, row, first, 1, last - first, block)
-        lost += _ramps(block, foot, pace, most)
-        top += _sum(most)
-        band, rise = _climb((foot, pace, most), level)
-        total += band
-        steepness += rise
-    return lost == 0.0, top, total, steepness
-
-
-@_compile(**_SETTINGS)
 def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
     """Level at which ramps without bounds sum to `room`, and their depth below 0 at level 0."""
     start, slope, _ = ramps
@@ -192,121 +198,253 @@ def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
 
 @_compile(**_SETTINGS)
 def _newton(
-    ramps: _Ramps, room: float, level: float, rounding: float, total: float, steepness: float
+    ramps: _Ramps,
+    room: float,
+    bracket: tuple[float, float, float],
+    rest: tuple[float, float],
+    rounding: float,
 ) -> tuple[float, float, bool]:
     """Level at which the bands of one row sum to `room`, its last-digit error, and success.
 
-    The search starts at `level`, where the bands sum to `total` and climb with `steepness`.
+    The search starts at the second of the three levels of `bracket`. In addition to the ramps there
+    are clients whose bands sum to the first of `rest` there, and climb with the second between the
+    first and the last level, where the search ends without success.
     """
-    low, high = 0.0, np.inf
+    least, origin, most = bracket
+    level = origin
+    low, high = least, most
     for _ in range(_PASSES):
+        total, steepness = _climb(ramps, level)
+        total += rest[0]
+        if rest[1] > 0.0:
+            total += rest[1] * (level - origin)
+            steepness += rest[1]
         missing = room - total
         if abs(missing) <= rounding:
-            rest = missing / steepness if abs(missing) > 4e-15 else 0.0
-            return level, rest, abs(rest) < np.inf
+            error = missing / steepness if abs(missing) > 4e-15 else 0.0
+            return level, error, abs(error) < np.inf
+        if level == (most if missing > 0.0 else least):
+            break
         if missing > 0.0:
             low = level
         else:
             high = level
         level += missing / steepness
         if not ((level > low) & (level < high)):
-            level = 0.5 * (low + high) if high < np.inf else 2.0 * low
-        total, steepness = _climb(ramps, level)
+            if missing > 0.0 and high == most:
+                level = most if most < np.inf else 2.0 * low
+            elif missing < 0.0 and low == least and least > 0.0:
+                level = least
+            else:
+                level = 0.5 * (low + high)
     return level, 0.0, False
 
 
 @_compile(**_SETTINGS)
-def _first_level(columns: _Columns, row: int, size: int, few: Array) -> tuple[float, float]:
-    """Level from a sample of a long row, and the depth of all ramps below 0 at level 0."""
+def _sample(
+    columns: _Columns, row: int, size: int, few: Array
+) -> tuple[tuple[float, float, float], float, bool]:
+    """Bracket of a long row's level from some clients, depth of its ramps below 0, and success."""
     count = few.shape[1]
-    ramps = few[8], few[9], few[10]
-    _load_numbers(columns, row, few)
-    _load(columns, row, 0, _SAMPLE, count, few)
-    _ramps(few, *ramps)
+    for place in range(6):
+        column = columns[place]
+        line = column[row if column.shape[0] > 1 else 0]
+        for k in range(count):
+            few[place, k] = line[k * _SAMPLE] if line.size > 1 else line[0]
+    _subtract(few[0], few[1], few[0])
+    _divide(few[3], few[4], few[3])
+    start, slope, height = few[6], few[7], few[8]
+    _ramps((few[0], few[2], few[3], few[5]), start, slope, height)
+    ramps = start, slope, height
     room = count / size
     level, reach = _unbounded(ramps, room)
-    total, steepness = _climb(ramps, level)
-    level = _newton(ramps, room, level, 1e-6 * room, total, steepness)[0]
-    return level, reach / room
+    level, _, done = _newton(ramps, room, (0.0, level, np.inf), (0.0, 0.0), 1e-6 * room)
+    mean = room / count
+    spread = 0.0
+    for k in range(count):
+        band = min(max((level - start[k]) * slope[k], 0.0), height[k])
+        spread += (band - mean) ** 2
+    error = spread**0.5 / _climb(ramps, level)[1]  # standard error of the level
+    width = min(_SPREAD * error + _LEAST_WIDTH * level, 0.5 * level)
+    return (level - width, level, level + width), reach / room, done & (width > 0.0)
 
 
-@_compile(**(_SETTINGS | {"fastmath": {"nsz"}}))  # 1 - (1 - x) must stay what it is in floats
-def _share(
-    clients: Array,
-    ramps: _Ramps,
-    at: tuple[float, float, float],
-    band: Array,
-    ratio: Array,
-    worth: Array,
-) -> None:
-    """Bands, ratios and d(w x) / d(deadline) of some clients; `at` is level, its error, price."""
-    slack_s, prunable_s, upload_s, weight = clients[6], clients[2], clients[7], clients[5]
-    start, slope, height = ramps
-    level, rest, price = at
+@_compile(**_SETTINGS)
+def _sort_out(
+    clients: _Clients, bracket: tuple[float, float, float], open_: Array
+) -> tuple[float, float, float, float]:
+    """Clients on one side of both ends of their ramps throughout the bracket, summed up.
+
+    Their bands at the middle level, the slope of these, the count of all clients whose products
+    leave the range of floats, and the count of the others, which are marked by 1 in `open_`.
+    """
+    slack_s, prunable_s, upload_s, weight = clients
+    low, middle, high = bracket
+    total = 0.0
+    steepness = 0.0
+    lost = 0.0
+    left = 0.0
+    for k in range(open_.size):
+        c = slack_s[k]
+        a = prunable_s[k]
+        s = upload_s[k]
+        w = weight[k]
+        uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
+        r = np.sqrt(w * c * s if uses else 1.0)
+        lost += 0.0 if (r > 0.0) & (r < np.inf) else 1.0
+        room_s = c - a
+        at_low = low * r
+        at_high = high * r
+        full = uses & (at_low * room_s >= c * s)
+        climbs = uses & ~full & (at_low >= s) & (at_high * room_s <= c * s)
+        pace = 1.0 / (room_s if full else a)
+        total += (s * pace if full else 0.0) + ((middle * r - s) * pace if climbs else 0.0)
+        steepness += r * pace if climbs else 0.0
+        here = 1.0 if uses & ~full & ~climbs & (at_high > s) else 0.0
+        open_[k] = here
+        left += here
+    return total, steepness, lost, left
+
+
+@_compile(**_SETTINGS)
+def _copy_open(clients: _Clients, open_: Array, first: int, found: _Open, count: int) -> int:
+    """Append the marked clients to `found`, whose first `count` places are taken."""
+    index, copied = found
+    before = count
+    for k in range(open_.size):
+        index[count] = first + k
+        count += int(open_[k])
+    for place in range(before, count):
+        k = index[place] - first
+        copied[0, place] = clients[0][k]
+        copied[1, place] = clients[1][k]
+        copied[2, place] = clients[2][k]
+        copied[3, place] = clients[3][k]
+    return count
+
+
+@_compile(**_SETTINGS)
+def _search_long(
+    columns: _Columns, row: int, size: int, room: _Room, found: _Open, few: Array
+) -> tuple[float, float, int, bool]:
+    """Level of a long row, its last-digit error, the number of open clients, and success.
+
+    The ramps of the open clients are the last three rows of the copies in `found`.
+    """
+    numbers, times, open_ = room
+    bracket, reach, found_level = _sample(columns, row, size, few)
+    if not found_level:
+        return 0.0, 0.0, 0, False
+    total = 0.0
+    steepness = 0.0
+    lost = 0.0
+    count = 0
+    for first in range(0, size, _BLOCK):
+        last = min(first + _BLOCK, size)
+        clients = _load(columns, row, first, last, numbers, times)
+        part, rise, beyond, left = _sort_out(clients, bracket, open_[: last - first])
+        total += part
+        steepness += rise
+        lost += beyond
+        if left > 0.0:
+            if count + last - first > found[0].size:
+                return 0.0, 0.0, 0, False
+            count = _copy_open(clients, open_[: last - first], first, found, count)
+    copied = found[1]
+    ramps = copied[4, :count], copied[5, :count], copied[6, :count]
+    clients = copied[0, :count], copied[1, :count], copied[2, :count], copied[3, :count]
+    _ramps(clients, *ramps)
+    level, rest, done = _newton(ramps, 1.0, bracket, (total, steepness), _rounding(size, reach))
+    return level, rest, count, done & (lost == 0.0)
+
+
+@_compile(**_SETTINGS)
+def _rounding(size: int, reach: float) -> float:
+    """Distance of the summed bands from 1 that the last digit of the level decides."""
+    return float(min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13))
+
+
+@_compile(**_SETTINGS)
+def _bands_at(clients: _Clients, level: float, rest: float, band: Array) -> None:
+    """Bands of clients that are not open at a level."""
+    slack_s, prunable_s, upload_s, weight = clients
     for k in range(band.size):
         c = slack_s[k]
         a = prunable_s[k]
         s = upload_s[k]
+        w = weight[k]
+        uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
+        r = np.sqrt(w * c * s if uses else 1.0)
+        room_s = c - a
+        at_level = level * r
+        full = at_level * room_s >= c * s
+        climbed = (at_level - s) + rest * r
+        share = (s if full else climbed) / (room_s if full else a)
+        band[k] = share if uses & ((climbed > 0.0) | full) else 0.0
+
+
+@_compile(**_SETTINGS)
+def _bands_on(ramps: _Ramps, level: float, rest: float, band: Array) -> None:
+    """Bands of ramps at a level."""
+    start, slope, height = ramps
+    for k in range(band.size):
         climbed = (level - start[k] + rest) * slope[k]
         low = climbed if climbed > 0.0 else 0.0
-        share = low if low < height[k] else height[k]
+        band[k] = low if low < height[k] else height[k]
+
+
+@_compile(**(_SETTINGS | {"fastmath": {"nsz"}}))  # 1 - (1 - x) must stay what it is in floats
+def _prune(clients: _Clients, price: float, band: Array, ratio: Array, worth: Array) -> int:
+    """Ratios, d(w x) / d(deadline) of some clients, and the count of fractions lost in a ratio."""
+    slack_s, prunable_s, upload_s, weight = clients
+    tiny = 0
+    for k in range(band.size):
+        c = slack_s[k]
+        a = prunable_s[k]
+        s = upload_s[k]
+        share = band[k]
         size = 1.0 if s == 0.0 else share
         work_s = a * size + s
         used_s = c * size
-        late = c < 0.0
-        part = used_s / work_s
-        whole = (used_s >= work_s * (1.0 - 1e-14)) & (c >= 0.0)
-        kept = 1.0 if whole else (0.0 if late else part)
+        whole = (used_s >= work_s * _AT_TOP) & (c >= 0.0)
+        on_top = (share > 0.0) & (s > 0.0) & (share * (c - a) >= s * _AT_TOP)
+        pace = 1.0 / (s if on_top else work_s)
+        kept = 1.0 if whole else (0.0 if c < 0.0 else used_s * pace)
         pruned = 1.0 - kept
-        band[k] = share
-        ratio[k] = pruned + 2.0**-53 if 1.0 - pruned > kept else pruned
-        freed = price * share * share / (kept * s)
-        gained = weight[k] * size / work_s
-        on_top = (share > 0.0) & (share >= height[k] * (1.0 - 1e-14))
-        worth[k] = freed if on_top else (0.0 if whole | late else gained)
+        pruned = pruned + 2.0**-53 if 1.0 - pruned > kept else pruned
+        ratio[k] = pruned
+        tiny += (pruned >= 1.0) & (share > 0.0)
+        gained = 0.0 if whole | (c < 0.0) else weight[k] * size * pace
+        worth[k] = price * share * share * pace if on_top else gained
+    return tiny
 
 
 @_compile(**_SETTINGS)
-def _finish(
-    columns: _Columns,
-    row: int,
-    ramps: _Ramps,
-    at: tuple[float, float, float],
-    band: Array,
-    ratio: Array,
-    block: Array,
-) -> float:
-    """`_share` of one row, block by block; the deadline's price.
-
-    The ramps may lie in `band` and `ratio`.
-    """
-    deadline_price = 0.0
-    for first in range(0, band.size, _BLOCK):
-        last = min(first + _BLOCK, band.size)
-        count = last - first
-        _load(columns, row, first, 1, count, block)
-        start, slope, worth = block[8, :count], block[9, :count], block[10, :count]
-        start[:] = ramps[0][first:last]
-        slope[:] = ramps[1][first:last]
-        _share(
-            block,
-            (start, slope, ramps[2][first:last]),
-            at,
-            band[first:last],
-            ratio[first:last],
-            worth,
-        )
-        deadline_price += _sum(worth)
-    return deadline_price
-
-
-@_compile(**_SETTINGS)
-def _any_tiny(band: Array, ratio: Array) -> bool:
-    """True if a kept fraction is lost in a ratio of 1."""
-    found = 0
-    for k in range(band.size):
-        found += (ratio[k] >= 1.0) & (band[k] > 0.0)
-    return found > 0
+def _search(columns: _Columns, row: int, room: _Room, ramps: _Ramps) -> tuple[float, float, bool]:
+    """Level of a row from the ramps of all clients, its last-digit error, and success."""
+    numbers, times, _ = room
+    start, slope, height = ramps
+    size = start.size
+    lost = 0.0
+    top = 0.0
+    for first in range(0, size, _BLOCK):
+        last = min(first + _BLOCK, size)
+        clients = _load(columns, row, first, last, numbers, times)
+        lost += _ramps(clients, start[first:last], slope[first:last], height[first:last])
+        top += _sum(height[first:last])
+    if top <= 1.0:
+        return np.inf, 0.0, lost == 0.0
+    level, reach = _unbounded(ramps, 1.0)
+    few = size // _SHARE
+    if few >= _LEAST_FEW:  # a first estimate
+        some = start[:few], slope[:few], height[:few]
+        guess, _ = _unbounded(some, few / size)
+        guess, _, found = _newton(some, few / size, (0.0, guess, np.inf), (0.0, 0.0), 1e-3 / _SHARE)
+        level = guess if found else level
+    level, rest, done = _newton(
+        ramps, 1.0, (0.0, level, np.inf), (0.0, 0.0), _rounding(size, reach)
+    )
+    return level, rest, done & (lost == 0.0)
 
 
 @_compile(
@@ -315,7 +453,8 @@ def _any_tiny(band: Array, ratio: Array) -> bool:
         *[float64[:, ::1]] * 2,
         *[float64[::1]] * 2,
         _TYPES.boolean[::1],
-        float64[::1],
+        float64[:, ::1],
+        _TYPES.int64[::1],
     ),
     **_SETTINGS,
 )
@@ -326,7 +465,8 @@ def fill_rows(
     price: Array,
     deadline_price: Array,
     done: NDArray[np.bool_],
-    height: Array,
+    memory: Array,
+    index: NDArray[np.int64],
 ) -> bool:
     """Solve every row of a batch in place.
 
@@ -338,39 +478,62 @@ def fill_rows(
         price: Result: price of the whole band, (R,).
         deadline_price: Result: price of a second of deadline, (R,).
         done: Result: False for rows that are left to another solver, (R,).
-        height: Room for intermediate values, (K,).
+        memory: Room for intermediate values, (7, N).
+        index: Room for the numbers of clients, (N,).
 
     Returns:
         Whether a kept fraction is lost in a ratio of 1.
     """
     rows, size = band.shape
-    block = np.empty((11, min(size, _BLOCK)))
-    few = np.empty((11, (size + _SAMPLE - 1) // _SAMPLE))
-    tiny = False
+    numbers = np.empty((6, _BLOCK))
+    times = np.empty((3, _BLOCK))
+    open_ = times[2]
+    room = numbers, times[:2], open_
+    few = np.empty((9, (size + _SAMPLE - 1) // _SAMPLE if size > _LONG else 0))
+    found = index, memory
+    # Starts and heights of the ramps; their slopes lie in `ratio` until the ratios are known.
+    ends = np.empty((2, size if size <= _LONG else 0))
+    tiny = 0
     for row in range(rows):
-        ramps = band[row], ratio[row], height  # fresh memory costs more than the passes over it
-        level, reach = 0.0, 0.0
-        _load_numbers(columns, row, block)
+        _load_numbers(columns, row, numbers)
+        count = 0
+        solved = False
+        level, rest = 0.0, 0.0
         if size > _LONG:
-            level, reach = _first_level(columns, row, size, few)
-        done[row], top, total, steepness = _prepare(columns, row, ramps, block, level)
-        if top <= 1.0:
-            level = np.inf
-            rest = 0.0
-            price[row] = 0.0
-        else:
-            if size <= _LONG:
-                level, reach = _unbounded(ramps, 1.0)
-                total, steepness = _climb(ramps, level)
-            rounding = min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13)
-            level, rest, found = _newton(ramps, 1.0, level, rounding, total, steepness)
-            done[row] &= found
-            price[row] = level**-2.0
-        deadline_price[row] = _finish(
-            columns, row, ramps, (level, rest, price[row]), band[row], ratio[row], block
-        )
-        tiny |= _any_tiny(band[row], ratio[row])
-    return tiny
+            level, rest, count, solved = _search_long(columns, row, size, room, found, few)
+        by_ramps = not solved
+        if by_ramps:
+            if ends.size == 0:
+                ends = np.empty((2, size))
+            ramps = ends[0], ratio[row], ends[1]
+            level, rest, solved = _search(columns, row, room, ramps)
+        price[row] = level**-2.0
+        worth = 0.0
+        total = 0.0
+        place = 0
+        for first in range(0, size, _BLOCK):
+            last = min(first + _BLOCK, size)
+            if size > _BLOCK:
+                clients = _load(columns, row, first, last, numbers, room[1])
+            else:
+                clients = _loaded(columns, row, first, last, numbers, room[1])
+            share = band[row, first:last]
+            if by_ramps:
+                ramps = ends[0, first:last], ratio[row, first:last], ends[1, first:last]
+                _bands_on(ramps, level, rest, share)
+            else:
+                _bands_at(clients, level, rest, share)
+                while place < count and index[place] < last:
+                    climbed = (level - memory[4, place] + rest) * memory[5, place]
+                    band[row, index[place]] = min(max(climbed, 0.0), memory[6, place])
+                    place += 1
+            gains = open_[: last - first]
+            tiny += _prune(clients, price[row], share, ratio[row, first:last], gains)
+            worth += _sum(gains)
+            total += _sum(share)
+        deadline_price[row] = worth
+        done[row] = solved and (level == np.inf or abs(total - 1.0) <= _EVEN)
+    return tiny > 0
 
 
 def allocate(
@@ -388,7 +551,7 @@ def allocate(
     shape = problem.shape
     batch = shape[:-1]
     rows = math.prod(batch)
-    band, ratio = np.empty(shape), np.empty(shape)
+    band, ratio = empty_pair(shape)
     price = np.empty(batch)
     deadline_price = np.empty(batch)
     done = np.empty(batch, dtype=np.bool_)
@@ -399,7 +562,7 @@ def allocate(
         price.reshape(-1),
         deadline_price.reshape(-1),
         done.reshape(-1),
-        _workspace(shape[-1]),
+        *_workspace(shape[-1] + _BLOCK if shape[-1] > _LONG else 0),
     )
     if not done.all():
         left = ~done
@@ -429,15 +592,15 @@ def _column(values: ArrayLike, rows: int) -> Array:
     return np.ascontiguousarray(array).reshape(rows, -1)
 
 
-def _workspace(size: int) -> Array:
-    """Memory of this thread for intermediate values, kept for later calls; (size,)."""
-    kept: Array | None = getattr(_LOCAL, "memory", None)
-    if kept is None or kept.size < size:
-        _LOCAL.memory = kept = np.empty(size)
-    return kept[:size]
+def _workspace(size: int) -> tuple[Array, NDArray[np.int64]]:
+    """Memory of this thread for the clients of Newton's method, kept for later calls."""
+    kept: tuple[Array, NDArray[np.int64]] | None = getattr(_LOCAL, "memory", None)
+    if kept is None or kept[1].size < size:
+        _LOCAL.memory = kept = np.empty((7, size)), np.empty(size, dtype=np.int64)
+    return kept
 
 
 def _rows(problem: AllocationProblem, rows: Any) -> AllocationProblem:
     """The problems `rows` (a mask of the batch's shape) of a batch; (R, K)."""
-    names = [field.name for field in fields(problem) if field.name != "bandwidth_hz"]
-    return replace(problem, **{name: getattr(problem, name)[rows] for name in names})
+    values: Any = {name: getattr(problem, name)[rows] for name in client_fields(problem)}
+    return replace(problem, costs=None, **values)

@@ -17,6 +17,7 @@ from wirelessfl.allocation.problem import Array
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _TYPES: Any = types  # whose functions have no annotations
+_READ = _TYPES.Array(float64, 2, "C", readonly=True)
 _SETTINGS = {"error_model": "numpy", "cache": True}
 _STEEPEST = 1e300  # slope of a step, as in `waterfill`
 _SEQUENTIAL = 8  # NumPy sums fewer numbers one after the other,
@@ -124,22 +125,22 @@ def _level(
 
 
 @_compile(
-    _TYPES.Tuple((boolean, float64, float64))(float64[:, ::1], float64[:, ::1], float64[:, ::1]),
+    _TYPES.Tuple((boolean, float64, float64))(_READ, float64[:, ::1]),
     **_SETTINGS,
 )
-def fill_few(table: Array, scratch: Array, found: Array) -> tuple[bool, float, float]:
+def fill_few(table: Array, found: Array) -> tuple[bool, float, float]:
     """Solve one problem.
 
     Args:
         table: Deadline, fixed and prunable seconds, upload bits, rate, fixed bits, weight and cap;
             (8, K).
-        scratch: Room for intermediate values; (12, K).
         found: Result: bands, pruning ratios and kept fractions; (3, K).
 
     Returns:
         Whether the problem is solved, and the prices of the band and of the deadline.
     """
     clients = table.shape[1]
+    scratch = np.empty((12, clients))
     needed, entry, ceiling = scratch[0], scratch[1], scratch[2]
     start, slope, floor, height = scratch[3], scratch[4], scratch[5], scratch[6]
     pace, work = scratch[7], scratch[8]

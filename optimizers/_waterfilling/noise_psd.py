@@ -32,9 +32,9 @@ from optimizers._waterfilling.pieces import Branches, best_choice, branches_of, 
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 from wirelessfl.allocation.problem import Array
 
-_DEEPEST = 690.0  # ln t at a band next to 0, as far as floats go
+DEEPEST = 690.0  # ln t at a band next to 0, as far as floats go
 # distance of the bands from the whole band after which one first-order correction is exact
-_FULL = 1e-13
+FULL = 1e-13
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,8 +153,8 @@ def _gains(curve: NoisePsdCurve) -> Gains:
         upload_s=np.where(uses, line.upload_s, 1.0),
         floor=curve.floor,
         top=curve.top,
-        low=np.minimum(low, _DEEPEST),
-        high=np.minimum(high, _DEEPEST),
+        low=np.minimum(low, DEEPEST),
+        high=np.minimum(high, DEEPEST),
     )
 
 
@@ -205,7 +205,7 @@ def _fill(curve: NoisePsdCurve, gains: Gains) -> tuple[Array, Array]:
             np.log(np.maximum(total, CLOSE)) * total / np.where(slope > 0, slope, 1.0),
             np.inf,
         )
-        full = np.abs(total - 1.0) <= np.where(np.abs(step) <= NEAR, _FULL, CLOSE)
+        full = np.abs(total - 1.0) <= np.where(np.abs(step) <= NEAR, FULL, CLOSE)
         inside = (theta + step >= low) & (theta + step <= high)
         target = np.where(inside, theta + step, 0.5 * (low + high))
         done = done | full | (np.abs(target - theta) <= CLOSE * np.abs(theta))

@@ -14,8 +14,8 @@ from wirelessfl.radio.snr_and_rate import log_noise_psd_slope
 
 STEPS = 100  # more than bisection needs; Newton's method takes about 5
 CLOSE = 4e-16  # relative distance of two floats that rounding cannot tell apart
-_STEEPEST = 600.0  # logarithm of a slope beyond which a step of Newton's method is none
-_LEAST = 1e-300  # where the logarithm of a kept fraction begins
+STEEPEST = 600.0  # logarithm of a slope beyond which a step of Newton's method is none
+LEAST = 1e-300  # where the logarithm of a kept fraction begins
 NEAR = 1e-8  # length of a Newton step after which the next would be lost in rounding
 
 
@@ -77,11 +77,11 @@ class Gains:
         )
         if self.log_utility:
             # Next to its floor a client keeps nothing, to the last digit.
-            kept = np.maximum((self.slack_s * speed - self.fixed_upload_s) / work_s, _LEAST)
+            kept = np.maximum((self.slack_s * speed - self.fixed_upload_s) / work_s, LEAST)
             value = value - np.log(kept)
             gain = np.log(self._leverage_s2) + log_slope - np.log(full) - 2.0 * np.log(work_s)
             rise = rise + np.exp(
-                np.minimum(gain + np.log(self.snr) - depth - np.log(kept), _STEEPEST)
+                np.minimum(gain + np.log(self.snr) - depth - np.log(kept), STEEPEST)
             )
         return value, rise
 
@@ -119,9 +119,14 @@ class Gains:
             low, high = np.where(excess <= 0, depth, low), np.where(excess >= 0, depth, high)
             newton = depth - excess / rise
             inside = (newton >= low) & (newton <= high)
+            near = inside
+            if self.log_utility:
+                near = inside & (np.abs(excess) <= NEAR)
+                # Next to the floor, where nothing is kept, Newton's method does not move.
+                inside = near | (inside & (np.abs(newton - depth) > CLOSE * np.abs(depth)))
             target = np.where(settled, depth, np.where(inside, newton, 0.5 * (low + high)))
             settled = settled | (
-                np.abs(target - depth) <= np.where(inside, NEAR, CLOSE * np.abs(depth))
+                np.abs(target - depth) <= np.where(near, NEAR, CLOSE * np.abs(depth))
             )
             depth = target
             if settled.all():

@@ -8,14 +8,16 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import echo
 from studies.cli.allocate import allocate
 from studies.cli.channel import channel
 from studies.cli.data import data
+from studies.cli.deadline import deadline
 from studies.cli.describe import describe
 from studies.cli.export import export
 from studies.cli.init import init
 from studies.cli.list import list_plugins
+from studies.cli.options.scenario import echo
+from studies.cli.page import page
 from studies.cli.results import results
 from studies.cli.run import run
 from studies.cli.search import search
@@ -36,6 +38,8 @@ Examples:
   wirelessfl allocate --deadline-ms 20             one round's bandwidth and pruning ratios
   wirelessfl sweep --vary scenario.deadline_s=15ms:35ms:5 --seeds 3
   wirelessfl whatif --vary scenario.deadline_s=0.015:0.030:31
+  wirelessfl deadline --to-accuracy 0.9            the best deadline, by model and by training
+  wirelessfl page                                  the same in the browser, with controls
   wirelessfl channel tr38901-umi --plot umi.png    path loss, positions, SNR and fading
   wirelessfl data show --plot partition.png        labels of each client
   wirelessfl search --over training.learning_rate=1e-3:1 --evaluate-on test
@@ -60,6 +64,8 @@ commands = (
     allocate,
     sweep,
     whatif,
+    deadline,
+    page,
     channel,
     data,
     search,

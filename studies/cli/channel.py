@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from studies.cli._scenario import DEFAULT_PRESET, json_option, print_json, set_option
 from studies.cli.options.completion import complete_scenario, plugin_completion
+from studies.cli.options.scenario import DEFAULT_PRESET, json_option, print_json, set_option
 
 EXAMPLES = """\b
 Examples:

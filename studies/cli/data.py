@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -16,7 +17,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.completion import plugin_completion
 
 EXAMPLES = """\b
 Examples:

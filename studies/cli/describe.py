@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import echo, json_option, print_json
 from studies.cli.options.completion import complete_described
+from studies.cli.options.scenario import echo, json_option, print_json
 
 EXAMPLES = """\b
 Examples:

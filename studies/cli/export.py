@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import data_root_option, echo, json_option, print_json
+from studies.cli.options.scenario import data_root_option, echo, json_option, print_json
 
 EXAMPLES = """\b
 Examples:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import DEFAULT_PRESET, echo
+from studies.cli.options.scenario import DEFAULT_PRESET, echo
 
 EXAMPLES = """\b
 Examples:

@@ -2,8 +2,8 @@
 
 import click
 
-from studies.cli._scenario import json_option, print_json
 from studies.cli.options.completion import complete_kind
+from studies.cli.options.scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:

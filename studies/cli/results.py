@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import json_option, print_json
+from studies.cli.options.scenario import json_option, print_json
 
 EXAMPLES = """\b
 Examples:
   wirelessfl results
   wirelessfl results --results runs/results --page ledger.md
-  wirelessfl results --check --page docs/ledger.md
+  wirelessfl results --page docs/ledger.md --gallery docs/gallery.md
+  wirelessfl results --check --page docs/ledger.md --gallery docs/gallery.md
 """
 
 
@@ -23,37 +24,47 @@ Examples:
     help="Folder with a folder of results for each study.",
 )
 @click.option("--page", type=click.Path(path_type=Path), help="Write all claims as Markdown.")
+@click.option("--gallery", type=click.Path(path_type=Path), help="Write all figures as Markdown.")
 @click.option(
     "--check",
     is_flag=True,
     help="Write nothing; exit status 1 where results, the page or the code differ.",
 )
 @json_option
-def results(results: Path, page: Path | None, check: bool, as_json: bool) -> None:
+def results(
+    results: Path, page: Path | None, gallery: Path | None, check: bool, as_json: bool
+) -> None:
     """Count the claims of committed results by source, kind and verdict.
 
     Each claim counts once: with its study's own settings, at the largest scale. With --check, the
     claims and experiments of the results must be those of the code, and the page theirs.
     """
-    from studies.ledger import counts_of, faults_of, ledger_page, read_committed
+    from studies.ledger import counts_of, faults_of, gallery_page, ledger_page, read_committed
     from studies.ledger.page import count_table
     from studies.report.output import check_output
     from studies.report.terminal import print_table, print_text
     from wirelessfl.records.run_folder import write_atomically
 
     check_output("--page", page, (".md",))
+    check_output("--gallery", gallery, (".md",))
     found = read_committed(results)
-    text = ledger_page(found) if page is not None else ""
+    texts = {} if page is None else {page: ("--page", ledger_page(found))}
+    if gallery is not None:
+        texts[gallery] = ("--gallery", gallery_page(found, gallery))
     if check:
         faults = faults_of(found)
-        if page is not None and (not page.is_file() or page.read_text() != text):
-            faults.append(f"{page} is not the page of {results}: write it with --page {page}")
+        faults += [
+            f"{file} is not the page of {results}: write it with {option} {file}"
+            for file, (option, text) in texts.items()
+            if not file.is_file() or file.read_text() != text
+        ]
         for fault in faults:
             print_text(fault)
         if faults:
             raise SystemExit(1)
-    elif page is not None:
-        write_atomically(page, text.encode())
+    else:
+        for file, (_, text) in texts.items():
+            write_atomically(file, text.encode())
     if as_json:
         print_json(
             [

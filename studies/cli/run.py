@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from studies.cli._processes import own_folder
-from studies.cli._scenario import (
+from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -19,7 +19,7 @@ from studies.cli._scenario import (
     seed_option,
     set_option,
 )
-from studies.cli.options.reporting import Reporter, Reporting, reporting_options
+from studies.runner.torchrun import from_first, own_folder
 
 EXAMPLES = """\b
 Examples:
@@ -36,7 +36,9 @@ Examples:
 @rounds_option
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-HASH].")
-@click.option("--resume", is_flag=True, help="Resume the run in the folder.")
+@click.option(
+    "--resume", is_flag=True, help="Resume the run in the folder; implied when torchrun restarts."
+)
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
     "--executor",
@@ -69,11 +71,13 @@ def run(
     paper, mce-pl-code and sps-blog.
     """
     from studies.runner.single_run import check_same_experiment
+    from wirelessfl.border.processes import restarted
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import RunFolder
 
-    there = _stored(out) if resume and out else None
+    resume = resume or restarted()
+    there = from_first(lambda: _stored(out)) if resume and out else None
     if resume and out and there is None and scenario is None:
         raise InputError(
             f"--resume {out}: the folder holds no run to resume; give a SCENARIO to start one"
@@ -90,7 +94,7 @@ def run(
     experiment = config.from_tables(tables)
     name = Path(scenario or DEFAULT_PRESET).stem
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
-    there = _stored(path) if resume else None
+    there = from_first(lambda: _stored(path)) if resume else None
     if there is not None:
         check_same_experiment(experiment, there, f"--resume {path}")
     with reporting.reporter() as reporter, own_folder(path) as mine:
@@ -131,7 +135,7 @@ def _run(
     from wirelessfl.border.interrupt import Stopped, resumable
     from wirelessfl.border.processes import processes
     from wirelessfl.config.input_files import check_contents
-    from wirelessfl.config.scenario_file import input_contents, to_toml
+    from wirelessfl.config.scenario_file import experiment_hash, input_contents, to_toml
     from wirelessfl.errors import InputError
     from wirelessfl.no_training import NoTraining
     from wirelessfl.planning import check_before_start
@@ -151,6 +155,10 @@ def _run(
     inputs = input_contents(experiment, data_root)
     for files in recorded:
         check_contents("section [inputs]", files, inputs)
+    if processes() > 1:
+        from training.executors.distributed import check_same
+
+        check_same("the experiment", (experiment_hash(experiment), inputs))
     toml = to_toml(experiment, folder=path, inputs=inputs)
     trainer = (
         gate.trainer(

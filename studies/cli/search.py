@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -18,7 +19,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.reporting import Reporting, reporting_options
 from studies.cli.options.sweep import backend_options, out_option, try_with_progress
 
 EXAMPLES = """\b

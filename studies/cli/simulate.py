@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.grid import (
+    SEEDS,
+    GridFiles,
+    grid_files_options,
+    seeds_option,
+    vary_option,
+    zip_option,
+)
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     echo,
@@ -17,15 +26,6 @@ from studies.cli._scenario import (
     seed_option,
     set_option,
 )
-from studies.cli.options.grid import (
-    SEEDS,
-    GridFiles,
-    grid_files_options,
-    seeds_option,
-    vary_option,
-    zip_option,
-)
-from studies.cli.options.reporting import Reporting, reporting_options
 
 EXAMPLES = """\b
 Examples:

@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.grid import (
+    SEEDS,
+    GridFiles,
+    grid_files_options,
+    seeds_option,
+    vary_option,
+    zip_option,
+)
+from studies.cli.options.reporting import Reporting, reporting_options
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     data_root_option,
@@ -17,15 +26,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.grid import (
-    SEEDS,
-    GridFiles,
-    grid_files_options,
-    seeds_option,
-    vary_option,
-    zip_option,
-)
-from studies.cli.options.reporting import Reporting, reporting_options
 from studies.cli.options.sweep import all_with_progress, backend_options, out_option
 
 EXAMPLES = """\b

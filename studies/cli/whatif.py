@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from studies.cli._scenario import (
+from studies.cli.options.completion import plugin_completion
+from studies.cli.options.grid import plot_option, vary_option
+from studies.cli.options.scenario import (
     DEFAULT_PRESET,
     changed,
     json_option,
@@ -13,8 +15,6 @@ from studies.cli._scenario import (
     scenario_tables,
     set_option,
 )
-from studies.cli.options.completion import plugin_completion
-from studies.cli.options.grid import plot_option, vary_option
 
 EXAMPLES = """\b
 Examples:
@@ -86,7 +86,8 @@ def whatif(
         parts = [scenario or DEFAULT_PRESET]
         if "allocation.method" not in result.axes:
             parts.append(tables.get("allocation", {}).get("method", "exact"))
-        parts.append(f"{sweep.sampled} channel draws in {len(sweep.seeds)} drops")
+        drops = len(sweep.seeds)
+        parts.append(f"{sweep.sampled} channel draws in {drops} drop{'s' if drops > 1 else ''}")
         title = ", ".join(parts)
         output.write_figure(plot_file, draw_what_if(result, found, title, axes))
     if as_json:

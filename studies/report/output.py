@@ -48,12 +48,17 @@ def _try(path: Path) -> None:
 
 def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
     """Write columns of equal length as a CSV file; NaN is an empty cell."""
+    write_atomically(path, columns_text(columns).encode())
+
+
+def columns_text(columns: Mapping[str, Any]) -> str:
+    """Columns of equal length as the text of a CSV file; NaN is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
         writer.writerow(_cell(item) for item in row)
-    write_atomically(path, text.getvalue().encode())
+    return text.getvalue()
 
 
 def _cell(item: Any) -> Any:

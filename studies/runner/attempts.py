@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from studies.runner.single_run import folder_of, is_complete
 from studies.runner.sweep import Progress, run_all
-from studies.runner.task import Stop
+from studies.runner.task import OutOfTime, Stop
 from wirelessfl.config.scenario_file import experiment_hash
 from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.experiment import Experiment
@@ -46,6 +47,7 @@ def try_all(
 
     Raises:
         InputError: A run failed for another reason, after all others have ended.
+        OutOfTime: The runs were stopped before they were complete.
     """
     asked = {experiment_hash(experiment): experiment for experiment in experiments}
     diverged = {name: reason for name, reason in _known(root).items() if name in asked}
@@ -74,6 +76,12 @@ def try_all(
     if errors:
         reason = str(errors[0]) or type(errors[0]).__name__
         raise InputError(f"{len(errors)} of {len(asked)} runs failed: {reason}")
+    if any(stop() for stop in stops) and not all(
+        is_complete(folder_of(experiment, root), experiment)
+        for name, experiment in asked.items()
+        if name not in diverged
+    ):
+        raise OutOfTime
     return diverged
 
 

@@ -35,6 +35,7 @@ class Backend:
         cluster: Address of a Dask scheduler whose workers run the campaign, or None.
         gather: Workers run in folders of their own and send them; otherwise the run folders lie on
             a file system that all machines share.
+        stops: Conditions under which the runs stop.
 
     Raises:
         InputError: `gather` is set without `cluster`.
@@ -43,6 +44,7 @@ class Backend:
     jobs: int = 1
     cluster: str | None = None
     gather: bool = False
+    stops: tuple[Stop, ...] = ()
 
     def __post_init__(self) -> None:
         if self.gather and self.cluster is None:
@@ -72,10 +74,10 @@ class Backend:
         if self.cluster is None:
             jobs = max(1, min(self.jobs, runs))
             with worker_processes(jobs, notify) as executor:
-                yield Started(executor, jobs)
+                yield Started(executor, jobs, self.stops)
             return
         from studies.runner.cluster import cluster
 
         connected = cluster(self.cluster, root, gather=self.gather, notify=notify)
         with connected as (executor, jobs, stop):
-            yield Started(executor, jobs, (stop,))
+            yield Started(executor, jobs, (stop, *self.stops))

@@ -3,11 +3,13 @@
 The ordinary round loop records them, one folder per run.
 """
 
+import time
 import tomllib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from studies.runner.single_run import finish, is_complete, opened, run_lock, runtime_of
 from wirelessfl.batched_runs import Stackable, StackedRun, TrainedRun
@@ -18,10 +20,10 @@ from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment
 from wirelessfl.planning import check_feasible
 from wirelessfl.records.run_folder import RunFolder
-from wirelessfl.rounds import record_trained
+from wirelessfl.rounds import TrainedRecorder
 
-# Largest batch: it bounds the memory, and the work lost when a batch is interrupted.
-MOST_RUNS = 32
+MOST_RUNS = 32  # of a batch; bounds its memory
+CHECKPOINT_S = 60.0  # between two checkpoints of a batch
 
 
 def stack_key(experiment: Experiment) -> Hashable | None:
@@ -55,9 +57,7 @@ def stack_key(experiment: Experiment) -> Hashable | None:
 
 
 def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]:
-    """Group runs into batches.
-
-    Runs without a key, and runs with a checkpoint, which the ordinary loop resumes, are omitted.
+    """Group runs into batches; runs without a key are omitted.
 
     Args:
         wanted: Run folder -> experiment.
@@ -69,7 +69,7 @@ def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]
     groups: dict[Hashable, list[Path]] = {}
     for path, experiment in wanted.items():
         key = stack_key(experiment)
-        if key is not None and not (path.exists() and RunFolder(path).checkpoint_files()):
+        if key is not None:
             groups.setdefault(key, []).append(path)
     made = []
     for paths in groups.values():
@@ -79,17 +79,19 @@ def stacks(wanted: Mapping[Path, Experiment], jobs: int = 1) -> list[list[Path]]
 
 
 def run_stacked(
-    tomls: Mapping[Path, str], data_root: Path | None = None
+    tomls: Mapping[Path, str],
+    data_root: Path | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[list[str], dict[Path, InputError | None]]:
     """Train experiments as one batch and record each as the ordinary loop does.
 
-    Folders, records and checkpoint are those of `run_to_end`, except for intermediate checkpoints:
-    a run that is interrupted while it is recorded is recorded again, a run that diverges keeps its
-    last state before the divergence.
+    Folders and records are those of `run_to_end`. Checkpoints are written every `CHECKPOINT_S`, and
+    an interrupted batch goes on from them. A run that diverges keeps its last state before that.
 
     Args:
         tomls: Run folder -> experiment as TOML.
         data_root: The folder of the data sets.
+        stopped: Asked between steps; true interrupts the batch with checkpoints.
 
     Returns:
         Messages for the user, and for every run that was not complete None or its error.
@@ -104,57 +106,116 @@ def run_stacked(
             for path, experiment in wanted.items()
             if not is_complete(path, experiment)
         }
-        ended: dict[Path, InputError | None] = {}
-        for path, run in zip(todo, _trained(list(todo.values()), data_root), strict=True):
+        if stopped() or not todo:
+            return notes, {}
+        for experiment in todo.values():
+            check_feasible(
+                experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients)
+            )
+        batch = _Batch(todo, data_root, notes.append, stopped)
+        batch.train()
+        ended = batch.ended
+        for path in batch.misfits:
             try:
-                notes += _record(path, tomls[path], todo[path], run, data_root)
-                ended[path] = None
+                notes += finish(path, tomls[path], data_root, stopped=stopped)
             except InputError as error:
                 ended[path] = error
     return notes, ended
 
 
-def _trained(experiments: Sequence[Experiment], data_root: Path | None) -> Any:
-    if not experiments:
-        return ()
-    for experiment in experiments:
-        check_feasible(
-            experiment, gate.first_demand(experiment.algorithm, experiment.scenario.clients)
-        )
-    runs = [
-        StackedRun(
-            algorithm=experiment.algorithm,
-            clients=experiment.scenario.clients,
-            seed=experiment.run.seed,
-            rounds=experiment.run.rounds,
-            eval_every=experiment.run.eval_every,
-        )
-        for experiment in experiments
-    ]
-    first = cast(Stackable, experiments[0].algorithm)
-    return first.train_stack(runs, runtime_of(experiments[0], data_root))
+class _Batch:
+    """Runs that are trained together and recorded as they go on.
 
+    Attributes:
+        ended: Run folder -> None or the error of the run.
+        misfits: Run folders whose runs have to be trained on their own.
+    """
 
-def _record(
-    path: Path,
-    toml: str,
-    experiment: Experiment,
-    run: TrainedRun,
-    data_root: Path | None,
-) -> list[str]:
-    inputs = input_contents(experiment, data_root)
-    created = not path.exists()
-    folder = opened(path, experiment, inputs)
-    if folder.checkpoint_files():  # the ordinary loop has started this run meanwhile
-        return finish(path, toml, data_root)
-    try:
-        identity = experiment_hash(experiment, with_rounds=False)
-        with folder.in_use():
-            as_trained = record_trained(experiment, run, folder, identity=identity, inputs=inputs)
-    except InputError:
-        if created:
-            folder.discard()
-        raise
-    if not as_trained:
-        return finish(path, toml, data_root)
-    return []
+    def __init__(
+        self,
+        todo: Mapping[Path, Experiment],
+        data_root: Path | None,
+        notify: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._todo = todo
+        self._data_root = data_root
+        self._notify = notify
+        self._stopped = stopped
+        self._recorders: dict[Path, TrainedRecorder] = {}
+        self._next_s = time.monotonic() + CHECKPOINT_S
+        self.ended: dict[Path, InputError | None] = {}
+        self.misfits: list[Path] = []
+
+    def train(self) -> None:
+        """Train all runs, or as far as the batch is not stopped."""
+        with ExitStack() as held:
+            created = []
+            for path, experiment in self._todo.items():
+                if not path.exists():
+                    created.append(path)
+                self._guarded(path, partial(self._open, path, experiment, held))
+            try:
+                for path, trained in zip(self._recorders, self._trained(), strict=True):
+                    self.ended.setdefault(path, None)
+                    self._guarded(path, partial(self._end, path, trained))
+            finally:
+                held.close()
+                for path in created:
+                    if path.exists():
+                        RunFolder(path).discard()
+
+    def _guarded(self, path: Path, call: Callable[[], None]) -> None:
+        """Call for one run, whose error does not affect the others."""
+        try:
+            call()
+        except InputError as error:
+            self.ended[path] = error
+
+    def _open(self, path: Path, experiment: Experiment, held: ExitStack) -> None:
+        inputs = input_contents(experiment, self._data_root)
+        folder = opened(path, experiment, inputs)
+        held.enter_context(folder.in_use())
+        self._recorders[path] = TrainedRecorder(
+            experiment,
+            folder,
+            identity=experiment_hash(experiment, with_rounds=False),
+            inputs=inputs,
+            notify=self._notify if folder.checkpoint_files() else lambda line: None,
+        )
+
+    def _trained(self) -> Iterable[TrainedRun]:
+        if not self._recorders:
+            return ()
+        experiments = [self._todo[path] for path in self._recorders]
+        runs = [
+            StackedRun(
+                algorithm=experiment.algorithm,
+                clients=experiment.scenario.clients,
+                seed=experiment.run.seed,
+                rounds=experiment.run.rounds,
+                eval_every=experiment.run.eval_every,
+                done=recorder.done,
+                start=recorder.state,
+            )
+            for experiment, recorder in zip(experiments, self._recorders.values(), strict=True)
+        ]
+        first = cast(Stackable, experiments[0].algorithm)
+        return first.train_stack(runs, runtime_of(experiments[0], self._data_root), self._pause)
+
+    def _pause(self, take: Callable[[], Sequence[TrainedRun]]) -> bool:
+        """Record the rounds so far once a minute, and when the batch is stopped."""
+        stopped = self._stopped()
+        if stopped or time.monotonic() >= self._next_s:
+            for path, part in zip(self._recorders, take(), strict=True):
+                if self.ended.get(path) is None:
+                    self._guarded(path, partial(self._recorders[path].add, part))
+            self._next_s = time.monotonic() + CHECKPOINT_S
+        return stopped
+
+    def _end(self, path: Path, trained: TrainedRun) -> None:
+        recorder = self._recorders[path]
+        if self.ended[path] is None:
+            recorder.end(trained)
+        if not recorder.fits:
+            self.misfits.append(path)

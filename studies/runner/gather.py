@@ -82,7 +82,7 @@ def _elsewhere(
     """Complete a task in a temporary folder."""
     with temporary_folder() as root:
         for path, files in sent.items():
-            _write(root / path.name, files)
+            write_files(root / path.name, files)
         ended, error = None, None
         try:
             ended = fn(task.under(root))
@@ -143,7 +143,7 @@ def _store(path: Path, toml: str, files: Files) -> None:
             return
         place = Path(tempfile.mkdtemp(dir=path.parent, prefix=HALF_MADE))
         try:
-            _write(place / "new", files)
+            write_files(place / "new", files)
             if path.exists():
                 path.replace(place / "old")
             os.replace(place / "new", path)
@@ -151,7 +151,13 @@ def _store(path: Path, toml: str, files: Files) -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _write(folder: Path, files: Files) -> None:
+def write_files(folder: Path, files: Files) -> None:
+    """Write the files of a new run folder.
+
+    Args:
+        folder: The folder, made here.
+        files: Path within the folder -> content.
+    """
     (folder / "plots").mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)

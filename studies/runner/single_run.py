@@ -243,6 +243,26 @@ def run_lock(path: Path) -> Iterator[None]:
     except ImportError:  # on Windows two sweeps over the same runs must not run at once
         yield
         return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
+    with _lock_file(path).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """True while a process holds the `run_lock` of a run folder."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    if not _lock_file(path).exists():
+        return False
+    with _lock_file(path).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")

@@ -1,5 +1,6 @@
 """A run, or a batch of runs, as a value that any executor can send to its processes."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,25 @@ from studies.runner.single_run import run_to_end
 
 Stop = Callable[[], bool]  # can be pickled; true stops a run after the round in progress
 Ended = tuple[list[str], Mapping[Path, BaseException | None]]  # notes, and how each run ended
+
+
+class OutOfTime(Exception):
+    """The time of a campaign has ended before its runs were complete."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """True from a moment on.
+
+    Attributes:
+        time_s: Seconds since the epoch, on the clock of the process that asks.
+    """
+
+    time_s: float
+
+    def __call__(self) -> bool:
+        """Compare with the clock."""
+        return time.time() >= self.time_s
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,6 @@ def execute(task: RunTask) -> Ended:
         InputError: The only run cannot be run.
     """
     if task.batched:
-        return run_stacked(task.tomls, task.data_root)
+        return run_stacked(task.tomls, task.data_root, task.stopped)
     ((path, toml),) = task.tomls.items()
     return run_to_end(path, toml, task.data_root, task.stopped), {path: None}

@@ -77,6 +77,55 @@ def test_queue_and_age_of_three_rounds():
     assert history.of(np.array([False, True])).age.tolist() == [3]
 
 
+def test_sums_that_grow_with_the_rounds_are_those_of_the_arrays():
+    rng = np.random.default_rng(6)
+    history = History.none(5)
+    budget_j = rng.uniform(0.5, 1.5, 5)
+    for number in range(60):
+        kept = np.where(rng.random(5) < 0.4, 0.0, rng.random(5))
+        grown = history.after(kept, rng.random(5))
+        if number % 7 == 3:  # another course from the same rounds
+            history.after(np.ones(5), np.ones(5)).queue_j(budget_j)
+        history = grown
+        anew = History(kept=history.kept.copy(), energy_j=history.energy_j.copy())
+        some = rng.random(5) < 0.6
+        if number % 2:
+            np.testing.assert_array_equal(
+                history.of(some).queue_j(budget_j[some]), anew.queue_j(budget_j)[some]
+            )
+        np.testing.assert_array_equal(history.of(some).age, anew.age[some])
+        np.testing.assert_array_equal(history.kept_sum, anew.kept.sum(axis=0))
+        if number % 3 == 0:
+            np.testing.assert_array_equal(history.queue_j(budget_j), anew.queue_j(budget_j))
+        if number == 40:
+            budget_j = budget_j * 0.9
+    resumed = History.none(5).resumed(history.pack())
+    np.testing.assert_array_equal(resumed.queue_j(budget_j), history.queue_j(budget_j))
+    queue_j = np.zeros(5)
+    for spent_j in history.energy_j:
+        queue_j = np.maximum(queue_j + spent_j - budget_j, 0.0)
+    np.testing.assert_array_equal(history.queue_j(budget_j), queue_j)
+
+
+def test_a_round_reads_no_earlier_one():
+    history = History.none(3)
+    read = []
+
+    class Counted(np.ndarray):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    for _ in range(50):
+        history = history.after(np.ones(3), np.ones(3))
+        history.queue_j(0.5)
+    grown = history.after(np.ones(3), np.ones(3))
+    course = grown._course[0]
+    course.energy_j = course.energy_j.view(Counted)
+    assert grown.queue_j(0.5).tolist() == [25.5] * 3
+    assert [index[0] for index in read] == [50]
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: type(one).__name__)
 def test_without_rounds_so_far_it_is_exact(method):
     (p,) = rounds(0, 1, 4)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from helpers.cones import best, with_fixed_bits
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
+from helpers.psd_problems import random_psd_problems
 
 from optimizers import certify, solve
 from optimizers._waterfilling.log_utility import log_sum
 from optimizers._waterfilling.rate_models import curve_of
-from optimizers.proportional_fairness import ProportionalFairness
+from optimizers.proportional_fairness import ProportionalFairness, _with_arrays
 from wirelessfl.allocation.noise_psd import NoisePsdProblem
 
 METHOD = "proportional-fairness"
@@ -138,3 +139,74 @@ def test_noise_that_grows_with_the_band():
         assert np.all(a.status != "starved")
         certificate = certify(replace(p, weight=1 / (1 - a.pruning_ratio)), a)
         assert max(float(value) for value in vars(certificate).values()) <= 1e-11
+
+
+def test_compiled_code_is_the_array_code_where_noise_grows_with_the_band():
+    rng = np.random.default_rng(3)
+    for name, p in random_psd_problems(60, seed=3):
+        share = rng.choice([0.0, 0.003, 0.3]) * rng.random(p.shape)
+        p = replace(p, fixed_upload_bits=np.asarray(p.upload_bits) * share)
+        fast, slow = ProportionalFairness().solve(p), _with_arrays(p)
+        assert np.all(fast.status == slow.status), name
+        for field in ("bandwidth_fraction", "pruning_ratio", "kept_fraction"):
+            np.testing.assert_allclose(
+                getattr(fast, field), getattr(slow, field), atol=1e-12, rtol=0, err_msg=name
+            )
+        for field in ("bandwidth_price", "deadline_price"):
+            np.testing.assert_allclose(
+                getattr(fast, field), getattr(slow, field), rtol=1e-12, err_msg=name
+            )
+        kept = fast.kept_fraction
+        counts = (np.asarray(p.weight) > 0) & (kept > 1e-12)
+        weight = np.where(counts, p.weight / np.where(counts, kept, 1.0), 0.0)
+        found = certify(replace(p, weight=weight), fast)
+        assert max(float(value) for value in vars(found).values()) <= 1e-10, name
+
+
+def test_a_batch_with_a_noise_density_is_its_rows():
+    rng = np.random.default_rng(4)
+    shape = (2, 3, 4)
+    p = NoisePsdProblem(
+        deadline_s=1.0,
+        fixed_s=rng.uniform(0.1, 0.4, shape),
+        prunable_s=rng.uniform(0.2, 1.5, shape),
+        upload_bits=rng.uniform(2e6, 2e7, 4),
+        snr=rng.uniform(0.1, 20.0, shape),
+        bandwidth_hz=1e6,
+    )
+    a = solve(p, METHOD)
+    one = solve(
+        replace(
+            p,
+            fixed_s=p.fixed_s[1, 2],
+            prunable_s=p.prunable_s[1, 2],
+            snr=p.snr[1, 2],
+            deadline_s=1.0,
+            upload_bits=p.upload_bits[1, 2],
+            weight=1.0,
+            fixed_upload_bits=0.0,
+            max_pruning_ratio=1.0,
+        ),
+        METHOD,
+    )
+    assert a.bandwidth_price.shape == a.deadline_price.shape == (2, 3)
+    np.testing.assert_array_equal(a.bandwidth_fraction[1, 2], one.bandwidth_fraction)
+    assert a.deadline_price[1, 2] == one.deadline_price
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_client_that_is_given_more_than_its_fixed_bits_need_is_not_starved(compiled):
+    # The whole band is worth most to the client, whose search starts next to its floor.
+    p = NoisePsdProblem(
+        deadline_s=1.0,
+        fixed_s=0.0,
+        prunable_s=0.5,
+        upload_bits=1e6,
+        fixed_upload_bits=[3e5, 2e5],
+        snr=[3.0, 0.5],
+        weight=[0.0, 1.0],
+        bandwidth_hz=1e6,
+    )
+    a = ProportionalFairness().solve(p) if compiled else _with_arrays(p)
+    assert a.bandwidth_fraction.sum() == pytest.approx(1.0, abs=1e-12)
+    assert a.pruning_ratio[1] < 0.9

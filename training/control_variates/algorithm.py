@@ -9,7 +9,7 @@ from training.control_variates.local_descent import LocalDescent, rounds_within
 from training.control_variates.method import ControlVariateMethod
 from training.control_variates.trainer import ControlVariateTrainer
 from training.method_based import MethodBased
-from wirelessfl.batched_runs import StackedRun, TrainedRun
+from wirelessfl.batched_runs import Pause, StackedRun, TrainedRun, no_pause
 from wirelessfl.protocols import Runtime
 
 
@@ -50,15 +50,18 @@ class ControlVariateBased(MethodBased[ControlVariateMethod]):
             return None
         return "full gradients", method.task, descent.ridge, descent.l2
 
-    def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterable[TrainedRun]:
+    def train_stack(
+        self, runs: Sequence[StackedRun], runtime: Runtime, pause: Pause = no_pause
+    ) -> Iterable[TrainedRun]:
         """Train runs of equal keys as one program, see `batched_runs.train_stacked`.
 
         Args:
             runs: Runs of algorithms with this base.
             runtime: Device, executor and precision.
+            pause: Called between steps; takes results and may end the training.
 
         Returns:
             The trained runs, in the same order.
         """
         methods = [cast(ControlVariateBased, run.algorithm).method for run in runs]
-        return train_stacked(methods, runs, runtime)
+        return train_stacked(methods, runs, runtime, pause)

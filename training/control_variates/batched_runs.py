@@ -17,7 +17,7 @@ from training.convex.factory import full_gradients
 from training.convex.full_gradients import FullGradients
 from training.data.federated import FederatedData
 from training.sparsity.prox import SoftThreshold
-from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun
+from wirelessfl.batched_runs import Pause, StackedRun, TrainedRound, TrainedRun, no_pause
 from wirelessfl.errors import DivergenceError
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
@@ -31,7 +31,10 @@ Values = TypeVar("Values", Demand, StepMetrics)
 
 
 def train_stacked(
-    methods: Sequence[ControlVariateMethod], runs: Sequence[StackedRun], runtime: Runtime
+    methods: Sequence[ControlVariateMethod],
+    runs: Sequence[StackedRun],
+    runtime: Runtime,
+    pause: Pause = no_pause,
 ) -> list[TrainedRun]:
     """Train runs together: their local steps are one program.
 
@@ -44,9 +47,10 @@ def train_stacked(
         methods: Methods of one task, ridge and number of clients, (R,).
         runs: Their seeds and numbers of rounds, (R,).
         runtime: Device, executor and precision.
+        pause: Called between steps; takes results and may end the training.
 
     Returns:
-        The trained runs, (R,).
+        The trained runs, (R,), with the rounds that `pause` has not taken.
     """
     shared = _SharedGradients(runtime)
     arrays: dict[bytes, Array] = {}
@@ -57,6 +61,8 @@ def train_stacked(
     while active := sorted((run for run in in_progress if run.left), key=lambda run: run.kind):
         for _, batch in groupby(active, key=lambda run: run.kind):
             _advance(list(batch))
+        if pause(lambda: [run.result() for run in in_progress]):
+            break
     return [run.result() for run in in_progress]
 
 
@@ -100,7 +106,10 @@ class _RunInProgress:
             method, clients=run.clients, seed=run.seed, runtime=runtime, steps=steps
         )
         self._kept = method.kept(np.zeros(run.clients), self.gradients.size)
-        self._state = self._trainer.init(run.seed)
+        self._state = (
+            self._trainer.init(run.seed) if run.start is None else self._trainer.unpack(run.start)
+        )
+        self._done = run.done
         self._rounds: list[TrainedRound] = []
         self._diverged: str | None = None
         self.left: int
@@ -128,14 +137,15 @@ class _RunInProgress:
             self._communicate(trained[self._places])
 
     def result(self) -> TrainedRun:
-        """The run at its end."""
+        """The rounds since the last result, and the state after the last of them."""
+        rounds, self._rounds = self._rounds, []
         return TrainedRun(
-            rounds=self._rounds, state=self._trainer.pack(self._state), diverged=self._diverged
+            rounds=rounds, state=self._trainer.pack(self._state), diverged=self._diverged
         )
 
     def _begin(self) -> None:
         """The start of a round, common to all clients; no steps are left after the last round."""
-        ended = self._diverged or len(self._rounds) == self._run.rounds
+        ended = self._diverged or self._done == self._run.rounds
         streams = Streams(self._run.seed).at(self._state.round)
         self.weights = self._state.shared
         self.left = 0 if ended else self._method.descent.steps(streams)
@@ -155,7 +165,8 @@ class _RunInProgress:
         except DivergenceError as error:
             self._diverged = str(error)
         else:
-            due = self._run.is_due(len(self._rounds))
+            due = self._run.is_due(self._done)
+            self._done += 1
             accuracy = self._trainer.evaluate(self._state) if due else None
             self._rounds.append(
                 TrainedRound(

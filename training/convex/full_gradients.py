@@ -110,7 +110,8 @@ def powers(lost: Floats, steps: Counts, rate: Floats) -> tuple[Floats, Floats]:
     """Factors of L steps of gradient descent on a start and on a constant force.
 
     q^L and rate (1 + q + ... + q^(L-1)) with q = 1 - `lost`, without cancellation at a small
-    `lost`.
+    `lost`. One step has the factors 1 - `lost` and rate to the last bit, so that a weight whose
+    gradient is 0 stays 0.
 
     Args:
         lost: Rate x curvature.
@@ -127,4 +128,5 @@ def powers(lost: Floats, steps: Counts, rate: Floats) -> tuple[Floats, Floats]:
             (1.0 - lost) ** steps - 1.0,
         )
         total = np.where(lost == 0, rate * steps, -less * rate / lost)
-    return less + 1.0, total
+    one = steps == 1
+    return np.where(one, 1.0 - lost, less + 1.0), np.where(one, rate, total)

@@ -1,12 +1,15 @@
 """Course of a run so far, for allocators with memory and for weights by age."""
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wirelessfl.allocation.course import Course
 from wirelessfl.arrays import Array
+
+_Among: TypeAlias = tuple[Course, NDArray[np.int64], Array]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,6 +24,8 @@ class History:
         fixed_j: Energy in J of the coming round's work that pruning does not save; (K,).
         prunable_j: Energy in J of the coming round's unpruned work that pruning saves; (K,).
         samples: Number of training samples of each client; (K,); None where it is not known.
+        among: Rounds of all clients, the clients of this history among them, and `kept` to which
+            they belong; None: of a history that is made of arrays.
     """
 
     kept: Array
@@ -29,6 +34,7 @@ class History:
     fixed_j: Array = field(default_factory=lambda: np.zeros(()))
     prunable_j: Array = field(default_factory=lambda: np.zeros(()))
     samples: Array | None = None
+    among: _Among | None = field(default=None, repr=False)
 
     @classmethod
     def none(cls, clients: int, samples: Array | None = None) -> "History":
@@ -51,10 +57,14 @@ class History:
     @property
     def age(self) -> NDArray[np.int64]:
         """Rounds since the last one in which a client delivered, at most R; (K,)."""
-        if self.rounds == 0:
-            return np.zeros(self.kept.shape[1], dtype=np.int64)
-        delivered = self.kept[::-1] > 0
-        return np.where(delivered.any(axis=0), delivered.argmax(axis=0), self.rounds)
+        course, clients = self._course
+        return course.age[clients]
+
+    @property
+    def kept_sum(self) -> Array:
+        """Sum of the kept fractions over the rounds so far; (K,)."""
+        course, clients = self._course
+        return course.kept_sum[clients]
 
     def queue_j(self, budget_j: Array | float) -> Array:
         """Virtual queue of energy: Q <- max(Q + e - budget, 0) from round to round, from 0.
@@ -65,10 +75,9 @@ class History:
         Returns:
             The queues in J; (K,).
         """
-        queue_j = np.zeros(self.kept.shape[1])
-        for spent_j in self.energy_j:
-            queue_j = np.maximum(queue_j + spent_j - budget_j, 0.0)
-        return queue_j
+        course, clients = self._course
+        budget_j = np.broadcast_to(np.asarray(budget_j, dtype=np.float64), clients.shape)
+        return course.queue_j(budget_j, clients)
 
     def after(self, kept: Array, energy_j: Array) -> "History":
         """History after one more round.
@@ -80,11 +89,25 @@ class History:
         Returns:
             The history.
         """
+        course = self._course[0]
+        if course.kept is not self.kept:  # of some of its clients
+            course = Course(self.kept, self.energy_j)
+        grown = course.after(kept, energy_j)
         return replace(
             self,
-            kept=np.concatenate([self.kept, kept[None]]),
-            energy_j=np.concatenate([self.energy_j, energy_j[None]]),
+            kept=grown.kept,
+            energy_j=grown.energy_j,
+            among=(grown, np.arange(kept.size), grown.kept),
         )
+
+    @property
+    def _course(self) -> tuple[Course, NDArray[np.int64]]:
+        """Rounds with sums over them, and the clients of this history among theirs."""
+        if self.among is None or self.among[2] is not self.kept:
+            course = Course(self.kept, self.energy_j)
+            self.__dict__["among"] = course, np.arange(self.kept.shape[1]), self.kept
+            return course, self.__dict__["among"][1]
+        return self.among[:2]
 
     def of(self, clients: NDArray[np.bool_]) -> "History":
         """History of some clients alone.
@@ -95,13 +118,13 @@ class History:
         Returns:
             Their history.
         """
-        return History(
-            **{
-                one.name: np.broadcast_to(value, (*value.shape[:-1], clients.size))[..., clients]
-                for one in fields(self)
-                if (value := getattr(self, one.name)) is not None
-            }
-        )
+        course, index = self._course
+        values: Any = {
+            one.name: np.broadcast_to(value, (*value.shape[:-1], clients.size))[..., clients]
+            for one in fields(self)
+            if one.name != "among" and (value := getattr(self, one.name)) is not None
+        }
+        return History(**values, among=(course, index[clients], values["kept"]))
 
     def pack(self) -> dict[str, NDArray[Any]]:
         """Arrays of a checkpoint: what was delivered and spent."""

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import Field, fields, replace
 from functools import cache
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wirelessfl.allocation.costs import Costs
-from wirelessfl.allocation.ranges import few_values, values_within_range
+from wirelessfl.allocation.ranges import Limits, few_values, limits_of, values_within_range
 from wirelessfl.errors import InputError, check_number
 
 Array = NDArray[np.float64]
 
+_Kind = TypeVar("_Kind")
 _LAST_DIGITS = 2.0**-51  # error of a difference 1 - x, which is itself rounded to 2^-53
 
 
@@ -189,16 +190,18 @@ def client_fields(problem: Any) -> list[str]:
     Returns:
         Names of the fields.
     """
-    return list(_client_fields(cast(Hashable, type(problem))))
+    return list(_client_fields(cast(Hashable, type(problem)))[0])
 
 
 @cache
-def _client_fields(kind: Hashable) -> tuple[str, ...]:
-    return tuple(
+def _client_fields(kind: Hashable) -> tuple[tuple[str, ...], Limits]:
+    """Names of `client_fields` of a class, and their limits."""
+    names = tuple(
         field.name
         for field in fields(cast(Any, kind))
         if field.name not in ("bandwidth_hz", "link", "costs")
     )
+    return names, limits_of(names)
 
 
 def merged(problems: Sequence[Problem], merge: Callable[[list[Array]], Array]) -> Problem:
@@ -228,28 +231,27 @@ def merged(problems: Sequence[Problem], merge: Callable[[list[Array]], Array]) -
     return cast(Problem, replace(first, **values))
 
 
-def broadcast_fields(problem: Any) -> Array | None:
+def broadcast_fields(problem: Any) -> None:
     """Replace each of `client_fields` by a read-only float64 array of the common shape (..., K).
 
-    The fields of at most `FEW` values are copied into one table, which is checked at once.
+    The fields of at most `FEW` values are copied into one table, `_table` of the problem, which is
+    checked at once, and are looked up in it when they are read; of a larger problem it is None.
 
     Args:
-        problem: A problem under construction.
-
-    Returns:
-        The table, one field in each row, (F, ..., K); None of a larger problem.
+        problem: A problem under construction, of a class decorated with `rows_when_read`.
 
     Raises:
         InputError: A field is outside its range, or shapes do not broadcast.
     """
-    names = _client_fields(cast(Hashable, type(problem)))
+    names, limits = _client_fields(cast(Hashable, type(problem)))
     given = problem.__dict__
-    table = few_values(names, [given[name] for name in names])
+    table = few_values([given[name] for name in names], limits)
+    given["_table"] = table
     if table is not None:
-        shown = table.view()
-        shown.setflags(write=False)
-        given.update(zip(names, shown, strict=True))
-        return table
+        table.flags.writeable = False
+        for name in names:
+            del given[name]
+        return
     arrays = {name: values_within_range(name, given[name]) for name in names}
     try:
         shape = np.broadcast_shapes((1,), *(array.shape for array in arrays.values()))
@@ -259,7 +261,35 @@ def broadcast_fields(problem: Any) -> Array | None:
     if shape[-1] == 0:
         raise InputError("the problem must have at least 1 client, got 0")
     given.update({name: _read_only(array, shape) for name, array in arrays.items()})
-    return None
+
+
+class _Row:
+    """A field of a problem that is looked up in its table when it is first read."""
+
+    def __init__(self, name: str, row: int) -> None:
+        self._name = name
+        self._row = row
+
+    def __get__(self, problem: Any, kind: type) -> Any:
+        if problem is None:
+            return self
+        row = problem.__dict__["_table"][self._row]
+        problem.__dict__[self._name] = row
+        return row
+
+
+def rows_when_read(kind: type[_Kind]) -> type[_Kind]:
+    """Class decorator of a problem whose constructor calls `broadcast_fields`.
+
+    Args:
+        kind: The dataclass.
+
+    Returns:
+        The class, whose `client_fields` are looked up in the table when they are read.
+    """
+    for row, name in enumerate(_client_fields(cast(Hashable, kind))[0]):
+        setattr(kind, name, _Row(name, row))
+    return kind
 
 
 def check_band(bandwidth_hz: Any) -> None:

@@ -14,13 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wirelessfl.allocation.costs import Costs
-from wirelessfl.allocation.interface import Array, broadcast_fields, check_band, ratio
+from wirelessfl.allocation.interface import (
+    Array,
+    broadcast_fields,
+    check_band,
+    ratio,
+    rows_when_read,
+)
 from wirelessfl.allocation.problem import AllocationProblem
 from wirelessfl.radio.snr_and_rate import noise_psd_band, noise_psd_slope
 from wirelessfl.scenario.link import Link
 from wirelessfl.scenario.share_rate import RatePieces, rate_pieces
 
 
+@rows_when_read
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoisePsdProblem:
     """Problem min sum_k weight_k pruning_ratio_k with noise of a given density.

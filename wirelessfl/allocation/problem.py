@@ -22,12 +22,14 @@ from wirelessfl.allocation.interface import (
     broadcast_fields,
     check_band,
     ratio,
+    rows_when_read,
     times,
 )
 
 __all__ = ["Allocation", "AllocationProblem", "Array", "Problem", "ratio"]
 
 
+@rows_when_read
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AllocationProblem:
     """Problem min sum_k weight_k pruning_ratio_k with noise of fixed power.
@@ -66,14 +68,15 @@ class AllocationProblem:
     costs: Costs | None = None
 
     def __post_init__(self) -> None:
-        self.__dict__["_table"] = broadcast_fields(self)
+        broadcast_fields(self)
         if self.bandwidth_hz is not None:
             check_band(self.bandwidth_hz)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape (..., K) of every field."""
-        return np.shape(self.fixed_s)
+        table: Array | None = self.__dict__["_table"]
+        return np.shape(self.fixed_s) if table is None else table.shape[1:]
 
     @property
     def few(self) -> Array | None:

@@ -7,7 +7,7 @@ fraction without a word.
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,50 +42,66 @@ _RAISED = (
 _AT_MOST = {**dict.fromkeys(_RAISED, _MOST_RAISED), "max_pruning_ratio": 1.0}
 _MAY_BE_INFINITE = ("energy_budget_j",)
 
+Limits: TypeAlias = NDArray[np.float64]  # least and largest values of each field, (2, F)
 
-TABLE_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "table_within")
+SHARES_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "shares_within")
+TABLE_WITHIN = Compiled("wirelessfl.allocation.compiled_ranges", "table_within", SHARES_WITHIN)
 FEW = 4095  # values per field up to which the fields of a problem are copied into one table
 
 
-def few_values(names: tuple[str, ...], values: list[Any]) -> NDArray[np.float64] | None:
+def few_values(values: list[Any], limits: Limits) -> NDArray[np.float64] | None:
     """Table of the values of all fields of a small problem.
 
     Args:
-        names: The fields.
-        values: A number or an array of numbers of each.
+        values: A number or an array of numbers of each field.
+        limits: Limits of the fields.
 
     Returns:
         The table, one field in each row, (F, ..., K); None where the problem is not small, or where
         a value may be outside its range or have a shape that does not fit.
     """
     shape = (1,)
+    numbers = []
+    arrays = []
     try:
-        for value in values:
-            if type(value) is not float and type(value) is not int:
-                of_value = value.shape if type(value) is np.ndarray else np.shape(value)
-                if of_value not in (shape, ()):
-                    shape = of_value if shape == (1,) else np.broadcast_shapes(shape, of_value)
+        for row, value in enumerate(values):
+            kind = type(value)
+            if kind is float or kind is int:
+                numbers.append(value)
+                continue
+            numbers.append(0.0)
+            arrays.append(row)
+            of_value = value.shape if kind is np.ndarray else np.shape(value)
+            if of_value != shape and of_value:
+                shape = of_value if shape == (1,) else np.broadcast_shapes(shape, of_value)
         if not 0 < math.prod(shape) <= FEW:
             return None
         table = np.empty((len(values), *shape))
-        for row, value in enumerate(values):
-            table[row] = value
+        table.T[...] = numbers
+        for row in arrays:
+            table[row] = values[row]
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
-    least, most = _limits(names)
-    flat = table.reshape(len(values), -1)
+    flat = table if table.ndim == 2 else table.reshape(len(values), -1)
     if TABLE_WITHIN.function is not None:
-        within = TABLE_WITHIN.function(flat, least, most)
+        within = TABLE_WITHIN.function(flat, limits)
     else:
-        within = bool(np.all((flat.min(axis=1) >= least) & (flat.max(axis=1) <= most)))
+        within = bool(np.all((flat.min(axis=1) >= limits[0]) & (flat.max(axis=1) <= limits[1])))
     return table if within else None
 
 
 @cache
-def _limits(names: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Limits within which a value is surely in the range of each field."""
+def limits_of(names: tuple[str, ...]) -> Limits:
+    """Limits within which a value is surely in the range of its field.
+
+    Args:
+        names: The fields.
+
+    Returns:
+        Least and largest values; (2, F).
+    """
     least = [SMALLEST if name == "weight" else _ABOVE_ZERO.get(name, 0.0) for name in names]
-    return np.array(least), np.array([_AT_MOST.get(name, LARGEST) for name in names])
+    return np.array([least, [_AT_MOST.get(name, LARGEST) for name in names]])
 
 
 def values_within_range(name: str, value: Any) -> NDArray[np.float64]:
@@ -119,7 +135,7 @@ def _check_range(name: str, array: NDArray[np.float64]) -> None:
     if (
         within is not None
         and array.flags.c_contiguous
-        and within(array.reshape(1, -1), *_limits((name,)))
+        and within(array.reshape(1, -1), limits_of((name,)))
     ):
         return
     low, high = array.min(), array.max()  # both NaN where one value is

@@ -5,8 +5,7 @@ A fault is one line that names the plug-in and the field, or the exception with 
 
 import sysconfig
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import partial
 from numbers import Real
@@ -18,6 +17,7 @@ from wirelessfl import plugins
 from wirelessfl.allocation.allocation import Allocation
 from wirelessfl.allocation.history import History
 from wirelessfl.allocation.problem import Problem
+from wirelessfl.allocation.ranges import SHARES_WITHIN
 from wirelessfl.arrays import Array
 from wirelessfl.errors import InputError
 from wirelessfl.no_training import NoTraining
@@ -49,29 +49,34 @@ class PluginError(InputError):
     """Fault of a plug-in; the message is one line that names it."""
 
 
-@contextmanager
-def inside(kind: str, plugin: object) -> Iterator[None]:
+class inside:
     """Context in which a plug-in computes.
 
     Args:
         kind: Kind of the plug-in in the singular, such as `allocator`.
         plugin: The plug-in, its class, or its name.
 
-    Yields:
-        None.
-
     Raises:
         PluginError: The plug-in raised anything but `InputError`, or ended the process; names
             exception, file and line.
     """
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        raise PluginError(f"{_title(kind, plugin)} failed: {reason}{_place(error)}") from error
+
+    def __init__(self, kind: str, plugin: object) -> None:
+        self._kind = kind
+        self._plugin = plugin
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise a fault of the plug-in as one line."""
+        if isinstance(error, (InputError, MemoryError)):
+            return
+        if isinstance(error, (Exception, SystemExit)):
+            text = " ".join(str(error).split())
+            reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            title = _title(self._kind, self._plugin)
+            raise PluginError(f"{title} failed: {reason}{_place(error)}") from error
 
 
 def sample(channel: ChannelModel, scenario: Scenario, streams: Streams) -> ChannelState:
@@ -140,7 +145,34 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
             found = cast(AllocatorWithMemory, allocator).solve(problem, history)
         else:
             found = allocator.solve(problem)
-    title = _title("allocator", allocator)
+    if type(found) is Allocation and found.problem is problem and _is_valid(found):
+        return found
+    return _checked_allocation(_title("allocator", allocator), found, problem)
+
+
+def _is_valid(found: Allocation) -> bool:
+    """True if an allocation of few clients is surely valid, False where it is to be checked."""
+    within = SHARES_WITHIN.function
+    shape = found.problem.shape
+    unusual = found.left_out is not None or found.cpu_hz is not None
+    if within is None or len(shape) > 1 or unusual:
+        return False
+    band = found.bandwidth_fraction
+    ratio = found.pruning_ratio
+    kept = ratio if found.exact_kept is None else found.exact_kept
+    for value in (band, ratio, kept):
+        if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
+            return False
+        if not value.flags.c_contiguous:
+            return False
+    prices: tuple[Any, Any] = (found.bandwidth_price, found.deadline_price)
+    for price in prices:
+        if not (type(price) is np.float64 and price >= 0.0):
+            return False
+    return bool(within(band, ratio, kept))
+
+
+def _checked_allocation(title: str, found: Any, problem: Problem) -> Allocation:
     _check_type(title, "solve", found, Allocation)
     if found.problem is not problem:
         raise PluginError(
@@ -174,8 +206,10 @@ def solve(allocator: Allocator, problem: Problem, history: History | None = None
             raise PluginError(f"{title}: {name} must be at least 0, got {in_full(bad)}")
     same = band is found.bandwidth_fraction and ratio is found.pruning_ratio
     if same and kept is found.exact_kept:
-        return found
-    return replace(found, bandwidth_fraction=band, pruning_ratio=ratio, exact_kept=kept)
+        return cast(Allocation, found)
+    return cast(
+        Allocation, replace(found, bandwidth_fraction=band, pruning_ratio=ratio, exact_kept=kept)
+    )
 
 
 def first_demand(algorithm: Algorithm, clients: int) -> Demand:
@@ -425,7 +459,7 @@ def _title(kind: str, plugin: object) -> str:
 
 def _place(error: BaseException) -> str:
     """File and line of an exception: those of the innermost call outside of packages."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]
+    frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((_PACKAGES, "<"))]
     outside = [frame for frame in own if _is_outside(frame.filename)]
     for frame in reversed(outside or own or frames):

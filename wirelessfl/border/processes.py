@@ -37,6 +37,15 @@ def is_first() -> bool:
     return processes() == 1 or rank() == 0
 
 
+def restarted() -> bool:
+    """True if torchrun has started this command again after a failure (`--max-restarts`).
+
+    Raises:
+        InputError: TORCHELASTIC_RESTART_COUNT is no whole number.
+    """
+    return _whole("TORCHELASTIC_RESTART_COUNT", 0, at_least=0) > 0
+
+
 def speaks() -> bool:
     """True unless another process on this machine reports the same errors."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -42,6 +42,19 @@ def outage_gain(mean_gain: ArrayLike, outage: float, antennas: int = 1) -> Array
     return quantile
 
 
+def share_of_outage(outage: float, clients: int) -> float:
+    """Outage of each of K clients that fade independently, with which that of any is `outage`.
+
+    Args:
+        outage: Probability eps that at least one client is in outage; within (0, 1).
+        clients: Number K of clients.
+
+    Returns:
+        Probability 1 - (1 - eps)^(1/K).
+    """
+    return float(-np.expm1(np.log1p(-outage) / clients))
+
+
 def worst_gain(gain: ArrayLike, relative_error: float) -> Array:
     """Smallest gain (1 - e) h with an estimate h whose error is at most e h.
 

@@ -7,11 +7,11 @@ from wirelessfl.units import db_to_linear, linear_to_db
 
 Array = NDArray[np.float64]
 # Limit of the SNR in a band next to 0, whose rate has underflowed long before.
-_MOST_SNR = 1e300
+MOST_SNR = 1e300
 # Below this t / (1 + t) the slope is summed as a series, because its two terms cancel.
-_SMALL = 0.05
-_SERIES = 1.0 / np.arange(15, 1, -1)  # 1/15 ... 1/2, highest power first
-_NEWTON_STEPS = 6
+SMALL = 0.05
+SERIES = 1.0 / np.arange(15, 1, -1)  # 1/15 ... 1/2, highest power first
+NEWTON_STEPS = 6
 
 
 def snr(gain: ArrayLike, transmit_power_w: ArrayLike, noise_power_w: ArrayLike) -> Array:
@@ -162,13 +162,13 @@ def noise_psd_band(nats: ArrayLike, snr: ArrayLike) -> Array:
         return np.where(nats > 0, np.inf, 0.0)
     kappa = np.clip(
         np.where(reachable, nats, 0.5) / np.where(reachable, snr, 1.0),
-        1.0 / _MOST_SNR,
+        1.0 / MOST_SNR,
         1.0 - 2**-53,
     )
     # Upper bound of W_{-1} by Chatzigeorgiou (2013), the start of Newton's method in ln t.
     depth = np.maximum(kappa - 1.0 - np.log(kappa), 0.0)
     t = (1.0 - kappa + np.sqrt(2.0 * depth) + depth) / kappa
-    for _ in range(_NEWTON_STEPS):
+    for _ in range(NEWTON_STEPS):
         rate = np.log1p(t)
         t = t * np.exp(np.log(rate / (t * kappa)) * rate / noise_psd_slope(1.0, t))
     return np.where(reachable, snr / t, np.where(nats > 0, np.inf, 0.0))
@@ -185,7 +185,7 @@ def snr_in_band(band: ArrayLike, snr: ArrayLike) -> Array:
         Linear SNR.
     """
     snr = np.asarray(snr, dtype=np.float64)
-    inside: Array = snr / np.maximum(band, np.maximum(snr, 1e-8) / _MOST_SNR)
+    inside: Array = snr / np.maximum(band, np.maximum(snr, 1e-8) / MOST_SNR)
     return inside
 
 
@@ -194,9 +194,9 @@ def _per_square(t: Array, part: Array) -> Array:
 
     It is the sum over n >= 0 of part^n / (n + 2).
     """
-    large = np.maximum(part, _SMALL)
+    large = np.maximum(part, SMALL)
     found = np.asarray((np.log1p(t) - part) / large**2)
-    small = part < _SMALL
+    small = part < SMALL
     if small.any():
-        found[small] = np.polyval(_SERIES, np.asarray(part)[small])
+        found[small] = np.polyval(SERIES, np.asarray(part)[small])
     return found

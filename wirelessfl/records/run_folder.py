@@ -33,6 +33,7 @@ KEPT_CHECKPOINTS = 2
 ROWS = ("accuracy", "wall")
 HALF_MADE = ".wirelessfl-new-"  # start of folders that are being made
 TEMPORARY = ".part"  # ending of files that are being written
+LOCK = ".lock"  # file that the process holds which writes to a run folder
 _CHUNK = 1 << 20
 
 
@@ -216,7 +217,8 @@ class RunFolder:
         if self.count():
             return
         rows = [self._rows_file(name) for name in ROWS]
-        for file in (self.summary_file, *rows, self.rounds_file, self.experiment_file):
+        lock = self.path / LOCK
+        for file in (self.summary_file, *rows, self.rounds_file, self.experiment_file, lock):
             file.unlink(missing_ok=True)
         with suppress(OSError):  # not empty: files of others
             self.path.rmdir()
@@ -230,8 +232,8 @@ class RunFolder:
     def in_use(self) -> Iterator[None]:
         """Keep other processes from writing to the folder (a context manager).
 
-        The lock is on the folder itself and leaves no file; the system releases it when its holder
-        dies.
+        The lock is on a hidden file that is opened for writing, as network file systems require;
+        the system releases it when its holder dies.
 
         Yields:
             None, while the lock is held.
@@ -244,7 +246,8 @@ class RunFolder:
         except ImportError:  # not on Windows, where two processes must not be given the same folder
             yield
             return
-        handle = os.open(self.path, os.O_RDONLY)
+        with _naming(self.path / LOCK):
+            handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

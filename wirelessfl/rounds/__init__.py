@@ -1,5 +1,6 @@
 """Rounds of a run: one round, the loop over them, start and resume."""
 
-from wirelessfl.rounds.loop import record_trained, run_rounds
+from wirelessfl.rounds.loop import run_rounds
+from wirelessfl.rounds.trained import TrainedRecorder
 
-__all__ = ["record_trained", "run_rounds"]
+__all__ = ["TrainedRecorder", "run_rounds"]

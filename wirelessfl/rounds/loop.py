@@ -6,32 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from wirelessfl.batched_runs import TrainedRun
 from wirelessfl.border.processes import processes
 from wirelessfl.config.input_files import Contents
-from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.errors import InputError
 from wirelessfl.experiment import Experiment, RunSettings
 from wirelessfl.no_training import NoTraining
 from wirelessfl.protocols import Trainer
-from wirelessfl.records.checkpoint import Checkpoint
-from wirelessfl.records.record_lines import Checksum
-from wirelessfl.records.run_folder import RunFolder
-from wirelessfl.records.run_store import Row, RunStore
+from wirelessfl.records.run_store import RunStore
 from wirelessfl.records.stopping import RunProgress
-from wirelessfl.records.summary import RunTotals
 from wirelessfl.rounds.one_round import (
-    after_record,
-    check_finishes,
-    delivery,
-    first_history,
-    record_of,
     run_round,
-    simulate_round,
 )
 from wirelessfl.rounds.run_state import Keeper, checkpoint_of, restored
 from wirelessfl.values import (
-    Backlog,
-    MeanScore,
     RoundRecord,
 )
 
@@ -121,72 +108,3 @@ def _interrupted(settings: RunSettings, wall_s: float, stopped: bool) -> str | N
     if settings.max_wall_s is not None and wall_s >= settings.max_wall_s:
         return f"wall time {wall_s:.3g} s has reached run.max_wall_s = {settings.max_wall_s:g}"
     return None
-
-
-def record_trained(
-    experiment: Experiment,
-    trained: TrainedRun,
-    folder: RunFolder,
-    *,
-    identity: str = "",
-    inputs: Contents | None = None,
-) -> bool:
-    """Record a run that was trained in a batch, as `run_rounds` would have run it.
-
-    There is one checkpoint, after the last round; of a diverged run it holds the last good state.
-
-    Args:
-        experiment: Experiment of the run.
-        trained: Rounds and final state of its training.
-        folder: Run folder without checkpoints.
-        identity: Name of the experiment in its checkpoints.
-        inputs: Content of the files that the run reads, by name.
-
-    Returns:
-        False, with nothing recorded, when an update is late or pruned by the allocation: the
-        batch assumes that none is, so the run has to be trained on its own.
-
-    Raises:
-        DivergenceError: Training diverged; the rounds before that are recorded.
-        InputError: A client can never finish a round.
-    """
-    folder.keep_rounds(0)
-    folder.clear_summary()
-    backlog = Backlog.none(experiment.scenario.clients)
-    history = first_history(experiment)
-    clock_s = 0.0
-    totals, checksum = RunTotals(), Checksum()
-    scores: list[Row] = []
-    for round_index, done in enumerate(trained.rounds):
-        participates, planned, timing = simulate_round(
-            experiment, done.demand, backlog, round_index, history
-        )
-        check_finishes(experiment.scenario, planned, timing, round_index)
-        told = delivery(experiment.scenario, timing, participates)
-        if not told.on_time.all() or planned.allocation.pruning_ratio.any():
-            folder.keep_rounds(0)
-            return False
-        record = record_of(
-            round_index + 1, clock_s, participates, planned, timing, done.metrics, done.accuracy
-        )
-        clock_s = record.clock_s
-        if history is not None:
-            history = after_record(history, experiment.scenario, record)
-        folder.append(record)
-        totals = totals.after(record.as_dict())
-        checksum = checksum.after(record.as_dict())
-        if isinstance(done.accuracy, MeanScore):
-            scores.append({"round": record.round, "accuracy": done.accuracy.clients.tolist()})
-    rounds = len(trained.rounds)
-    if rounds:
-        arrays = {**trained.state, **backlog.pack()}
-        if history is not None:
-            arrays |= history.pack()
-        folder.append_rows("accuracy", scores)
-        folder.save_checkpoint(
-            Checkpoint(rounds, clock_s, arrays, identity, inputs or {}, totals, checksum)
-        )
-    if rounds < experiment.run.rounds:
-        raise DivergenceError(trained.diverged or f"training diverged in round {rounds + 1}")
-    folder.write_summary(totals.summary())
-    return True

@@ -61,16 +61,16 @@ def out_option(default: str) -> Callable[[Callable[..., None]], Callable[..., No
 
 
 def sweep_with_progress(
-    experiments: Mapping[str, Iterable[Any]],
+    experiments: Mapping[str, list[Any]],
     out: Path,
     backend: Any,
     data_root: Path | None,
     reporter: Reporter,
 ) -> None:
-    """Run all experiments until they are complete.
+    """Run all experiments until they are complete, the first seed of every label first.
 
     Args:
-        experiments: Label -> experiments.
+        experiments: Label -> experiments, one per seed.
         out: The folder of the run folders.
         backend: The `Backend` that runs them.
         data_root: The folder of the data sets.
@@ -80,8 +80,9 @@ def sweep_with_progress(
         InputError: A run failed.
     """
     from studies.runner.sweep import sweep
+    from studies.study.outlook import seeds_first
 
-    every = [experiment for seeds in experiments.values() for experiment in seeds]
+    every = seeds_first(experiments)
     with _progress(every, out, backend, data_root, "", reporter) as options:
         sweep(every, **options)
 

@@ -126,6 +126,5 @@ def _draw_latency(axes: Any, run: RunSeries, deadline_s: float) -> None:
         title=f"Latency{missed if run.miss_rate > 0 else ''}",
         ylim=(0, 1.15 * top_ms),
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="best")
     axes.grid(alpha=0.3)

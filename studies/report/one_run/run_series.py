@@ -12,6 +12,8 @@ Series = NDArray[np.float64]
 # Fields of a record that the figures of a run show.
 SHOWN = ("clock_s", "loss", "accuracy", "clients", "latency_s", "delivered", "pruning_ratio")
 
+_COLUMNS = ("clock_s", "loss", "accuracy", "fast", "slow", "ratio")
+
 
 @dataclass(frozen=True)
 class RunSeries:
@@ -23,6 +25,7 @@ class RunSeries:
         accuracy: Test score; (rounds,), NaN in rounds without an evaluation.
         fastest_s: Least latency of a client in s; (rounds,), NaN where all updates were lost.
         slowest_s: Largest latency of a client in s; (rounds,), NaN as above.
+        mean_ratio: Mean pruning ratio over the participants of each round; (rounds,).
         miss_rate: Fraction of client-rounds that missed the deadline.
         ratios: Pruning ratios of each client in the rounds in which it took part, in order of the
             clients.
@@ -33,6 +36,7 @@ class RunSeries:
     accuracy: Series
     fastest_s: Series
     slowest_s: Series
+    mean_ratio: Series
     miss_rate: float
     ratios: Mapping[int, Series]
 
@@ -46,7 +50,7 @@ class RunSeries:
         Returns:
             The series.
         """
-        columns = {name: array("d") for name in ("clock_s", "loss", "accuracy", "fast", "slow")}
+        columns = {name: array("d") for name in _COLUMNS}
         ratios: dict[int, array[float]] = {}
         missed = count = 0
         for record in records:
@@ -55,6 +59,8 @@ class RunSeries:
             finished = [second for second in record["latency_s"] if second is not None]
             columns["fast"].append(min(finished, default=np.nan))
             columns["slow"].append(max(finished, default=np.nan))
+            given = record["pruning_ratio"]
+            columns["ratio"].append(sum(given) / len(given))
             missed += record["delivered"].count(False)
             count += len(record["delivered"])
             for client, ratio in zip(record["clients"], record["pruning_ratio"], strict=True):
@@ -68,6 +74,7 @@ class RunSeries:
             series["accuracy"],
             series["fast"],
             series["slow"],
+            series["ratio"],
             missed / count if count else 0.0,
             {client: np.array(ratios[client]) for client in sorted(ratios)},
         )

@@ -58,7 +58,6 @@ def draw_schemes(schemes: Mapping[str, Scheme], scenario: str) -> Any:
         axes.set(xlabel="client" if everyone else "participant", ylabel=label)
         axes.grid(alpha=0.3, axis="y")
         axes.set_axisbelow(True)
-        axes.xaxis.get_major_locator().set_params(integer=True)
     ratio.set_ylim(0, 105)
     compared = len(schemes) > 1 or unserved(first)
     shown = [*(band.containers if compared else ()), *ratio.lines]

@@ -14,7 +14,9 @@ UNMET = {"infeasible", "left out"}  # statuses of clients whose demand no plan o
 def print_allocation(scheme: Scheme) -> None:
     """Print one round's allocation by client, prices, the certificate and any infeasibility."""
     allocation = scheme.planned.allocation
-    _print_clients(scheme)
+    headings, rows = client_table(scheme)
+    title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
+    print_table(headings, rows, title=title, left=("status",))
     print_text(f"mean pruning ratio {allocation.pruning_ratio.mean():.4f}")
     optimal = getattr(scheme.experiment.allocator, "optimal", False)
     unit = "clients' models" if optimal else "of the method's own objective"
@@ -40,7 +42,7 @@ def print_allocation(scheme: Scheme) -> None:
     if allocation.reason:
         print_text(f"{_heading(scheme)}: {allocation.reason}")
     if scheme.repair is not None:
-        print_text(_repairs(scheme, scheme.repair))
+        print_text(repairs_text(scheme, scheme.repair))
 
 
 def _heading(scheme: Scheme) -> str:
@@ -51,9 +53,13 @@ def _heading(scheme: Scheme) -> str:
 def print_schemes(schemes: Mapping[str, Scheme]) -> None:
     """Print one row per scheme: pruning, latency, and late, starved and infeasible clients."""
     deadline_s = next(iter(schemes.values())).experiment.scenario.deadline_s
-    columns = ("scheme", "pruned %", "most %", "latency ms")
+    headings, rows = scheme_table(schemes)
+    print_table(headings, rows, title=f"one round, deadline {1e3 * deadline_s:g} ms")
+
+
+def scheme_table(schemes: Mapping[str, Scheme]) -> tuple[list[str], list[list[str]]]:
+    """Headings, and one row per scheme, as printed for a comparison."""
     counts = ("late", "starved", "infeasible", "left_out")
-    headings = (name.replace("_", " ") for name in counts)
     rows = []
     for name, scheme in schemes.items():
         allocation = scheme.planned.allocation
@@ -65,28 +71,29 @@ def print_schemes(schemes: Mapping[str, Scheme]) -> None:
             f"{1e3 * allocation.latency_s.max():.3f}",
         ]
         rows.append(cells + [f"{counted[name]:g}" for name in counts])
-    title = f"one round, deadline {1e3 * deadline_s:g} ms"
-    print_table((*columns, *headings), rows, title=title)
+    named = (name.replace("_", " ") for name in counts)
+    return ["scheme", "pruned %", "most %", "latency ms", *named], rows
 
 
-def _print_clients(scheme: Scheme) -> None:
-    """Allocation of every client, and the gain from 1 dB of power or 1 % of CPU frequency."""
+def client_table(scheme: Scheme) -> tuple[list[str], list[list[str]]]:
+    """Headings, and one row per client: allocation, gain from 1 dB of power or 1 % of CPU clock."""
     allocation = scheme.planned.allocation
     worth = scheme.sensitivities
     per_db = None if worth is None else worth.gain_db
     columns = ["client", "gain dB", "band %", "pruned %", "latency ms", "status"]
     columns += [] if worth is None or per_db is None else ["+1 dB", "+1 % CPU"]
     columns += [] if allocation.cpu_hz is None else ["CPU GHz"]
-    title = f"allocation for a deadline of {1e3 * scheme.experiment.scenario.deadline_s:g} ms"
     rows = []
     gain_db = linear_to_db(scheme.planned.channel.gain[scheme.clients])
+    latency_ms = 1e3 * allocation.latency_s
+    is_late = scheme.late
     for client, status in enumerate(allocation.status):
-        late = " late" if scheme.late[client] and status != "late" else ""
+        late = " late" if is_late[client] and status != "late" else ""
         cells = [
             f"{gain_db[client]:.1f}",
             f"{100 * allocation.bandwidth_fraction[client]:.2f}",
             f"{100 * allocation.pruning_ratio[client]:.2f}",
-            f"{1e3 * allocation.latency_s[client]:.3f}{late}",
+            f"{latency_ms[client]:.3f}{late}",
             str(status),
         ]
         if worth is not None and per_db is not None:
@@ -94,10 +101,10 @@ def _print_clients(scheme: Scheme) -> None:
         if allocation.cpu_hz is not None:
             cells.append(f"{1e-9 * allocation.cpu_hz[client]:.3f}")
         rows.append([str(scheme.clients[client]), *cells])
-    print_table(columns, rows, title=title, left=("status",))
+    return columns, rows
 
 
-def _repairs(scheme: Scheme, found: Repair) -> str:
+def repairs_text(scheme: Scheme, found: Repair) -> str:
     """The smallest conflict and the three repairs, each of which suffices alone."""
     scenario = scheme.experiment.scenario
     deadline_ms = 1e3 * (scenario.deadline_s + float(found.shortfall_s))

@@ -184,7 +184,11 @@ def view(name: str, settings: Sequence[str], *, rounds: int, seed: int | None) -
     Raises:
         InputError: A name or field is unknown, or a value is invalid.
     """
-    tables = _tables(name, settings)
+    return view_of(_tables(name, settings), rounds=rounds, seed=seed)
+
+
+def view_of(tables: Tables, *, rounds: int, seed: int | None = None) -> ChannelView:
+    """Sample the channel of a scenario given by its tables; see `view`."""
     run: RunSettings = build(RunSettings, "run", tables.get("run", {}))
     seed = run.seed if seed is None else seed
     # Channel and scenario alone, as a whole experiment would import the training packages.

@@ -64,7 +64,6 @@ def _draw_loss(axes: Any, view: ChannelView) -> None:
     axes.set(ylabel="path loss (dB)", title="Path loss (solid, clients: points) and SNR (dashed)")
     if view.distance_m is None:
         axes.set(xlabel="client", title="Path loss")
-        axes.xaxis.get_major_locator().set_params(integer=True)
         return
     to = "farthest neighbour" if view.adjacency is not None else "base station"
     axes.set(xlabel=f"distance to the {to} (m)")
@@ -172,7 +171,6 @@ def _draw_snr(axes: Any, view: ChannelView) -> None:
         ylabel="SNR over the band (dB)",
         title="SNR: median, 5 % and 95 % of the rounds",
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _draw_fading(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None:
@@ -189,7 +187,6 @@ def _draw_fading(axes: Any, view: ChannelView, shown: NDArray[np.int64]) -> None
     )
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -1.0), max(high, 1.0))
-    axes.xaxis.get_major_locator().set_params(integer=True)
     _legend(axes)
 
 

@@ -1,6 +1,8 @@
 """The figure of a what-if analysis: curves over one field, or maps over two."""
 
 from collections.abc import Callable, Sequence
+from math import ceil
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,11 @@ Array = NDArray[np.float64]
 COUNTS = ("starved", "infeasible", "left_out", "late")
 SHARES = (*COUNTS, "miss_rate")  # axes that start at 0
 MOST_CURVES = len(COLOURS)
-PANELS: tuple[
-    tuple[str, str, Callable[[Array], Array]], ...
-] = (  # measure, axis label, from the measure to what is shown
+ALIKE = 1e-9  # relative difference of values that count as the same
+COLUMNS = 4  # of panels, at most
+PANEL_INCHES = (3.15, 2.75)
+Panel = tuple[str, str, Callable[[Array], Array]]
+PANELS: tuple[Panel, ...] = (  # measure, axis label, from the measure to what is shown
     ("mean_ratio", "kept model (%)", lambda ratio: 100.0 * (1.0 - ratio)),
     ("latency_s", "round latency (ms)", lambda seconds: 1e3 * seconds),
     ("deadline_price", "kept models per ms", lambda price: 1e-3 * price),
@@ -35,9 +39,10 @@ PANELS: tuple[
 
 
 def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str, axes: Sequence[Vary]) -> Any:
-    """Draw every measure in its own panel, with a band of one standard error.
+    """Draw every measure that varies in its own panel, with a band of one standard error.
 
-    Ticks in panel (a) mark changes of the active set.
+    Ticks in panel (a) mark changes of the active set. Measures that are the same at every point
+    are numbers below the title.
 
     Args:
         result: The measures on the grid.
@@ -48,32 +53,61 @@ def draw_what_if(result: WhatIf, found: FoundBreakpoints, title: str, axes: Sequ
     Returns:
         A matplotlib figure.
     """
-    figure = new_figure(12.6, 8.2)
+    varying, constant = _varying(result)
+    rows = ceil(len(varying) / COLUMNS)
+    columns = ceil(len(varying) / rows)
+    width, height = PANEL_INCHES
+    figure = new_figure(max(2.0, columns) * width, rows * height)
     note = "; ticks in (a): the mean channel's active set changes" if any(found.values()) else ""
-    figure.suptitle(title + note, fontsize="small", color="0.35")
+    lines = [title + note, *([f"the same at every point: {', '.join(constant)}"] * bool(constant))]
+    figure.suptitle("\n".join(lines), fontsize="small", color="0.35")
     sizes = [values.size for values in result.axes.values()]
-    panels = figure.subplots(3, 4).ravel()
-    for unused in panels[len(PANELS) :]:
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in panels[len(varying) :]:
         unused.set_axis_off()
-    panels = panels[: len(PANELS)]
+    panels = panels[: len(varying)]
     if len(sizes) == 2 and min(sizes) > MOST_CURVES:
-        _maps(figure, panels, result, axes)
+        _maps(figure, panels, varying, result, axes)
     else:
-        _curves(figure, panels, result, found, axes)
-    for letter, panel in zip("abcdefghijk", panels, strict=True):
+        _curves(figure, panels, varying, result, found, axes)
+    for letter, panel in zip(ascii_lowercase, panels, strict=False):
         panel.set_title(f"({letter})", loc="left", fontsize="medium")
     return figure
 
 
+def _varying(result: WhatIf) -> tuple[list[Panel], list[str]]:
+    """Panels of measures that differ over the grid, and the other measures as numbers.
+
+    The ratio, and a grid of one point, always have panels.
+    """
+    varying, constant = [], []
+    for panel in PANELS:
+        measure, label, show = panel
+        values = show(result.mean(measure)).ravel()
+        first = float(values[0])
+        alike = np.allclose(values, first, rtol=ALIKE, atol=0.0, equal_nan=True)
+        if values.size > 1 and alike and measure != PANELS[0][0]:
+            words, _, unit = label.removesuffix(")").partition(" (")
+            constant.append(f"{words} {first:.4g} {unit}".rstrip())
+        else:
+            varying.append(panel)
+    return varying, constant
+
+
 def _curves(
-    figure: Any, panels: Any, result: WhatIf, found: FoundBreakpoints, varied: Sequence[Vary]
+    figure: Any,
+    panels: Any,
+    varying: Sequence[Panel],
+    result: WhatIf,
+    found: FoundBreakpoints,
+    varied: Sequence[Vary],
 ) -> None:
     names = list(result.axes)
     along = 0 if len(names) == 1 or result.axes[names[1]].size <= MOST_CURVES else 1
     x = names[along]
     other = varied[1 - along] if len(names) == 2 else None
     values = _places(varied[along])
-    for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
+    for axes, (measure, label, show) in zip(panels, varying, strict=True):
         mean = np.moveaxis(result.mean(measure), along, -1).reshape(-1, values.size)
         error = np.moveaxis(result.standard_error(measure), along, -1).reshape(-1, values.size)
         for curve, (middle, spread) in enumerate(zip(mean, error, strict=True)):
@@ -142,9 +176,11 @@ def _name_ticks(set_ticks: Callable[..., Any], axis: Vary) -> None:
         set_ticks(axis.values, [axis.text(float(value)) for value in axis.values])
 
 
-def _maps(figure: Any, panels: Any, result: WhatIf, varied: Sequence[Vary]) -> None:
+def _maps(
+    figure: Any, panels: Any, varying: Sequence[Panel], result: WhatIf, varied: Sequence[Vary]
+) -> None:
     first, second = result.axes
-    for axes, (measure, label, show) in zip(panels, PANELS, strict=True):
+    for axes, (measure, label, show) in zip(panels, varying, strict=True):
         values = show(result.mean(measure))
         limits = {"vmin": 0.0, "vmax": max(values.max(), 1.0)} if measure in SHARES else {}
         colours = axes.pcolormesh(

@@ -51,8 +51,10 @@ def planned_measures(
 
     Returns:
         `energy_j` of all clients in a round, `throughput_bps` of the updates in time,
-        `miss_rate`, the fraction of participants without an update in time, and `price_per_mhz`,
-        kept models per megahertz; (D,) each.
+        `miss_rate`, the fraction of participants without an update in time, `price_per_mhz`, kept
+        models per megahertz; and with the actual gains of the draws, constant within a round and
+        without losses, `kept_on_time`, the kept models of the updates in time over the
+        participants, and `all_on_time`, 1 where the updates of all are; (D,) each.
     """
     takes_part, kept, latency_s = plan.participates, plan.kept_fraction, plan.latency_s
     late = latency_s > scenario.deadline_s * ON_TIME
@@ -71,10 +73,15 @@ def planned_measures(
     round_s = np.where(cut, scenario.deadline_s, last_s)
     busy_s = formula.busy_s(download_s, compute_s, upload_s, finish_s, round_s[..., None])
     joules = formula.energy_j(scenario, channel, hz, *busy_s)
+    arrives_s = download_s + compute_s + formula.phases(scenario, channel, demand, plan).upload_s
+    arrives = arrives_s <= scenario.deadline_s * ON_TIME
     bits = np.where(takes_part & ~missed, formula.upload_bits(demand, kept), 0.0).sum(axis=-1)
     return {
         "energy_j": np.where(takes_part, joules, 0.0).sum(axis=-1),
         "throughput_bps": np.divide(bits, round_s, out=np.zeros_like(bits), where=round_s > 0),
         "miss_rate": missed.sum(axis=-1) / takes_part.sum(axis=-1),
         "price_per_mhz": plan.bandwidth_price * 1e6 / scenario.bandwidth_hz,
+        "kept_on_time": np.where(takes_part & arrives, kept, 0.0).sum(axis=-1)
+        / takes_part.sum(axis=-1),
+        "all_on_time": (arrives | ~takes_part).all(axis=-1).astype(np.float64),
     }

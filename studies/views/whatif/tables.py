@@ -30,6 +30,8 @@ OF_THE_CELL: Columns = {
     "energy_j": ("energy J", 1.0, ".3f"),
     "throughput_bps": ("throughput Mbit/s", 1e-6, ".1f"),
     "miss_rate": ("missed %", 100.0, ".1f"),
+    "kept_on_time": ("kept on time %", 100.0, ".1f"),
+    "all_on_time": ("all on time %", 100.0, ".1f"),
 }
 
 

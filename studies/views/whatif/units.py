@@ -31,6 +31,11 @@ def value_of(name: str, value: float) -> str:
     return f"{words} {factor * value:.4g} {unit}".rstrip()
 
 
+def unit_of(name: str) -> str:
+    """The unit of a field's label, such as `ms` for `scenario.deadline_s`; empty without one."""
+    return _parts(name)[1]
+
+
 def shown(name: str, values: np.ndarray) -> np.ndarray:
     """Values of a field in the unit of its label; any shape."""
     return np.asarray(values) * _parts(name)[2]

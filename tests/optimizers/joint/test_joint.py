@@ -16,6 +16,7 @@ from helpers.joint import (
 
 from optimizers import AllocationProblem, JointProblem, solve, solve_joint
 from wirelessfl.allocation.allocation import Allocation
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.cell import cell
 from wirelessfl.errors import InputError
 from wirelessfl.values import ChannelState, Demand, Scenario
@@ -224,7 +225,7 @@ def test_a_batch_is_its_problems_and_permuting_clients_permutes_the_answer():
     order = np.array([2, 0, 3, 1])
     permuted = solve_joint(client_subset(p, order))
     np.testing.assert_allclose(permuted.pruning_ratio, a.pruning_ratio[..., order], atol=1e-12)
-    one = solve_joint(JointProblem(**{name: value[1, 2] for name, value in vars(p).items()}))
+    one = solve_joint(JointProblem(**{name: getattr(p, name)[1, 2] for name in client_fields(p)}))
     np.testing.assert_allclose(one.pruning_ratio, a.pruning_ratio[1, 2], atol=1e-12)
     assert one.bandwidth_price == pytest.approx(a.bandwidth_price[1, 2], rel=1e-9)
 

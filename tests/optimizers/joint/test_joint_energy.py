@@ -5,6 +5,7 @@ import pytest
 from helpers.joint import changed, joint_problem, least_energy_by_slsqp, limits
 
 from optimizers import minimise_energy, solve_joint
+from wirelessfl.allocation.interface import client_fields
 from wirelessfl.errors import InputError
 
 
@@ -132,12 +133,8 @@ def test_batches_and_rounds_without_uploads():
     rng = np.random.default_rng(0)
     p = joint_problem(rng, 3, rate_bps=rng.uniform(1e8, 2e8, (2, 3)), energy_budget_j=np.inf)
     a = minimise_energy(p, 0.8)
-    one = minimise_energy(
-        changed(
-            p, rate_bps=p.rate_bps[1], **{n: v[1] for n, v in vars(p).items() if n != "rate_bps"}
-        ),
-        0.8,
-    )
+    second = {name: getattr(p, name)[1] for name in client_fields(p)}
+    one = minimise_energy(changed(p, **second), 0.8)
     np.testing.assert_allclose(a.bandwidth_fraction[1], one.bandwidth_fraction, atol=1e-12)
     idle = minimise_energy(p, 1.0)
     assert np.all(idle.bandwidth_fraction == 0)

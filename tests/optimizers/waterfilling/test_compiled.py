@@ -8,6 +8,7 @@ import pytest
 from helpers.problems import CLASSES, changed, problem, random_problems, scenario_s
 
 from optimizers import AllocationProblem, Exact, certify, exact
+from optimizers._waterfilling import memory
 from wirelessfl.errors import InputError
 
 pytest.importorskip("numba")
@@ -118,3 +119,32 @@ def test_numba_is_loaded_by_large_problems_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_long_rows_of_every_class_are_certified():
+    for name, draw in CLASSES.items():
+        rng = np.random.default_rng(34)
+        p = changed(draw(rng, 5000), max_pruning_ratio=1.0)
+        assert worst(p, COMPILED.solve(p)) <= 1e-12, name
+
+
+def test_clients_in_an_order_that_misleads_the_sample_are_certified():
+    rng = np.random.default_rng(35)
+    s = np.where(np.arange(20_000) % 64 == 0, 1e-6, rng.uniform(2e-5, 2e-3, 20_000))
+    p = problem(rng.uniform(0.5, 1.5, 20_000), rng.uniform(0.1, 2, 20_000), s)
+    assert worst(p, COMPILED.solve(p)) <= 1e-12
+
+
+def test_memory_of_a_large_result_is_used_again_only_when_it_is_gone():
+    shape = (4, 2**17)
+    first = memory.empty_pair(shape)
+    first[:] = 1.0
+    row = first[0, 2]
+    place = first.__array_interface__["data"]
+    del first
+    second = memory.empty_pair(shape)
+    second[:] = 2.0
+    assert row.min() == row.max() == 1.0
+    del row
+    assert memory.empty_pair(shape).__array_interface__["data"] == place
+    assert memory.empty_pair((2, 2**17)).shape == (2, 2, 2**17)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.cli import call
 
-from studies.cli._scenario import scenario_tables
+from studies.cli.options.scenario import scenario_tables
 from studies.report.drops import drop_seeds, has_drops, period
 from studies.views.simulation.simulation import rate_interval
 from studies.views.whatif.vary import Vary

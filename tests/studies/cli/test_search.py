@@ -236,7 +236,7 @@ def wirelessfl(capsys, monkeypatch, tmp_path):
     """`wirelessfl ARGUMENTS` in an empty folder, its sweeps in this process."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text(SCENARIO)
-    monkeypatch.setattr("studies.runner.processes.worker_processes", ThreadPoolExecutor)
+    monkeypatch.setattr("studies.runner.backend.worker_processes", ThreadPoolExecutor)
     return partial(call, capsys, monkeypatch)
 
 

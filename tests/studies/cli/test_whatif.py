@@ -9,6 +9,7 @@ import pytest
 from helpers.cli import call
 
 from studies.presets import scenario_tables
+from studies.views.whatif.figures import PANELS, draw_what_if
 from studies.views.whatif.vary import Vary
 from studies.views.whatif.whatif import Sweep
 from wirelessfl.cell.ideal import undisturbed
@@ -378,3 +379,20 @@ def test_energy_throughput_and_misses_are_those_of_the_cell(cpu, policy):
                 ("price_per_mhz", float(planned.allocation.bandwidth_price) / 4.5),
             ):
                 assert found.measured[name][row, draw] == pytest.approx(value, rel=1e-9), name
+
+
+def test_a_measure_that_does_not_vary_is_a_number_in_the_figure():
+    asked = sweep("scenario.deadline_s=25ms,40ms", draws=2)
+    figure = draw_what_if(asked.run(), {}, "digits", asked.axes)
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.axison]
+    assert labels[0] == "kept model (%)"
+    assert "late clients" not in labels
+    assert "late clients 0" in figure.get_suptitle()
+
+
+def test_a_grid_of_one_point_has_all_panels_with_a_marker():
+    asked = sweep("scenario.deadline_s=25ms", draws=2)
+    figure = draw_what_if(asked.run(), {}, "digits", asked.axes)
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert len(panels) == len(PANELS)
+    assert all(axes.lines[0].get_marker() == "o" for axes in panels)

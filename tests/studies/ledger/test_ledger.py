@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from helpers.cli import call
 
-from studies.ledger import Committed, counts_of, faults_of, ledger_page, read_committed
+from studies.ledger import (
+    Committed,
+    counts_of,
+    faults_of,
+    gallery_page,
+    ledger_page,
+    read_committed,
+)
 from studies.ledger.counts import OWN, source_of
 from studies.ledger.page import partner_of
 from wirelessfl import plugins
@@ -40,6 +47,18 @@ def edited(file, old, new):
 def test_the_page_is_what_the_committed_files_say():
     page = (ROOT / "docs" / "ledger.md").read_text()
     assert page == ledger_page(read_committed(RESULTS)), "wirelessfl results --page docs/ledger.md"
+
+
+def test_the_gallery_has_the_figure_and_command_of_every_result():
+    file = ROOT / "docs" / "gallery.md"
+    found = read_committed(RESULTS)
+    text = file.read_text()
+    written = "wirelessfl results --gallery docs/gallery.md"
+    assert text == gallery_page(found, file), written
+    for one in found:
+        assert f"](../studies/results/{one.path.name}/figure.png)" in text
+        assert (one.path / "figure.png").is_file()
+        assert f"\n    {one.facts['command']}\n" in text
 
 
 def test_claims_of_committed_results_are_those_of_the_code():

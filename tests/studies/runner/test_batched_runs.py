@@ -85,7 +85,7 @@ def test_complete_runs_are_left_alone_and_longer_ones_go_on(trained, tmp_path):
     stopped.summary_file.unlink()  # stopped before its last file
     sweep_here([first, second], tmp_path)
     assert contents(stopped.path) == whole
-    assert len(trained) == 2
+    assert [[run.done for run in runs] for runs in trained] == [[0], [0], [7]]
 
 
 def test_a_run_that_was_stopped_while_it_was_recorded_is_recorded_anew(tmp_path, monkeypatch):
@@ -100,7 +100,7 @@ def test_a_run_that_was_stopped_while_it_was_recorded_is_recorded_anew(tmp_path,
     assert contents(stopped.path) == contents(whole)
 
 
-def test_a_run_with_a_checkpoint_is_left_to_the_ordinary_loop(trained, tmp_path, monkeypatch):
+def test_a_run_with_a_checkpoint_goes_on_in_a_batch(trained, tmp_path, monkeypatch):
     made = experiment(rounds=6)
     sweep_alone([made], tmp_path, monkeypatch)
     folder = RunFolder(folder_of(made, tmp_path))
@@ -108,8 +108,33 @@ def test_a_run_with_a_checkpoint_is_left_to_the_ordinary_loop(trained, tmp_path,
     folder.summary_file.unlink()
     folder.path.joinpath("checkpoint-000006.npz").unlink()
     sweep_here([made], tmp_path)
-    assert trained == []
+    assert [[run.done for run in runs] for runs in trained] == [[4]]
     assert contents(folder.path) == whole
+
+
+def test_a_batch_writes_checkpoints_and_goes_on_from_them(trained, tmp_path, monkeypatch):
+    """A stopped batch, and one that is killed, resume after their last checkpoint."""
+    experiments = [experiment(rate, rounds=6) for rate in (0.1, 0.2)]
+    sweep_here(experiments, tmp_path / "whole")
+    monkeypatch.setattr(stacked, "CHECKPOINT_S", 0.0)
+    asked = iter([False, False, False, True])
+    sweep_here(experiments, tmp_path / "parts", stops=(lambda: next(asked),))
+    folders = [RunFolder(folder_of(made, tmp_path / "parts")) for made in experiments]
+    assert [folder.count() for folder in folders] == [3, 3]
+    assert not any(folder.summary_file.exists() for folder in folders)
+
+    def dies():
+        if folders[0].count() == 5:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(InputError, match="2 of 2 runs failed: KeyboardInterrupt"):
+        sweep_here(experiments, tmp_path / "parts", stops=(dies,))
+    sweep_here(experiments, tmp_path / "parts")
+    assert [[run.done for run in runs] for runs in trained] == [[0, 0], [0, 0], [3, 3], [5, 5]]
+    for made in experiments:
+        one, other = (folder_of(made, tmp_path / root) for root in ("whole", "parts"))
+        assert contents(one) == contents(other)
 
 
 def test_a_run_that_diverges_says_so_and_the_others_are_recorded(tmp_path):

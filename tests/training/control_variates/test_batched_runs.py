@@ -1,5 +1,7 @@
 """Runs with full gradients trained as one program give what their trainers give."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.idx import write_mnist_like
@@ -144,6 +146,34 @@ def test_a_diverged_run_keeps_its_rounds_and_does_not_affect_others(root):
     assert both[1].diverged == str(error.value)
     assert len(both[1].rounds) < 30
     assert int(both[1].state["round"]) == state.round
+
+
+def test_a_paused_stack_goes_on_from_its_states(root):
+    runs, runtime = stack_of(root, BLOG, BLOGS, rate=3e-4)
+    algorithm = runs[0].algorithm
+    whole = algorithm.train_stack(runs, runtime)
+    taken = []
+
+    def pause(take):
+        taken.append(take())
+        return len(taken) == 3
+
+    taken.append(algorithm.train_stack(runs, runtime, pause))
+    parts = [[round for part in row for round in part.rounds] for row in zip(*taken, strict=True)]
+    assert any(0 < len(part) < run.rounds for part, run in zip(parts, runs, strict=True))
+    resumed = [
+        replace(run, done=len(part), start=last.state)
+        for run, part, last in zip(runs, parts, taken[-1], strict=True)
+    ]
+    for part, made, rest in zip(parts, whole, algorithm.train_stack(resumed, runtime), strict=True):
+        again = [*part, *rest.rounds]
+        assert [one.accuracy is None for one in again] == [
+            one.accuracy is None for one in made.rounds
+        ]
+        assert [one.metrics.loss for one in again] == pytest.approx(
+            [one.metrics.loss for one in made.rounds], rel=1e-10
+        )
+        close(rest.state["shared"], made.state["shared"])
 
 
 def test_equal_arrays_of_many_rounds_are_one(root):

@@ -208,6 +208,23 @@ def test_the_closed_form_holds_for_step_sizes_that_overshoot_and_that_diverge():
     assert np.abs(made - expected).max() <= 1e-10 * np.abs(expected).max()
 
 
+def test_one_step_from_zero_moves_no_weight_whose_gradient_is_zero():
+    data = regression()
+    data.train_labels[:] = 0
+    first = data.train_index[4][:2]  # a client whose moment is not 0 in a single column only
+    data.train_images[data.train_index[4]] = torch.rand(len(data.train_index[4]), 12)
+    data.train_labels[first] = torch.tensor([1.0, -1.0])
+    data.train_images[first[0]] = data.train_images[first[1]]
+    data.train_images[first[0], 7] += 1.0
+    task = full_gradients(data, "linear", ridge=RIDGE)
+    start, rate = np.zeros((2, task.size)), np.array([0.02, 0.03])
+    found = task.local_steps(start, None, rate=rate, steps=np.array([1, 1]))
+    for client in range(len(SIZES)):
+        gradient = ridge_gradient(data, client, start[0])
+        assert ((found[:, client] != 0) == (gradient != 0)).all()
+        np.testing.assert_allclose(found[:, client], -rate[:, None] * gradient, rtol=1e-12)
+
+
 def test_ridge_descent_ends_at_the_optimum_of_scikit_learn():
     data = regression()
     task = full_gradients(data, "linear", ridge=RIDGE)

@@ -10,7 +10,7 @@ import pytest
 
 from wirelessfl.errors import InputError
 from wirelessfl.records.checkpoint import Checkpoint
-from wirelessfl.records.run_folder import RunFolder, write_atomically
+from wirelessfl.records.run_folder import LOCK, RunFolder, write_atomically
 from wirelessfl.values import RoundRecord
 
 ARRAYS = {"w": np.arange(20.0), "n": np.int64(3), "mask": np.ones((2, 3), dtype=bool)}
@@ -340,7 +340,7 @@ def test_summary_is_plain_json(folder):
 
 def test_a_folder_in_use_is_refused_and_free_afterwards(tmp_path):
     folder = RunFolder.create(tmp_path / "r", "x = 1")
-    before = sorted(file.name for file in folder.path.iterdir())
+    before = sorted([LOCK, *(file.name for file in folder.path.iterdir())])
     with folder.in_use():
         with (
             pytest.raises(InputError, match=r"run folder .*r is in use by another process"),

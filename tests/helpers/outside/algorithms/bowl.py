@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wirelessfl.batched_runs import StackedRun, TrainedRound, TrainedRun
+from wirelessfl.batched_runs import Pause, StackedRun, TrainedRound, TrainedRun, no_pause
 from wirelessfl.errors import DivergenceError, check_number
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
@@ -53,12 +53,15 @@ class Bowl:
     def stack_key(self) -> Hashable | None:
         return self.task if self.stacked else None
 
-    def train_stack(self, runs: Sequence[StackedRun], runtime: Runtime) -> Iterator[TrainedRun]:
+    def train_stack(
+        self, runs: Sequence[StackedRun], runtime: Runtime, pause: Pause = no_pause
+    ) -> Iterator[TrainedRun]:
         self.trained.append(list(runs))
-        for run in runs:
-            yield _train(
-                run, run.algorithm.trainer(clients=run.clients, seed=run.seed, runtime=runtime)
-            )
+        courses = [_Course(run, runtime) for run in runs]
+        while any([course.advance() for course in courses]):
+            if pause(lambda: [course.take() for course in courses]):
+                break
+        yield from (course.take() for course in courses)
 
     def demand(self, clients: int) -> Demand:
         return Demand.same_for_all(
@@ -73,18 +76,43 @@ class Bowl:
         return BowlTrainer(self, clients, seed)
 
 
-def _train(run: StackedRun, trainer: "BowlTrainer") -> TrainedRun:
-    state = trainer.init(run.seed)
-    rounds = []
-    for round in range(run.rounds):
-        demand = trainer.demand(state)
+class _Course:
+    """A run of a stack, round by round."""
+
+    def __init__(self, run: StackedRun, runtime: Runtime) -> None:
+        self.run = run
+        self.trainer = run.algorithm.trainer(clients=run.clients, seed=run.seed, runtime=runtime)
+        self.state = (
+            self.trainer.init(run.seed) if run.start is None else self.trainer.unpack(run.start)
+        )
+        self.done = run.done
+        self.rounds: list[TrainedRound] = []
+        self.diverged: str | None = None
+
+    def advance(self) -> bool:
+        """Train a round; false once there is none."""
+        if self.diverged or self.done == self.run.rounds:
+            return False
+        clients = self.run.clients
+        demand = self.trainer.demand(self.state)
         try:
-            state, metrics = trainer.step(state, np.zeros(run.clients), Delivery.all(run.clients))
+            self.state, metrics = self.trainer.step(
+                self.state, np.zeros(clients), Delivery.all(clients)
+            )
         except DivergenceError as error:
-            return TrainedRun(rounds=rounds, state=trainer.pack(state), diverged=str(error))
-        accuracy = trainer.evaluate(state) if run.is_due(round) else None
-        rounds.append(TrainedRound(demand=demand, metrics=metrics, accuracy=accuracy))
-    return TrainedRun(rounds=rounds, state=trainer.pack(state))
+            self.diverged = str(error)
+            return False
+        due = self.run.is_due(self.done)
+        self.done += 1
+        accuracy = self.trainer.evaluate(self.state) if due else None
+        self.rounds.append(TrainedRound(demand=demand, metrics=metrics, accuracy=accuracy))
+        return True
+
+    def take(self) -> TrainedRun:
+        rounds, self.rounds = self.rounds, []
+        return TrainedRun(
+            rounds=rounds, state=self.trainer.pack(self.state), diverged=self.diverged
+        )
 
 
 class BowlTrainer:

@@ -1,0 +1,1 @@
+"""Pictures of the page as SVG, whose colours the style sheet decides."""
