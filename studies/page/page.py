@@ -44,13 +44,14 @@ class Page:
         except ImportError:
             raise InputError('the page needs an extra: pip install "wirelessfl[page]"') from None
         first = next(iter(scenarios))
-        from_tables(scenarios[first])
+        state = PageState(first, scenarios[first])
+        from_tables(state.tables)
         if host in ANY:
             raise InputError(f"--host must be an address that a browser can name, got {host!r}")
         self._socket = _listening(host, port)
         address = (host, int(self._socket.getsockname()[1]))
         named = f"[{host}]" if ":" in host else host
-        self.url = f"http://{named}:{address[1]}/?{PageState(first, scenarios[first]).query}"
+        self.url = f"http://{named}:{address[1]}/?{state.query}"
         served = Served(scenarios, runs, (named, address[1]))
         config = uvicorn.Config(application(served), log_level="warning", lifespan="off")
         self._server = uvicorn.Server(config)

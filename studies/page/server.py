@@ -2,9 +2,10 @@
 
 Addresses: `/` and `/runs` are the two tabs; `/answer`, `/repairs`, `/front`, `/file/NAME` and
 `/runs/answer` take the same query and give parts of them. Requests whose Host names another server,
-or whose Origin is another page, are refused, so that no other web site can read an answer.
+or that another page has sent, are refused, so that no other web site can read an answer.
 """
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -36,6 +37,8 @@ from wirelessfl.errors import InputError
 from wirelessfl.records import strict_json
 from wirelessfl.text import one_line
 
+TABS = ("/", "/runs")  # which links of other pages may open
+SITES = ("same-origin", "none")  # of requests for all else: this page, or the user
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 STATIC = {
     "page.css": "text/css",
@@ -122,6 +125,9 @@ async def _guarded(request: Request, call_next: Next, *, address: tuple[str, int
     origin = request.headers.get("origin")
     if origin is not None and origin not in origins:
         return PlainTextResponse("Origin must be this page\n", 403)
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site not in SITES and request.url.path not in TABS:
+        return PlainTextResponse("the request must come from this page\n", 403)
     answer = await call_next(request)
     answer.headers.update(HEADERS)
     return answer
@@ -152,6 +158,8 @@ class _Pages:
         self._served = served
         self._round = Lock()
         self._drops = Lock()
+        self._fronts = itertools.count()
+        self._newest = 0
         self._front = lru_cache(FRONTS)(self._front_of)
         self._base = cache(lambda name: from_tables(served.scenarios[name]))
 
@@ -193,7 +201,10 @@ class _Pages:
     def front(self, request: Request) -> dict[str, Any]:
         """The front, which takes longer and does not depend on the deadline."""
         state = self._state(request)
+        number = self._newest = next(self._fronts)
         with self._drops:
+            if number != self._newest:  # nearly always of a state that the page has left
+                return {"again": True}
             found = self._front(_without_deadline(state))
             here = at_deadline(state)
         picture = front_picture(found, state.experiment.scenario.deadline_s, _width(request))

@@ -11,12 +11,13 @@ from wirelessfl import plugins
 from wirelessfl.config.axis import Axis
 from wirelessfl.config.fields import hint_at
 from wirelessfl.config.scenario_file import SELECTORS, Tables, from_tables
-from wirelessfl.errors import InputError, check_choice
+from wirelessfl.errors import InputError, check_choice, check_number
 from wirelessfl.experiment import Experiment
 
 SCENARIO = "scenario"
 COMPARE = "compare"
 MOST_CHARACTERS = 2000  # of a query
+MOST_CLIENTS = 1000  # whose round takes less than a second
 SELECTING = tuple(f"{section}.{key}" for section, (key, _) in SELECTORS.items())
 
 
@@ -78,8 +79,16 @@ class PageState:
 
     @cached_property
     def tables(self) -> Tables:
-        """Sections of the scenario with its changes."""
-        return _merged(self.base, self.changes)
+        """Sections of the scenario with its changes.
+
+        Raises:
+            InputError: A change is invalid, or there are more clients than the page shows.
+        """
+        tables = _merged(self.base, self.changes)
+        clients = tables.get("scenario", {}).get("clients", 1)
+        if isinstance(clients, int):
+            check_number("scenario.clients on the page", clients, at_most=MOST_CLIENTS)
+        return tables
 
     @cached_property
     def experiment(self) -> Experiment:

@@ -2,6 +2,7 @@
 // The what-if tab: controls change the state, the server answers, the state stands in the URL.
 
 const PAUSE_MS = 120; // without a change before the slower parts are asked for
+const AGAIN_MS = 500; // until the front is asked for again where another window was served
 let query = location.search.slice(1);
 let layout = "";
 let busy = false;
@@ -63,6 +64,10 @@ async function updateRest() {
       if (!repairs.error) fill(repairs.parts);
     }
     const front = await ask("/front", query, restRequest.signal);
+    if (front.again) {
+      pause = setTimeout(updateRest, AGAIN_MS);
+      return;
+    }
     if (front.error) byId("front-note").textContent = front.error;
     fill(front.error ? { front: "" } : front.parts);
     byId("front").classList.remove("stale");

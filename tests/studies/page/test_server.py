@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -94,6 +95,23 @@ def test_another_origin_is_refused(get, page):
         assert get("/answer", Origin=origin)[0] == 403
     assert get("/answer", Origin=f"http://127.0.0.1:{port}")[0] == 200
     assert get("/answer", Host=f"localhost:{port}")[0] == 200
+
+
+def test_a_request_that_another_page_sends_is_refused(get):
+    for site in ("cross-site", "same-site"):
+        for path in ("/answer", "/front", "/file/scenario.toml", "/runs/answer"):
+            assert get(path, Sec_Fetch_Site=site)[0] == 403
+        assert get("/", Sec_Fetch_Site=site)[0] == 200  # a link
+    assert get("/answer", Sec_Fetch_Site="same-origin")[0] == 200
+
+
+def test_of_fronts_that_wait_the_newest_alone_is_computed(get):
+    deadlines = range(20, 26)
+    with ThreadPoolExecutor(len(deadlines)) as threads:
+        asked = [f"/front?scenario.clients=2{number - 20}" for number in deadlines]
+        found = [json.loads(content) for _, _, content in threads.map(get, asked)]
+    assert any("parts" in one for one in found)
+    assert all(set(one) in ({"parts"}, {"again"}) for one in found)
 
 
 def test_pages_load_from_themselves_alone(get):

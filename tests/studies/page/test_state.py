@@ -67,6 +67,7 @@ def test_a_field_that_the_channel_model_lacks_is_dropped():
         ("scenario.deadline_s=5MHz", "scenario.deadline_s takes s, ms"),
         ("scenario.deadline_s=", "URL parameter 'scenario.deadline_s' must have a value"),
         ("scenario.deadline_s=1ms,2ms", "scenario.deadline_s must be one value, got '1ms,2ms'"),
+        ("scenario.clients=1001", "scenario.clients on the page must be at most 1000, got 1001"),
         ("scenario.clients=2.5", "scenario.clients must be"),
         ("scenario.clients=2&scenario.clients=3", "'scenario.clients' must be given once"),
         ("allocation.method=exakt", "allocation.method: "),
