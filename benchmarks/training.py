@@ -1,7 +1,9 @@
 """Speed of local training against common loops, Flower and pfl; masks, sub-models and top-k.
 
     python benchmarks/training.py [--quick] [--parts rounds,overhead,server,masks,topk,agents]
-                                  [--peers naive,lean,flower,pfl] [--device cuda]
+                                  [--peers naive,lean,best,flower,pfl]
+                                  [--works cnn,cnn-32,resnet20,digits-cnn,mlp,logistic]
+                                  [--device cuda]
                                   [--data-root FOLDER] [--out benchmarks/results]
 
     rounds    seconds of a round: one local epoch on every client by SGD with momentum, then the

@@ -16,7 +16,9 @@ from optimizers._analysis.repair import Repair, repair
 from optimizers._analysis.residuals import Certificate
 from optimizers._analysis.sensitivity import Sensitivities, sensitivities
 from optimizers._analysis.whatif import Breakpoint, WhatIf, breakpoints, measures, what_if
+from optimizers._frequency_selective import BlockShares, least_expected_loss, share_blocks
 from optimizers._joint.energy import minimise_energy
+from optimizers._joint.power import PowerControl, control_power, solve_joint_power
 from optimizers._joint.problem import JointAllocation, JointProblem
 from optimizers._joint.solve import solve_joint
 from optimizers._precompile import precompile
@@ -38,6 +40,7 @@ from wirelessfl.allocation.problem import AllocationProblem
 __all__ = [
     "Allocation",
     "AllocationProblem",
+    "BlockShares",
     "Breakpoint",
     "Certificate",
     "Equal",
@@ -49,6 +52,7 @@ __all__ = [
     "MaxMin",
     "MinLatency",
     "NoisePsdProblem",
+    "PowerControl",
     "ProportionalFairness",
     "Repair",
     "ResourceBlocks",
@@ -58,13 +62,17 @@ __all__ = [
     "assign_blocks",
     "breakpoints",
     "certify",
+    "control_power",
+    "least_expected_loss",
     "measures",
     "minimise_energy",
     "precompile",
     "repair",
     "sensitivities",
+    "share_blocks",
     "solve",
     "solve_joint",
+    "solve_joint_power",
     "upload_seconds",
     "waterfill",
     "what_if",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizers._analysis.certificate import certify
+from optimizers._analysis.residuals import Certificate
 from optimizers._joint.answer import as_allocation, checked_budget, joint_problem
 from optimizers._joint.energy import minimise_energy
 from optimizers._joint.solve import solve_joint
@@ -55,3 +57,17 @@ class Joint:
         cheapest = minimise_energy(joint, best.pruning_ratio)
         spare = (best.bandwidth_price == 0.0) & (cheapest.duality_gap < np.inf)
         return as_allocation(problem, best, cheapest, spare)
+
+    def certificate(self, problem: Problem) -> Certificate:
+        """Certify that no bands, ratios and frequencies within the budgets keep more.
+
+        Args:
+            problem: The problem, arrays (..., K).
+
+        Returns:
+            Residuals and gap of the optimum of `solve`.
+        """
+        joint = joint_problem(problem, self.energy_budget_j)
+        if joint is None:
+            return certify(problem, Exact().solve(problem))
+        return certify(joint, solve_joint(joint))

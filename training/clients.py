@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.arrays import Mask, Vector
 from training.engine.accounting import Accounting
-from training.engine.program import EvaluationWork, Program, epoch_batches
+from training.engine.program import EvaluationWork, Program, Train, epoch_batches
 from training.engine.spec import EngineSpec
 from training.executors import check_device, make_executor
 from training.task import Task
@@ -77,7 +77,13 @@ class ClientPool:
         self._score_weights = (
             [len(index) for index in data.test_index] if task.score_mean == "samples" else None
         )
-        self.executor = make_executor(spec, data, runtime, round_flops=self._dense_flops(program))
+        self.executor = make_executor(
+            spec,
+            data,
+            runtime,
+            round_flops=self._dense_flops(program),
+            step_flops=self._step_flops(),
+        )
 
     @property
     def epoch_steps(self) -> list[int]:
@@ -161,6 +167,12 @@ class ClientPool:
     def close(self) -> None:
         """Release the executor."""
         self.executor.close()
+
+    def _step_flops(self) -> float:
+        """FLOPs of a dense step of the client with the largest mini-batch."""
+        step = Train(part="all", steps=1, learning_rate=1.0, stream="")
+        dense = np.ones(self.layout.upload_size, dtype=np.bool_)
+        return self._accounting.flops((step,), dense, max(self._batch_sizes))
 
     def _dense_flops(self, program: Program) -> float:
         """FLOPs of a round in which all clients take part and nothing is pruned."""

@@ -26,8 +26,8 @@ class RunSettings:
         checkpoint_every: Rounds from one checkpoint to the next; at least 1.
         train: Train the model; false runs channel, allocation and cell only.
         device: PyTorch device of the training, such as cpu or cuda.
-        executor: Executor of the clients' local training: auto, loop, workers, stacked
-            or graph.
+        executor: Executor of the clients' local training: auto, loop, workers, compiled,
+            stacked or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
         precision: Arithmetic of the training: float32; tf32, in which CUDA multiplies float32

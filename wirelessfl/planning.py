@@ -86,7 +86,7 @@ def allocation_problem(
 
 
 def costs(scenario: Scenario, channel: ChannelState, demand: Demand) -> Costs:
-    """Cycles, CPU frequencies and transmit powers of one round.
+    """Cycles, CPU frequencies, transmit powers and packet losses of one round.
 
     Args:
         scenario: Cell and clients.
@@ -105,6 +105,9 @@ def costs(scenario: Scenario, channel: ChannelState, demand: Demand) -> Costs:
         cpu_max_hz=highest_hz,
         power_w=formula.transmit_power_w(scenario, channel),
         capacitance=np.asarray(scenario.effective_capacitance),
+        packet_loss=formula.packet_loss(scenario, channel, channel.believed_gain, np.ones(()))
+        if scenario.link.packet_error == "waterfall"
+        else np.zeros(()),
     )
 
 

@@ -89,12 +89,12 @@ def has_memory(allocator: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Execution settings of the training, without effect on the numbers of a CPU run.
+    """Execution settings of the training; the numbers of CPU runs agree within rounding.
 
     Attributes:
         device: PyTorch device, such as cpu or cuda.
-        executor: Executor of the clients' local training: auto, loop, workers, stacked
-            or graph.
+        executor: Executor of the clients' local training: auto, loop, workers, compiled,
+            stacked or graph.
         workers: Number of worker processes; 0 stands for the number of cores.
         stack: Number of clients trained as one program; 0 stands for as many as 1 GiB holds.
         precision: Arithmetic of the training, float32 or bfloat16 (autocast).

@@ -12,7 +12,7 @@ import torch
 from agents import agents
 from environments import PACKAGES, AbsentError, default_cache, environment
 from report import merge, show, targets, write
-from rounds import CORES, overhead, rounds
+from rounds import CORES, WORKS, overhead, rounds
 from server import server
 from sparse import masks, topk
 
@@ -24,7 +24,7 @@ PARTS = {
     "topk": topk,
     "agents": agents,
 }
-PEERS = ("naive", "lean", "flower", "pfl")
+PEERS = ("naive", "lean", "best", "flower", "pfl")
 VERSIONS = ("numpy", "torch", "torchvision")
 
 
@@ -92,7 +92,13 @@ def main(arguments, description):
         "--parts", type=names(PARTS), default=tuple(PARTS), help=f"some of {','.join(PARTS)}"
     )
     parser.add_argument(
-        "--peers", type=names(PEERS), default=PEERS, help="some of naive,lean,flower,pfl"
+        "--peers", type=names(PEERS), default=PEERS, help=f"some of {','.join(PEERS)}"
+    )
+    parser.add_argument(
+        "--works",
+        type=names(WORKS),
+        default=tuple(WORKS),
+        help=f"works of part rounds, some of {','.join(WORKS)}",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument(
@@ -111,7 +117,9 @@ def main(arguments, description):
         for row in PARTS[part](options):
             show(row)
             found.append(row)
-        rows, known = merge(found, {part: about(arguments, options, part, load)}, options.out)
+        some = part == "rounds" and len(options.works) < len(WORKS)
+        key = f"{part} of {', '.join(options.works)}" if some else part
+        rows, known = merge(found, {key: about(arguments, options, part, load)}, options.out)
         write(rows, known, targets(rows, options.device), options.out)
     for target in targets(rows, options.device):
         print(target)

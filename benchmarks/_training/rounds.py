@@ -14,19 +14,31 @@ from training.executors import EXECUTORS
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 PEERS_WORK = Work(model="cnn", clients=10, samples=600, batch_size=128)  # of all peers
-WORKS = (
-    (PEERS_WORK, 5),
-    (Work(model="cnn", clients=10, samples=128, batch_size=32, learning_rate=0.05), 9),
-    (Work(model="resnet20", clients=4, samples=64, batch_size=32, learning_rate=0.05), 9),
-    (Work(model="mlp", clients=10, samples=256, batch_size=32, learning_rate=0.05), 25),
-    (Work(model="logistic", clients=10, samples=256, batch_size=32, learning_rate=0.05), 51),
-)
-QUICK_WORKS = (
-    (replace(PEERS_WORK, clients=4, samples=200), 2),
-    (replace(WORKS[2][0], clients=2), 2),
-    (WORKS[3][0], 5),
-    (WORKS[4][0], 5),
-)
+# Work and repeats by the name that --works takes.
+WORKS = {
+    "cnn": (PEERS_WORK, 5),
+    "cnn-32": (Work(model="cnn", clients=10, samples=128, batch_size=32, learning_rate=0.05), 9),
+    "resnet20": (
+        Work(model="resnet20", clients=4, samples=64, batch_size=32, learning_rate=0.05),
+        9,
+    ),
+    "digits-cnn": (
+        Work(model="digits-cnn", clients=10, samples=256, batch_size=32, learning_rate=0.05),
+        25,
+    ),
+    "mlp": (Work(model="mlp", clients=10, samples=256, batch_size=32, learning_rate=0.05), 25),
+    "logistic": (
+        Work(model="logistic", clients=10, samples=256, batch_size=32, learning_rate=0.05),
+        51,
+    ),
+}
+QUICK_WORKS = {
+    "cnn": (replace(PEERS_WORK, clients=4, samples=200), 2),
+    "resnet20": (replace(WORKS["resnet20"][0], clients=2), 2),
+    "digits-cnn": (WORKS["digits-cnn"][0], 5),
+    "mlp": (WORKS["mlp"][0], 5),
+    "logistic": (WORKS["logistic"][0], 5),
+}
 CUDA_CLIENTS = (10, 50, 100, 500)
 CUDA_PEER_CLIENTS = 100  # more would take minutes
 MOST_COPIES = 100  # clients of a method that holds all their models, 6.7 MB each
@@ -56,6 +68,8 @@ def loops(options, *, pil=True):
             TimedMethod(f"lean, {CORES} threads", "loops.py", "lean", CORES),
             TimedMethod("lean, 1 thread", "loops.py", "lean"),
         ]
+    if "best" in options.peers:
+        found += [TimedMethod("best plain loop, 1 thread", "loops.py", "best")]
     return found
 
 
@@ -75,6 +89,14 @@ def ours(*executors, precision="float32"):
     ]
 
 
+def compiled():
+    """This toolkit by compiled steps, in one process and in one for each core."""
+    return [
+        TimedMethod("ours, compiled", "ours.py", "compiled"),
+        TimedMethod(f"ours, compiled, {CORES} processes", "ours.py", "compiled", CORES),
+    ]
+
+
 def peers(options):
     return [method for method in (FLOWER, PFL) if method.peer in options.peers]
 
@@ -85,10 +107,12 @@ def rounds(options):
         if options.device != "cpu":
             yield from _cuda(options, Path(folder))
             return
-        for work, repeats in QUICK_WORKS if options.quick else WORKS:
-            methods = loops(options, pil=work.model != "resnet20") + ours(
-                "loop", "workers", "stacked"
-            )
+        works = QUICK_WORKS if options.quick else WORKS
+        for work, repeats in (works[name] for name in options.works if name in works):
+            methods = loops(options, pil=work.model not in ("resnet20", "digits-cnn"))
+            methods += ours("loop", "workers", "stacked")
+            if work.model in ("mlp", "logistic"):
+                methods += compiled()
             if work.model == "cnn" and work.batch_size == PEERS_WORK.batch_size:
                 methods += peers(options)
             file = prepare(work, repeats + 1, Path(folder), options.data_root)

@@ -73,29 +73,38 @@ def rows(made, client, round):
 
 
 class PlainCnn(nn.Module):
-    """The CNN of 1,663,370 parameters as written in papers."""
+    """The CNN of 1,663,370 parameters as written in papers.
 
-    def __init__(self):
+    With `pool_first` ReLU follows the pool, which has the same values and a quarter of the work.
+    """
+
+    def __init__(self, *, pool_first=False):
         super().__init__()
+        self.pool_first = pool_first
         self.conv1 = nn.Conv2d(1, 32, 5, padding=2)
         self.conv2 = nn.Conv2d(32, 64, 5, padding=2)
         self.fc1 = nn.Linear(3136, 512)
         self.fc2 = nn.Linear(512, 10)
 
     def forward(self, images):
-        hidden = F.max_pool2d(F.relu(self.conv1(images)), 2)
-        hidden = F.max_pool2d(F.relu(self.conv2(hidden)), 2)
+        hidden = images
+        for convolution in (self.conv1, self.conv2):
+            hidden = convolution(hidden)
+            if self.pool_first:
+                hidden = F.relu(F.max_pool2d(hidden, 2))
+            else:
+                hidden = F.max_pool2d(F.relu(hidden), 2)
         return self.fc2(F.relu(self.fc1(hidden.flatten(1))))
 
 
-def lean_epoch(model, work, inputs, labels, order):
+def lean_epoch(model, work, inputs, labels, order, **update):
     """Mean loss of one epoch over the rows in `order`, without DataLoader and copies."""
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=work.learning_rate,
         momentum=work.momentum,
         weight_decay=work.weight_decay,
-        foreach=True,
+        **update,
     )
     total = 0.0
     batches = order.split(work.batch_size)

@@ -41,7 +41,7 @@ def minimise_energy(problem: JointProblem, pruning_ratio: ArrayLike) -> JointAll
     Raises:
         InputError: Ratios outside [0, 1] or of a shape that does not fit.
     """
-    times = UploadTimes(JointCurve(problem), 1.0 - _checked_ratio(pruning_ratio, problem.shape))
+    times = UploadTimes(JointCurve(problem), 1.0 - checked_ratio(pruning_ratio, problem.shape))
     band, level = share_band(times.band, lambda band: band, times.levels, times.uses_band)
     needed = times.floor.sum(axis=-1, keepdims=True)
     fits = needed <= 1.0 + _FITTING
@@ -55,7 +55,19 @@ def minimise_energy(problem: JointProblem, pruning_ratio: ArrayLike) -> JointAll
     return _allocation(times, band, price, np.where(served, np.maximum(gap, 0.0), np.inf))
 
 
-def _checked_ratio(pruning_ratio: ArrayLike, shape: tuple[int, ...]) -> Array:
+def checked_ratio(pruning_ratio: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Broadcast given pruning ratios to a problem's shape.
+
+    Args:
+        pruning_ratio: rho, a number or an array.
+        shape: Shape (..., K) of the problem.
+
+    Returns:
+        The ratios, (..., K).
+
+    Raises:
+        InputError: Ratios outside [0, 1] or of a shape that does not fit.
+    """
     try:
         ratio = np.broadcast_to(np.asarray(pruning_ratio, dtype=np.float64), shape)
     except (TypeError, ValueError):

@@ -47,11 +47,12 @@ _LEAST_FEW = 32
 _SPREAD = 5.0  # half width of the bracket of a sample's level, in standard errors
 _LEAST_WIDTH = 1e-6  # of the level: the least half width, which its rounding does not reach
 _STEEPEST = 1e300  # slope of a step, as in `waterfill`
+_LAST_DIGITS = 1e-13  # step of the level, relative, from which its last digits count
 _EVEN = 1e-12  # distance of the summed bands from 1 beyond which a row is unsolved
 _AT_TOP = 1.0 - 1e-14  # relative size from which a band is at its ceiling
 _TYPES: Any = types  # whose functions have no annotations
 _READ = _TYPES.Array(float64, 2, "C", readonly=True)
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {
         "reassoc",
@@ -60,6 +61,9 @@ _SETTINGS = {
     },  # lets sums run in vector registers; infinities and nan keep meaning
     "cache": True,
 }
+
+_UNFUSED = _SETTINGS | {"fastmath": {"reassoc", "nsz"}}  # products are rounded before a sum
+_AS_WRITTEN = _SETTINGS | {"fastmath": {"nsz"}}  # sums and differences keep their order
 
 
 def _compile(*signature: Any, **settings: Any) -> Callable[[_Function], _Function]:
@@ -196,40 +200,71 @@ def _unbounded(ramps: _Ramps, room: float) -> tuple[float, float]:
     return (room + reach) / total, reach
 
 
-@_compile(**_SETTINGS)
+@_compile(**_AS_WRITTEN)
+def _band_on(ramp: tuple[float, float, float], level: float, rest: float) -> float:
+    """Band of a ramp at a level; a small rest has digits that its sum with the level has not."""
+    climbed = (level - ramp[0] + rest) * ramp[1]
+    low = climbed if climbed > 0.0 else 0.0
+    return low if low < ramp[2] else ramp[2]
+
+
+@_compile(**_AS_WRITTEN)
+def _climb_near(ramps: _Ramps, level: float, rest: float) -> tuple[float, float]:
+    """Result of `_climb` at the sum of a level and a rest below its last digit."""
+    start, slope, height = ramps
+    total = 0.0
+    steepness = 0.0
+    for first in range(0, start.size, _BLOCK):
+        part = 0.0
+        for k in range(first, min(first + _BLOCK, start.size)):
+            band = _band_on((start[k], slope[k], height[k]), level, rest)
+            part += band
+            steepness += slope[k] if (band > 0.0) & (band < height[k]) else 0.0
+        total += part
+    return total, steepness
+
+
+@_compile(**_AS_WRITTEN)
 def _newton(
     ramps: _Ramps,
     room: float,
     bracket: tuple[float, float, float],
-    rest: tuple[float, float],
+    others: tuple[float, float],
     rounding: float,
 ) -> tuple[float, float, bool]:
-    """Level at which the bands of one row sum to `room`, its last-digit error, and success.
+    """Level at which the bands of one row sum to `room`, a rest to add to it, and success.
 
     The search starts at the second of the three levels of `bracket`. In addition to the ramps there
-    are clients whose bands sum to the first of `rest` there, and climb with the second between the
-    first and the last level, where the search ends without success.
+    are clients whose bands sum to the first of `others` there, and climb with the second between
+    the first and the last level, where the search ends without success.
     """
     least, origin, most = bracket
     level = origin
+    rest = 0.0
+    near = False
     low, high = least, most
     for _ in range(_PASSES):
-        total, steepness = _climb(ramps, level)
-        total += rest[0]
-        if rest[1] > 0.0:
-            total += rest[1] * (level - origin)
-            steepness += rest[1]
+        total, steepness = _climb_near(ramps, level, rest) if near else _climb(ramps, level)
+        total += others[0]
+        if others[1] > 0.0:
+            total += others[1] * ((level - origin) + rest)
+            steepness += others[1]
         missing = room - total
+        step = missing / steepness
         if abs(missing) <= rounding:
-            error = missing / steepness if abs(missing) > 4e-15 else 0.0
-            return level, error, abs(error) < np.inf
+            rest += step if abs(missing) > 4e-15 else 0.0
+            return level, rest, abs(rest) < np.inf
+        near |= abs(step) <= _LAST_DIGITS * level
+        if near:
+            rest += step
+            continue
         if level == (most if missing > 0.0 else least):
             break
         if missing > 0.0:
             low = level
         else:
             high = level
-        level += missing / steepness
+        level += step
         if not ((level > low) & (level < high)):
             if missing > 0.0 and high == most:
                 level = most if most < np.inf else 2.0 * low
@@ -269,7 +304,7 @@ def _sample(
     return (level - width, level, level + width), reach / room, done & (width > 0.0)
 
 
-@_compile(**_SETTINGS)
+@_compile(**_UNFUSED)
 def _sort_out(
     clients: _Clients, bracket: tuple[float, float, float], open_: Array
 ) -> tuple[float, float, float, float]:
@@ -298,7 +333,7 @@ def _sort_out(
         full = uses & (at_low * room_s >= c * s)
         climbs = uses & ~full & (at_low >= s) & (at_high * room_s <= c * s)
         pace = 1.0 / (room_s if full else a)
-        total += (s * pace if full else 0.0) + ((middle * r - s) * pace if climbs else 0.0)
+        total += ((s if full else middle * r - s) * pace) if full | climbs else 0.0
         steepness += r * pace if climbs else 0.0
         here = 1.0 if uses & ~full & ~climbs & (at_high > s) else 0.0
         open_[k] = here
@@ -326,15 +361,15 @@ def _copy_open(clients: _Clients, open_: Array, first: int, found: _Open, count:
 @_compile(**_SETTINGS)
 def _search_long(
     columns: _Columns, row: int, size: int, room: _Room, found: _Open, few: Array
-) -> tuple[float, float, int, bool]:
-    """Level of a long row, its last-digit error, the number of open clients, and success.
+) -> tuple[float, float, float, int, bool]:
+    """Level of a long row, that of its sample, the rest, number of open clients, and success.
 
     The ramps of the open clients are the last three rows of the copies in `found`.
     """
     numbers, times, open_ = room
     bracket, reach, found_level = _sample(columns, row, size, few)
     if not found_level:
-        return 0.0, 0.0, 0, False
+        return 0.0, 0.0, 0.0, 0, False
     total = 0.0
     steepness = 0.0
     lost = 0.0
@@ -348,14 +383,14 @@ def _search_long(
         lost += beyond
         if left > 0.0:
             if count + last - first > found[0].size:
-                return 0.0, 0.0, 0, False
+                return 0.0, 0.0, 0.0, 0, False
             count = _copy_open(clients, open_[: last - first], first, found, count)
     copied = found[1]
     ramps = copied[4, :count], copied[5, :count], copied[6, :count]
     clients = copied[0, :count], copied[1, :count], copied[2, :count], copied[3, :count]
     _ramps(clients, *ramps)
     level, rest, done = _newton(ramps, 1.0, bracket, (total, steepness), _rounding(size, reach))
-    return level, rest, count, done & (lost == 0.0)
+    return level, bracket[1], rest, count, done & (lost == 0.0)
 
 
 @_compile(**_SETTINGS)
@@ -364,9 +399,12 @@ def _rounding(size: int, reach: float) -> float:
     return float(min(2e-15 + 1e-17 * size**0.5 + 2e-16 * reach, 1e-13))
 
 
-@_compile(**_SETTINGS)
-def _bands_at(clients: _Clients, level: float, rest: float, band: Array) -> None:
-    """Bands of clients that are not open at a level."""
+@_compile(**_AS_WRITTEN)
+def _bands_at(clients: _Clients, level: float, middle: float, rest: float, band: Array) -> None:
+    """Bands at `level`, which is `middle` + `rest`, of clients that are not open.
+
+    They are rounded as those of `_sort_out`, which for identical clients adds up.
+    """
     slack_s, prunable_s, upload_s, weight = clients
     for k in range(band.size):
         c = slack_s[k]
@@ -376,24 +414,22 @@ def _bands_at(clients: _Clients, level: float, rest: float, band: Array) -> None
         uses = (c > 0.0) & (w > 0.0) & (s > 0.0) & (s < np.inf)
         r = np.sqrt(w * c * s if uses else 1.0)
         room_s = c - a
-        at_level = level * r
-        full = at_level * room_s >= c * s
-        climbed = (at_level - s) + rest * r
-        share = (s if full else climbed) / (room_s if full else a)
+        full = level * r * room_s >= c * s
+        climbed = (middle * r - s) + rest * r
+        pace = 1.0 / (room_s if full else a)
+        share = (s if full else climbed) * pace
         band[k] = share if uses & ((climbed > 0.0) | full) else 0.0
 
 
-@_compile(**_SETTINGS)
+@_compile(**_AS_WRITTEN)
 def _bands_on(ramps: _Ramps, level: float, rest: float, band: Array) -> None:
     """Bands of ramps at a level."""
     start, slope, height = ramps
     for k in range(band.size):
-        climbed = (level - start[k] + rest) * slope[k]
-        low = climbed if climbed > 0.0 else 0.0
-        band[k] = low if low < height[k] else height[k]
+        band[k] = _band_on((start[k], slope[k], height[k]), level, rest)
 
 
-@_compile(**(_SETTINGS | {"fastmath": {"nsz"}}))  # 1 - (1 - x) must stay what it is in floats
+@_compile(**_AS_WRITTEN)
 def _prune(clients: _Clients, price: float, band: Array, ratio: Array, worth: Array) -> int:
     """Ratios, d(w x) / d(deadline) of some clients, and the count of fractions lost in a ratio."""
     slack_s, prunable_s, upload_s, weight = clients
@@ -421,7 +457,7 @@ def _prune(clients: _Clients, price: float, band: Array, ratio: Array, worth: Ar
 
 @_compile(**_SETTINGS)
 def _search(columns: _Columns, row: int, room: _Room, ramps: _Ramps) -> tuple[float, float, bool]:
-    """Level of a row from the ramps of all clients, its last-digit error, and success."""
+    """Level of a row from the ramps of all clients, the rest, and success."""
     numbers, times, _ = room
     start, slope, height = ramps
     size = start.size
@@ -498,16 +534,16 @@ def fill_rows(
         _load_numbers(columns, row, numbers)
         count = 0
         solved = False
-        level, rest = 0.0, 0.0
+        level, middle, rest = 0.0, 0.0, 0.0
         if size > _LONG:
-            level, rest, count, solved = _search_long(columns, row, size, room, found, few)
+            level, middle, rest, count, solved = _search_long(columns, row, size, room, found, few)
         by_ramps = not solved
         if by_ramps:
             if ends.size == 0:
                 ends = np.empty((2, size))
             ramps = ends[0], ratio[row], ends[1]
             level, rest, solved = _search(columns, row, room, ramps)
-        price[row] = level**-2.0
+        price[row] = (level + rest) ** -2.0
         worth = 0.0
         total = 0.0
         place = 0
@@ -522,10 +558,10 @@ def fill_rows(
                 ramps = ends[0, first:last], ratio[row, first:last], ends[1, first:last]
                 _bands_on(ramps, level, rest, share)
             else:
-                _bands_at(clients, level, rest, share)
+                _bands_at(clients, level, middle, (level - middle) + rest, share)
                 while place < count and index[place] < last:
-                    climbed = (level - memory[4, place] + rest) * memory[5, place]
-                    band[row, index[place]] = min(max(climbed, 0.0), memory[6, place])
+                    ramp = memory[4, place], memory[5, place], memory[6, place]
+                    band[row, index[place]] = _band_on(ramp, level, rest)
                     place += 1
             gains = open_[: last - first]
             tiny += _prune(clients, price[row], share, ratio[row, first:last], gains)

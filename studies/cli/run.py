@@ -42,7 +42,8 @@ Examples:
 @click.option("--device", help="cpu or cuda [run.device].")
 @click.option(
     "--executor",
-    help="auto, loop, workers, stacked or graph [run.executor]; run.workers = 0 uses every core.",
+    help="auto, loop, workers, compiled, stacked or graph [run.executor]; run.workers = 0 uses "
+    "every core.",
 )
 @click.option(
     "--plots/--no-plots", default=True, help="Draw the run as pictures in its folder [--plots]."

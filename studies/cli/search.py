@@ -28,6 +28,8 @@ Examples:
       --over training.probability=1e-3:1e-1 --local-steps 20000 --data-root DATA
   wirelessfl search mine.toml --over "training.batch_size={8,16,32}" \\
       --over training.momentum=lin:0:0.95 --metric loss
+  wirelessfl search digits --over training.learning_rate=1e-3:1 --evaluate-on test \\
+      --sampler tpe --pruner hyperband --trials 30 --storage runs/search/journal.log
 """
 
 
@@ -62,7 +64,36 @@ Examples:
     help="Width of the second ranges relative to the first.",
 )
 @click.option(
-    "--metric", default="accuracy", show_default=True, help="accuracy, best-accuracy or loss."
+    "--metric",
+    "metrics",
+    multiple=True,
+    default=("accuracy",),
+    show_default="accuracy",
+    help="accuracy, best-accuracy, loss, r2, round-seconds, bits, energy, seconds-to-accuracy, "
+    "bits-to-accuracy or energy-to-accuracy; twice with --sampler nsga2.",
+)
+@click.option("--to-accuracy", type=float, help="The accuracy of metrics ...-to-accuracy.")
+@click.option(
+    "--sampler",
+    help="tpe, random, grid or nsga2 of Optuna propose --trials settings, in place of two stages.",
+)
+@click.option(
+    "--pruner",
+    default="none",
+    show_default=True,
+    help="median, halving or hyperband: stop bad trials after 1/9 or 1/3 of their rounds.",
+)
+@click.option(
+    "--constraint",
+    "constraints",
+    multiple=True,
+    metavar="METRIC<=VALUE",
+    help="A limit of a metric, for --sampler tpe or nsga2; may be repeated.",
+)
+@click.option(
+    "--storage",
+    type=click.Path(path_type=Path),
+    help="Journal file with the trials, which several processes and machines may share.",
 )
 @click.option(
     "--evaluate-on",
@@ -103,7 +134,12 @@ def search(
     trials: int,
     second_trials: int,
     shrink: float,
-    metric: str,
+    metrics: tuple[str, ...],
+    to_accuracy: float | None,
+    sampler: str | None,
+    pruner: str,
+    constraints: tuple[str, ...],
+    storage: Path | None,
     evaluate_on: str,
     repeats: int,
     seed: int | None,
@@ -125,7 +161,7 @@ def search(
 
     from studies.search.ranges import parse_space
     from studies.search.search import Search, find_best
-    from studies.search.tables import print_best, print_trials
+    from studies.search.tables import print_best, print_explanation, print_trials
     from studies.search.write import write_search
     from wirelessfl.border.budget import check_budget
     from wirelessfl.config.scenario_file import from_tables
@@ -149,22 +185,82 @@ def search(
     one = Search(
         space=parse_space(ranges),
         trials=trials,
-        second_trials=second_trials,
+        second_trials=second_trials if sampler is None else 0,
         shrink=shrink,
         seed=base.run.seed,
-        metric=metric,
+        metric=metrics[0],
+        to_accuracy=to_accuracy,
         evaluate_on=evaluate_on,
         local_steps=local_steps,
     )
     seeds = range(one.seed + 1, one.seed + 1 + repeats)
     planned = [replace(base, run=replace(base.run, seed=number)) for number in seeds]
+    sampled = _sampled(one, metrics, sampler, pruner, constraints, storage, backend.jobs)
+    more: dict[str, Any] = {}
     with reporting.reporter() as reporter:
         attempt = partial(try_with_progress, out, backend, data_root, reporter)
-        found = find_best({name: one}, {name: planned}, out, attempt)
-        report = write_search(folder, out, name, one, found)
+        if sampled is None:
+            found = find_best({name: one}, {name: planned}, out, attempt)
+        else:
+            from studies.search.sampled import sample_best
+
+            result = sample_best(name, sampled, planned, out, attempt)
+            found = result.found
+            more = {
+                "sampler": sampler,
+                "pruner": pruner,
+                "importance": dict(result.importance),
+                "front": list(result.front),
+                "values": {str(number): list(row) for number, row in result.values.items()},
+            }
+        report = write_search(folder, out, name, one, found, more)
+        if sampled is not None:
+            from studies.search.figures import draw_trials
+
+            draw_trials(folder / "trials.png", one, found)
     if as_json:
         print_json(report)
         return
     print_trials(found)
     print_best(report)
+    if sampled is not None:
+        print_explanation(report, metrics)
     echo(f"results: {folder}")
+
+
+def _sampled(
+    one: Any,
+    metrics: tuple[str, ...],
+    sampler: str | None,
+    pruner: str,
+    constraints: tuple[str, ...],
+    storage: Path | None,
+    jobs: int,
+) -> Any:
+    """The search by a sampler; None for the random search in two stages."""
+    from studies.search.metrics import Constraint
+    from studies.search.sampled import SampledSearch
+    from wirelessfl.errors import InputError
+
+    if sampler is None:
+        given = {
+            "--pruner": pruner != "none",
+            "--constraint": constraints,
+            "--storage": storage,
+            "a second --metric": len(metrics) > 1,
+        }
+        for option, value in given.items():
+            if value:
+                raise InputError(f"{option} needs --sampler, got none")
+        return None
+    if len(metrics) > 2:
+        raise InputError(f"--metric must be given at most twice, got {len(metrics)} times")
+    return SampledSearch(
+        search=one,
+        sampler=sampler,
+        pruner=pruner,
+        second_metric=metrics[1] if len(metrics) > 1 else None,
+        constraints=tuple(map(Constraint.parse, constraints)),
+        storage=storage,
+        batch=jobs,
+    )

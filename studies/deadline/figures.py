@@ -111,7 +111,8 @@ def _draw_trained(axes: Any, found: BestDeadline) -> None:
                 label="trained, to the end" if one is found.best else None,
                 **look,
             )
-        axes.set(ylabel="accuracy of training (%)")
+        axes.set(ylabel="accuracy of training (%)", ylim=(0, 100))
+        axes.plot([], [], "v", color=colour, mfc="white", markersize=5, label="trained, out early")
         return
     for one in found.trained:
         timed = one.time
@@ -125,6 +126,9 @@ def _draw_trained(axes: Any, found: BestDeadline) -> None:
             label=f"trained, to {found.target:g}" if one is found.best else None,
             **look,
         )
+    if any(one.time is None for one in found.trained):
+        label = f"trained, not at {found.target:g} by then"
+        axes.plot([], [], "^", color=colour, mfc="white", markersize=5, label=label)
 
 
 def _label_deadlines(axes: Any, values: Array) -> None:

@@ -3,7 +3,6 @@
 Trials are ordinary runs, shared and resumed like any other, and judged by held-out rows.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 from studies.report.results import Experiments
 from studies.runner.budget import within_steps
 from studies.runner.single_run import folder_of
+from studies.search.metrics import NAMES, AnyMetric, metric_of
 from studies.search.ranges import Range
 from wirelessfl.border.budget import check_budget
 from wirelessfl.config.scenario_file import (
@@ -32,31 +32,6 @@ from wirelessfl.rng import Streams
 RunTrials = Callable[[Iterable[Experiment], str], Mapping[str, str]]
 
 
-@dataclass(frozen=True)
-class Metric:
-    """The quantity by which trials are ranked.
-
-    Attributes:
-        field: A field of a run's summary.
-        larger: True where a larger value is better.
-    """
-
-    field: str
-    larger: bool = True
-
-    def of(self, folder: RunFolder) -> float:
-        """The value in a complete run; NaN if the run has none."""
-        value = json.loads(folder.summary_file.read_text())[self.field]
-        return math.nan if value is None else float(value)
-
-
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("final_accuracy"),
-    "best-accuracy": Metric("best_accuracy"),
-    "loss": Metric("final_loss", larger=False),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """A search: `trials` random settings in `space`, then `second_trials` around the best of them.
@@ -69,7 +44,8 @@ class Search:
         second_trials: Number of trials of the second stage.
         shrink: Relative width of the ranges of the second stage (logarithmic for `LogUniform`).
         seed: The seed of all trials, different from those of the repeated runs.
-        metric: A key of `METRICS`.
+        metric: One of `studies.search.metrics.NAMES`.
+        to_accuracy: Test accuracy in [0, 1] of the metrics `...-to-accuracy`, or None.
         evaluate_on: The rows on which trials are evaluated; None: as the experiment says.
         local_steps: Budget of local steps that decides the rounds of a run; None: as the experiment
             says.
@@ -82,6 +58,7 @@ class Search:
     shrink: float = 0.3
     seed: int = 1000
     metric: str = "accuracy"
+    to_accuracy: float | None = None
     evaluate_on: str | None = "validation"
     local_steps: int | None = None
     trial_steps: int | None = None
@@ -103,7 +80,13 @@ class Search:
         check_budget(asked, "runs", runs)
         check_number("--shrink", self.shrink, above=0, at_most=1)
         check_count("--seed", self.seed, at_least=0)
-        check_choice("--metric", self.metric, METRICS)
+        check_choice("--metric", self.metric, NAMES)
+        metric_of(self.metric, self.to_accuracy)
+
+    @property
+    def criterion(self) -> AnyMetric:
+        """The metric by which trials are ranked."""
+        return metric_of(self.metric, self.to_accuracy)
 
     def draw(
         self, stage: int, number: int, best: Mapping[str, Any] | None = None
@@ -138,6 +121,24 @@ class Search:
         rows = {} if self.evaluate_on is None else {"training.evaluate_on": self.evaluate_on}
         steps = self.local_steps if self.trial_steps is None else self.trial_steps
         return _within(steps, _changed(experiment, {**values, **rows, "run.seed": self.seed}))
+
+    def check(self, label: str, planned: list[Experiment]) -> None:
+        """Refuse experiments that the search does not fit.
+
+        Args:
+            label: Name of the search in the message.
+            planned: The experiments whose settings are searched.
+
+        Raises:
+            InputError: They have the seed of the search, or train nothing.
+        """
+        if self.seed in {experiment.run.seed for experiment in planned}:
+            raise InputError(
+                f"search {label!r}: its seed must be none of those that are repeated, "
+                f"got {self.seed}"
+            )
+        if not all(experiment.run.train for experiment in planned):
+            raise InputError(f"search {label!r}: run.train must be true, got false")
 
 
 def _within(local_steps: int | None, experiment: Experiment) -> Experiment:
@@ -212,7 +213,7 @@ def find_best(
         InputError: All trials of a label were rejected, or a search does not fit its experiments.
     """
     for label, one in searches.items():
-        _check(label, one, planned[label])
+        one.check(label, planned[label])
     trials: list[Trial] = []
     for stage in (1, 2):
         asked = [
@@ -222,8 +223,8 @@ def find_best(
         ]
         runs = [trial.experiment for trial in asked]
         diverged = run_trials(runs, f"stage {stage}") if asked else {}
-        trials += [_judged(trial, searches[trial.label].metric, root, diverged) for trial in asked]
-    return _repeated(searches, planned, trials, run_trials)
+        trials += [_judged(trial, searches[trial.label], root, diverged) for trial in asked]
+    return repeat_best(searches, planned, trials, run_trials)
 
 
 def _asked(
@@ -244,15 +245,15 @@ def _asked(
     ]
 
 
-def _judged(trial: Trial, metric: str, root: Path, diverged: Mapping[str, str]) -> Trial:
+def _judged(trial: Trial, one: Search, root: Path, diverged: Mapping[str, str]) -> Trial:
     reason = diverged.get(experiment_hash(trial.experiment))
     if reason is not None:
         return replace(trial, reason=reason)
-    score = METRICS[metric].of(RunFolder(folder_of(trial.experiment, root)))
+    score = one.criterion.of(RunFolder(folder_of(trial.experiment, root)))
     return (
         replace(trial, score=score)
         if math.isfinite(score)
-        else replace(trial, reason=f"{metric} is {score}")
+        else replace(trial, reason=f"{one.metric} is {score}")
     )
 
 
@@ -264,16 +265,30 @@ def _best(label: str, one: Search, trials: Iterable[Trial]) -> Trial:
         raise InputError(
             f"search {label!r}: none of {len(mine)} trials can be used: {mine[0].reason}"
         )
-    sign = 1.0 if METRICS[one.metric].larger else -1.0
+    sign = 1.0 if one.criterion.larger else -1.0
     return max(usable, key=lambda trial: sign * (trial.score or 0.0))
 
 
-def _repeated(
+def repeat_best(
     searches: Mapping[str, Search],
     planned: Experiments,
     trials: list[Trial],
     run_trials: RunTrials,
 ) -> SearchResult:
+    """Repeat the best settings of each label under the seeds of the plan.
+
+    Args:
+        searches: Label -> search.
+        planned: Label -> the experiments from which the search started, one per seed.
+        trials: The judged trials.
+        run_trials: Completes experiments, see `find_best`.
+
+    Returns:
+        The trials, the best of each label that does not diverge, and the resulting experiments.
+
+    Raises:
+        InputError: No trial of a label is left.
+    """
     while True:
         chosen = {label: _best(label, one, trials) for label, one in searches.items()}
         repeats = {
@@ -300,12 +315,3 @@ def _repeated(
             replace(trial, reason=rejected[trial]) if trial in rejected else trial
             for trial in trials
         ]
-
-
-def _check(label: str, one: Search, planned: list[Experiment]) -> None:
-    if one.seed in {experiment.run.seed for experiment in planned}:
-        raise InputError(
-            f"search {label!r}: its seed must be none of those that are repeated, got {one.seed}"
-        )
-    if not all(experiment.run.train for experiment in planned):
-        raise InputError(f"search {label!r}: run.train must be true, got false")

@@ -77,6 +77,23 @@ def print_best(report: Mapping[str, Any]) -> None:
     print_text(f"{line}: {sample}{several}")
 
 
+def print_explanation(report: Mapping[str, Any], metrics: Sequence[str]) -> None:
+    """Print the importance of the fields, and the trials that no other one beats in all metrics.
+
+    Args:
+        report: The result of `write_search` for a search by a sampler.
+        metrics: Names of the metrics.
+    """
+    if report["importance"]:
+        parts = [f"{name} {value:.0%}" for name, value in report["importance"].items()]
+        print_text(f"importance: {', '.join(parts)}")
+    if len(metrics) > 1:
+        rows = [
+            [str(number), *map(_text, report["values"][str(number)])] for number in report["front"]
+        ]
+        print_table(["trial", *metrics], rows, title="trials that no other one beats")
+
+
 def _fields(trials: Iterable[Trial]) -> list[str]:
     return list(dict.fromkeys(name for trial in trials for name in trial.values))
 

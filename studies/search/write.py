@@ -1,13 +1,14 @@
 """The result of a search as files: trials.csv, best.toml and search.json."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from studies.report.csv_files import write_records
 from studies.report.results import Sample
 from studies.runner.single_run import folder_of
-from studies.search.search import METRICS, Search, SearchResult
+from studies.search.search import Search, SearchResult
 from studies.search.tables import trial_records
 from wirelessfl.config.scenario_file import to_tables, to_toml
 from wirelessfl.records import strict_json
@@ -15,7 +16,12 @@ from wirelessfl.records.run_folder import RunFolder, write_atomically
 
 
 def write_search(
-    folder: Path, root: Path, label: str, one: Search, found: SearchResult
+    folder: Path,
+    root: Path,
+    label: str,
+    one: Search,
+    found: SearchResult,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the search of one label.
 
@@ -27,6 +33,7 @@ def write_search(
         label: The label of the search.
         one: The search.
         found: Its result.
+        more: Further entries of search.json.
 
     Returns:
         The content of search.json.
@@ -34,9 +41,7 @@ def write_search(
     best = found.chosen[label]
     repeats = found.experiments[label]
     again = Sample(
-        tuple(
-            METRICS[one.metric].of(RunFolder(folder_of(experiment, root))) for experiment in repeats
-        )
+        tuple(one.criterion.of(RunFolder(folder_of(experiment, root))) for experiment in repeats)
     )
     error = again.standard_error
     report = {
@@ -53,6 +58,7 @@ def write_search(
             "standard_error": None if math.isnan(error) else error,
             "values": list(again.values),
         },
+        **(more or {}),
         "trials": trial_records(found),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,17 +1,35 @@
 """Mini-batches of the clients, drawn on the device of the data."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from training.arrays import Vector
 from training.data.augment import AUGMENTATIONS
 from training.data.federated import FederatedData
 from training.engine.program import SampleSelection, epoch_batches
 from wirelessfl.errors import InputError
 
 Batch = tuple[Tensor, Tensor]
+
+
+class StoredBatches(NamedTuple):
+    """Mini-batches as places among the samples of all clients; see `Batches.stored`."""
+
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+    numbers: Vector
+    rows: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    mean: float
+    std: float
+
 
 _EVALUATION_BATCH = 256  # larger ones exceed the cache
 _AT_ONCE = 1 << 18  # float32 values gathered at once, 1 MB
@@ -135,6 +153,47 @@ class Batches:
             else self._plain(map(torch.cat, drawn), len(clients))
         )
 
+    @property
+    def augmented(self) -> bool:
+        """True if training images are augmented."""
+        return self._augment is not None
+
+    def stored(
+        self, client: int, seed: int, *, steps: int | None, epochs: int | None
+    ) -> StoredBatches:
+        """The mini-batches of a phase as places among all samples.
+
+        Args:
+            client: Number of the client.
+            seed: Seed of the shuffles.
+            steps: Number of mini-batches; exactly one of `steps` and `epochs` is given.
+            epochs: Number of epochs.
+
+        Returns:
+            Inputs of all samples as stored (N, inputs), their labels and, for a regression, their
+            targets (N,), rows of the mini-batches one after the other, size of each, mean and
+            standard deviation by which inputs are normalised.
+        """
+        images, labels, _ = self._train
+        once = self.sizes(client, epochs=epochs is not None)  # of one shuffle
+        count = epochs * len(once) if epochs is not None else steps or 0
+        sizes = np.array(once * math.ceil(count / max(1, len(once))), dtype=np.int64)[:count]
+        orders = islice(self._orders(client, seed), math.ceil(count / max(1, len(once))))
+        drawn = [order[: sum(once)] for order in orders]
+        rows = torch.cat(drawn)[: sizes.sum()] if drawn else torch.zeros(0, dtype=torch.int64)
+        is_image = images.dtype == torch.uint8
+        is_label = labels.dtype == torch.int64
+        nothing = labels[:0]
+        return StoredBatches(
+            images.flatten(1).numpy(),
+            (labels if is_label else nothing.long()).numpy(),
+            (nothing.float() if is_label else labels).numpy(),
+            rows.numpy(),
+            sizes,
+            self._mean if is_image else 0.0,
+            self._std if is_image else 1.0,
+        )
+
     def sizes(self, client: int, *, epochs: bool) -> tuple[int, ...]:
         """Sizes of the mini-batches of one shuffle.
 
@@ -215,11 +274,15 @@ class Batches:
         )
 
     def _shuffles(self, client: int, seed: int, sizes: list[int]) -> Iterator[Tensor]:
+        for order in self._orders(client, seed):
+            yield from torch.split(order[: sum(sizes)], sizes)
+
+    def _orders(self, client: int, seed: int) -> Iterator[Tensor]:
+        """The client's samples in one seeded order after another."""
         rows = self._train[2][client]
         generator = torch.Generator().manual_seed(seed)
         while True:
-            order = rows[torch.randperm(len(rows), generator=generator).to(self._device)]
-            yield from torch.split(order[: sum(sizes)], sizes)
+            yield rows[torch.randperm(len(rows), generator=generator).to(self._device)]
 
     def _ready(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from training.arrays import Mask, Vector
 from training.data.federated import FederatedData
 from training.engine.batches import Batches, memory_format_for
+from training.engine.chain import Chain
 from training.engine.compact import CompactNetworks
 from training.engine.network import Network, Trainable
 from training.engine.optimizer import Moments
@@ -55,6 +56,7 @@ class Engine:
         personal: tuple[str, ...] = (),
         precision: str = "float32",
         deterministic: bool = False,
+        compiled: bool = False,
     ) -> None:
         """Put model and data on the device.
 
@@ -67,12 +69,15 @@ class Engine:
             personal: Names of the personal sub-modules.
             precision: "float32", "tf32" or "bfloat16".
             deterministic: Whether CUDA uses deterministic algorithms only.
+            compiled: Whether the steps of chains of linear layers run compiled.
 
         Raises:
             InputError: A client has too few samples for the model.
         """
         keep_freed_memory()
         self._device, self._deterministic = device, deterministic
+        self._compiled = compiled
+        self._chains: dict[Network, Chain | None] = {}
         self._tf32 = precision == "tf32"
         self._network = Network(model, layout, device, precision)
         self.batches = Batches(
@@ -222,6 +227,10 @@ class Engine:
                 run.kept.second = (
                     torch.zeros_like(network.gradient) if second is None else second.clone()
                 )
+        if self._compiled and isinstance(network, Network):
+            if network not in self._chains:
+                self._chains = {network: Chain.of(network)}
+            run.chain = self._chains[network]
         run.check_finite(run.finite_check, 0, "the start")
         return run
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from training.engine.batches import Batch, Batches
+from training.engine.chain import Chain
 from training.engine.network import Trainable
 from training.engine.program import (
     Accumulate,
@@ -41,6 +42,7 @@ class LocalRun:
         correction: Added to every gradient of `Train`, (parameter_size,); None without one.
         scores: Scores z of `TrainMask`, (parameter_size,); None without them.
         neighbour_mask: Mean mask M of the neighbours, (parameter_size,); None without neighbours.
+        chain: The network as a chain of linear layers whose steps run compiled; None without it.
         kept: State of the optimiser, which phases that keep it continue; None without it.
         loss: Mean mini-batch loss of the last phase with steps, (); None before it.
         steps: Steps of the phases that train, so far.
@@ -58,6 +60,7 @@ class LocalRun:
     correction: Tensor | None = None
     scores: Tensor | None = None
     neighbour_mask: Tensor | None = None
+    chain: Chain | None = None
     kept: KeptState | None = None
     loss: Tensor | None = None
     steps: int = 0
@@ -144,9 +147,12 @@ def descend(run: LocalRun, phase: Train) -> None:
     """
     network = run.network
     trained = network.layout.part(phase.part)
-    network.require(phase.part)
     factor = phase.schedule.factor(run.works[0].streams.round)
     kept = run.kept if phase.optimizer.keeps else None
+    if run.chain is not None and not run.watched and run.chain.takes(phase, run.batches):
+        _descend_compiled(run, run.chain, phase, factor)
+        return
+    network.require(phase.part)
     update = update_of(network, phase, factor, kept)
     weights = network.vector[..., trained]
     gradient = network.gradient[..., trained]
@@ -183,6 +189,27 @@ def descend(run: LocalRun, phase: Train) -> None:
     if gradient_sum is not None:
         run.add("gradient", gradient_sum)
         run.accumulated += steps
+
+
+def _descend_compiled(run: LocalRun, chain: Chain, phase: Train, factor: float) -> None:
+    """`descend` in one call, for one client."""
+    (work,) = run.works
+    kept = run.kept if phase.optimizer.keeps else None
+    if run.mask is not None and kept is not None:
+        kept.first[run.network.layout.part(phase.part)].mul_(
+            run.mask[run.network.layout.part(phase.part)]
+        )
+    total, steps = chain.descend(
+        phase,
+        run.batches,
+        work.client,
+        work.streams.seed_for(phase.stream, work.client),
+        factor,
+        mask=run.mask,
+        correction=run.correction,
+        momentum=None if kept is None else kept.first,
+    )
+    run.count(torch.tensor(total), steps)
 
 
 def prune(run: LocalRun, phase: Prune) -> None:

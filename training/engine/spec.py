@@ -55,6 +55,7 @@ class EngineSpec:
         deterministic: Whether CUDA uses deterministic algorithms only.
         form: Form in which the model is made: that of the data.
         personal: Parts that stay with the clients if `personalised`; the model's own if None.
+        compiled: Whether the steps of chains of linear layers run compiled.
     """
 
     model: str
@@ -65,6 +66,7 @@ class EngineSpec:
     deterministic: bool = False
     form: Form = field(default_factory=Form)
     personal: Personal = None
+    compiled: bool = False
 
     @classmethod
     def of(
@@ -146,6 +148,7 @@ class EngineSpec:
             personal=self._personal(Shapes.of(model)),
             precision=self.precision,
             deterministic=self.deterministic,
+            compiled=self.compiled,
         )
 
     def _personal(self, shapes: Shapes) -> tuple[str, ...]:

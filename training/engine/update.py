@@ -52,8 +52,16 @@ def update_of(
     return kind(network, phase, factor, kept)
 
 
-def _rates(layout: Layout, phase: Train) -> list[tuple[slice, float]]:
-    """Slices of the trained part with one learning rate each."""
+def rates_of(layout: Layout, phase: Train) -> list[tuple[slice, float]]:
+    """Slices of the trained part with one learning rate each.
+
+    Args:
+        layout: Layout of the network.
+        phase: Settings of the training.
+
+    Returns:
+        Adjacent slices and their learning rates, without the factor of the round.
+    """
     rates = []
     if phase.part != "shared":
         rate = personal_rate(phase) if phase.part == "all" else phase.learning_rate
@@ -73,7 +81,7 @@ class _Sgd:
         self, network: Trainable, phase: Train, factor: float, kept: KeptState | None
     ) -> None:
         self._phase = phase
-        rates = _rates(network.layout, phase)
+        rates = rates_of(network.layout, phase)
         self._parts = [
             (network.vector[..., part], network.gradient[..., part], factor * rate)
             for part, rate in rates
@@ -130,7 +138,7 @@ class _Adam:
                 kept.second[..., part],
                 factor * rate,
             )
-            for part, rate in _rates(network.layout, phase)
+            for part, rate in rates_of(network.layout, phase)
         ]
 
     def step(self) -> None:

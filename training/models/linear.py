@@ -18,12 +18,14 @@ class Linear(nn.Module):
         input_shape: Shape of an input without the batch axis.
         classes: Number of classes; 1 for a regression.
         personal: Names of the personal sub-modules.
+        chain: Names of its linear layers, with ReLU between them, which is all of the model.
         loss: Name of the loss.
     """
 
     input_shape: tuple[int, ...] = (280,)
     classes: int = 1
     personal: ClassVar[tuple[str, ...]] = ()
+    chain: ClassVar[tuple[str, ...]] = ("fc",)
     loss: ClassVar[str] = "squared-error"
 
     def __init__(self, *, inputs: int = 280) -> None:

@@ -17,11 +17,13 @@ class Logistic(nn.Module):
         input_shape: Shape of an input without the batch axis.
         classes: Number of classes; 1 for a regression.
         personal: Names of the personal sub-modules.
+        chain: Names of its linear layers, with ReLU between them, which is all of the model.
     """
 
     input_shape: tuple[int, ...] = (1, 28, 28)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    chain: ClassVar[tuple[str, ...]] = ("fc",)
 
     def __init__(self, *, classes: int = 10, channels: int = 1) -> None:
         """Make the network with random weights.

@@ -20,6 +20,7 @@ class Mlp(nn.Module):
         input_shape: Shape of an input without the batch axis.
         classes: Number of classes.
         personal: Names of the personal sub-modules.
+        chain: Names of its linear layers, with ReLU between them, which is all of the model.
         feature_layer: Name of the last layer, whose inputs are the features.
         groups: Groups of channels that can be removed.
     """
@@ -27,6 +28,7 @@ class Mlp(nn.Module):
     input_shape: tuple[int, ...] = (1, 28, 28)
     classes: int = 10
     personal: ClassVar[tuple[str, ...]] = ()
+    chain: ClassVar[tuple[str, ...]] = ("fc1", "fc2", "fc3")
     feature_layer: ClassVar[str] = "fc3"
     groups: ClassVar[tuple[Group, ...]] = (
         Group(name="fc1", width=200, rows=("fc1",), columns=("fc2",)),

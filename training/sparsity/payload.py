@@ -29,7 +29,7 @@ from wirelessfl.errors import InputError, check_choice
 
 BITS_PER_WEIGHT = 32
 
-SparseEncoding = Literal["values", "values+index", "bitmap"]
+SparseEncoding = Literal["values", "values+index", "bitmap", "coded"]
 
 _FEW = 64  # ones counted with whole numbers, where C(n, k) can be a power of two (k = 1)
 
@@ -207,10 +207,17 @@ def sparse_bits(nonzero: Any, size: int, payload: SparseEncoding = "values") -> 
         size: Number d of all weights.
         payload: `values` alone, the indices being known or free as in the tables of [SPS];
             `values+index`: ceil(log2 d) bits more for the index of each; `bitmap`: one bit more for
-            each of the d weights.
+            each of the d weights; `coded`: the entropy bound of their mask and number more, as in
+            `PAYLOAD_BITS`, which `pack_coded` keeps up to 1 %.
 
     Returns:
         Bits, of the shape of `nonzero`.
     """
-    index_part = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}[payload]
+    if payload == "coded":
+        found = np.vectorize(lambda kept: PAYLOAD_BITS["entropy"](int(kept), size), otypes=[float])
+        index_part = found(nonzero)
+        index_part = index_part if isinstance(nonzero, np.ndarray) else index_part.item()
+    else:
+        lengths = {"values": 0, "values+index": nonzero * index_bits(size), "bitmap": size}
+        index_part = lengths[payload]
     return BITS_PER_WEIGHT * nonzero + index_part

@@ -1,6 +1,6 @@
-"""Energy of a round before its allocation: cycles, CPU frequencies and transmit powers."""
+"""Costs of a round before its allocation: cycles, CPU frequencies, transmit powers, losses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Costs:
         cpu_max_hz: Highest CPU frequency in Hz, to which the times of a problem belong; (..., K).
         power_w: Transmit power in W; (..., K).
         capacitance: kappa of the CPU energy kappa c f^2, in J s^2; (..., K).
+        packet_loss: Probability that a packet is lost, over the whole band; (..., K).
     """
 
     fixed_cycles: Array
@@ -26,6 +27,7 @@ class Costs:
     cpu_max_hz: Array
     power_w: Array
     capacitance: Array
+    packet_loss: Array = field(default_factory=lambda: np.zeros(()))
 
     def cycles(self, kept: Array) -> Array:
         """CPU cycles c = fixed_cycles + x prunable_cycles.

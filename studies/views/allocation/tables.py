@@ -29,7 +29,7 @@ def print_allocation(scheme: Scheme) -> None:
     certificate = scheme.certificate
     against = (
         ""
-        if optimal
+        if optimal or hasattr(scheme.experiment.allocator, "certificate")
         else " against the least weighted sum of ratios, which this method does not seek"
     )
     print_text(

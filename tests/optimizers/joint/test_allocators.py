@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.cells import fading, make_case
+from helpers.cli import call
 from helpers.joint import least_energy_by_slsqp, most_kept_by_slsqp
 
 from optimizers import JointProblem, solve
@@ -93,6 +94,19 @@ def test_every_round_is_within_the_budget_and_without_one_the_ratios_are_those_o
     )
     assert limited.columns["pruning_ratio"].mean() > free.columns["pruning_ratio"].mean()
     assert np.any(free.columns["energy_j"] > BUDGET_J)
+
+
+def test_the_optimum_is_certified_against_all_answers_within_the_budgets(capsys, monkeypatch):
+    options = ("--method", "joint", "--set", "allocation.energy_budget_j=0.02")
+    found = call(capsys, monkeypatch, "allocate", *options, "--json").json()
+    assert found["certificate"]["duality_gap"] < 1e-12
+    assert found["certificate"]["primal_residual"] < 1e-9
+    assert 3e8 <= min(found["cpu_hz"]) <= max(found["cpu_hz"]) < 3e9
+    printed = call(capsys, monkeypatch, "allocate", *options).out
+    assert "certificate: primal residual" in printed
+    assert "CPU GHz" in printed
+    plain = Joint().certificate(replace(case(1)[3], costs=None))
+    assert plain.duality_gap < 1e-12
 
 
 def test_spare_band_and_time_save_energy_at_the_same_ratios():

@@ -204,7 +204,10 @@ def test_any_other_failure_ends_the_search(tmp_path):
     [
         ({"trials": 0}, "--trials must be a whole number of at least 1, got 0"),
         ({"shrink": 2.0}, "--shrink must be at most 1, got 2"),
-        ({"metric": "speed"}, "--metric must be one of accuracy, best-accuracy, loss; got 'speed'"),
+        (
+            {"metric": "speed"},
+            "--metric must be one of accuracy, best-accuracy, loss, r2, .*; got 'speed'",
+        ),
         ({"space": {}}, "--over must name at least one section.field, got none"),
         (
             {"space": {"learning_rate": Choice((1,))}},

@@ -37,6 +37,9 @@ TASK = Task(dataset="blogfeedback", model="linear", partition="natural")
         (28, "values", 896),
         (28, "values+index", 1148),
         (28, "bitmap", 1177),
+        (0, "coded", 9),  # the number of nonzero weights, at most 281
+        (1, "coded", 32 + 9 + 9),  # one of 281 places
+        (281, "coded", 281 * 32 + 9),
         (0, "values", 0),
     ],
 )
@@ -195,7 +198,7 @@ def test_shrinking_does_not_look_at_the_number():
         (lambda: Scaffold(sparsity=float("nan")), "training.sparsity must be finite, got nan"),
         (
             lambda: SparseUpload(payload="zip"),
-            "training.payload must be one of values, values+index, bitmap; got 'zip'",
+            "training.payload must be one of values, values+index, bitmap, coded; got 'zip'",
         ),
         (
             lambda: SparseUpload(sparsity_from="air"),
