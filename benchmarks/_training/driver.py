@@ -117,7 +117,9 @@ def main(arguments, description):
         for row in PARTS[part](options):
             show(row)
             found.append(row)
-        rows, known = merge(found, {part: about(arguments, options, part, load)}, options.out)
+        some = part == "rounds" and len(options.works) < len(WORKS)
+        key = f"{part} of {', '.join(options.works)}" if some else part
+        rows, known = merge(found, {key: about(arguments, options, part, load)}, options.out)
         write(rows, known, targets(rows, options.device), options.out)
     for target in targets(rows, options.device):
         print(target)

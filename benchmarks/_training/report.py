@@ -228,16 +228,21 @@ def show(row):
 
 
 def merge(rows, about, out):
-    """Add rows and their circumstances to those that earlier runs found of other parts."""
+    """Add rows and their circumstances to those of other parts and works by earlier runs."""
     table = out / "training.csv"
     described = out / "training.json"
     parts = set(about)
+    again = {(row.part, row.work) for row in rows}
     older = []
     earlier = {}
     if table.exists() and described.exists():
         with table.open(newline="") as file:
             lines = csv.DictReader(line for line in file if not line.startswith("#"))
-            older = [row for row in map(TrainingRow.read, lines) if row.part not in parts]
+            older = [
+                row
+                for row in map(TrainingRow.read, lines)
+                if row.part not in parts and (row.part, row.work) not in again
+            ]
         earlier = {
             part: known
             for part, known in json.loads(described.read_text())["parts"].items()

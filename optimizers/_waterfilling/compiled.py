@@ -210,7 +210,7 @@ def _band_on(ramp: tuple[float, float, float], level: float, rest: float) -> flo
 
 @_compile(**_AS_WRITTEN)
 def _climb_near(ramps: _Ramps, level: float, rest: float) -> tuple[float, float]:
-    """As `_climb`, at the sum of a level and a rest below its last digit."""
+    """Result of `_climb` at the sum of a level and a rest below its last digit."""
     start, slope, height = ramps
     total = 0.0
     steepness = 0.0

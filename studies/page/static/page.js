@@ -37,7 +37,7 @@ async function answerOnce() {
     byId("results").setAttribute("aria-busy", "false");
     return;
   }
-  showControls(found);
+  if (!again) showControls(found); // else they are ahead of this answer
   byId("results").classList.remove("first");
   fill(found.parts);
   byId("infeasible-box").hidden = found.parts.reasons === "";

@@ -197,6 +197,19 @@ def test_a_choice_changes_the_numbers_to_those_of_the_solver(visit, name):
     check_numbers(page)
 
 
+def test_no_key_is_lost_while_answers_are_awaited(visit):
+    page = visit()
+    field = slider(page, "scenario.deadline_s")
+    before, step = float(field.input_value()), float(field.get_attribute("step"))
+    field.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    last = f"{before + 12 * step:.10g}"
+    page.wait_for_url(re.compile(rf"scenario\.deadline_s={re.escape(last)}ms"))
+    assert field.input_value() == last
+    check_numbers(page)
+
+
 def test_a_number_that_is_typed_counts_as_it_stands(visit):
     page = visit()
     page.locator("[id='in-scenario.deadline_s']").fill("31.25")
