@@ -72,6 +72,7 @@ def run(
     """
     from studies.runner.single_run import check_same_experiment
     from wirelessfl.border.processes import restarted
+    from wirelessfl.border.processes import processes, rank
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import RunFolder
@@ -92,6 +93,9 @@ def run(
         run__executor=executor,
     )
     experiment = config.from_tables(tables)
+    alone = rank() == 0 and processes() == 1
+    if not alone and not experiment.run.train:
+        raise InputError("run.train = false must run in one process, without torchrun")
     name = Path(scenario or DEFAULT_PRESET).stem
     path = out or Path("runs") / f"{name}-{config.experiment_hash(experiment)}"
     there = from_first(lambda: _stored(path)) if resume else None
@@ -143,8 +147,6 @@ def _run(
 
     settings = experiment.run
     clients = experiment.scenario.clients
-    if processes() > 1 and not settings.train:
-        raise InputError("run.train = false must run in one process, without torchrun")
     demand = gate.first_demand(experiment.algorithm, clients)
     first = check_before_start(experiment, demand).allocation
     sends = (demand.fixed_upload_bits + demand.prunable_upload_bits).any()

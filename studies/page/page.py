@@ -53,7 +53,7 @@ class Page:
         named = f"[{host}]" if ":" in host else host
         self.url = f"http://{named}:{address[1]}/?{state.query}"
         served = Served(scenarios, runs, (named, address[1]))
-        config = uvicorn.Config(application(served), log_level="warning", lifespan="off")
+        config = uvicorn.Config(application(served), log_level="warning", lifespan="off", ws="none")
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 

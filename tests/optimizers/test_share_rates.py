@@ -195,7 +195,9 @@ def test_no_scheme_keeps_more_than_the_exact_one_by_the_rates_of_the_cell(link):
         scenario, channel, exact = planned(link, seed)
         most = (1.0 - exact.pruning_ratio).sum()
         for method in plugins.names("allocators"):
-            if method == "cvxpy":
+            if method == "cvxpy" or (
+                method in ("joint", "min-energy") and isinstance(exact.problem, NoisePsdProblem)
+            ):
                 continue
             a = solve(exact.problem, method)
             late = finish_s(scenario, channel, a) > scenario.deadline_s * ON_TIME

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training import aggregation as aggregate
+from training import sums
 from training.aggregation import mean_over_holders, weighted_mean_over_holders
 
 OLD = np.array([10, 11, 12, 13], dtype=np.float32)
@@ -94,7 +94,7 @@ def test_pieces_and_shortcuts_change_no_bit(piece, monkeypatch):
     for vector, mask, weight in updates:
         total[mask] += vector[mask].astype(np.float64) * weight
         held[mask] += weight
-    monkeypatch.setattr(aggregate, "_PIECE", piece)
+    monkeypatch.setattr(sums, "_BLOCK", piece)
     assert np.array_equal(
         weighted_mean_over_holders(old, updates), (total / held).astype(np.float32)
     )
