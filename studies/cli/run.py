@@ -71,8 +71,7 @@ def run(
     paper, mce-pl-code and sps-blog.
     """
     from studies.runner.single_run import check_same_experiment
-    from wirelessfl.border.processes import restarted
-    from wirelessfl.border.processes import processes, rank
+    from wirelessfl.border.processes import processes, rank, restarted
     from wirelessfl.config import scenario_file as config
     from wirelessfl.errors import InputError
     from wirelessfl.records.run_folder import RunFolder
