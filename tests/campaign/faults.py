@@ -22,6 +22,7 @@ from pathlib import Path
 
 from campaign.cli import Case, campaign
 from campaign.forks import HUNG, Fork, Outcome, run
+from wirelessfl.records.run_folder import LOCK
 
 COMMON = (
     "--set",
@@ -109,8 +110,13 @@ def check_same(folder: Path, whole: bytes, out: str = "run") -> None:
         json.loads((folder / one / "summary.json").read_text()) for one in (out, "whole")
     )
     assert ours == theirs, "another summary than the whole run"
-    left = [file.name for file in path.iterdir() if file.name.startswith(".")]
+    left = hidden_files(path)
     assert not left, f"left behind: {left}"
+
+
+def hidden_files(folder: Path) -> list[str]:
+    """Hidden files at any depth, without the locks of run folders, which stay."""
+    return [file.name for file in folder.rglob(".*") if file.name != LOCK]
 
 
 def recorded(folder: Path, out: str = "run") -> int:
@@ -184,7 +190,7 @@ def full_disk(case: Case) -> str:
         check_refusal(ended, "File too large")
         path = case.folder / "run"
         assert not path.exists() or recorded(case.folder), f"an empty folder stays: {ended}"
-        hidden = [file.name for file in case.folder.rglob(".*")]
+        hidden = hidden_files(case.folder)
         assert not hidden, f"left behind: {hidden}"
     finish(arguments, case.folder)
     check_same(case.folder, whole)

@@ -8,6 +8,7 @@ checkpoint-N.npz   the complete state after round N (plain arrays, no pickle; th
 best.npz           the state after the round with the best accuracy (`run.keep_best`)
 summary.json       written when the run is complete
 plots/             pictures, of `wirelessfl run`
+.lock              held by the process that writes to the folder; stays, empty, when it ends
 """
 
 import os
