@@ -55,6 +55,7 @@ def test_a_strong_line_of_sight_is_no_fading():
 
 @pytest.mark.parametrize("motion", [Motion(), SLOW])
 @pytest.mark.parametrize("model", [Rayleigh, Rician])
+@pytest.mark.slow
 def test_believing_in_a_quantile_is_wrong_as_often_as_asked(model, motion):
     model = model(
         antennas=3, combining="selection", motion=motion, csi=Csi(csi="quantile", outage=0.1)

@@ -123,10 +123,10 @@ def works_of(name: str, kind: str) -> list[LocalWork]:
 
 
 def is_slow(name: str, made: str) -> bool:
-    """True for the large models, of which resnet20 is trained in this process only."""
-    return name.startswith(("resnet", "vgg", "alexnet")) and (
-        made == "workers" or name != "resnet20"
-    )
+    """True for large models but resnet20, and for worker processes but those of one model."""
+    if made == "workers":
+        return name != "digits-cnn"
+    return name.startswith(("resnet", "vgg", "alexnet")) and name != "resnet20"
 
 
 @cache

@@ -9,8 +9,25 @@ from helpers.studies import check_study
 from studies.report.results import Claim, Table, Verdict
 from wirelessfl import plugins
 
+MANY_RUNS = {  # studies whose runs take more than 2 s to make up
+    "ca-hfp-fig4",
+    "ca-hfp-table1",
+    "mce-pl-table1",
+    "sps-fig1",
+    "sps-fig2",
+    "sps-table1",
+    "sps-table2",
+    "sps-table4",
+}
 
-@pytest.mark.parametrize("name", plugins.names("studies"))
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in MANY_RUNS else [])
+        for name in plugins.names("studies")
+    ],
+)
 def test_study_keeps_the_contract(name, tmp_path):
     check_study(name, plugins.load("studies", name), tmp_path)
 

@@ -17,6 +17,7 @@ def objective(p, a):
     return float((weight * a.pruning_ratio).sum() / max(weight.sum(), 1e-9))
 
 
+@pytest.mark.slow
 def test_exact_and_conic_optimum_agree_under_a_spectral_density():
     for name, p in random_psd_problems(57, seed=7, most_clients=8, decades=2):
         exact, conic = solve(p), solve(p, "cvxpy")

@@ -190,6 +190,7 @@ def test_bad_input_is_one_line(fields, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_a_walk_of_too_many_legs_is_one_line():
     motion = Motion(motion="random-waypoint", round_interval_s=1e9)
     with pytest.raises(

@@ -326,6 +326,7 @@ def test_a_noise_density_is_refused():
         JointProblem.of(scenario, ChannelState.perfect_csi(np.ones(1)), demand, cpu_min_hz=1e9)
 
 
+@pytest.mark.slow
 def test_newtons_method_finds_what_nested_bracketing_finds(monkeypatch):
     rng = np.random.default_rng(9)
     kinds = [

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from helpers.problems import random_problems, scenario_s
 
 from optimizers import Exact, exact, solve
@@ -52,6 +53,7 @@ def test_a_problem_keeps_its_values_when_the_array_it_was_made_of_changes():
     np.testing.assert_array_equal(solve(p).pruning_ratio, before)
 
 
+@pytest.mark.slow
 def test_it_is_loaded_after_as_many_calls_as_pay_for_it():
     code = (
         "import sys\n"

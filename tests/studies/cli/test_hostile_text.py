@@ -54,6 +54,7 @@ def test_keys_values_and_rows_reach_the_terminal_escaped_and_shortened(wirelessf
     assert "run folder: two\\nlines" in ended.out
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_and_an_unknown_backend_of_figures_do_no_harm(tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense"}
     ended = subprocess.run(

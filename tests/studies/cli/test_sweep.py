@@ -63,6 +63,7 @@ def test_a_grid_has_all_combinations_and_seeds():
     ]
 
 
+@pytest.mark.slow
 def test_figures_of_a_sweep_are_those_of_its_runs(sweep, tmp_path):
     done = sweep(
         *("--vary", "scenario.deadline_s=15ms,30ms", "--vary", "allocation.method=exact,equal"),

@@ -117,6 +117,7 @@ def test_deadlines_are_ranked_by_seeds_that_reach_the_target_then_time_then_accu
 
 
 @pytest.mark.parametrize("target", [None, 0.2])
+@pytest.mark.slow
 def test_half_of_the_deadlines_go_on_and_both_laws_are_reported(tmp_path, capsys, target):
     search = DeadlineSearch.of(
         from_tables(merge(scenario_tables("digits"), SMALL)),

@@ -154,6 +154,7 @@ def test_divergence_is_told_as_in_the_loop():
     assert told[0] == told[1]
 
 
+@pytest.mark.slow
 def test_a_worker_gives_the_same_bits():
     made = works(replace(PLAIN, momentum=0.9))
     here = list(LoopExecutor(spec_compiled(), DATA).train(made))

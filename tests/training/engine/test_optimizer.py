@@ -122,7 +122,9 @@ EXECUTORS = {
 }
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "workers" else []) for n in EXECUTORS]
+)
 def test_every_executor_has_the_same_optimiser(name):
     schedule = Schedule(schedule="cosine", cosine_rounds=4)
     program = (

@@ -26,6 +26,7 @@ def data():
     return Task(partition="iid").load(clients=4, seed=0, data_root=None)
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_as_float32_within_the_stated_bound(data):
     asked = [work((TRAIN,), client=client, spec=SPEC) for client in range(4)]
     exact, half = (

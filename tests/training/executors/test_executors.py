@@ -26,10 +26,9 @@ DATA = made_up_data(clients=5)
 WORKS = [work(ALGORITHM_1, client=client, ratio=client / 5) for client in range(5)]
 EVALUATIONS = [EvaluationWork(client=client, vector=start_vector()[0]) for client in range(5)]
 
-SLOW = pytest.mark.slow
 
-
-@pytest.mark.parametrize("count", [pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3])
 def test_workers_equal_the_loop_bit_for_bit(count):
     loop = LoopExecutor(SPEC, DATA)
     with closing(WorkersExecutor(SPEC, DATA, count)) as workers:
@@ -112,6 +111,7 @@ def test_workers_run_a_few_works_ahead_and_no_more(two):
     assert taken == 40
 
 
+@pytest.mark.slow
 def test_bad_input_and_death_in_a_worker_reach_the_parent():
     diverging = work((train("all", 3, 1e30),), client=4)
     with closing(WorkersExecutor(SPEC, DATA, 1)) as workers:
@@ -124,6 +124,7 @@ def test_bad_input_and_death_in_a_worker_reach_the_parent():
             list(workers.train([work(ALGORITHM_1, client=99)]))
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_says_why():
     with pytest.raises(
         WorkerError,

@@ -56,6 +56,7 @@ def test_no_client_spends_more_than_its_power_over_the_round(
     st.sampled_from(["wait", "drop"]),
     st.sampled_from(sorted(BY_FORMULA)),
 )
+@pytest.mark.slow
 def test_many_rounds_at_once_cost_what_each_costs_as_events(seed, clients, policy, option):
     """Vectorised, by timeouts and on the event path: one energy, bounded."""
     scenario, channel, demand = make_case(seed, clients, policy)
