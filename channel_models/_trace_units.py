@@ -12,6 +12,7 @@ from wirelessfl.values import Array, ChannelState, Scenario
 
 AUTO = "auto"
 MOST_LOSS_DB = 400.0  # beyond any link, within any float
+LEAST_GAIN = 1e-40  # that of the largest loss
 LEAST_RSRP_DBM = -200.0
 MOST_RSRP_DBM = 0.0
 MOST_SNR_DB = 100.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from channel_models._csi import Csi
 from channel_models._trace_file import Format, read, stamp
-from channel_models._trace_units import LinkBudget, guess_at
+from channel_models._trace_units import LEAST_GAIN, LinkBudget, guess_at
 from wirelessfl.config.input_files import INPUT_FILE
 from wirelessfl.errors import InputError, check_number
 from wirelessfl.rng import Streams
@@ -20,7 +20,7 @@ _ROUNDED_UP = 1.0 + 1e-9  # the start of round 3 x 0.7 s is not before a row at 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Links recorded in a file, the same for every seed; a gain of 0 is no link.
+    """Links recorded in a file, the same for every seed; a gain of 0, or below -400 dB, is no link.
 
     A scenario of fewer clients takes the first ones. A row is a round; with a column `time_s` a row
     holds until the next one begins, over rounds and over the coherence blocks of a round. The mean,
@@ -232,7 +232,8 @@ def _converted(
                 f"at most 1 gives in this scenario, got a gain of {gain[row, client]:g}"
                 f"{guess_at(level, levels.unit)}"
             )
-        gain.setflags(write=False)
+    gain = np.where(gain < LEAST_GAIN, 0.0, gain)
+    gain.setflags(write=False)
     return _Played(gain, None if levels.begins_s is None else _edges_s(levels.begins_s))
 
 

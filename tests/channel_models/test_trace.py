@@ -92,6 +92,14 @@ def test_mean_and_quantile_are_those_of_the_file(tmp_path):
     np.testing.assert_array_equal(believed["quantile"], GAIN[1])
 
 
+def test_a_gain_below_any_link_is_none(tmp_path):
+    file = tmp_path / "weak.csv"
+    file.write_text("1e-308,1e-41\n1e-39,0\n")
+    for round, expected in enumerate(([0.0, 0.0], [1e-39, 0.0])):
+        state = Trace(file=str(file)).sample(TWO, Streams(0, round))
+        np.testing.assert_array_equal(state.gain, expected)
+
+
 POSSIBLE = "must be a number from 0 to 1 (0 or empty: no link)"
 
 
