@@ -173,5 +173,5 @@ def _end(client: Any, stop: CampaignStop) -> None:
     try:
         Event(stop.name, client=client).set()
         client.cancel(list(client.futures.values()))
-    except Exception:  # the scheduler has ended, and with it the campaign
+    except Exception:  # any kind: the scheduler has ended, and with it the campaign; Ctrl-C goes on
         pass

@@ -94,6 +94,24 @@ def test_real_training_is_gathered_and_a_partial_run_goes_on(workers, wirelessfl
     assert list(contents(tmp_path / "runs")) == [run]
 
 
+def test_a_run_that_kills_its_workers_is_named_and_the_others_go_on(wirelessfl, tmp_path):
+    folder = tmp_path / "plugins"
+    shutil.copytree(plugin_folder.OUTSIDE, folder)
+    (folder / "algorithms" / "fatal.py").write_text(plugin_folder.FATAL)
+    sweep = (*SWEEP[:2], "--vary", "training.algorithm=counting,fatal", "--seeds", 1)
+    with cluster(tmp_path / "cluster", 0, {"WIRELESSFL_PLUGINS": str(folder)}) as made:
+        made.start_worker(nanny=True)
+        with pytest.MonkeyPatch.context() as patch:
+            plugin_folder.use(patch, folder)
+            ended = wirelessfl(*sweep, "--out", "runs", "--cluster", made.address, "-q")
+    assert ended.status == 2
+    (line,) = ended.err.splitlines()
+    assert line.startswith("error: 1 of 2 runs failed:")
+    assert "killed" in line
+    assert f"{tmp_path / 'runs'}" in line
+    assert len(list((tmp_path / "runs").glob("*/summary.json"))) == 1
+
+
 @pytest.mark.parametrize("gather", [(), ("--gather",)], ids=["shared", "gathered"])
 def test_a_failing_run_is_named_in_one_line_and_the_others_go_on(
     workers, wirelessfl, tmp_path, gather

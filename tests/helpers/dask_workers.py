@@ -43,10 +43,10 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def start_worker(self) -> "subprocess.Popen[bytes]":
-        """Start a worker of one process and one thread."""
-        options = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--memory-limit", 0)
-        return self.start("worker", self.address, *options, "--host", "127.0.0.1")
+    def start_worker(self, *, nanny: bool = False) -> "subprocess.Popen[bytes]":
+        """Start a worker of one process and one thread; with a nanny it comes back when it dies."""
+        options = ("--nthreads", 1, "--no-dashboard", "--memory-limit", 0, "--host", "127.0.0.1")
+        return self.start("worker", self.address, *options, "--nanny" if nanny else "--no-nanny")
 
 
 @contextmanager

@@ -13,6 +13,19 @@ from wirelessfl.protocols import Allocator, ChannelModel
 from wirelessfl.values import Scenario
 
 OUTSIDE = Path(__file__).parent / "outside"
+FATAL = """
+import os, signal
+from dataclasses import dataclass
+from wirelessfl import plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fatal(plugins.load("algorithms", "counting")):
+    "An algorithm whose process dies."
+
+    def trainer(self, **options):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 TABLES = {
     "channel": {"model": "two-state"},
     "allocation": {"method": "even"},

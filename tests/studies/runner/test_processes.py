@@ -17,19 +17,6 @@ from wirelessfl.config.scenario_file import from_tables
 from wirelessfl.errors import InputError
 from wirelessfl.records.run_folder import RunFolder
 
-FATAL = """
-import os, signal
-from dataclasses import dataclass
-from wirelessfl import plugins
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fatal(plugins.load("algorithms", "counting")):
-    "An algorithm whose process dies."
-
-    def trainer(self, **options):
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
 WAIT_S = 60.0
 
 
@@ -38,7 +25,7 @@ def folder(tmp_path, monkeypatch):
     """Plug-ins with an algorithm that kills its process."""
     folder = tmp_path / "plugins"
     shutil.copytree(plugin_folder.OUTSIDE, folder)
-    (folder / "algorithms" / "fatal.py").write_text(FATAL)
+    (folder / "algorithms" / "fatal.py").write_text(plugin_folder.FATAL)
     plugin_folder.use(monkeypatch, folder)
     return folder
 
