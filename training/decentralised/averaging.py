@@ -24,14 +24,15 @@ class Averaging(PeerMethod):
 
     w_i' is the result of `program` from w_i; the sum runs over the closed neighbourhood. An agent
     has its `vector` (size,), running statistics included, and sends it whole. With a proximal term
-    it has the `mean` of the last exchange in addition.
+    it has its `anchor` in addition, the mean of the last exchange that renewed it.
 
     Attributes:
         task: Data set, partition and model.
         graph: Communication graph.
         program: Local training of an agent in a round.
         mixing: Mixing weights W.
-        proximal_mu: Factor mu of (w - mean of the last exchange) in every gradient, at least 0.
+        proximal_mu: Factor mu of (w - anchor) in every gradient, at least 0.
+        anchor_rounds: Rounds for which an anchor is held, at least 1.
     """
 
     task: Task
@@ -39,6 +40,7 @@ class Averaging(PeerMethod):
     program: Program
     mixing: Mixing = "uniform"
     proximal_mu: float = 0.0
+    anchor_rounds: int = 1
 
     def nominal_program(self) -> Program:
         """The program of all agents in every round."""
@@ -49,7 +51,7 @@ class Averaging(PeerMethod):
         vectors = np.tile(pool.initial_vector(seed), (pool.clients, 1))
         rows = {"vector": vectors}
         if self.proximal_mu:
-            rows["mean"] = vectors.copy()
+            rows["anchor"] = vectors.copy()
         return PeerState(seed, 0, rows)
 
     def demand(
@@ -64,11 +66,11 @@ class Averaging(PeerMethod):
     def work(self, context: AgentContext, own: AgentValues, inbox: Inbox) -> LocalWork:
         """The program on the agent's model.
 
-        The phase adds mu (w - w_i) to the gradients, the correction mu (w_i - mean).
+        The phase adds mu (w - w_i) to the gradients, the correction mu (w_i - anchor).
         """
         correction = None
         if self.proximal_mu:
-            correction = np.float32(self.proximal_mu) * (own["vector"] - own["mean"])
+            correction = np.float32(self.proximal_mu) * (own["vector"] - own["anchor"])
         return LocalWork(
             client=context.agent,
             vector=own["vector"],
@@ -91,7 +93,10 @@ class Averaging(PeerMethod):
         step = own["trained"].astype(np.float64) - own["vector"]
         mean = neighbourhood_mean(self.mixing, context, own["vector"], inbox)
         vector = (mean + step).astype(np.float32)
-        return {"vector": vector, "mean": mean} if self.proximal_mu else {"vector": vector}
+        if not self.proximal_mu:
+            return {"vector": vector}
+        renewed = (context.streams.round + 1) % self.anchor_rounds == 0
+        return {"vector": vector, "anchor": mean if renewed else own["anchor"]}
 
     def model(self, own: AgentValues, common: AgentValues) -> Vector:
         """The agent's model."""

@@ -354,8 +354,8 @@ def identity_tables(experiment: Experiment) -> Tables:
 def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
     """Hash that names an experiment.
 
-    Fields at their default are omitted, so that new fields change no name. A file counts by its
-    content, wherever it lies.
+    Fields at their default are omitted, so that new fields change no name; a plug-in whose default
+    or behaviour changes counts its `revision`. A file counts by its content, wherever it lies.
 
     Args:
         experiment: The experiment.
@@ -379,6 +379,14 @@ def experiment_hash(experiment: Experiment, *, with_rounds: bool = True) -> str:
         }
         for section, table in tables.items()
     }
+    for section, plugin in (
+        ("channel", experiment.channel),
+        ("allocation", experiment.allocator),
+        ("training", experiment.algorithm),
+    ):
+        revision = getattr(type(plugin), "revision", 1)
+        if revision > 1:
+            canonical[section]["revision"] = revision
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:12]
 
 

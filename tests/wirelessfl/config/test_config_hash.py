@@ -85,3 +85,16 @@ def test_whole_numbers_from_python_name_the_same_experiment():
     scenario = Scenario(deadline_s=1, cpu_hz=[2_000_000_000] * 10)
     same = name_of(scenario={"deadline_s": 1.0, "cpu_hz": [2e9] * 10})
     assert experiment_hash(plugin_folder.experiment(scenario=scenario)) == same
+
+
+@pytest.mark.parametrize(
+    ("section", "part"),
+    [("channel", "channel"), ("training", "algorithm"), ("allocation", "allocator")],
+)
+def test_a_revised_plugin_gives_other_names(monkeypatch, section, part):
+    before = name_of()
+    revised = type(getattr(from_tables(tables()), part))
+    monkeypatch.setattr(revised, "revision", 2, raising=False)
+    second = name_of()
+    monkeypatch.setattr(revised, "revision", 3)
+    assert len({before, second, name_of()}) == 3
