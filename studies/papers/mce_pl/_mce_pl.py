@@ -39,9 +39,9 @@ ALGORITHMS: Mapping[str, str] = {
     LOTTERY: "lottery-dsgd",
     DIS_PFL: "dis-pfl",
 }
-# DSGDProx: the best mu for an anchor of ten rounds in pilot runs at small scale with seed 100 and three
-# labels. Means of the last evaluations: DSGD 0.405; with mu = 0.01, 0.1, 1 and an anchor of one round
-# 0.407, 0.398, 0.394 (nearly DSGD), of ten rounds 0.406, 0.394, 0.373.
+# DSGDProx: the best mu for an anchor of ten rounds in pilot runs at small scale with seed 100 and
+# three labels. Means of the last evaluations: DSGD 0.405; with mu = 0.01, 0.1, 1 and an anchor of
+# one round 0.407, 0.398, 0.394 (nearly DSGD), of ten rounds 0.406, 0.394, 0.373.
 _PROXIMAL = {"proximal_mu": 0.01, "anchor_rounds": 10}
 # Labels of an agent, in Tables I and II.
 LABELS: Mapping[str, tuple[int, ...]] = {"small": (3, 5), "paper": (3, 4, 5)}
