@@ -8,7 +8,7 @@ from wirelessfl.errors import InputError
 MODULES = (
     "wirelessfl.allocation.compiled_ranges",
     "optimizers._waterfilling.few",
-    "optimizers._waterfilling.compiled",
+    "optimizers._waterfilling.kernels",
     "optimizers._waterfilling.log_psd",
     "optimizers._joint.compiled",
 )

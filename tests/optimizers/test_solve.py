@@ -45,6 +45,7 @@ def test_something_that_is_no_allocator(method):
         solve(scenario_s(), method)
 
 
+@pytest.mark.slow
 def test_all_compiled_code_is_compiled_ahead():
     folders = [Path(package.__path__[0]) for package in (optimizers, allocation_package)]
     names = []
