@@ -1,6 +1,6 @@
-"""[SPS] Fig. 7: norm of the sum of the control variates, and their mean norm, over rounds.
+"""[SPS] Fig. 7 on BlogFeedback: norm of the sum of the control variates, and their mean norm.
 
-On BlogFeedback. "Sparse-ProxSkip-modified" prunes the average and not the input of
+The paper draws it for logistic regression by writer, as `sps-fig6` does in panel (c). "Sparse-ProxSkip-modified" prunes the average and not the input of
 [SPS] Algorithm 1, line 12: taken as printed it would prune nothing ([SPS] erratum S15).
 """
 

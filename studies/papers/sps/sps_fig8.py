@@ -1,6 +1,6 @@
-"""[SPS] Fig. 8: norms of model and mean local gradient, and training loss, runs of Fig. 7.
+"""[SPS] Fig. 8 on BlogFeedback: norms of model and mean local gradient, training loss.
 
-It is proven that with a sum other than 0 the optimum is no fixed point; that such runs diverge is
+The runs are those of `sps-fig7`; the paper draws it for logistic regression by writer. It is proven that with a sum other than 0 the optimum is no fixed point; that such runs diverge is
 observed ([SPS] erratum S16).
 """
 
