@@ -1,7 +1,8 @@
 """[SPS] Fig. 7 on BlogFeedback: norm of the sum of the control variates, and their mean norm.
 
-The paper draws it for logistic regression by writer, as `sps-fig6` does in panel (c). "Sparse-ProxSkip-modified" prunes the average and not the input of
-[SPS] Algorithm 1, line 12: taken as printed it would prune nothing ([SPS] erratum S15).
+The paper draws it for logistic regression by writer, as `sps-fig6` does in panel (c).
+"Sparse-ProxSkip-modified" prunes the average and not the input of [SPS] Algorithm 1, line 12: taken
+as printed it would prune nothing ([SPS] erratum S15).
 """
 
 from typing import Any
