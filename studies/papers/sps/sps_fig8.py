@@ -1,8 +1,8 @@
 """[SPS] Fig. 8 on BlogFeedback: norms of model and mean local gradient, training loss.
 
 The runs are those of `sps-fig7`; the paper draws it for logistic regression by writer. It is proven
-that with a sum other than 0 the optimum is no fixed point; that such runs diverge is observed ([SPS]
-erratum S16).
+that with a sum other than 0 the optimum is no fixed point; that such runs diverge is observed
+([SPS] erratum S16).
 """
 
 from typing import Any
