@@ -20,7 +20,7 @@ class Columns:
 
     Attributes:
         rounds: Number of records.
-        numbers: One value per round, by field.
+        numbers: One value per round, by field; None in rounds without the field.
         same: Per-client fields whose values are equal for all clients in every round: their value
             per round and the number of clients.
         names: All fields in the order of the records.
@@ -46,12 +46,17 @@ class Columns:
                 if name in other:
                     continue
                 if not isinstance(value, list):
-                    numbers.setdefault(name, []).append(value)
+                    column = numbers.setdefault(name, [])
+                    column += [None] * (rounds - 1 - len(column))
+                    column.append(value)
                 elif _uniform(value) and _clients(same, name, value) == len(value):
                     same[name][0].append(value[0])
                 else:
                     other.add(name)
                     same.pop(name, None)
+        for column in numbers.values():
+            column += [None] * (rounds - len(column))
+        same = {name: found for name, found in same.items() if len(found[0]) == rounds}
         return cls(rounds, numbers, same, tuple(names))
 
     def get(self, field: str) -> NDArray[np.float64] | None:
@@ -61,8 +66,8 @@ class Columns:
             field: A field of the records; a method's own quantity is `extra.name`.
 
         Returns:
-            (rounds,) or (rounds, K), NaN where the field is null; None when it is not a small
-            column.
+            (rounds,) or (rounds, K), NaN where the field is null or missing; None when it is not a
+            small column.
         """
         if field in self.numbers:
             return np.array(self.numbers[field], dtype=np.float64)
@@ -89,9 +94,9 @@ def read_column(records: Records, field: str) -> NDArray[np.float64]:
         field: A field of the records; a method's own quantity is `extra.name`.
 
     Returns:
-        (rounds,) or (rounds, K), NaN where the field is null.
+        (rounds,) or (rounds, K), NaN where the field is null or missing.
     """
-    return np.array([dict(flat(record))[field] for record in records], dtype=np.float64)
+    return np.array([dict(flat(record)).get(field) for record in records], dtype=np.float64)
 
 
 def flat(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

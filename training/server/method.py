@@ -30,6 +30,8 @@ class ServerMethod:
         work_fractions: Fractions of the `Train` steps, in (0, 1]; in every round each client draws
             one of them with equal probabilities.
         upload: Bits of a weight in the uploads.
+        bound_every: Rounds between two measurements of the constants of [WFL] Theorem 1; 0 for no
+            measurement of the theorem.
     """
 
     task: Task
@@ -40,6 +42,7 @@ class ServerMethod:
     weighted: bool = False
     work_fractions: tuple[float, ...] = (1.0,)
     upload: UploadPrecision = field(default_factory=UploadPrecision)
+    bound_every: int = 0
 
     @property
     def draws_work(self) -> bool:

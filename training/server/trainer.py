@@ -1,6 +1,7 @@
 """Server-based training: a shared vector averaged over clients, and personal vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
+from training.convergence.observers import Observer
 from training.engine.optimizer import Moments
 from training.engine.program import (
     LocalResult,
@@ -51,6 +53,9 @@ class ServerTrainer(StateTrainer[ServerState]):
         self._layout = self._pool.layout
         self._weights = [float(size) if method.weighted else 1.0 for size in self._pool.samples]
         self._demand = method.demand(clients, self._pool.epoch_steps)
+        self._observer = Observer.of(
+            method.task, method.spec(), method.bound_every, clients, seed, runtime
+        )
 
     def init(self, seed: int) -> ServerState:
         """One seeded model, the same for all clients.
@@ -116,6 +121,7 @@ class ServerTrainer(StateTrainer[ServerState]):
         late = state.still_late(delivery)
         personal = state.personal.copy()
         moments: dict[int, Moments] = {}
+        masks: dict[int, Mask] = {}
         costs = RoundCosts(self._clients)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
@@ -136,6 +142,8 @@ class ServerTrainer(StateTrainer[ServerState]):
                 if delivery.late[client] and uploads[client]:
                     late[client] = vector.copy(), mask
                 if delivery.on_time[client]:
+                    if self._observer is not None and uploads[client]:
+                        masks[client] = mask[:size]
                     yield vector, mask, self._weights[client]
 
         shared = weighted_mean_over_holders(state.shared, arrivals())
@@ -143,7 +151,7 @@ class ServerTrainer(StateTrainer[ServerState]):
         downlink_bits = np.where(delivery.participates, dense_bits, 0.0)
         kept = None if state.kept is None else state.kept.after(moments)
         after = ServerState(state.seed, state.round + 1, shared, personal, late, kept)
-        return after, costs.metrics(downlink_bits)
+        return after, costs.metrics(downlink_bits, self._observed(state, personal, masks, ratios))
 
     def evaluate(self, state: ServerState) -> float:
         """Mean over clients of the accuracy of [u, v_k] on the client's test samples; u is dense.
@@ -176,6 +184,25 @@ class ServerTrainer(StateTrainer[ServerState]):
     def close(self) -> None:
         """Release the executor and its worker processes."""
         self._pool.close()
+
+    def _observed(
+        self,
+        state: ServerState,
+        personal: NDArray[np.float32],
+        masks: Mapping[int, Mask],
+        ratios: Array,
+    ) -> dict[str, float]:
+        """The quantities of [WFL] Theorem 1 in the round from `state`, where they are measured."""
+        if self._observer is None:
+            return {}
+        middle = replace(state, personal=personal)
+        return self._observer.personalised(
+            state.round,
+            lambda client: state.client_vector(client, self._layout),
+            lambda client: middle.client_vector(client, self._layout),
+            masks,
+            ratios,
+        )
 
     def _programs(
         self, state: ServerState, participates: NDArray[np.bool_], uploads: NDArray[np.bool_]

@@ -46,6 +46,8 @@ class SubModelMethod:
         time: Assumed round time, for the rewards of the bandits.
         fusion: Local training before pruning, after which clients score the filters themselves;
             none if None.
+        bound_every: Rounds between two measurements of the constants of [CA-HFP] Theorem 1; 0 for
+            no measurement of the theorem.
     """
 
     task: Task
@@ -58,6 +60,7 @@ class SubModelMethod:
     bandit: Bandit = field(default_factory=Bandit)
     time: TimeModel = field(default_factory=TimeModel)
     fusion: Fusion | None = None
+    bound_every: int = 0
 
     def spec(self) -> EngineSpec:
         """The engine that trains the model."""

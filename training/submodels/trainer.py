@@ -9,6 +9,8 @@ import numpy as np
 from training.aggregation import weighted_mean_over_holders
 from training.arrays import Mask, Vector
 from training.clients import ClientPool, RoundCosts, check_client, require_no_pruning
+from training.convergence.observers import Observer
+from training.convergence.pruning_error import PruningError
 from training.engine.program import LocalResult, LocalWork, Program
 from training.method_based import MethodBased
 from training.server.state import ServerState
@@ -51,6 +53,9 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         self._demand = method.demand(clients, self._pool.epoch_steps)
         self._scorer = Scorer(method.score, self._structure)
         self._whole = SubModel.first(self._structure.widths)
+        self._observer = Observer.of(
+            method.task, method.spec(), method.bound_every, clients, seed, runtime
+        )
         everything = np.ones(self._pool.layout.size, dtype=np.bool_)
         # FLOPs before a fusion, and after it on the whole network.
         self._dense_flops = [
@@ -122,6 +127,7 @@ class SubModelTrainer(StateTrainer[SubModelState]):
             downlink_bits[delivery.participates] = self._structure.bits(self._whole)
         rate = self._method.effective_rate(base.round)
         learning = Learning(self._scorer, state, rate, places, start)
+        error = None if self._observer is None else PruningError(start)
 
         def arrivals() -> Iterator[tuple[Vector, Mask, float]]:
             """Models in the order of the mean; costs and estimates are recorded meanwhile."""
@@ -144,6 +150,8 @@ class SubModelTrainer(StateTrainer[SubModelState]):
                 if delivery.on_time[client]:
                     received = places.spread(result, sub, start)
                     learning.add(client, received, self._weights[client])
+                    if error is not None:
+                        error.add(received.vector, received.mask, self._weights[client])
                     if self._method.reconstruct == "residual":  # spread over w_t already
                         yield received.vector, everything, self._weights[client]
                     else:
@@ -153,7 +161,12 @@ class SubModelTrainer(StateTrainer[SubModelState]):
         shared = base.shared.copy()
         shared[places.held] = weighted_mean_over_holders(start, arrivals())
         after = ServerState(base.seed, base.round + 1, shared, base.personal, late)
-        metrics = costs.metrics(downlink_bits, self._sizes(subs))
+        extra = self._sizes(subs)
+        if self._observer is not None and error is not None:
+            weights = np.array(self._weights) / sum(self._weights)
+            extra |= self._observer.shared(base.round, base.shared, weights)
+            extra |= error.found(base.shared, shared, places.held)
+        metrics = costs.metrics(downlink_bits, extra)
         trials = self._trials_after(state, subs, metrics)
         return SubModelState(after, learning.estimates(), trials), metrics
 

@@ -1,6 +1,6 @@
 """FedAlt with partial pruning: [WFL] Algorithm 1; without pruning its Only Personalisation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.algorithms.server._importance import ImportancePruned
 from training.engine.local_sgd import check_rate
@@ -34,17 +34,21 @@ class FedAlt(ImportancePruned):
         personal_learning_rate: Step size of v, at least 0; `learning_rate` if None.
         personal_steps: Steps tau_v on the personal part, at least 0.
         shared_steps: Steps tau_u on the shared part, at least 0.
+        bound_every: Rounds between two measurements of the constants of [WFL] Theorem 1; 0 for no
+            measurement, which takes some seconds (see `docs/convergence.md`).
     """
 
     personal_learning_rate: float | None = None
     personal_steps: int = 5
     shared_steps: int = 5
+    bound_every: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rate("personal_learning_rate", self.personal_learning_rate)
         check_count("training.personal_steps", self.personal_steps, at_least=0)
         check_count("training.shared_steps", self.shared_steps, at_least=0)
+        check_count("training.bound_every", self.bound_every, at_least=0)
 
     @property
     def method(self) -> ServerMethod:
@@ -66,4 +70,5 @@ class FedAlt(ImportancePruned):
             stream="batches/shared",
             **self.optimisation,
         )
-        return self.personalised((personal, *self.pruning(), shared))
+        method = self.personalised((personal, *self.pruning(), shared))
+        return replace(method, bound_every=self.bound_every)

@@ -7,7 +7,7 @@ from training.algorithms.submodels._sub_model_sgd import SubModelSgd
 from training.engine.program import Accumulate, Program
 from training.submodels.method import Reconstruct, SubModelMethod
 from training.submodels.scores import FilterScore
-from wirelessfl.errors import InputError, check_choice
+from wirelessfl.errors import InputError, check_choice, check_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,18 @@ class CaHfp(SubModelSgd):
         score: Importance of the filters.
         reconstruct: Average of models of different filters, see `SubModelMethod`.
         dense_download: Whether the whole model is sent to all clients.
+        bound_every: Rounds between two measurements of the constants of [CA-HFP] Theorem 1; 0 for
+            no measurement, which takes some seconds (see `docs/convergence.md`).
     """
 
     score: FilterScore = field(default_factory=FilterScore)
     reconstruct: Reconstruct = "residual"
     dense_download: bool = False
+    bound_every: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_count("training.bound_every", self.bound_every, at_least=0)
         check_choice("training.reconstruct", self.reconstruct, get_args(Reconstruct))
         if self.optimizer.adaptive and (self.score.uses_gradient or self.score.uses_curvature):
             raise InputError(
@@ -70,4 +74,5 @@ class CaHfp(SubModelSgd):
             dense_download=self.dense_download,
             bandit=self.bandit,
             time=self.time,
+            bound_every=self.bound_every,
         )

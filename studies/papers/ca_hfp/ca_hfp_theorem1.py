@@ -1,0 +1,234 @@
+"""[CA-HFP] Theorem 1: both sides of eq. (10) with measured constants, over reconstructions."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from studies.papers.ca_hfp._ca_hfp import CELL, FIGURES
+from studies.report.claims import above
+from studies.report.curves import COLOURS, legend_below, panels
+from studies.report.one_run.run import Run
+from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
+from training.convergence.bounds import CaHfpConstants, ca_hfp_bound
+from wirelessfl.config.scenario_file import Tables, from_tables, merge
+from wirelessfl.experiment import Experiment
+
+SEEDS = (0, 1, 2)
+ROUNDS = {"small": 100, "paper": 300}
+EVERY = {"small": 20, "paper": 50}  # rounds between measurements of noise and smoothness
+STEPS = 5
+RATES = (0.1, 0.01)  # the paper's, and a tenth of it
+RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8) * 2
+RECONSTRUCTIONS = {"reconstruction": "residual", "holders": "holders", "zeros": "zero-fill"}
+DENSE = "dense"
+LOOSE = 2.0  # orders of magnitude
+ERRORS = {"eq5": "pruning_error", "eq13": "zeroed_error"}
+
+# The theorem is about plain SGD, without momentum or clipping, with equally many steps E.
+_PLAIN = {"local_epochs": None, "momentum": 0.0, "clip_norm": None, "local_steps": STEPS}
+_DIGITS = {
+    "dataset": "digits",
+    "model": "digits-cnn",
+    "partition": "dirichlet",
+    "dirichlet_alpha": 1.0,
+    "tested_on": "whole",
+    "batch_size": 32,
+    **_PLAIN,
+}
+
+
+def label_of(name: str, rate: float) -> str:
+    """The row of a reconstruction and a step size."""
+    return f"{name}, rate {rate:g}"
+
+
+def experiments(scale: str) -> dict[str, list[Experiment]]:
+    """Every reconstruction at two step sizes, and the whole model; small: the digits."""
+    training: dict[str, Any] = _DIGITS if scale == "small" else _paper()
+    given = {"ratios": "given", "filter_ratios": list(RATIOS)}
+    rows: dict[str, dict[str, Any]] = {DENSE: {"ratios": "uniform", "filter_ratio": 0.0}} | {
+        name: {**given, "reconstruct": how} for name, how in RECONSTRUCTIONS.items()
+    }
+    run = {"rounds": ROUNDS[scale], "eval_every": ROUNDS[scale]}
+    planned = {}
+    for rate in RATES:
+        for name, fields in rows.items():
+            changes: Tables = {
+                "training": {
+                    "algorithm": "ca-hfp",
+                    **training,
+                    **fields,
+                    "learning_rate": rate,
+                    "bound_every": EVERY[scale],
+                }
+            }
+            one = from_tables({**merge(CELL, changes), "run": run})
+            planned[label_of(name, rate)] = [
+                replace(one, run=replace(one.run, seed=seed)) for seed in SEEDS
+            ]
+    return planned
+
+
+def _paper() -> dict[str, Any]:
+    """The setting of the paper's figures, with plain SGD."""
+    fields = {**FIGURES["paper"].training, "dirichlet_alpha": 1.0, **_PLAIN}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _largest(run: Run, name: str) -> float:
+    return float(np.nanmax(run.series(f"extra.{name}")))
+
+
+def left_side(run: Run) -> float:
+    """The mean over the rounds of ||grad F(w_t)||^2."""
+    return float(np.mean(run.series("extra.gradient")))
+
+
+def right_side(run: Run, error: str) -> dict[str, float]:
+    """The terms of the bound in a run, with the largest constants met, and F* = 0.
+
+    Args:
+        run: The run.
+        error: `eq5` or `eq13`, the definition of e_t.
+
+    Returns:
+        Term -> value.
+    """
+    names = ("smoothness", "noise", "dissimilarity")
+    return ca_hfp_bound(
+        CaHfpConstants(**{name: _largest(run, name) for name in names}),
+        gap=float(run.series("extra.loss")[0]),
+        rounds=len(run),
+        rate=run.algorithm.learning_rate,
+        steps=STEPS,
+        pruning_error=float(np.mean(run.series(f"extra.{ERRORS[error]}"))),
+    )
+
+
+def _term_of(run: Run, error: str, term: str) -> float:
+    return right_side(run, error)[term]
+
+
+def _looseness(run: Run, error: str) -> float:
+    return math.log10(sum(right_side(run, error).values()) / left_side(run))
+
+
+def _condition(run: Run) -> float:
+    """4 eta L E, which Lemma 1 asks to be at most 1."""
+    return 4.0 * float(run.algorithm.learning_rate) * STEPS * _largest(run, "smoothness")
+
+
+def table(runs: Runs) -> Table:
+    """Both sides, with e_t by eq. (5) and by eq. (13), and the constants."""
+    return Table(
+        tuple(
+            {
+                "setting": label,
+                "left": over_seeds(seeds, left_side),
+                **{
+                    f"log10_right_{error}_over_left": over_seeds(
+                        seeds, partial(_looseness, error=error)
+                    )
+                    for error in ERRORS
+                },
+                "start": over_seeds(seeds, partial(_term_of, error="eq5", term="start")),
+                "noise_term": over_seeds(seeds, partial(_term_of, error="eq5", term="noise")),
+                **{
+                    f"pruning_{error}": over_seeds(
+                        seeds, partial(_term_of, error=error, term="pruning")
+                    )
+                    for error in ERRORS
+                },
+                "four_eta_l_e": over_seeds(seeds, _condition),
+                **{
+                    name: over_seeds(seeds, partial(_largest, name=name))
+                    for name in ("smoothness", "noise", "dissimilarity")
+                },
+                "accuracy": over_seeds(seeds, lambda run: run.final_accuracy),
+            }
+            for label, seeds in runs.items()
+        )
+    )
+
+
+def _each(
+    table: Table, error: str, labels: Iterable[str], margin: Callable[[Sample], Sample]
+) -> Verdict:
+    column = f"log10_right_{error}_over_left"
+    samples = {label: table.sample(label, column) for label in labels}
+    figures = ", ".join(f"{label}: 10^{sample}" for label, sample in samples.items())
+    return Verdict.of([margin(sample) for sample in samples.values()], figures)
+
+
+def _condition_holds(table: Table, rate: float) -> Verdict:
+    samples = [table.sample(label_of(name, rate), "four_eta_l_e") for name in ALL]
+    figures = ", ".join(f"{name}: {one}" for name, one in zip(ALL, samples, strict=True))
+    return Verdict.of([sample.scaled(-1.0, 1.0) for sample in samples], f"4 eta L E {figures}")
+
+
+ALL = (DENSE, *RECONSTRUCTIONS)
+EVERY_ROW = tuple(label_of(name, rate) for rate in RATES for name in ALL)
+
+CLAIMS = (
+    Claim(
+        "The right side of eq. (10) is at least the left one, with e_t as eq. (5) defines it",
+        partial(_each, error="eq5", labels=EVERY_ROW, margin=lambda sample: sample),
+    ),
+    Claim(
+        "The right side of eq. (10) is at least the left one, with e_t of values set to 0, eq. "
+        "(13)",
+        partial(_each, error="eq13", labels=EVERY_ROW, margin=lambda sample: sample),
+    ),
+    *(
+        Claim(
+            f"The right side is at most 100 times the left, with e_t of {where} at rate {rate:g}",
+            partial(
+                _each,
+                error=error,
+                labels=[label_of(name, rate) for name in ALL],
+                margin=lambda sample: sample.scaled(-1.0, LOOSE),
+            ),
+        )
+        for error, where in (("eq5", "eq. (5)"), ("eq13", "eq. (13)"))
+        for rate in RATES
+    ),
+    *(
+        Claim(
+            f"The step size {rate:g} is within 1 / (4 L E), as Lemma 1 needs",
+            partial(_condition_holds, rate=rate),
+        )
+        for rate in RATES
+    ),
+    *(
+        Claim(
+            f"Values set to 0 leave a larger mean squared gradient than {name} at rate {rate:g}",
+            above("left", label_of("zeros", rate), label_of(name, rate)),
+        )
+        for rate in RATES
+        for name in ("reconstruction", "holders")
+    ),
+)
+
+
+def figure(runs: Runs, figure: Any) -> None:
+    """The squared gradient over the rounds at both step sizes, and the right sides as levels."""
+    for axes, rate, letter in zip(panels(figure, len(RATES)), RATES, "ab", strict=True):
+        for index, name in enumerate(ALL):
+            seeds = runs[label_of(name, rate)]
+            values = np.mean([run.series("extra.gradient") for run in seeds], axis=0)
+            color = COLOURS[index]
+            axes.plot(np.arange(1, len(values) + 1), values, color=color, label=name)
+            level = np.mean([sum(right_side(run, "eq5").values()) for run in seeds])
+            axes.axhline(level, color=color, linestyle="--", linewidth=1)
+        axes.set(
+            xlabel="round",
+            ylabel=r"$\|\nabla F(w_t)\|^2$",
+            yscale="log",
+            title=f"({letter}) rate {rate:g}; dashed: bound on the mean",
+        )
+        axes.grid(alpha=0.3)
+    legend_below(figure, axes)
