@@ -9,12 +9,12 @@ class WflConstants:
     """Constants of [WFL] Assumptions 1 to 4.
 
     Attributes:
-        shared_smoothness: L_u of eq. (19).
-        personal_smoothness: L_v of eq. (21).
-        pruning_error: D^2 of eq. (23).
-        shared_moment: phi_u^2 of eq. (24).
-        shared_noise: Variance sigma_u^2 of eq. (28).
-        personal_noise: Variance sigma_v^2 of eq. (29).
+        shared_smoothness: L_u of [WFL] eq. (19).
+        personal_smoothness: L_v of [WFL] eq. (21).
+        pruning_error: D^2 of [WFL] eq. (23).
+        shared_moment: phi_u^2 of [WFL] eq. (24).
+        shared_noise: Variance sigma_u^2 of [WFL] eq. (28).
+        personal_noise: Variance sigma_v^2 of [WFL] eq. (29).
     """
 
     shared_smoothness: float
@@ -39,10 +39,10 @@ def wfl_bound(
     shared_steps: int,
     personal_steps: int,
 ) -> dict[str, float]:
-    """The right side of [WFL] Theorem 1, eq. (31) to (33), by its terms.
+    """The right side of [WFL] eq. (31), by its terms.
 
-    L_v enters with its square, as in eq. (58) and (78) of the proof, not with its cube, as printed
-    in eq. (32) (erratum W14). `holders` depends on the ratios, which the paper ignores (W11).
+    L_v enters with its square, as in the proof, not with its cube, as printed ([WFL] erratum W14).
+    `holders` depends on the ratios, which the paper ignores ([WFL] erratum W11).
 
     Args:
         constants: Constants of the assumptions.
@@ -90,7 +90,7 @@ def wfl_left_side(
     shared_steps: int,
     personal_steps: int,
 ) -> float:
-    """What [WFL] eq. (31) bounds, for means over the rounds.
+    """The left side of [WFL] eq. (31), for means over the rounds.
 
     Args:
         personal_gradient: Sum over clients of ||grad_v F_k||^2.
@@ -112,9 +112,9 @@ class CaHfpConstants:
     """Constants of [CA-HFP] Assumptions 1 to 3.
 
     Attributes:
-        smoothness: L of eq. (6).
-        noise: Variance sigma^2 of eq. (7).
-        dissimilarity: zeta^2 of eq. (8).
+        smoothness: L of [CA-HFP] eq. (6).
+        noise: Variance sigma^2 of [CA-HFP] eq. (7).
+        dissimilarity: zeta^2 of [CA-HFP] eq. (8).
     """
 
     smoothness: float
@@ -131,9 +131,9 @@ def ca_hfp_bound(
     steps: int,
     pruning_error: float,
 ) -> dict[str, float]:
-    """The right side of [CA-HFP] Theorem 1, eq. (10), by its terms.
+    """The right side of [CA-HFP] eq. (10), by its terms.
 
-    It is taken as a bound at finite T (erratum C5). The theorem asks for eta <= 1 / (4 L E).
+    It is taken as a bound at finite T ([CA-HFP] erratum C5). The theorem needs eta <= 1 / (4 L E).
 
     Args:
         constants: Constants of the assumptions.

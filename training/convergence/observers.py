@@ -80,7 +80,7 @@ class Observer:
         return cls(task, spec, every, clients=clients, seed=seed, root=runtime.data_root)
 
     def due(self, round_index: int) -> bool:
-        """Whether noise and smoothness are measured in a round.
+        """True in rounds in which noise and smoothness are measured.
 
         Args:
             round_index: Index of the round, from 0.
@@ -111,7 +111,7 @@ class Observer:
         masks: Mapping[int, Mask],
         ratios: Array,
     ) -> dict[str, float]:
-        """The quantities of [WFL] Theorem 1 in a round.
+        """The quantities of [WFL] eq. (31) in a round.
 
         Args:
             round_index: Index of the round, from 0.
@@ -122,7 +122,7 @@ class Observer:
 
         Returns:
             `loss` F; `personal_gradient` sum_k ||grad_v F_k||^2 and `shared_gradient`
-            ||grad_u F||^2; `diversity` of eq. (30) over the latter; `ratios` summed over all
+            ||grad_u F||^2; `diversity` of [WFL] eq. (30) over the latter; `ratios` summed over all
             clients; `holders` of the weight with fewest, among weights with any;
             `without_holder`, a fraction of weights; `pruning_error` ||u - u m_k||^2 / rho_k, the
             largest. When due also the largest `shared_smoothness`, `personal_smoothness`,
@@ -174,7 +174,7 @@ class Observer:
 
     @one_thread()
     def shared(self, round_index: int, vector: Vector, weights: Floats) -> dict[str, float]:
-        """The quantities of [CA-HFP] Theorem 1 in a round, without the error of pruning.
+        """The quantities of [CA-HFP] eq. (10) in a round, without the error of pruning.
 
         Args:
             round_index: Index of the round, from 0.
@@ -182,8 +182,8 @@ class Observer:
             weights: Weights p_k, (K,), with sum 1.
 
         Returns:
-            `loss` F(w_t), `gradient` ||grad F(w_t)||^2, `dissimilarity` of eq. (8); when due also
-            the largest `smoothness` and `noise` of a client.
+            `loss` F(w_t), `gradient` ||grad F(w_t)||^2, `dissimilarity` of [CA-HFP] eq. (8); when
+            due also the largest `smoothness` and `noise` of a client.
         """
         clients = range(self.objectives.clients)
         gradients = self.gradients(lambda client: vector)

@@ -10,8 +10,8 @@ class PruningError:
     """Errors of a round, from the uploads that the mean counts.
 
     [CA-HFP] eq. (5) defines e_t by w_(t+1) = w_t + sum_k p_k Delta_k + e_t, with the progress
-    Delta_k of client k on its own weights; eq. (13) takes e_t = sum_k p_k (1 - m_k) w_t, values set
-    to 0. Both agree only without reconstruction.
+    Delta_k of client k on its own weights; [CA-HFP] eq. (13) takes e_t = sum_k p_k (1 - m_k) w_t,
+    values set to 0. Both agree only without reconstruction.
     """
 
     def __init__(self, start: Vector) -> None:
@@ -48,8 +48,8 @@ class PruningError:
             held: Places of the n values.
 
         Returns:
-            `pruning_error` ||e_t||^2 of eq. (5), and `zeroed_error` that of eq. (13); 0 in a round
-            without uploads.
+            `pruning_error` ||e_t||^2 of [CA-HFP] eq. (5), and `zeroed_error` that of [CA-HFP] eq.
+            (13); 0 in a round without uploads.
         """
         if not self._weight:
             return {"pruning_error": 0.0, "zeroed_error": 0.0}

@@ -14,9 +14,9 @@ _BASIS = 10  # vectors; products cost far more than their orthogonalisation
 def smoothness(product: Product, size: int, rows: slice, columns: slice) -> float:
     """Spectral norm of a block of a symmetric matrix: how fast the gradient turns at a point.
 
-    The block of the shared weights is L_u of [WFL] eq. (19), that of the personal ones L_v of eq.
-    (21), the one between them L_uv of eq. (20); the whole matrix is L of [CA-HFP] eq. (6). It is a
-    lower bound of the constant, which is the largest over all points.
+    The block of the shared weights is L_u of [WFL] eq. (19), that of the personal ones L_v of
+    [WFL] eq. (21), the one between them L_uv of [WFL] eq. (20); the whole matrix is L of [CA-HFP]
+    eq. (6). It is a lower bound of the constant, which is the largest over all points.
 
     Args:
         product: Maps a direction (n,) to its product with the matrix.

@@ -30,7 +30,7 @@ class ServerMethod:
         work_fractions: Fractions of the `Train` steps, in (0, 1]; in every round each client draws
             one of them with equal probabilities.
         upload: Bits of a weight in the uploads.
-        bound_every: Rounds between two measurements of the constants of [WFL] Theorem 1; 0 for no
+        bound_every: Rounds between two measurements of the constants of [WFL] eq. (31); 0 for no
             measurement of the theorem.
     """
 

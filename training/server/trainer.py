@@ -192,7 +192,7 @@ class ServerTrainer(StateTrainer[ServerState]):
         masks: Mapping[int, Mask],
         ratios: Array,
     ) -> dict[str, float]:
-        """The quantities of [WFL] Theorem 1 in the round from `state`, where they are measured."""
+        """The quantities of [WFL] eq. (31) in the round from `state`, where they are measured."""
         if self._observer is None:
             return {}
         middle = replace(state, personal=personal)

@@ -46,7 +46,7 @@ class SubModelMethod:
         time: Assumed round time, for the rewards of the bandits.
         fusion: Local training before pruning, after which clients score the filters themselves;
             none if None.
-        bound_every: Rounds between two measurements of the constants of [CA-HFP] Theorem 1; 0 for
+        bound_every: Rounds between two measurements of the constants of [CA-HFP] eq. (10); 0 for
             no measurement of the theorem.
     """
 

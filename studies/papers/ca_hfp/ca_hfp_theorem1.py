@@ -1,4 +1,4 @@
-"""[CA-HFP] Theorem 1: both sides of eq. (10) with measured constants, over reconstructions."""
+"""[CA-HFP] eq. (10): both sides with measured constants, over reconstructions."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -123,7 +123,7 @@ def _condition(run: Run) -> float:
 
 
 def table(runs: Runs) -> Table:
-    """Both sides, with e_t by eq. (5) and by eq. (13), and the constants."""
+    """Both sides, with e_t by [CA-HFP] eq. (5) and by [CA-HFP] eq. (13), and the constants."""
     return Table(
         tuple(
             {
@@ -175,12 +175,11 @@ EVERY_ROW = tuple(label_of(name, rate) for rate in RATES for name in ALL)
 
 CLAIMS = (
     Claim(
-        "The right side of eq. (10) is at least the left one, with e_t as eq. (5) defines it",
+        "The right side of [CA-HFP] eq. (10) is at least the left, with e_t of [CA-HFP] eq. (5)",
         partial(_each, error="eq5", labels=EVERY_ROW, margin=lambda sample: sample),
     ),
     Claim(
-        "The right side of eq. (10) is at least the left one, with e_t of values set to 0, eq. "
-        "(13)",
+        "The right side of [CA-HFP] eq. (10) is at least the left, with e_t of [CA-HFP] eq. (13)",
         partial(_each, error="eq13", labels=EVERY_ROW, margin=lambda sample: sample),
     ),
     *(
@@ -193,7 +192,7 @@ CLAIMS = (
                 margin=lambda sample: sample.scaled(-1.0, LOOSE),
             ),
         )
-        for error, where in (("eq5", "eq. (5)"), ("eq13", "eq. (13)"))
+        for error, where in (("eq5", "[CA-HFP] eq. (5)"), ("eq13", "[CA-HFP] eq. (13)"))
         for rate in RATES
     ),
     *(

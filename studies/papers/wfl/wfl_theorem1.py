@@ -1,4 +1,4 @@
-"""[WFL] Theorem 1: both sides of eq. (31) with measured constants, over ratios and allocators."""
+"""[WFL] eq. (31): both sides with measured constants, over ratios and allocators."""
 
 import math
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def _rates(run: Run) -> dict[str, Any]:
 
 
 def left_side(run: Run) -> float:
-    """What eq. (31) bounds, in a run."""
+    """The left side of [WFL] eq. (31) in a run."""
     return wfl_left_side(
         _mean(run, "personal_gradient"), _mean(run, "shared_gradient"), **_rates(run)
     )
@@ -122,7 +122,7 @@ def table(runs: Runs) -> Table:
     """Both sides, the terms of the right one, and the constants.
 
     kappa* is that of the weights with a holder; `without_holder` is the fraction that has none, for
-    which eq. (31) is infinite (erratum W11).
+    which [WFL] eq. (31) is infinite ([WFL] erratum W11).
     """
     return Table(
         tuple(
@@ -172,10 +172,11 @@ def _pruning_decides(table: Table, ratio: float) -> Verdict:
 
 CLAIMS = (
     Claim(
-        "The right side of eq. (31) is at least the left one", partial(_each, margin=lambda s: s)
+        "The right side of [WFL] eq. (31) is at least the left one",
+        partial(_each, margin=lambda s: s),
     ),
     Claim(
-        "The right side of eq. (31) is at most 100 times the left one",
+        "The right side of [WFL] eq. (31) is at most 100 times the left one",
         partial(_each, margin=lambda sample: sample.scaled(-1.0, LOOSE)),
     ),
     Claim(
@@ -183,7 +184,7 @@ CLAIMS = (
         partial(_has_holder, ratio=0.4),
     ),
     Claim(
-        "The left side of eq. (31) rises with the pruning ratio, as its bound does",
+        "The left side of [WFL] eq. (31) rises with the pruning ratio, as its bound does",
         increasing("left", [of_ratio(ratio) for ratio in RATIOS]),
     ),
     Claim(
@@ -219,7 +220,7 @@ def figure(runs: Runs, figure: Any) -> None:
             color=COLOURS[index],
             label="measured, left side" if column == "left" else f"bound, {column}",
         )
-    left.set(xlabel="pruning ratio", title="(a) eq. (31)", yscale="log", xticks=RATIOS)
+    left.set(xlabel="pruning ratio", title="(a) [WFL] eq. (31)", yscale="log", xticks=RATIOS)
     left.grid(alpha=0.3)
     left.legend(fontsize="x-small", frameon=False)
     for index, label in enumerate(labels):

@@ -1,4 +1,4 @@
-"""Constants of the convergence theorems: exact on quadratics; bounds by hand; errors of pruning."""
+"""Constants of the convergence theorems: exact on quadratics; bounds computed manually; errors of pruning."""
 
 import math
 
@@ -158,7 +158,7 @@ SETTING = {
 }
 
 
-def test_theorem_1_of_wfl_by_hand():
+def test_theorem_1_of_wfl_computed_manually():
     found = wfl_bound(WFL, **SETTING)
     assert found["start"] == pytest.approx(2.3 / 50)
     first = 0.2**2 * 5**2 * 0.13 * 3 / 2 + 4 * 0.2**3 * 3**2 * 0.13 * 5**2 * 4
@@ -180,7 +180,17 @@ def test_without_a_holder_the_bound_is_infinite():
     assert wfl_bound(WFL, **SETTING | {"holders": 0, "ratios": 0.0})["pruning"] == 0.0
 
 
-def test_theorem_1_of_ca_hfp_by_hand():
+def test_the_printed_personal_step_asks_for_more_than_there_is():
+    """[WFL] erratum W21: [WFL] eq. (58) with K equal quadratics F_k = v^2 / 2, one exact step from 1."""
+    clients, rate = 100, 0.1
+    before, after = 0.5, 0.5 * (1 - rate) ** 2
+    printed = rate / 8 * clients * 1.0
+    assert printed == pytest.approx(1.25)
+    assert before - after < printed
+    assert before - after > printed / clients  # with the factor 1 / K
+
+
+def test_theorem_1_of_ca_hfp_computed_manually():
     constants = CaHfpConstants(smoothness=2.0, noise=0.3, dissimilarity=0.4)
     found = ca_hfp_bound(constants, gap=2.3, rounds=50, rate=0.1, steps=5, pruning_error=0.25)
     assert found["start"] == pytest.approx(4 * 2.3 / (0.1 * 5 * 50))
@@ -247,7 +257,9 @@ def test_the_error_of_pruning_is_what_the_two_equations_say(reconstruct):
     for before, _, extra in found:
         size = (before.shared.astype(np.float64) ** 2).sum()
         assert 0 < extra["zeroed_error"] < size
-        if reconstruct == "residual":  # eq. (4): w + sum p m Delta, so that nothing is left over
+        if (
+            reconstruct == "residual"
+        ):  # [CA-HFP] eq. (4): w + sum p m Delta, so that nothing is left over
             assert extra["pruning_error"] < 1e-10
         elif reconstruct == "zero-fill":  # both equations are the same
             assert extra["pruning_error"] == pytest.approx(extra["zeroed_error"], rel=1e-4)

@@ -34,7 +34,7 @@ class FedAlt(ImportancePruned):
         personal_learning_rate: Step size of v, at least 0; `learning_rate` if None.
         personal_steps: Steps tau_v on the personal part, at least 0.
         shared_steps: Steps tau_u on the shared part, at least 0.
-        bound_every: Rounds between two measurements of the constants of [WFL] Theorem 1; 0 for no
+        bound_every: Rounds between two measurements of the constants of [WFL] eq. (31); 0 for no
             measurement, which takes some seconds (see `docs/convergence.md`).
     """
 

@@ -35,7 +35,7 @@ class CaHfp(SubModelSgd):
         score: Importance of the filters.
         reconstruct: Average of models of different filters, see `SubModelMethod`.
         dense_download: Whether the whole model is sent to all clients.
-        bound_every: Rounds between two measurements of the constants of [CA-HFP] Theorem 1; 0 for
+        bound_every: Rounds between two measurements of the constants of [CA-HFP] eq. (10); 0 for
             no measurement, which takes some seconds (see `docs/convergence.md`).
     """
 
