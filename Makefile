@@ -67,5 +67,5 @@ clean:
 
 .venv/extras: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		--editable ".[dask,search,flower,coding]"
+		--editable ".[dask,search,flower,flower-simulation,coding]"
 	touch $@

@@ -97,6 +97,7 @@ def run(
     progress: bool | None = None,
     data_root: str | Path | None = None,
     notify: Callable[[str], None] = print,
+    executor: Any = None,
 ) -> Run:
     """Run an experiment, in memory or in a folder.
 
@@ -112,6 +113,8 @@ def run(
         progress: Whether to show the progress; None: in notebooks only.
         data_root: Folder of the data sets; the embedded digits need none.
         notify: Receives messages for the user, one line each.
+        executor: Executor of the clients' work in place of `run.executor`, such as
+            `training.flower.executor.FlowerExecutor`.
 
     Returns:
         The run.
@@ -147,6 +150,7 @@ def run(
         stop=stop or (lambda record: False),
         data_root=None if data_root is None else Path(data_root),
         notify=notify,
+        executor=executor,
     )
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from training.engine.spec import EngineSpec
@@ -74,15 +74,21 @@ class MethodBased(ABC, Generic[M]):
         """
         return self.method.demand(clients)
 
-    def trainer(self, *, clients: int, seed: int, runtime: Runtime) -> Trainer:
+    def trainer(
+        self, *, clients: int, seed: int, runtime: Runtime, executor: Any = None
+    ) -> Trainer:
         """Training on data that are divided over clients.
 
         Args:
             clients: Number of clients K.
             seed: Seed of the partition, at least 0.
             runtime: Device, executor and precision.
+            executor: Executor of the clients' work in place of the one that `runtime` names, see
+                `training.executors.executor.Executor`.
 
         Returns:
-            A trainer with its own executor, which its `close` ends.
+            A trainer whose `close` ends its executor.
         """
+        if executor is not None:
+            runtime = replace(runtime, given=executor)
         return self.trainer_type(self.method, clients=clients, seed=seed, runtime=runtime)

@@ -100,6 +100,8 @@ class Runtime:
         precision: Arithmetic of the training, float32 or bfloat16 (autocast).
         deterministic: Ask CUDA for operations that repeat bit for bit.
         data_root: Folder of the data sets; None for data that needs none.
+        given: Executor of the caller in place of the one that `executor` names, see
+            `training.executors.executor.Executor`; None for none.
     """
 
     device: str = "cpu"
@@ -109,6 +111,7 @@ class Runtime:
     precision: str = "float32"
     deterministic: bool = False
     data_root: Path | None = None
+    given: Any = None
 
 
 class Trainer(Protocol):

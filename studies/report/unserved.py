@@ -1,7 +1,5 @@
 """Clients that a round does not serve, by scheme: columns and a note for every study."""
 
-import textwrap
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,6 @@ from wirelessfl.values import ON_TIME
 
 COLUMNS = ("late_per_round", "infeasible_per_round", "left_out_per_round")
 ROUNDING = 1e-12  # of a ratio at its cap
-WIDTH = 150  # characters of a line of the note
 
 
 def with_unserved(table: Table, experiments: Experiments, runs: Runs) -> Table:
@@ -37,8 +34,7 @@ def unserved_note(experiments: Experiments, runs: Runs) -> str:
         for label, cells in counted.items()
         if _any({label: cells})
     )
-    line = f"clients per round late / infeasible / left out (others 0): {by_label}"
-    return textwrap.fill(line, WIDTH)
+    return f"clients per round late / infeasible / left out (others 0): {by_label}"
 
 
 def unserved(experiment: Experiment, run: Run) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def observed_run(
     stop: Stop,
     data_root: Path | None,
     notify: Notify,
+    executor: Any = None,
 ) -> Run:
     """Run an experiment, or continue the run that is interrupted in a folder.
 
@@ -44,6 +46,7 @@ def observed_run(
         stop: Function of the record of a new round; true interrupts the run after that round.
         data_root: Folder of the data sets.
         notify: Receives messages for the user, one line each.
+        executor: Executor of the clients' work in place of `run.executor`.
 
     Returns:
         The run.
@@ -53,7 +56,7 @@ def observed_run(
     """
     if path is None:
         memory = RunMemory()
-        with _trainer(experiment, data_root) as trainer:
+        with _trainer(experiment, data_root, executor) as trainer:
             _rounds(experiment, trainer, memory, {}, callbacks, stop, notify)
         return Run.of_memory(memory, experiment)
     check_folder("out", path)
@@ -66,7 +69,7 @@ def observed_run(
     if resumed and is_complete(path, experiment):
         write_atomically(stored, toml.encode())
         return Run.read(path)
-    with _trainer(experiment, data_root) as trainer:
+    with _trainer(experiment, data_root, executor) as trainer:
         folder = RunFolder.open(path) if resumed else RunFolder.create(path, toml)
         with folder.in_use():
             try:
@@ -80,7 +83,9 @@ def observed_run(
 
 
 @contextmanager
-def _trainer(experiment: Experiment, data_root: Path | None) -> Iterator[Trainer | NoTraining]:
+def _trainer(
+    experiment: Experiment, data_root: Path | None, executor: Any
+) -> Iterator[Trainer | NoTraining]:
     """The trainer of an experiment that can start, closed at the end."""
     clients = experiment.scenario.clients
     settings = experiment.run
@@ -93,7 +98,7 @@ def _trainer(experiment: Experiment, data_root: Path | None) -> Iterator[Trainer
         experiment.algorithm,
         clients=clients,
         seed=settings.seed,
-        runtime=settings.runtime(data_root),
+        runtime=replace(settings.runtime(data_root), given=executor),
     )
     try:
         yield trainer

@@ -5,6 +5,7 @@ They are table.csv, curves.csv, claims.csv, trials.csv, figure.png and command.j
 
 import math
 import platform
+import textwrap
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from wirelessfl.records import strict_json
 from wirelessfl.records.run_folder import write_atomically
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
+CHARACTERS_PER_INCH = 14.0  # of a line above a figure
 
 
 def write_results(
@@ -147,6 +149,8 @@ def _drawn(study: Study, runs: Runs) -> Any:
 
 def _write_figure(path: Path, study: Study, runs: Runs, title: str) -> None:
     figure = _drawn(study, runs)
-    figure.suptitle(title, fontsize="small", color="0.35")
+    width = int(CHARACTERS_PER_INCH * figure.get_size_inches()[0])
+    lines = (textwrap.fill(line, width) for line in title.splitlines())
+    figure.suptitle("\n".join(lines), fontsize="small", color="0.35")
     picture = render(figure, format="png", dpi=160, metadata={"Software": None})
     write_atomically(path, picture)

@@ -14,7 +14,7 @@ from training.engine.accounting import Accounting
 from training.engine.program import LocalWork
 from training.sparsity.prox import Prox
 from training.structure.layout import Layout
-from wirelessfl.errors import DivergenceError
+from wirelessfl.errors import DivergenceError, InputError
 from wirelessfl.protocols import Runtime
 from wirelessfl.rng import Streams
 
@@ -265,6 +265,11 @@ def local_steps(
     descent = method.descent
     if descent.gradients != "full":
         return MinibatchSteps(method, clients=clients, seed=seed, runtime=runtime)
+    if runtime.given is not None:
+        raise InputError(
+            "training.gradients must be 'minibatch' with an executor of the caller, got 'full', "
+            "whose steps are no work of clients"
+        )
     data = method.task.load(clients=clients, seed=seed, data_root=runtime.data_root)
     gradients = full_gradients(data, method.task.model, ridge=descent.ridge, l2=descent.l2)
     return FullGradientSteps(method, gradients, [len(rows) for rows in data.train_index])

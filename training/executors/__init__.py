@@ -62,13 +62,15 @@ def make_executor(
         step_flops: FLOPs of the largest dense step of a client.
 
     Returns:
-        An executor, to be closed after use.
+        An executor, to be closed after use; that of the caller if `runtime.given` is one.
 
     Raises:
         InputError: Unknown executor, a number of workers or clients below 0, workers on a device
             other than the CPU or with a model that only this process knows, or graph on a device
             other than CUDA.
     """
+    if runtime.given is not None:
+        return _checked(runtime.given)
     check_choice("run.executor", runtime.executor, EXECUTORS)
     check_count("run.workers", runtime.workers, at_least=0)
     check_count("run.stack", runtime.stack, at_least=0)
@@ -141,6 +143,16 @@ def check_device(name: str) -> str:
     if (device.index or 0) >= count:
         raise InputError(f"run.device {name} is not there: {count} CUDA devices are available")
     return device.type if device.type == "cpu" else name
+
+
+def _checked(given: Executor) -> Executor:
+    """An executor of the caller, checked."""
+    missing = [name for name in ("train", "evaluate", "close") if not hasattr(given, name)]
+    if missing:
+        raise InputError(f"executor must have a method {missing[0]}, got {given!r}")
+    if processes() > 1:
+        raise InputError("executor must not be given under torchrun, which divides the work itself")
+    return given
 
 
 def _cores() -> int:

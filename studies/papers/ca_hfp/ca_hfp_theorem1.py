@@ -225,9 +225,9 @@ def figure(runs: Runs, figure: Any) -> None:
             axes.axhline(level, color=color, linestyle="--", linewidth=1)
         axes.set(
             xlabel="round",
-            ylabel=r"$\|\nabla F(w_t)\|^2$",
+            ylabel="squared gradient of F",
             yscale="log",
-            title=f"({letter}) rate {rate:g}; dashed: bound on the mean",
+            title=f"({letter}) rate {rate:g}, bound dashed",
         )
         axes.grid(alpha=0.3)
     legend_below(figure, axes)

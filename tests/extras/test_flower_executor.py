@@ -1,0 +1,158 @@
+"""Our algorithms on the nodes of Flower: the records and models of the executor `loop`."""
+
+import json
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.extras
+pytest.importorskip("flwr")
+
+from helpers.flower_app import LocalGrid  # noqa: E402
+
+import wirelessfl as wfl  # noqa: E402
+from training.control_variates.local_steps import local_steps  # noqa: E402
+from training.engine.program import EvaluationWork, LocalWork, SampleSelection, Train  # noqa: E402
+from training.flower.codec import decode, encode  # noqa: E402
+from training.flower.executor import FlowerExecutor, node_app  # noqa: E402
+from training.sparsity.prox import TopK  # noqa: E402
+from training.structure.submodel import SubModel  # noqa: E402
+from wirelessfl.errors import DivergenceError, InputError  # noqa: E402
+from wirelessfl.protocols import Runtime  # noqa: E402
+from wirelessfl.rng import Streams  # noqa: E402
+
+K, ROUNDS = 4, 3
+FAMILIES = {
+    "fedalt": {},
+    "fedavg": {},
+    "prunefl": {},
+    "ca-hfp": {},
+    "scaffold": {},
+    "sparse-proxskip": {},
+    "mce-pl": {},
+    "dsgd": {},
+}
+
+
+def experiment(algorithm, **training):
+    tables = {
+        "scenario": {"clients": K},
+        "training": {"algorithm": algorithm, "train_samples": 160, **training},
+        "run": {"rounds": ROUNDS, "eval_every": 1, "executor": "loop"},
+    }
+    if algorithm not in ("fedalt", "prunefl", "ca-hfp"):
+        tables["allocation"] = {"method": "min-latency"}
+        tables["scenario"] |= {"deadline_s": 10.0}
+    return wfl.read("digits", tables)
+
+
+def same(one, other):
+    """True for equal objects, arrays by value."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    if is_dataclass(one):
+        return type(one) is type(other) and all(
+            same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)
+        )
+    return one == other
+
+
+@pytest.mark.parametrize("algorithm", FAMILIES)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_records_and_models_are_those_of_the_loop(algorithm, nodes):
+    wanted = experiment(algorithm)
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(nodes)))
+    assert executor.ahead == nodes
+    found = wfl.run(wanted, executor=executor)
+    expected = wfl.run(wanted)
+    for mine, theirs in zip(found.records, expected.records, strict=True):
+        mine, theirs = dict(mine), dict(theirs)
+        mine.pop("wall", None)
+        theirs.pop("wall", None)
+        assert mine == theirs
+    assert found.series("loss").shape == (ROUNDS,)
+    one, other = (run.folder.last_checkpoint(print).arrays for run in (found, expected))
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_every_kind_of_work_survives_the_message():
+    vector = np.arange(6, dtype=np.float32)
+    works = [
+        LocalWork(
+            client=2,
+            vector=vector,
+            program=(Train(part="all", learning_rate=0.1, stream="s", steps=3, prox=TopK(kept=2)),),
+            pruning_ratio=0.3,
+            streams=Streams(5, 7),
+            mask=np.array([True, False, True]),
+            sub=SubModel(kept={"conv1": (0, 2), "fc": (1,)}),
+        ),
+        EvaluationWork(
+            client=0, vector=vector, sample=SampleSelection(of="train", count=3, seed=1)
+        ),
+    ]
+    for work in works:
+        text, arrays = encode(work)
+        json.loads(text)
+        assert same(decode(text, arrays), work)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not JSON",
+        '{"kind": "Popen", "fields": {"args": "true"}}',
+        '{"kind": "Streams", "fields": {"speed": 1}}',
+        '{"array": 3}',
+        '{"kind": "Train", "fields": {}}',
+    ],
+)
+def test_a_message_makes_no_other_object(text):
+    with pytest.raises(InputError, match=r"^a message of local work must be one of this version"):
+        decode(text, [])
+    with pytest.raises(InputError, match=r"must hold no complex$"):
+        encode(1j)
+
+
+def test_an_error_on_a_node_is_one_line_at_the_server():
+    wanted = experiment("fedavg", learning_rate=1e30)
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(2)))
+    with pytest.raises(DivergenceError, match=r"^training diverged: client \d, round"):
+        wfl.run(wanted, executor=executor)
+
+
+def test_a_missing_reply_names_its_client():
+    class Silent(LocalGrid):
+        def send_and_receive(self, messages, *, timeout=None):
+            return super().send_and_receive(list(messages)[:-1], timeout=timeout)
+
+    wanted = experiment("fedavg")
+    executor = FlowerExecutor(Silent(node_app(wanted), range(2)), timeout_s=3.0)
+    with pytest.raises(InputError, match=r"^the node of client 1 must answer within 3 s, got no"):
+        wfl.run(wanted, executor=executor)
+
+
+def test_executors_are_refused_where_they_cannot_work():
+    app = node_app(experiment("fedavg"))
+    executor = FlowerExecutor(LocalGrid(app, range(1)))
+    with pytest.raises(InputError, match=r"^a grid must have at least 1 node, got 0$"):
+        FlowerExecutor(LocalGrid(app, range(0)))
+    with pytest.raises(InputError, match=r"^executor must have a method train, got 'loop'$"):
+        wfl.run(experiment("fedavg"), executor="loop")
+    full = wfl.read("sps-blog", {"training": {"gradients": "full"}}).algorithm
+    with pytest.raises(InputError, match=r"^training\.gradients must be 'minibatch' with an exec"):
+        local_steps(full.method, clients=2, seed=0, runtime=Runtime(given=executor))
+
+
+def test_a_run_goes_on_with_another_executor(tmp_path):
+    wanted = experiment("fedalt")
+    whole = wfl.run(wanted, tmp_path / "whole")
+    wfl.run(wanted, tmp_path / "run", stop=lambda record: record.round == 1)
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(3)))
+    wfl.run(wanted, tmp_path / "run", executor=executor)
+    lines = [(tmp_path / name / "rounds.jsonl").read_text() for name in ("whole", "run")]
+    assert lines[0] == lines[1]
+    assert len(whole) == ROUNDS

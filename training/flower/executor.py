@@ -1,0 +1,237 @@
+"""Algorithms of this toolkit on the nodes of Flower: an executor, and the app of the nodes."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from training.engine.program import EvaluationWork, LocalResult, LocalWork
+from training.executors import check_device
+from training.executors.loop import LoopExecutor
+from training.flower.codec import decode, encode
+from training.method_based import MethodBased
+from wirelessfl.border.extras import needs_extra
+from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.experiment import Experiment
+from wirelessfl.protocols import Runtime
+
+with needs_extra("flower", "training.flower"):
+    from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+    from flwr.clientapp import ClientApp
+
+_POLL_S = 0.2
+_TEXT, _ARRAYS, _ERROR, _DIVERGED = "work", "arrays", "error", "diverged"
+
+
+class FlowerExecutor:
+    """Runs the clients' work on the nodes of a Flower grid.
+
+    Client k is served by the node at place k modulo n of the nodes in the order of their
+    identifiers. A window of `ahead` works travels at once; results come back in the order of the
+    works, so that a run is the same, bit for bit, as with the executor `loop`. The nodes run
+    `node_app`. Messages hold JSON and arrays, no pickles.
+
+    Attributes:
+        ahead: Number of works taken before the first result.
+    """
+
+    def __init__(self, grid: Any, *, ahead: int | None = None, timeout_s: float = 600.0) -> None:
+        """Take the nodes that are connected now.
+
+        Args:
+            grid: Grid of the server app.
+            ahead: Number of works in progress at once; one for each node if None.
+            timeout_s: Longest wait for the results of a window in s.
+
+        Raises:
+            InputError: No node is connected.
+        """
+        self._grid = grid
+        self._nodes = sorted(grid.get_node_ids())
+        if not self._nodes:
+            raise InputError("a grid must have at least 1 node, got 0")
+        self._timeout_s = timeout_s
+        self.ahead = ahead or len(self._nodes)
+
+    @classmethod
+    def connect(cls, grid: Any, *, nodes: int, wait_s: float = 300.0, **options: Any) -> Self:
+        """Wait for nodes, then take them.
+
+        Args:
+            grid: Grid of the server app.
+            nodes: Number of nodes to wait for.
+            wait_s: Longest wait in s.
+            **options: `ahead` and `timeout_s`.
+
+        Returns:
+            The executor.
+
+        Raises:
+            InputError: Fewer nodes have connected in time.
+        """
+        end = time.monotonic() + wait_s
+        while len(found := list(grid.get_node_ids())) < nodes:
+            if time.monotonic() >= end:
+                raise InputError(
+                    f"a grid must have at least {nodes} nodes within {wait_s:g} s, got {len(found)}"
+                )
+            time.sleep(_POLL_S)
+        return cls(grid, **options)
+
+    def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
+        """Train clients.
+
+        Args:
+            works: Local training of the clients; taken as needed.
+
+        Returns:
+            An iterator with one result for each work, in order.
+
+        Raises:
+            InputError: A work failed, or a node did not answer.
+        """
+        return self._run(works, MessageType.TRAIN)
+
+    def evaluate(self, works: Iterable[EvaluationWork]) -> Iterator[float]:
+        """Evaluate models.
+
+        Args:
+            works: Models and samples; taken as needed.
+
+        Returns:
+            An iterator with one accuracy for each work, in order; see `Engine.evaluate`.
+
+        Raises:
+            InputError: A work failed, or a node did not answer.
+        """
+        return self._run(works, MessageType.EVALUATE)
+
+    def close(self) -> None:
+        """Release nothing: the nodes belong to the grid."""
+
+    def _run(self, works: Iterable[Any], message_type: str) -> Iterator[Any]:
+        works = iter(works)
+        while window := list(islice(works, self.ahead)):
+            yield from self._window(window, message_type)
+
+    def _window(self, window: list[Any], message_type: str) -> Iterator[Any]:
+        """Results of some works; a reply names the place of its work."""
+        messages = []
+        for place, work in enumerate(window):
+            node = self._nodes[work.client % len(self._nodes)]
+            content = _packed(encode(work), place)
+            messages.append(Message(content=content, message_type=message_type, dst_node_id=node))
+        replies = self._grid.send_and_receive(messages, timeout=self._timeout_s)
+        found = {}
+        for reply in replies:
+            if reply.has_error():
+                node = reply.metadata.src_node_id
+                raise InputError(f"node {node} of Flower failed: {reply.error.reason}")
+            found[int(str(reply.content.config_records[_TEXT]["place"]))] = reply.content
+        for place, work in enumerate(window):
+            if place not in found:
+                raise InputError(
+                    f"the node of client {work.client} must answer within {self._timeout_s:g} s, "
+                    "got no reply"
+                )
+            yield _result(found[place])
+
+
+def node_app(
+    experiment: Experiment, *, data_root: Path | None = None, runtime: Runtime | None = None
+) -> Any:
+    """The app of the nodes: local training and evaluation of an experiment's clients.
+
+    A node reads the data set, divides it by the experiment's seed, and uses the samples of the
+    clients that it is asked for.
+
+    Args:
+        experiment: The experiment, the same one as at the server.
+        data_root: Folder of the data sets on the node.
+        runtime: Device and precision of the node; those of the experiment if None.
+
+    Returns:
+        A `flwr.clientapp.ClientApp`.
+
+    Raises:
+        InputError: The algorithm has no local work of its own.
+    """
+    algorithm = experiment.algorithm
+    if not isinstance(algorithm, MethodBased):
+        raise InputError(
+            f"training.algorithm must be one of this toolkit, got {type(algorithm).__name__}"
+        )
+    node = _Node(experiment, algorithm, runtime or experiment.run.runtime(data_root))
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Any) -> Message:
+        return node.answer(message, node.executor.train)
+
+    @app.evaluate()
+    def evaluate(message: Message, context: Any) -> Message:
+        return node.answer(message, node.executor.evaluate)
+
+    return app
+
+
+@dataclass(frozen=True)
+class _Node:
+    """Work of a node; other processes can be sent one that has not worked yet."""
+
+    experiment: Experiment
+    algorithm: MethodBased[Any]
+    runtime: Runtime
+
+    @cached_property
+    def executor(self) -> LoopExecutor:
+        """The executor on the data of the clients, made at the first message."""
+        spec = replace(
+            self.algorithm.method.spec(),
+            device=check_device(self.runtime.device),
+            precision=self.runtime.precision,
+            deterministic=self.runtime.deterministic,
+        )
+        clients, seed = self.experiment.scenario.clients, self.experiment.run.seed
+        root = self.runtime.data_root
+        return LoopExecutor(
+            spec, self.algorithm.task.load(clients=clients, seed=seed, data_root=root)
+        )
+
+    def answer(self, message: Message, run: Callable[[list[Any]], Iterator[Any]]) -> Message:
+        """The reply to a work: its result, or the error in one line."""
+        record = message.content.config_records[_TEXT]
+        try:
+            work = decode(str(record["json"]), _arrays(message.content))
+            content = _packed(encode(next(run([work]))), record["place"])
+        except InputError as error:
+            failed = {"place": record["place"], _ERROR: str(error)}
+            failed[_DIVERGED] = isinstance(error, DivergenceError)
+            content = RecordDict({_TEXT: ConfigRecord(failed)})
+        return Message(content=content, reply_to=message)
+
+
+def _packed(encoded: tuple[str, list[Any]], place: Any) -> RecordDict:
+    text, arrays = encoded
+    return RecordDict(
+        {
+            _TEXT: ConfigRecord({"json": text, "place": place}),
+            _ARRAYS: ArrayRecord({str(i): Array(one) for i, one in enumerate(arrays)}),
+        }
+    )
+
+
+def _arrays(content: RecordDict) -> list[Any]:
+    record = content.array_records[_ARRAYS]
+    return [record[str(index)].numpy() for index in range(len(record))]
+
+
+def _result(content: RecordDict) -> Any:
+    record = content.config_records[_TEXT]
+    if _ERROR in record:
+        kind = DivergenceError if record[_DIVERGED] else InputError
+        raise kind(str(record[_ERROR]))
+    return decode(str(record["json"]), _arrays(content))
