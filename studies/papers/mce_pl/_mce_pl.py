@@ -12,6 +12,7 @@ from studies.report.isolated import points
 from studies.report.one_run.run import Run
 from studies.report.results import Runs, Sample, Table, over_seeds
 from studies.report.summaries import first_index
+from training.sparsity.payload import BITS_PER_WEIGHT, sparse_bits
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
@@ -238,13 +239,47 @@ def costs(runs: list[Run]) -> dict[str, Sample]:
 
     Returns:
         Megabytes of 10^6 bytes: per iteration by `unicast_mb` and `broadcast_mb`, and of the whole
-        run, `total_unicast_mb`.
+        run, `total_unicast_mb`; per iteration by unicast `coded_mb`, see there.
     """
     return {
         "unicast_mb": over_seeds(runs, lambda run: float(sent_mb(run).mean())),
         "broadcast_mb": over_seeds(runs, lambda run: float(sent_mb(run, "broadcast").mean())),
         "total_unicast_mb": over_seeds(runs, lambda run: float(sent_mb(run).sum())),
+        "coded_mb": over_seeds(runs, coded_mb),
     }
+
+
+def coded_mb(run: Run) -> float:
+    """Unicast of an iteration if every message can be decoded alone, at the least number of bits.
+
+    A mask takes the bits of its number among the masks with as many ones; a pruned model 32 bits
+    for each kept weight, and those of its mask.
+
+    Args:
+        run: A complete run.
+
+    Returns:
+        Megabytes of all agents; as counted in the run for methods that send whole models or have a
+        server.
+    """
+    counted = float(sent_mb(run).mean())
+    if not counted or "extra.traffic_unicast_mb" not in run.fields:
+        return counted
+    experiment = run.experiment
+    algorithm: Any = experiment.algorithm
+    if not hasattr(algorithm, "payload"):
+        return counted
+    clients = experiment.scenario.clients
+    if not hasattr(algorithm, "count_mask_bits"):  # masks
+        bits = replace(algorithm, payload="entropy").demand(clients).fixed_upload_bits
+    elif algorithm.payload == "nonzero" and not algorithm.count_mask_bits:
+        size = algorithm.method.spec().layout().parameter_size
+        kept = run.series("uplink_bits") / BITS_PER_WEIGHT
+        bits = np.where(kept > 0, sparse_bits(kept, size, "coded"), 0.0)
+    else:
+        return counted
+    degrees = algorithm.graph.adjacency_matrix(clients, experiment.run.seed).sum(axis=1)
+    return float((bits @ degrees).mean() / 8e6)
 
 
 def sent_mb(run: Run, mode: str = "unicast") -> NDArray[np.float64]:

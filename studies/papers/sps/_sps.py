@@ -13,6 +13,7 @@ from studies.report.summaries import first_index
 from studies.runner.budget import within_steps
 from studies.search.ranges import LogUniform, Range
 from studies.search.search import Search
+from training.sparsity.payload import BITS_PER_WEIGHT, sparse_bits
 from wirelessfl.config.scenario_file import Tables, from_tables, merge
 from wirelessfl.experiment import Experiment
 
@@ -250,6 +251,30 @@ def cost_to(runs: list[Run], r2: float) -> Sample | None:
 def total_mbits(runs: list[Run]) -> Sample:
     """Million bits that a client uploads in the whole run, mean over clients."""
     return over_seeds(runs, lambda run: float(upload_mbits(run)[-1]))
+
+
+def coded_mbits(runs: list[Run]) -> Sample:
+    """`total_mbits` where every sparse upload also has its mask, coded to the entropy bound.
+
+    The uploads of the runs are counted as 32 bits for each nonzero weight, the indices being free.
+    """
+    return over_seeds(runs, _coded_mbits)
+
+
+def _coded_mbits(run: Run) -> float:
+    algorithm: Any = run.experiment.algorithm
+    if algorithm.method.payload != "values":
+        raise ValueError(f"uploads are counted by {algorithm.method.payload!r}")
+    layout = algorithm.method.spec().layout()
+    size = layout.parameter_size
+    bits = run.series("uplink_bits")
+    found, each = np.unique(bits, return_counts=True)
+    kept = found / BITS_PER_WEIGHT - layout.shared_buffer_size  # running statistics are dense
+    sparse = (kept > 0) & (kept < size)
+    index = sparse_bits(np.where(sparse, kept, size), size, "coded") - BITS_PER_WEIGHT * np.where(
+        sparse, kept, size
+    )
+    return float((found + np.where(sparse, index, 0.0)) @ each / bits.shape[1] / 1e6)
 
 
 def cost_cell(table: Table, label: str, column: str) -> Sample | None:

@@ -11,6 +11,7 @@ from studies.papers.sps._sps import (
     AT,
     BASELINES,
     SPARSE_PROXSKIP,
+    coded_mbits,
     label_of,
     total_mbits,
     upload_mbits,
@@ -82,6 +83,7 @@ def table(runs: Runs) -> Table:
                     "at_mbits": cheapest,
                     "r2_or_accuracy_there": there,
                     "upload_mbits": total_mbits(seeds),
+                    "upload_coded_mbits": coded_mbits(seeds),
                 }
             )
     return Table(tuple(rows))

@@ -9,6 +9,7 @@ from studies.papers.sps._sps import (
     LOCAL,
     PROPOSED,
     SPARSE_PROXSKIP,
+    coded_mbits,
     label_of,
     mbits_to,
     total_mbits,
@@ -52,6 +53,7 @@ def table(runs: Runs) -> Table:
                 "method": label,
                 **final_columns(seeds),
                 "upload_mbits": total_mbits(seeds),
+                "upload_coded_mbits": coded_mbits(seeds),
                 "mbits_to_common_accuracy": _mbits(seeds, targets),
             }
             for label, seeds in runs.items()

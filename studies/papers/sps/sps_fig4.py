@@ -20,6 +20,7 @@ from studies.papers.sps._sps import (
     AT,
     FINAL_TOPK,
     SPARSE_PROXSKIP,
+    coded_mbits,
     label_of,
     total_mbits,
 )
@@ -143,6 +144,7 @@ def table(runs: Runs) -> Table:
                     seeds, lambda run: float(_control(run, "mean_control")[-1])
                 ),
                 "upload_mbits": total_mbits(seeds),
+                "upload_coded_mbits": coded_mbits(seeds),
             }
             for label, seeds in runs.items()
         )

@@ -28,6 +28,7 @@ from studies.papers.sps._sps import (
     SCALES,
     SPARSE_PROXSKIP,
     SPARSITIES,
+    coded_mbits,
     label_of,
     planned,
     r2_columns,
@@ -87,6 +88,7 @@ def _row(label: str, seeds: list[Any]) -> dict[str, Any]:
         "exact_train_loss": exact_loss,
         "rounds": over_seeds(seeds, lambda run: float(len(run))),
         "upload_mbits": total_mbits(seeds),
+        "upload_coded_mbits": coded_mbits(seeds),
     }
 
 

@@ -16,6 +16,7 @@ from studies.papers.sps._sps import (
     LOCAL,
     PROPOSED,
     SPARSE_PROXSKIP,
+    coded_mbits,
     label_of,
     total_mbits,
 )
@@ -74,6 +75,7 @@ def table(runs: Runs) -> Table:
                 "paper_accuracy_femnist": printed[label],
                 "best_accuracy": over_seeds(seeds, best_accuracy),
                 "upload_mbits": total_mbits(seeds),
+                "upload_coded_mbits": coded_mbits(seeds),
             }
             for label, seeds in runs.items()
         )

@@ -22,12 +22,14 @@ SEEDS = (0, 1, 2)
 RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
 ROUNDS = {"small": 60, "paper": 200}
 EVERY = {"small": 20, "paper": 50}  # rounds between measurements of noise and smoothness
+CAP: dict[str, dict[str, float]] = {"small": {}, "paper": {"max_pruning_ratio": 0.95}}
 ALLOCATORS = {
     "exact": "exact",
     "one common ratio": "equal-common",
     "max-min": "max-min",
     "proportional fairness": "proportional-fairness",
 }
+EVALUATED = {"small": 60, "paper": 5}
 LOOSE = 2.0  # orders of magnitude
 TERMS = ("start", "steps", "pruning")
 
@@ -45,7 +47,7 @@ def of_allocator(name: str) -> str:
 def experiments(scale: str) -> dict[str, list[Experiment]]:
     """Fixed ratios on equal bands, and four allocators at 25 ms; small: the digits."""
     base = SCENARIO_S if scale == "paper" else read_tables(preset_files()["digits"])
-    run = {"rounds": ROUNDS[scale], "eval_every": ROUNDS[scale]}
+    run = {"rounds": ROUNDS[scale], "eval_every": EVALUATED[scale]}
     measured = merge(base, {"training": {"bound_every": EVERY[scale]}})
     rows: dict[str, Tables] = {
         of_ratio(ratio): {"allocation": {"method": "fixed-ratio", "pruning_ratio": ratio}}
@@ -53,8 +55,8 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     } | {of_allocator(name): {"allocation": {"method": key}} for name, key in ALLOCATORS.items()}
     planned = {}
     for label, changes in rows.items():
-        allocation = changes["allocation"]
-        # An allocator's own fields replace those of the base.
+        # An allocator's own fields replace those of the base; without a cap at small scale.
+        allocation = {**CAP[scale], **changes["allocation"]}
         one = from_tables({**measured, "allocation": allocation, "run": run})
         planned[label] = [replace(one, run=replace(one.run, seed=seed)) for seed in SEEDS]
     return planned
@@ -228,8 +230,6 @@ def figure(runs: Runs, figure: Any) -> None:
     for index, label in enumerate(labels):
         values = np.mean([run.series("extra.shared_gradient") for run in runs[label]], axis=0)
         right.plot(np.arange(1, len(values) + 1), values, color=COLOURS[index], label=label)
-    right.set(
-        xlabel="round", ylabel="squared gradient", yscale="log", title="(b) shared gradient"
-    )
+    right.set(xlabel="round", ylabel="squared gradient", yscale="log", title="(b) shared gradient")
     right.grid(alpha=0.3)
     right.legend(fontsize="x-small", frameon=False)

@@ -1,5 +1,7 @@
 """The studies of [MCE-PL]: settings, shared runs, traffic and claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import studies as synthetic
@@ -10,6 +12,7 @@ from studies.papers.mce_pl import mce_pl_fig5 as fig5
 from studies.papers.mce_pl import mce_pl_table1 as table1
 from studies.papers.mce_pl import mce_pl_table2 as table2
 from studies.report.results import Sample, Table
+from training.sparsity.payload import choice_bits
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 
 
@@ -119,8 +122,30 @@ def test_a_server_has_the_traffic_of_both_directions():
     np.testing.assert_allclose(common.sent_mb(agents, "broadcast"), 2.0)
     both = server.series("uplink_bits") + server.series("downlink_bits")
     np.testing.assert_allclose(common.sent_mb(server), both.sum(axis=1) / 8e6)
-    found = common.costs([agents, agents])
-    assert found["total_unicast_mb"].values == (32.0, 32.0)
+    found = common.costs([server, server])
+    assert found["total_unicast_mb"].values == (both.sum() / 8e6,) * 2
+    assert found["coded_mb"].values == found["unicast_mb"].values  # whole models
+
+
+@pytest.mark.parametrize("label", ["4 labels: MCE-PL (0.3)", "4 labels: LotteryDSGD (0.3)"])
+def test_coded_traffic_is_that_of_masks_packed_by_their_number(label):
+    experiment = table1.experiments("paper")[label][0]
+    clients = experiment.scenario.clients
+    size = experiment.algorithm.method.spec().layout().parameter_size
+    kept = size // 10
+    run = replace(
+        run_of([0.5] * 2, 1.0, clients), made_from=experiment
+    )  # of 32 bits for each kept weight
+    for record in run.records:
+        record["uplink_bits"] = [32.0 * kept] * clients
+    neighbours = experiment.algorithm.graph.adjacency_matrix(clients, experiment.run.seed).sum()
+    found = common.coded_mb(run)
+    if "Lottery" in label:
+        each = 32 * kept + choice_bits(kept, size) + size.bit_length()
+        assert found == pytest.approx(neighbours * each / 8e6)
+    else:  # 30 % of a bitmap's entries are 1: 0.88 bits for each
+        printed = experiment.algorithm.demand(clients).fixed_upload_bits[0]
+        assert 0.8 < found / (neighbours * printed / 8e6) < 0.9
 
 
 def test_accuracy_over_traffic_is_read_where_it_was_measured():

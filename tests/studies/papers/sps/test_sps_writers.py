@@ -1,5 +1,7 @@
 """The studies of [SPS] by writer, on a ResNet and with the radio: runs, settings, costs, claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.studies import synthetic_record
@@ -17,6 +19,7 @@ from studies.papers.sps import sps_table4 as table4
 from studies.papers.sps import sps_wireless as wireless
 from studies.report.one_run.run import Run
 from studies.report.results import Sample, Table
+from training.sparsity.payload import choice_bits
 from wirelessfl.config.scenario_file import experiment_hash, to_tables
 from wirelessfl.planning import plan
 
@@ -166,9 +169,23 @@ def test_costs_are_of_one_client_and_empty_where_not_all_get_there(monkeypatch):
 
 def test_the_common_accuracy_of_fig3_is_the_lowest_of_the_final_ones(monkeypatch):
     monkeypatch.setattr(common, "data_of", lambda runs: "made up")
+    monkeypatch.setattr(fig3, "coded_mbits", fig3.total_mbits)
     found = fig3.table({"a": [run_of([0.5, 0.6, 0.9], 2e6)], "b": [run_of([0.1, 0.2, 0.6])]})
     assert found.sample("a", "mbits_to_common_accuracy").values == (4.0,)
     assert found.sample("b", "mbits_to_common_accuracy").values == (3.0,)
+
+
+def test_coded_uploads_have_their_masks_and_dense_ones_stay_as_they_are():
+    experiment = table4.experiments("small")[names.label_of(names.SPARSE_PROXSKIP, 0.9)][0]
+    size = experiment.algorithm.method.spec().layout().parameter_size
+    kept = size // 10
+    sparse, dense = (
+        replace(run_of([0.5, 0.6], bits=32.0 * count), made_from=experiment)
+        for count in (kept, size)
+    )
+    coded = 32 * kept + choice_bits(kept, size) + size.bit_length()
+    assert names.coded_mbits([sparse]).values == pytest.approx((2 * coded / 1e6,))
+    assert names.coded_mbits([dense]).values == pytest.approx((2 * 32 * size / 1e6,))
 
 
 def test_claims_of_table3():
