@@ -1,5 +1,10 @@
-"""Lines of `rounds.jsonl`: whole records, checked, or some of their fields, which is faster."""
+"""Lines of `rounds.jsonl`: whole records, checked, or some of their fields, which is faster.
 
+A list of more than `MOST_LISTED` clients is a string: base64 of the zlib-compressed JSON list.
+"""
+
+import base64
+import binascii
 import dataclasses
 import json
 import zlib
@@ -23,6 +28,8 @@ _LISTS = {
     for field in dataclasses.fields(RoundRecord)
     if str(field.type) in _ITEMS
 }
+MOST_LISTED = 100  # clients whose values are a readable list
+_MOST_BYTES = 1 << 30  # of a list, far above that of a million clients
 _MAY_BE_NULL = ("loss", "accuracy")
 _SEPARATOR = b', "'
 _READER = json.JSONDecoder()
@@ -41,7 +48,11 @@ def encode(record: Mapping[str, Any]) -> bytes:
     Returns:
         The line with its end.
     """
-    return (strict_json.dumps(dict(record)) + "\n").encode()
+    written = {
+        name: _packed(value) if name in _LISTS and _is_long(value) else value
+        for name, value in record.items()
+    }
+    return (strict_json.dumps(written) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ def decode(line: bytes, number: int) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise DamagedLineError(repr(line[:60])) from None
     whole = isinstance(record, dict) and record.keys() >= set(FIELDS)
-    if not whole or record["round"] != number or not _is_record(record):
+    if not whole or not _unpack(record) or record["round"] != number or not _is_record(record):
         raise DamagedLineError(f"it must be the record of round {number}")
     return cast(dict[str, Any], record)
 
@@ -130,9 +141,34 @@ def decoder(fields: Collection[str]) -> Callable[[bytes, int], dict[str, Any]]:
             return decode(line, number)
         if record.keys() != wanted or record["round"] != number:
             return decode(line, number)
-        return record
+        return record if _unpack(record) else decode(line, number)
 
     return some
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > MOST_LISTED
+
+
+def _packed(values: list[Any]) -> str:
+    """A long list as a string, with the same values to the last bit."""
+    data = zlib.compress(strict_json.dumps(values).encode(), 6)
+    return base64.b64encode(data).decode("ascii")
+
+
+def _unpack(record: dict[str, Any]) -> bool:
+    """Put the lists back in place of their strings; False where a string is none."""
+    for name in record.keys() & _LISTS.keys():
+        if isinstance(record[name], str):
+            try:
+                stream = zlib.decompressobj()
+                data = stream.decompress(base64.b64decode(record[name], validate=True), _MOST_BYTES)
+                if not stream.eof:
+                    raise ValueError("incomplete")
+                record[name] = json.loads(data)
+            except (ValueError, binascii.Error, zlib.error, RecursionError):
+                return False
+    return True
 
 
 def _is_record(record: dict[str, Any]) -> bool:

@@ -7,7 +7,14 @@ import pytest
 from helpers.studies import synthetic_record
 
 from wirelessfl.records import strict_json
-from wirelessfl.records.record_lines import FIELDS, DamagedLineError, decode, decoder
+from wirelessfl.records.record_lines import (
+    FIELDS,
+    MOST_LISTED,
+    DamagedLineError,
+    decode,
+    decoder,
+    encode,
+)
 from wirelessfl.records.summary import SUMMARISED, summarise
 
 RECORD = synthetic_record(7, 3).as_dict()
@@ -20,6 +27,34 @@ def test_some_fields_are_those_of_the_whole_record():
     for fields in (SUMMARISED, ("accuracy",), FIELDS[1:-1]):
         found = decoder(fields)(line, 7)
         assert found == {name: record[name] for name in ("round", *fields)}
+
+
+def test_long_lists_are_compressed_and_come_back_to_the_last_bit():
+    short = synthetic_record(7, MOST_LISTED).as_dict()
+    assert encode(short) == (strict_json.dumps(short) + "\n").encode()
+    clients = 600
+    chance = random.Random(1)
+    record = synthetic_record(7, clients).as_dict()
+    record["gain"] = [chance.random() * 10 ** chance.randint(-300, 0) for _ in range(clients)]
+    record["latency_s"] = [0.1, None, 1e-300] * (clients // 3)
+    line = encode(record)
+    assert decode(line[:-1], 7) == record
+    for fields in (SUMMARISED, ("accuracy",), FIELDS[1:-1]):
+        found = decoder(fields)(line[:-1], 7)
+        assert found == {name: record[name] for name in ("round", *fields)}
+    assert 3 * len(line) < len(strict_json.dumps(record))
+    assert isinstance(json.loads(line)["gain"], str)
+    assert isinstance(json.loads(line)["loss"], float)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "!", "eJwDAAAAAAE=", "eJyrVspIzcnJBwAGLwIV", "eJyLBgAAPQA="]
+)
+def test_a_damaged_long_list_is_named(text):
+    line = strict_json.dumps({**RECORD, "gain": text}).encode()
+    for read in (decode, decoder(("gain",))):
+        with pytest.raises(DamagedLineError, match="it must be the record of round 7"):
+            read(line, 7)
 
 
 def test_a_line_in_another_form_is_decoded_too():
