@@ -59,6 +59,8 @@ OWN = {
 }
 OWN_APPS = f"""
 import os
+import signal
+from pathlib import Path
 
 import numpy as np
 from flwr.serverapp import ServerApp
@@ -67,13 +69,24 @@ import wirelessfl as wfl
 from training.flower.executor import FlowerExecutor, node_app
 
 experiment = wfl.read("digits", {OWN!r})
-client = node_app(experiment)
+
+
+def kill_once(message, context, call_next):
+    killed = Path(os.environ["RESULT"] + ".killed")
+    second = context.node_config["partition-id"] == 1
+    if second and "train" in message.metadata.message_type and not killed.exists():
+        killed.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call_next(message, context)
+
+
+client = node_app(experiment, mods=[kill_once])
 server = ServerApp()
 
 
 @server.main()
 def main(grid, context):
-    run = wfl.run(experiment, executor=FlowerExecutor.connect(grid, nodes={NODES}))
+    run = wfl.run(experiment, executor=FlowerExecutor.connect(grid, nodes={NODES}, timeout_s=40.0))
     columns = {{name: run.series(name) for name in {SERIES!r}}}
     arrays = run.folder.last_checkpoint(print).arrays
     with open(os.environ["RESULT"] + ".part", "wb") as file:
@@ -101,8 +114,10 @@ def test_a_deployment_gives_the_arrays_of_nodes_in_this_process(tmp_path):
 
 
 def test_an_algorithm_of_ours_on_a_deployment_is_that_of_the_loop(tmp_path):
+    """Although a process that trains is killed."""
     with deployed(tmp_path, OWN_APPS, NODES) as result, np.load(result) as stored:
         told = dict(stored)
+        assert result.with_name("result.npz.killed").exists()
     expected = wfl.run(wfl.read("digits", OWN))
     for name in SERIES:
         np.testing.assert_array_equal(told[name], expected.series(name))

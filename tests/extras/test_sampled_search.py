@@ -3,6 +3,7 @@
 import csv
 import json
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -90,6 +91,27 @@ def test_two_processes_share_a_journal(wirelessfl, tmp_path):
     ended = wirelessfl(*shared, "--results", "found")
     assert ended.status == 0, ended.err
     assert 6 <= len(report(tmp_path)["trials"]) <= 7  # the last one may be asked for twice
+
+
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(wirelessfl, tmp_path):
+    command = (*SEARCH, "--repeats", 1, "--jobs", 1, "--sampler", "random", "--trials", 6, "-q")
+    assert wirelessfl(*command, "--out", "whole", "--results", "found").status == 0
+    whole = report(tmp_path)
+    for storage in ((), ("--storage", "journal.log")):
+        out = tmp_path / f"runs{len(storage)}"
+        again = (*command, *storage, "--out", out.name, "--results", "found")
+        process = subprocess.Popen([*COMMAND, *map(str, again)])
+        end = time.monotonic() + 120
+        while len(list(out.glob("*/summary.json"))) < 2 and process.poll() is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait(60) != 0
+        assert wirelessfl(*again).status == 0
+        complete = [one for one in report(tmp_path)["trials"] if one["status"] == "complete"]
+        assert len(complete) == 6
+        if not storage:
+            assert report(tmp_path)["best"] == whole["best"]
 
 
 def test_two_metrics_have_a_front_and_constraints_are_kept(wirelessfl, tmp_path):

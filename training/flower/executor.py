@@ -1,7 +1,7 @@
 """Algorithms of this toolkit on the nodes of Flower: an executor, and the app of the nodes."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -22,6 +22,7 @@ with needs_extra("flower", "training.flower"):
     from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
     from flwr.clientapp import ClientApp
 
+ATTEMPTS = 3  # at a work, each on another node where there are several
 _POLL_S = 0.2
 _TEXT, _ARRAYS, _ERROR, _DIVERGED = "work", "arrays", "error", "diverged"
 
@@ -31,7 +32,8 @@ class FlowerExecutor:
 
     Client k is served by the node at place k modulo n of the nodes in the order of their
     identifiers. A window of `ahead` works travels at once; results come back in the order of the
-    works, so that a run is the same, bit for bit, as with the executor `loop`. The nodes run
+    works, so that a run is the same, bit for bit, as with the executor `loop`. A work of a node
+    that fails or does not answer is sent to the next node, three times at most. The nodes run
     `node_app`. Messages hold JSON and arrays, no pickles.
 
     Attributes:
@@ -44,7 +46,7 @@ class FlowerExecutor:
         Args:
             grid: Grid of the server app.
             ahead: Number of works in progress at once; one for each node if None.
-            timeout_s: Longest wait for the results of a window in s.
+            timeout_s: Longest wait for the results of an attempt in s.
 
         Raises:
             InputError: No node is connected.
@@ -118,30 +120,42 @@ class FlowerExecutor:
             yield from self._window(window, message_type)
 
     def _window(self, window: list[Any], message_type: str) -> Iterator[Any]:
-        """Results of some works; a reply names the place of its work."""
-        messages = []
-        for place, work in enumerate(window):
-            node = self._nodes[work.client % len(self._nodes)]
-            content = _packed(encode(work), place)
-            messages.append(Message(content=content, message_type=message_type, dst_node_id=node))
-        replies = self._grid.send_and_receive(messages, timeout=self._timeout_s)
-        found = {}
-        for reply in replies:
-            if reply.has_error():
-                node = reply.metadata.src_node_id
-                raise InputError(f"node {node} of Flower failed: {reply.error.reason}")
-            found[int(str(reply.content.config_records[_TEXT]["place"]))] = reply.content
+        """Results of some works; one without a result is sent to the next node."""
+        found: dict[int, Any] = {}
+        reason = ""
+        for attempt in range(ATTEMPTS):
+            messages = [
+                Message(
+                    content=_packed(encode(work), place),
+                    message_type=message_type,
+                    dst_node_id=self._nodes[(work.client + attempt) % len(self._nodes)],
+                )
+                for place, work in enumerate(window)
+                if place not in found
+            ]
+            for reply in self._grid.send_and_receive(messages, timeout=self._timeout_s):
+                if reply.has_error():
+                    reason = f": node {reply.metadata.src_node_id}: {reply.error.reason}"
+                else:
+                    record = reply.content.config_records[_TEXT]
+                    found[int(str(record["place"]))] = reply.content
+            if len(found) == len(window):
+                break
         for place, work in enumerate(window):
             if place not in found:
                 raise InputError(
-                    f"the node of client {work.client} must answer within {self._timeout_s:g} s, "
-                    "got no reply"
+                    f"a node must answer for client {work.client} within {self._timeout_s:g} s, "
+                    f"got no result in {ATTEMPTS} attempts{reason}"
                 )
             yield _result(found[place])
 
 
 def node_app(
-    experiment: Experiment, *, data_root: Path | None = None, runtime: Runtime | None = None
+    experiment: Experiment,
+    *,
+    data_root: Path | None = None,
+    runtime: Runtime | None = None,
+    mods: Sequence[Any] = (),
 ) -> Any:
     """The app of the nodes: local training and evaluation of an experiment's clients.
 
@@ -152,6 +166,7 @@ def node_app(
         experiment: The experiment, the same one as at the server.
         data_root: Folder of the data sets on the node.
         runtime: Device and precision of the node; those of the experiment if None.
+        mods: Mods of the app.
 
     Returns:
         A `flwr.clientapp.ClientApp`.
@@ -165,7 +180,7 @@ def node_app(
             f"training.algorithm must be one of this toolkit, got {type(algorithm).__name__}"
         )
     node = _Node(experiment, algorithm, runtime or experiment.run.runtime(data_root))
-    app = ClientApp()
+    app = ClientApp(mods=list(mods))
 
     @app.train()
     def train(message: Message, context: Any) -> Message:
