@@ -29,13 +29,19 @@ def check_settings(cls: type) -> None:
 
 
 def check_signatures(cls: type, protocol: type) -> None:
-    """`cls` has every method of the protocol with the same parameter names, kinds and order."""
+    """`cls` has every method of the protocol with the same parameter names, kinds and order.
+
+    Further keywords with defaults are allowed.
+    """
     for name, method in vars(protocol).items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
         offered = getattr(cls, name, None)
         assert offered is not None, f"{cls.__name__} has no {name}"
-        assert _shape(offered) == _shape(method), f"{cls.__name__}.{name}"
+        wanted = _shape(method)
+        more = _optional(offered) - {parameter for parameter, _ in wanted}
+        found = [one for one in _shape(offered) if one[0] not in more]
+        assert found == wanted, f"{cls.__name__}.{name}"
 
 
 def _shape(method: Callable[..., Any]) -> list[tuple[str, inspect._ParameterKind]]:
@@ -43,6 +49,15 @@ def _shape(method: Callable[..., Any]) -> list[tuple[str, inspect._ParameterKind
         (parameter.name, parameter.kind)
         for parameter in inspect.signature(method).parameters.values()
     ]
+
+
+def _optional(method: Callable[..., Any]) -> set[str]:
+    """Keywords with a default."""
+    return {
+        parameter.name
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is not parameter.empty
+    }
 
 
 def example(cls: type, folder: Path) -> Any:

@@ -28,6 +28,15 @@ EXTRA = {
     "norm": 5.0,
     "gradient": 2.0,
     "train_loss": 3e7,
+    **dict.fromkeys(  # of the convergence theorems
+        (
+            *("loss", "gradient", "dissimilarity", "smoothness", "noise", "pruning_error"),
+            *("zeroed_error", "personal_gradient", "shared_gradient", "diversity", "ratios"),
+            *("holders", "without_holder", "shared_smoothness", "personal_smoothness"),
+            *("cross_smoothness", "shared_noise", "personal_noise", "shared_moment"),
+        ),
+        0.5,
+    ),
 }
 
 

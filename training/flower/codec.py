@@ -23,6 +23,7 @@ from training.engine.program import (
 from training.sparsity.prox import SoftThreshold, TopK
 from training.structure.submodel import SubModel
 from wirelessfl.errors import InputError
+from wirelessfl.records import strict_json
 from wirelessfl.rng import Streams
 
 _TYPES: Mapping[str, type[Any]] = {
@@ -49,7 +50,7 @@ def encode(value: Any) -> tuple[str, list[NDArray[Any]]]:
         InputError: It holds an object of another class.
     """
     arrays: list[NDArray[Any]] = []
-    return json.dumps(_plain(value, arrays), allow_nan=False), arrays
+    return strict_json.dumps(_plain(value, arrays)), arrays
 
 
 def decode(text: str, arrays: Sequence[NDArray[Any]]) -> Any:
