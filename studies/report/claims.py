@@ -58,6 +58,17 @@ def decreasing(column: str, labels: Sequence[str]) -> Check:
     return increasing(column, labels[::-1])
 
 
+def positive(column: str, labels: Sequence[str]) -> Check:
+    """Check that the means of `column` are above 0 in all rows `labels`."""
+
+    def check(table: Table) -> Verdict:
+        samples = {label: table.sample(label, column) for label in labels}
+        figures = ", ".join(f"{label}: {sample}" for label, sample in samples.items())
+        return Verdict.of(samples.values(), f"{column} {figures}")
+
+    return check
+
+
 def within(column: str, label: str, low: float, high: float) -> Check:
     """Check that the mean of `column` in row `label` lies in [low, high]."""
     return lambda table: _between(table.sample(label, column), low, high, "")

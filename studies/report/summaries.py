@@ -89,6 +89,11 @@ def first_reached(run: Run, accuracy: float, field: str = "round") -> float:
     return float(run.series(field)[-1 if index is None else index])
 
 
+def largest(run: Run, name: str) -> float:
+    """The largest value of a method's own quantity, over the rounds that have it."""
+    return float(np.nanmax(run.series(f"extra.{name}")))
+
+
 def until_accuracy(runs: list[Run], accuracies: Iterable[float], field: str = "round") -> Sample:
     """`first_reached` of every run, each with the target of its seed.
 

@@ -62,7 +62,7 @@ def same(one, other):
 @pytest.mark.parametrize("nodes", [1, 3])
 def test_records_and_models_are_those_of_the_loop(algorithm, nodes):
     wanted = experiment(algorithm)
-    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(nodes)))
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(nodes)), wanted)
     assert executor.ahead == nodes
     found = wfl.run(wanted, executor=executor)
     expected = wfl.run(wanted)
@@ -119,9 +119,18 @@ def test_a_message_makes_no_other_object(text):
 
 def test_an_error_on_a_node_is_one_line_at_the_server():
     wanted = experiment("fedavg", learning_rate=1e30)
-    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(2)))
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(2)), wanted)
     with pytest.raises(DivergenceError, match=r"^training diverged: client \d, round"):
         wfl.run(wanted, executor=executor)
+
+
+def test_nodes_of_another_experiment_are_refused():
+    wanted, other = experiment("fedavg"), experiment("fedavg", batch_size=8)
+    executor = FlowerExecutor(LocalGrid(node_app(other), range(2)), wanted)
+    with pytest.raises(InputError, match=r"^node_app must have the experiment of the server, \w+,"):
+        wfl.run(wanted, executor=executor)
+    longer = FlowerExecutor(LocalGrid(node_app(wanted), range(2)), wanted)
+    assert len(wfl.run(wanted, rounds=1, executor=longer)) == 1
 
 
 def test_a_missing_reply_names_its_client():
@@ -130,7 +139,7 @@ def test_a_missing_reply_names_its_client():
             return super().send_and_receive(list(messages)[:-1], timeout=timeout)
 
     wanted = experiment("fedavg")
-    executor = FlowerExecutor(Silent(node_app(wanted), range(2)), timeout_s=3.0)
+    executor = FlowerExecutor(Silent(node_app(wanted), range(2)), wanted, timeout_s=3.0)
     with pytest.raises(
         InputError, match=r"^a node must answer for client 1 within 3 s, got no result in 3 attem"
     ):
@@ -144,16 +153,23 @@ def test_the_work_of_a_silent_node_is_done_by_the_next_one():
             return super().send_and_receive(answered, timeout=timeout)
 
     wanted = experiment("fedalt")
-    found = wfl.run(wanted, executor=FlowerExecutor(Mute(node_app(wanted), range(2))))
+    found = wfl.run(wanted, executor=FlowerExecutor(Mute(node_app(wanted), range(2)), wanted))
     expected = wfl.run(wanted)
     np.testing.assert_array_equal(found.series("loss"), expected.series("loss"))
 
 
 def test_executors_are_refused_where_they_cannot_work():
-    app = node_app(experiment("fedavg"))
-    executor = FlowerExecutor(LocalGrid(app, range(1)))
+    wanted = experiment("fedavg")
+    app = node_app(wanted)
+    executor = FlowerExecutor(LocalGrid(app, range(1)), wanted)
     with pytest.raises(InputError, match=r"^a grid must have at least 1 node, got 0$"):
-        FlowerExecutor(LocalGrid(app, range(0)))
+        FlowerExecutor(LocalGrid(app, range(0)), wanted)
+    with pytest.raises(InputError, match=r"^ahead must be .* 1, got 0$"):
+        FlowerExecutor(LocalGrid(app, range(1)), wanted, ahead=0)
+    with pytest.raises(InputError, match=r"^timeout_s must be above 0, got 0$"):
+        FlowerExecutor(LocalGrid(app, range(1)), wanted, timeout_s=0)
+    with pytest.raises(InputError, match=r"^a grid must have at least 2 nodes within 0 s, got 1$"):
+        FlowerExecutor.connect(LocalGrid(app, range(1)), wanted, nodes=2, wait_s=0.0)
     with pytest.raises(InputError, match=r"^executor must have a method train, got 'loop'$"):
         wfl.run(experiment("fedavg"), executor="loop")
     full = wfl.read("sps-blog", {"training": {"gradients": "full"}}).algorithm
@@ -165,7 +181,7 @@ def test_a_run_goes_on_with_another_executor(tmp_path):
     wanted = experiment("fedalt")
     whole = wfl.run(wanted, tmp_path / "whole")
     wfl.run(wanted, tmp_path / "run", stop=lambda record: record.round == 1)
-    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(3)))
+    executor = FlowerExecutor(LocalGrid(node_app(wanted), range(3)), wanted)
     wfl.run(wanted, tmp_path / "run", executor=executor)
     lines = [(tmp_path / name / "rounds.jsonl").read_text() for name in ("whole", "run")]
     assert lines[0] == lines[1]

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -13,80 +12,35 @@ pytestmark = pytest.mark.extras
 pytest.importorskip("flwr")
 pytest.importorskip("ray", reason="the simulation engine of Flower needs ray")
 
-from helpers.flower_app import app, experiment, run  # noqa: E402
+from helpers.flower_app import NODES, check_run, check_strategy  # noqa: E402
 
-import wirelessfl as wfl  # noqa: E402
-from training.flower.client import pruning_mod  # noqa: E402
-from training.flower.strategy import WirelessStrategy  # noqa: E402
-
-NODES, ROUNDS = 2, 2
-TABLES = {
-    "scenario": {"clients": 3},
-    "training": {"train_samples": 120},
-    "run": {"rounds": ROUNDS, "eval_every": 1, "executor": "loop"},
-}
-SERIES = ("loss", "accuracy", "pruning_ratio", "latency_s")
 SIMULATION = """
 import sys
 
-import numpy as np
 from flwr.serverapp import ServerApp
 from flwr.simulation import run_simulation
+from helpers.flower_app import app, own_experiment, write_run, write_strategy
+from training.flower.client import pruning_mod
+from training.flower.executor import node_app
 
 server = ServerApp()
-backend = {
-    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-    "init_args": {"num_cpus": 2},
-}
-"""
-OWN = f"""
-import wirelessfl as wfl
-from training.flower.executor import FlowerExecutor, node_app
-
-experiment = wfl.read("digits", {TABLES!r})
 
 
 @server.main()
 def main(grid, context):
-    run = wfl.run(experiment, executor=FlowerExecutor.connect(grid, nodes={NODES}))
-    arrays = run.folder.last_checkpoint(print).arrays
-    columns = {{name: run.series(name) for name in {SERIES!r}}}
-    np.savez(sys.argv[1], **columns, **{{f"state {{name}}": one for name, one in arrays.items()}})
+    {write}(grid, sys.argv[1])
 
 
-run_simulation(server, node_app(experiment), {NODES}, backend_config=backend)
-"""
-STRATEGY = f"""
-from flwr.app import ConfigRecord
-from helpers.flower_app import app, experiment, first_model
-from training.flower.client import pruning_mod
-from training.flower.strategy import WirelessStrategy
-
-
-@server.main()
-def main(grid, context):
-    seen = []
-    strategy = WirelessStrategy(
-        experiment(clients={NODES}), on_round=seen.append, min_available_nodes={NODES}
-    )
-    done = strategy.start(
-        grid=grid,
-        initial_arrays=first_model(),
-        num_rounds={ROUNDS},
-        train_config=ConfigRecord({{"lr": 0.1}}),
-    )
-    ratios = [one.pruning_ratio for one in seen]
-    np.savez(sys.argv[1], *done.arrays.to_numpy_ndarrays(), ratios=ratios)
-
-
-run_simulation(server, app(pruning_mod), {NODES}, backend_config=backend)
+resources = {{"num_cpus": 1, "num_gpus": 0.0}}
+backend = {{"client_resources": resources, "init_args": {{"num_cpus": {nodes}}}}}
+run_simulation(server, {client}, {nodes}, backend_config=backend)
 """
 
 
-def simulated(folder, script):
+def simulated(folder, write, client):
     """The arrays that a server app writes on the simulation engine."""
     file, result = folder / "app.py", folder / "result.npz"
-    file.write_text(SIMULATION + script)
+    file.write_text(SIMULATION.format(write=write, client=client, nodes=NODES))
     environment = {
         **os.environ,
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -108,25 +62,8 @@ def simulated(folder, script):
 
 
 def test_an_algorithm_of_ours_on_the_simulation_engine_is_that_of_the_loop(tmp_path):
-    told = simulated(tmp_path, OWN)
-    expected = wfl.run(wfl.read("digits", TABLES))
-    for name in SERIES:
-        np.testing.assert_array_equal(told[name], expected.series(name))
-    for name, one in expected.folder.last_checkpoint(print).arrays.items():
-        np.testing.assert_array_equal(told[f"state {name}"], one)
+    check_run(simulated(tmp_path, "write_run", "node_app(own_experiment())"))
 
 
 def test_the_strategy_on_the_simulation_engine_is_that_of_nodes_in_this_process(tmp_path):
-    """For one of the orders in which the engine may have numbered the nodes."""
-    told = simulated(tmp_path, STRATEGY)
-    found = []
-    for partitions in permutations(range(NODES)):
-        seen = []
-        strategy = WirelessStrategy(
-            experiment(clients=NODES), on_round=seen.append, min_available_nodes=NODES
-        )
-        _, done = run(strategy, app(pruning_mod), rounds=ROUNDS, partitions=partitions)
-        np.testing.assert_array_equal(told["ratios"], [one.pruning_ratio for one in seen])
-        arrays = done.arrays.to_numpy_ndarrays()
-        found.append(all(np.array_equal(told[f"arr_{i}"], one) for i, one in enumerate(arrays)))
-    assert any(found)
+    check_strategy(simulated(tmp_path, "write_strategy", "app(pruning_mod)"))

@@ -1,6 +1,9 @@
 """A Flower app whose local training is known, and nodes of it in this process."""
 
 import logging
+import os
+from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 from flwr.app import (
@@ -14,6 +17,10 @@ from flwr.app import (
 )
 from flwr.clientapp import ClientApp
 
+import wirelessfl as wfl
+from training.flower.client import pruning_mod
+from training.flower.executor import FlowerExecutor
+from training.flower.strategy import WirelessStrategy
 from wirelessfl.config.scenario_file import from_tables
 
 CLIENTS, SHAPES = 4, ((40, 30), (30,))
@@ -117,3 +124,86 @@ def run(strategy, made, rounds=3, partitions=range(CLIENTS)):
         num_rounds=rounds,
         train_config=ConfigRecord({"lr": 0.1}),
     )
+
+
+NODES, ROUNDS = 2, 2  # of an engine with processes of its own
+SERIES = ("loss", "accuracy", "pruning_ratio", "latency_s")
+
+
+def own_experiment():
+    """A run of an algorithm of ours."""
+    return wfl.read(
+        "digits",
+        {
+            "scenario": {"clients": 3},
+            "training": {"train_samples": 120},
+            "run": {"rounds": ROUNDS, "eval_every": 1, "executor": "loop"},
+        },
+    )
+
+
+def write_strategy(grid, path):
+    """Rounds of the strategy on a grid: write its arrays and ratios to a file."""
+    strategy, seen = _strategy()
+    done = strategy.start(
+        grid=grid,
+        initial_arrays=first_model(),
+        num_rounds=ROUNDS,
+        train_config=ConfigRecord({"lr": 0.1}),
+    )
+    ratios = [one.pruning_ratio for one in seen]
+    _write(path, *done.arrays.to_numpy_ndarrays(), ratios=ratios)
+
+
+def check_strategy(told):
+    """The written arrays are those of nodes in this process.
+
+    That is for one of the orders in which the engine may have numbered its nodes.
+    """
+    found = []
+    for partitions in permutations(range(NODES)):
+        strategy, seen = _strategy()
+        _, done = run(strategy, app(pruning_mod), rounds=ROUNDS, partitions=partitions)
+        np.testing.assert_array_equal(told["ratios"], [one.pruning_ratio for one in seen])
+        assert np.any(told["ratios"] > 0)
+        arrays = done.arrays.to_numpy_ndarrays()
+        found.append(all(np.array_equal(told[f"arr_{i}"], one) for i, one in enumerate(arrays)))
+    assert any(found)
+
+
+def write_run(grid, path):
+    """The run of `own_experiment` on a grid: write its series and its last state to a file."""
+    wanted = own_experiment()
+    executor = FlowerExecutor.connect(grid, wanted, nodes=NODES, timeout_s=40.0)
+    _write(path, **_outcome(wfl.run(wanted, executor=executor)))
+
+
+def check_run(told):
+    """The written run is that of the executor `loop`."""
+    expected = _outcome(wfl.run(own_experiment()))
+    assert told.keys() == expected.keys()
+    for name, one in expected.items():
+        np.testing.assert_array_equal(told[name], one)
+
+
+def _strategy():
+    seen = []
+    made = WirelessStrategy(
+        experiment(clients=NODES), on_round=seen.append, min_available_nodes=NODES
+    )
+    return made, seen
+
+
+def _outcome(done):
+    arrays = done.folder.last_checkpoint(print).arrays
+    return {name: done.series(name) for name in SERIES} | {
+        f"state {name}": one for name, one in arrays.items()
+    }
+
+
+def _write(path, *arrays, **named):
+    """All or nothing, as the file is waited for."""
+    part = Path(f"{path}.part")
+    with part.open("wb") as file:
+        np.savez(file, *arrays, **named)
+    os.replace(part, path)

@@ -1,8 +1,7 @@
 """Quantities of the convergence theorems, measured in every round of a run."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,15 +14,10 @@ from training.torch_settings import one_thread
 from wirelessfl.protocols import Runtime
 from wirelessfl.values import Array
 
-
-class VectorOf(Protocol):
-    """The whole vector (size,) of a client."""
-
-    def __call__(self, client: int, /) -> Vector:
-        """The vector of client k."""
-        ...
+VectorOf = Callable[[int], Vector]  # client -> its whole vector, (size,)
 
 
+@dataclass(frozen=True)
 class Observer:
     """Measurements on the objectives of the clients' own training samples.
 
@@ -32,31 +26,11 @@ class Observer:
 
     Attributes:
         objectives: The objectives F_k.
+        every: Rounds from one measurement of noise and smoothness to the next.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        spec: EngineSpec,
-        every: int,
-        *,
-        clients: int,
-        seed: int,
-        root: Path | None,
-    ) -> None:
-        """Read the data.
-
-        Args:
-            task: The learning task.
-            spec: Settings of the engine.
-            every: Rounds from one measurement of noise and smoothness to the next.
-            clients: Number of clients K.
-            seed: Seed of the division of the data.
-            root: Folder of data sets.
-        """
-        data = task.load(clients=clients, seed=seed, data_root=root)
-        self.objectives = LocalObjectives(spec, data)
-        self._every = every
+    objectives: LocalObjectives
+    every: int
 
     @classmethod
     def of(
@@ -77,7 +51,8 @@ class Observer:
         """
         if not every:
             return None
-        return cls(task, spec, every, clients=clients, seed=seed, root=runtime.data_root)
+        data = task.load(clients=clients, seed=seed, data_root=runtime.data_root)
+        return cls(LocalObjectives(spec, data), every)
 
     def due(self, round_index: int) -> bool:
         """True in rounds in which noise and smoothness are measured.
@@ -88,7 +63,7 @@ class Observer:
         Returns:
             True in the first round and in every `every`-th after it.
         """
-        return round_index % self._every == 0
+        return round_index % self.every == 0
 
     def gradients(self, vector_of: VectorOf) -> Floats:
         """The gradients of all F_k.
@@ -141,13 +116,11 @@ class Observer:
             for client, mask in masks.items()
             if ratios[client]
         ]
-        shared_gradient = float(mean @ mean)
-        spread = float(((second - mean) ** 2).sum(axis=1).mean())
         found = {
             "loss": float(np.mean([self.objectives.loss(k, before(k)) for k in clients])),
             "personal_gradient": float((first**2).sum()),
-            "shared_gradient": shared_gradient,
-            "diversity": spread,
+            "shared_gradient": float(mean @ mean),
+            "diversity": float(((second - mean) ** 2).sum(axis=1).mean()),
             "ratios": float(ratios.sum()),
             "holders": float(held[held > 0].min()) if held.any() else 0.0,
             "without_holder": float((held == 0).mean()),
@@ -155,22 +128,23 @@ class Observer:
         }
         if not self.due(round_index):
             return found
-        size = layout.parameter_size
-        norms: dict[str, list[float]] = {}
-        for client in clients:
-            product = self.objectives.hessian(client, middle(client))
-            noise = self.objectives.noise(client, middle(client))
-            for name, rows, columns in (
-                ("shared_smoothness", layout.shared, layout.shared),
-                ("personal_smoothness", layout.personal, layout.personal),
-                ("cross_smoothness", layout.shared, layout.personal),
-            ):
-                norms.setdefault(name, []).append(smoothness(product, size, rows, columns))
-            norms.setdefault("shared_noise", []).append(noise.shared)
-            norms.setdefault("personal_noise", []).append(noise.personal)
-            moment = float(second[client] @ second[client]) + noise.shared
-            norms.setdefault("shared_moment", []).append(moment)
-        return found | {name: max(values) for name, values in norms.items()}
+        each = [self._constants(client, middle(client), second[client]) for client in clients]
+        return found | {name: max(one[name] for one in each) for name in each[0]}
+
+    def _constants(self, client: int, vector: Vector, gradient: Floats) -> dict[str, float]:
+        """The constants of the assumptions of a client with this shared gradient."""
+        layout = self.objectives.layout
+        size, shared, personal = layout.parameter_size, layout.shared, layout.personal
+        product = self.objectives.hessian(client, vector)
+        noise = self.objectives.noise(client, vector)
+        return {
+            "shared_smoothness": smoothness(product, size, shared, shared),
+            "personal_smoothness": smoothness(product, size, personal, personal),
+            "cross_smoothness": smoothness(product, size, shared, personal),
+            "shared_noise": noise.shared,
+            "personal_noise": noise.personal,
+            "shared_moment": float(gradient @ gradient) + noise.shared,
+        }
 
     @one_thread()
     def shared(self, round_index: int, vector: Vector, weights: Floats) -> dict[str, float]:

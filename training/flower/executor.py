@@ -14,7 +14,8 @@ from training.executors.loop import LoopExecutor
 from training.flower.codec import decode, encode
 from training.method_based import MethodBased
 from wirelessfl.border.extras import needs_extra
-from wirelessfl.errors import DivergenceError, InputError
+from wirelessfl.config.scenario_file import experiment_hash
+from wirelessfl.errors import DivergenceError, InputError, check_count, check_number
 from wirelessfl.experiment import Experiment
 from wirelessfl.protocols import Runtime
 
@@ -34,24 +35,37 @@ class FlowerExecutor:
     identifiers. A window of `ahead` works travels at once; results come back in the order of the
     works, so that a run is the same, bit for bit, as with the executor `loop`. A work of a node
     that fails or does not answer is sent to the next node, three times at most. The nodes run
-    `node_app`. Messages hold JSON and arrays, no pickles.
+    `node_app` of the same experiment, which every message names. Messages hold JSON and arrays, no
+    pickles.
 
     Attributes:
         ahead: Number of works taken before the first result.
     """
 
-    def __init__(self, grid: Any, *, ahead: int | None = None, timeout_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        grid: Any,
+        experiment: Experiment,
+        *,
+        ahead: int | None = None,
+        timeout_s: float = 600.0,
+    ) -> None:
         """Take the nodes that are connected now.
 
         Args:
             grid: Grid of the server app.
+            experiment: The experiment of the run.
             ahead: Number of works in progress at once; one for each node if None.
             timeout_s: Longest wait for the results of an attempt in s.
 
         Raises:
-            InputError: No node is connected.
+            InputError: No node is connected, or a number is out of range.
         """
+        if ahead is not None:
+            check_count("ahead", ahead)
+        check_number("timeout_s", timeout_s, above=0)
         self._grid = grid
+        self._experiment = _identity(experiment)
         self._nodes = sorted(grid.get_node_ids())
         if not self._nodes:
             raise InputError("a grid must have at least 1 node, got 0")
@@ -59,11 +73,20 @@ class FlowerExecutor:
         self.ahead = ahead or len(self._nodes)
 
     @classmethod
-    def connect(cls, grid: Any, *, nodes: int, wait_s: float = 300.0, **options: Any) -> Self:
+    def connect(
+        cls,
+        grid: Any,
+        experiment: Experiment,
+        *,
+        nodes: int,
+        wait_s: float = 300.0,
+        **options: Any,
+    ) -> Self:
         """Wait for nodes, then take them.
 
         Args:
             grid: Grid of the server app.
+            experiment: The experiment of the run.
             nodes: Number of nodes to wait for.
             wait_s: Longest wait in s.
             **options: `ahead` and `timeout_s`.
@@ -81,7 +104,7 @@ class FlowerExecutor:
                     f"a grid must have at least {nodes} nodes within {wait_s:g} s, got {len(found)}"
                 )
             time.sleep(_POLL_S)
-        return cls(grid, **options)
+        return cls(grid, experiment, **options)
 
     def train(self, works: Iterable[LocalWork]) -> Iterator[LocalResult]:
         """Train clients.
@@ -126,7 +149,7 @@ class FlowerExecutor:
         for attempt in range(ATTEMPTS):
             messages = [
                 Message(
-                    content=_packed(encode(work), place),
+                    content=_packed(encode(work), place, self._experiment),
                     message_type=message_type,
                     dst_node_id=self._nodes[(work.client + attempt) % len(self._nodes)],
                 )
@@ -220,6 +243,12 @@ class _Node:
         """The reply to a work: its result, or the error in one line."""
         record = message.content.config_records[_TEXT]
         try:
+            mine = _identity(self.experiment)
+            wanted = str(record["experiment"])
+            if mine != wanted:
+                raise InputError(
+                    f"node_app must have the experiment of the server, {wanted}, got {mine}"
+                )
             work = decode(str(record["json"]), _arrays(message.content))
             content = _packed(encode(next(run([work]))), record["place"])
         except InputError as error:
@@ -229,11 +258,16 @@ class _Node:
         return Message(content=content, reply_to=message)
 
 
-def _packed(encoded: tuple[str, list[Any]], place: Any) -> RecordDict:
+def _identity(experiment: Experiment) -> str:
+    """Hash of the experiment, whatever its number of rounds."""
+    return experiment_hash(experiment, with_rounds=False)
+
+
+def _packed(encoded: tuple[str, list[Any]], place: Any, experiment: str = "") -> RecordDict:
     text, arrays = encoded
     return RecordDict(
         {
-            _TEXT: ConfigRecord({"json": text, "place": place}),
+            _TEXT: ConfigRecord({"json": text, "place": place, "experiment": experiment}),
             _ARRAYS: ArrayRecord({str(i): Array(one) for i, one in enumerate(arrays)}),
         }
     )

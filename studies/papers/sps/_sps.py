@@ -271,10 +271,8 @@ def _coded_mbits(run: Run) -> float:
     found, each = np.unique(bits, return_counts=True)
     kept = found / BITS_PER_WEIGHT - layout.shared_buffer_size  # running statistics are dense
     sparse = (kept > 0) & (kept < size)
-    index = sparse_bits(np.where(sparse, kept, size), size, "coded") - BITS_PER_WEIGHT * np.where(
-        sparse, kept, size
-    )
-    return float((found + np.where(sparse, index, 0.0)) @ each / bits.shape[1] / 1e6)
+    found[sparse] += sparse_bits(kept[sparse], size, "coded") - BITS_PER_WEIGHT * kept[sparse]
+    return float(found @ each / bits.shape[1] / 1e6)
 
 
 def cost_cell(table: Table, label: str, column: str) -> Sample | None:

@@ -9,10 +9,11 @@ import numpy as np
 
 from studies.papers.wfl._wfl import SCENARIO_S
 from studies.presets import preset_files
-from studies.report.claims import increasing, lowest
+from studies.report.claims import increasing, lowest, positive
 from studies.report.curves import COLOURS, panels
 from studies.report.one_run.run import Run
 from studies.report.results import Claim, Runs, Sample, Table, Verdict, over_seeds
+from studies.report.summaries import largest
 from training.convergence.bounds import WflConstants, wfl_bound, wfl_left_side
 from wirelessfl.config.scenario_file import Tables, from_tables, merge, read_tables
 from wirelessfl.experiment import Experiment
@@ -60,10 +61,6 @@ def experiments(scale: str) -> dict[str, list[Experiment]]:
     return planned
 
 
-def _largest(run: Run, name: str) -> float:
-    return float(np.nanmax(run.series(f"extra.{name}")))
-
-
 def _mean(run: Run, name: str) -> float:
     return float(np.nanmean(run.series(f"extra.{name}")))
 
@@ -91,7 +88,7 @@ def right_side(run: Run) -> dict[str, float]:
     """The terms of the bound in a run, with the largest constants met, and F* = 0."""
     names = ("shared_smoothness", "personal_smoothness", "pruning_error", "shared_moment")
     noise = ("shared_noise", "personal_noise")
-    constants = WflConstants(**{name: _largest(run, name) for name in (*names, *noise)})
+    constants = WflConstants(**{name: largest(run, name) for name in (*names, *noise)})
     layout = run.algorithm.method.spec().layout()
     return wfl_bound(
         constants,
@@ -135,7 +132,7 @@ def table(runs: Runs) -> Table:
                 **{term: over_seeds(seeds, partial(_term_of, term=term)) for term in TERMS},
                 "log10_right_over_left": over_seeds(seeds, _looseness),
                 **{
-                    name: over_seeds(seeds, partial(_largest, name=name))
+                    name: over_seeds(seeds, partial(largest, name=name))
                     for name in (
                         "shared_smoothness",
                         "personal_smoothness",
@@ -152,13 +149,6 @@ def table(runs: Runs) -> Table:
     )
 
 
-def _is_kept(table: Table) -> Verdict:
-    labels = [str(row["setting"]) for row in table.rows]
-    samples = {label: table.sample(label, "log10_right_over_left") for label in labels}
-    figures = ", ".join(f"{label}: 10^{sample}" for label, sample in samples.items())
-    return Verdict.of(samples.values(), figures)
-
-
 def _has_holder(table: Table, ratio: float) -> Verdict:
     sample = table.sample(of_ratio(ratio), "without_holder")
     return Verdict.of([sample.scaled(-1.0)], f"fraction without a holder {sample}")
@@ -172,10 +162,11 @@ def _pruning_decides(table: Table, ratio: float) -> Verdict:
     return Verdict.of([quotient], f"A_2 term {pruning}, A_1 {steps}, quotient 10^{quotient}")
 
 
+ROWS = (*map(of_ratio, RATIOS), *map(of_allocator, ALLOCATORS))
 CLAIMS = (
     Claim(
         "The right side of [WFL] eq. (31) is at least the left one",
-        _is_kept,
+        positive("log10_right_over_left", ROWS),
     ),
     Claim(
         "At ratio 0.4 every shared weight has a holder in every round, as 1 / kappa* needs",

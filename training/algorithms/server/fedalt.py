@@ -35,7 +35,7 @@ class FedAlt(ImportancePruned):
         personal_steps: Steps tau_v on the personal part, at least 0.
         shared_steps: Steps tau_u on the shared part, at least 0.
         bound_every: Rounds between two measurements of the constants of [WFL] eq. (31); 0 for no
-            measurement, which takes some seconds (see `docs/convergence.md`).
+            measurement, which takes seconds for each client (see `docs/convergence.md`).
     """
 
     personal_learning_rate: float | None = None

@@ -36,7 +36,7 @@ class CaHfp(SubModelSgd):
         reconstruct: Average of models of different filters, see `SubModelMethod`.
         dense_download: Whether the whole model is sent to all clients.
         bound_every: Rounds between two measurements of the constants of [CA-HFP] eq. (10); 0 for
-            no measurement, which takes some seconds (see `docs/convergence.md`).
+            no measurement, which takes seconds for each client (see `docs/convergence.md`).
     """
 
     score: FilterScore = field(default_factory=FilterScore)
